@@ -1,0 +1,1 @@
+"""Tulle: virtual networks over any physical network, operated as whole objects."""
