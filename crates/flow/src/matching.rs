@@ -1,0 +1,91 @@
+//! A match: a key and the mask of the bits that must agree.
+
+use crate::field::{Field, Prerequisite};
+use crate::key::{KEY_WORDS, Key};
+
+/// Which packets a flow applies to.  Invariant: the key has no bit outside the mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Match {
+    key: Key,
+    mask: Key,
+}
+
+const IPV4: u128 = 0x0800;
+const ARP: u128 = 0x0806;
+const IPV6: u128 = 0x86dd;
+
+impl Default for Match {
+    fn default() -> Self {
+        Self::ANY
+    }
+}
+
+impl Match {
+    /// Matches every packet.
+    pub const ANY: Match = Match { key: Key::ZERO, mask: Key::ZERO };
+
+    /// The bits that must agree, already masked.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The mask.
+    pub fn mask(&self) -> &Key {
+        &self.mask
+    }
+
+    /// Requires `value` in the bits of `mask`.
+    pub fn require(&mut self, field: Field, value: u128, mask: u128) {
+        let mask = mask & field.ones();
+        self.mask.set(field, mask);
+        self.key.set(field, value & mask);
+    }
+
+    /// True where a packet's key fits.
+    #[inline]
+    pub fn covers(&self, packet: &Key) -> bool {
+        packet.matches(&self.key, &self.mask)
+    }
+
+    /// True where every packet of `other` also fits this match (OpenFlow's non-strict selection).
+    pub fn contains(&self, other: &Match) -> bool {
+        let narrower = (0..KEY_WORDS).all(|i| self.mask.words[i] & !other.mask.words[i] == 0);
+        narrower && other.key.matches(&self.key, &self.mask)
+    }
+
+    /// The exact value of a field, or nothing where the match leaves some of its bits open.
+    pub fn exact(&self, field: Field) -> Option<u128> {
+        (self.mask.field(field) == field.ones()).then(|| self.key.field(field))
+    }
+
+    /// True where the match itself guarantees the prerequisite (OpenFlow 1.3.5 section 7.2.3.6).
+    pub fn guarantees(&self, prerequisite: Prerequisite) -> bool {
+        let ethertype = self.exact(Field::EthType);
+        let ip = matches!(ethertype, Some(IPV4 | IPV6));
+        let proto = self.exact(Field::IpProto);
+        let icmpv6 = ethertype == Some(IPV6) && proto == Some(58);
+        let icmpv6_type = self.exact(Field::Icmpv6Type);
+        match prerequisite {
+            Prerequisite::None => true,
+            Prerequisite::Ipv4 => ethertype == Some(IPV4),
+            Prerequisite::Ipv6 => ethertype == Some(IPV6),
+            Prerequisite::Ip => ip,
+            Prerequisite::Arp => ethertype == Some(ARP),
+            Prerequisite::Tcp => ip && proto == Some(6),
+            Prerequisite::Udp => ip && proto == Some(17),
+            Prerequisite::Icmpv4 => ethertype == Some(IPV4) && proto == Some(1),
+            Prerequisite::Icmpv6 => icmpv6,
+            Prerequisite::Nd => icmpv6 && matches!(icmpv6_type, Some(135 | 136)),
+            Prerequisite::NdSolicitation => icmpv6 && icmpv6_type == Some(135),
+            Prerequisite::NdAdvertisement => icmpv6 && icmpv6_type == Some(136),
+        }
+    }
+
+    /// The fields that this match looks at, with value and mask, in canonical order.
+    pub fn fields(&self) -> impl Iterator<Item = (Field, u128, u128)> + '_ {
+        Field::ALL.iter().copied().filter_map(|field| {
+            let mask = self.mask.field(field);
+            (mask != 0 && self.guarantees(field.prerequisite())).then(|| (field, self.key.field(field), mask))
+        })
+    }
+}

@@ -1,0 +1,119 @@
+"""What the native side offers to Python; the only door between the two.
+
+Python is called per batch or per configuration change, never per packet.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+class NativeError(Exception):
+    """The native side refused; the text says what was expected and what came."""
+
+def canonical_flow(text: str) -> str:
+    """A flow in `ovs-ofctl` syntax, in the one canonical form; raises NativeError naming what is wrong."""
+
+def canonical_match(text: str) -> str:
+    """A match in `ovs-ofctl` syntax, in canonical form."""
+
+def emit_frame(match: str, payload: bytes = b"") -> bytes:
+    """An Ethernet frame whose fields are those of the match (`tcp,dl_src=…,nw_dst=…,tcp_dst=80`), checksums right."""
+
+def icmp_error(frame: bytes, kind: str, mac: str, address: str, mtu: int = 0) -> bytes | None:
+    """The ICMP or ICMPv6 error that a router with `mac` and `address` answers to `frame`, or None where
+    RFC 1122 section 3.2.2 or RFC 4443 section 2.4 forbid one.
+    kind: "ttl-exceeded", "net-unreachable", "host-unreachable", "too-big"."""
+
+class Switch:
+    """One bridge: a datapath on a native thread of its own, with ports, tunnels and OpenFlow sessions."""
+
+    def __init__(self, name: str, datapath_id: int, seed: int) -> None: ...
+    @property
+    def event_fd(self) -> int:
+        """Readable when `events()` has something."""
+    def events(self) -> list[dict[str, Any]]:
+        """Drains: {"event": "packet-in-queued"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
+        {"event": "port-failed", "port": 3, "error": "…"}."""
+    def add_tap(self, number: int, name: str, mtu: int) -> dict[str, Any]:
+        """Creates the TAP device in the present network namespace and attaches it; {"mac", "ifindex"}."""
+    def add_device(self, number: int, name: str) -> dict[str, Any]:
+        """Attaches an existing device (veth) by AF_PACKET; {"mac", "ifindex", "mtu"}."""
+    def add_tunnel(self, number: int, name: str, encapsulation: str, local: str, remote: str) -> None:
+        """A tunnel to one peer.  Frames from other addresses than `remote` are counted drops."""
+    def remove_port(self, number: int) -> None: ...
+    def open_underlay(self, device: str, local: str, mtu: int, ports: dict[str, int]) -> None:
+        """Opens the underlay device once for all tunnels; ports: {"stt": 7471, "vxlan": 4789}.  Idempotent."""
+    def set_next_hop(self, remote: str, mac: str | None) -> None:
+        """The MAC address of the next hop towards a remote, or None when it is not known."""
+    def port_statistics(self) -> dict[int, dict[str, int]]:
+        """Per port: rx_packets rx_bytes rx_dropped rx_errors tx_packets tx_bytes tx_dropped tx_errors."""
+    def drops(self) -> list[dict[str, Any]]:
+        """[{"reason": "no-match", "port": 3, "packets": 7}]; reasons with no packet are left out."""
+    def cache_statistics(self) -> dict[str, int]: ...
+    def dump_cache(self) -> list[str]: ...
+    def trace(self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None) -> dict[str, Any]:
+        """Runs the forwarding code itself on a frame, without sending or counting.
+        {"steps": [{"table", "priority", "cookie", "match", "actions", "depth"}],
+         "outputs": [{"port", "tunnel": (id, src, dst) | None, "frame": bytes}],
+         "controller": [{"cookie", "table"}], "drops": [reason]}"""
+    def open_session(self) -> "SwitchSession": ...
+    def start_capture(self, number: int | None, path: str) -> None:
+        """Copies the frames of a port (None: the underlay) to a pcap file until `stop_capture`."""
+    def stop_capture(self, number: int | None) -> None: ...
+    def close(self) -> None:
+        """Stops the thread and closes every port.  Idempotent."""
+
+class SwitchSession:
+    """The switch's side of one OpenFlow connection.  Bytes in, bytes out; flow changes are applied natively."""
+
+    def receive(self, data: bytes) -> None:
+        """Takes what came from the peer and applies it."""
+    def outgoing(self) -> bytes:
+        """What is to be sent now: replies, and packet-ins queued meanwhile."""
+    @property
+    def closed(self) -> bool:
+        """True when the peer broke the protocol: send `outgoing()`, then close."""
+    def close(self) -> None: ...
+
+class ControllerSession:
+    """The controller's side of one OpenFlow connection, without sockets."""
+
+    def __init__(self) -> None: ...
+    def receive(self, data: bytes) -> list[dict[str, Any]]:
+        """Events in the past tense:
+        {"event": "negotiated", "version": 4}
+        {"event": "barrier-passed", "xid": 7}
+        {"event": "flows-dumped", "xid": 7, "flows": [(text, packets, bytes, duration_s)]}   (whole, canonical text)
+        {"event": "packet-received", "in_port", "table", "cookie", "metadata", "registers": {name: value}, "frame"}
+        {"event": "refused", "xid": 7, "type": 5, "code": 1, "text": "…"}
+        {"event": "closed", "reason": "…"}"""
+    def outgoing(self) -> bytes: ...
+    def flow_mods(self, command: str, flows: Sequence[str]) -> list[int]:
+        """Queues one flow_mod a flow; command: "add", "modify-strict", "delete-strict"; gives the xids."""
+    def barrier(self) -> int: ...
+    def dump_flows(self) -> int: ...
+    def packet_out(self, in_port: int, actions: str, frame: bytes) -> int: ...
+
+class Datapath:
+    """A switch in memory: no thread, no device, no clock; for scenarios and tests."""
+
+    def __init__(self, seed: int = 0) -> None: ...
+    def add_port(self, number: int) -> None: ...
+    def remove_port(self, number: int) -> None: ...
+    def flow_mod(self, command: str, flow: str) -> None: ...
+    def process(
+        self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None, now_ns: int = 0
+    ) -> list[dict[str, Any]]:
+        """{"effect": "output", "port", "tunnel", "frame"}, {"effect": "packet-in", "cookie", "table", "frame",
+        "metadata", "registers"}, {"effect": "drop", "reason"}."""
+    def trace(self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None) -> dict[str, Any]: ...
+    def flows(self) -> list[tuple[str, int, int]]:
+        """(canonical text, packets, bytes)."""
+
+class Encapsulator:
+    """Push and pop of one encapsulation between two underlay addresses; for vectors and scenarios."""
+
+    def __init__(self, encapsulation: str, local: str, remote: str, mtu: int = 1500) -> None: ...
+    def push(self, frame: bytes, context: int) -> list[bytes]:
+        """The outer Ethernet frames, cut to the MTU, as they would stand on a wire without offloads."""
+    def pop(self, frame: bytes, now_ns: int = 0) -> list[tuple[int, bytes]]:
+        """(context, inner frame) completed by this outer frame; raises NativeError with the drop reason."""
