@@ -1,0 +1,67 @@
+# `make` lists the targets.  Needs Debian 12 as root, Python 3.11, cargo and a C compiler; it installs the rest.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PROFILE ?= release
+STAMPS := $(VENV)/.stamps
+RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
+PACKAGES := openvswitch-switch openvswitch-common tshark iperf3 iproute2 iputils-ping ethtool tcpdump
+
+.PHONY: help setup packages build demo test test-slow lint format bench fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: packages build ## virtual environment, native build, Debian packages
+
+packages: $(STAMPS)/packages
+$(STAMPS)/packages: Makefile
+	@mkdir -p $(STAMPS)
+	@.ci/packages $(PACKAGES)
+	@touch $@
+
+$(STAMPS)/python: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $$($(BIN)/python .ci/requirements.py)
+	@touch $@
+
+build: $(STAMPS)/native ## native build into the virtual environment
+$(STAMPS)/native: $(STAMPS)/python $(RUST)
+	@echo "building the native part ..."
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --skip-install 2>&1 | (grep -vE '^(🔗|🐍|📦|🛠)' || true)
+	@test -e $$(echo python/tulle/_native*.so)
+	@.ci/link $(VENV)
+	@touch $@
+
+demo: setup ## the two-tenant data centre on this machine, shown and checked (KEEP=1 leaves it running)
+	@$(BIN)/python -m tulle.lab.demo $(if $(KEEP),--keep)
+
+test: setup ## all tests: cargo and pytest, with real packets in network namespaces
+	cargo test --workspace --exclude tulle-native --quiet
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: setup ## formatting, clippy, ruff, mypy, import contracts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## format all code
+	cargo fmt --all
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## benchmarks, paired with their peers; writes bench/results/*.json
+	$(BIN)/python bench/tunnels.py
+
+fuzz: ## property tests of everything that parses, with many more cases than `make test`
+	PROPTEST_CASES=20000 cargo test --workspace --exclude tulle-native --release --quiet
+
+clean: ## remove what was built
+	rm -rf $(VENV) target python/tulle/_native*.so

@@ -1,0 +1,162 @@
+"""`lab up` and `lab down`: builds the data centre, starts its processes, takes all of it away again.
+
+`up` saves what it is going to make before it makes it; so `down` cleans up after a crash at any point.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tulle.api.client import Client, connect
+from tulle.errors import Conflict, InvalidInput, TulleError
+from tulle.lab import processes, state, wiring
+from tulle.lab.layout import Host, Layout, layout
+from tulle.lab.state import Lab
+from tulle.lab.waiting import wait_until
+from tulle.logical.file import LabFile, parse_lab
+from tulle.values import Node
+
+DATABASE_PORT = 6640
+Report = Callable[[str], None]
+
+
+def up(path: Path, *, name: str | None = None, report: Report = lambda _: None) -> Lab:
+    """Builds a lab from a file and waits until its networks are applied on every node."""
+    state.require_root()
+    text = read(path)
+    plan = parse_lab(text, str(path))
+    lab = Lab(layout=_lay_out(plan, name or path.stem), file=str(path.resolve()))
+    if lab.layout.name in state.names():
+        raise Conflict(f"lab {lab.layout.name} exists; `tulle lab down` removes it")
+    try:
+        _build(lab, plan, text, report)
+    except BaseException as error:
+        report("taking down what was built")
+        _explain(lab, error)
+        down(lab)
+        raise
+    return lab
+
+
+def down(lab: Lab) -> None:
+    """Ends the processes of a lab and removes its namespaces and files.  May be called again."""
+    processes.stop(lab.processes)
+    wiring.remove(lab.layout)
+    shutil.rmtree(lab.directory, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        lab.directory.parent.rmdir()
+
+
+def read(path: Path) -> str:
+    """The text of a lab file; InvalidInput where it cannot be read."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"cannot read the file: {error}", where=str(path)) from None
+
+
+def client(lab: Lab) -> Client:
+    """A client of the lab's controller."""
+    return connect(lab.api)
+
+
+def restart(lab: Lab, role: str) -> None:
+    """Ends a process, if it still runs, and starts it again with the same options."""
+    old = lab.process(role)
+    processes.stop([old])
+    namespace, command, log = _command(lab, role)
+    fresh = processes.start(role, command, namespace=namespace, log=log)
+    lab.processes[lab.processes.index(old)] = fresh
+    lab.save()
+
+
+def _lay_out(plan: LabFile, name: str) -> Layout:
+    hosts = [node.name for node in plan.nodes if not node.external]
+    if not hosts:
+        raise InvalidInput("a lab needs `nodes`; this file has none")
+    workloads = [
+        port.namespace for network in plan.networks for port in network.ports if port.namespace is not None
+    ]
+    return layout(name, subnet=plan.underlay.subnet, mtu=plan.underlay.mtu, nodes=hosts, workloads=workloads)
+
+
+def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:
+    lab.save()
+    report("namespaces and underlay")
+    wiring.build(lab.layout)
+    report("controller")
+    _start(lab, "controller")
+    wait_until(lambda: _answers(lab), what="the controller to answer", limit_s=20)
+    for node in lab.layout.nodes:
+        report(f"{node.name}: switch and agent")
+        _start(lab, f"{node.name}/vswitch")
+        _start(lab, f"{node.name}/agent", _node(plan, node.name))
+    names = {node.name for node in lab.layout.nodes}
+    wait_until(lambda: names <= _connected(lab), what="every node to report", limit_s=30)
+    report("networks")
+    with client(lab) as tulle:
+        tulle.apply(text, lab.file, wait=True)
+
+
+def _answers(lab: Lab) -> bool:
+    with contextlib.suppress(TulleError), client(lab) as tulle:
+        tulle.nodes()
+        return True
+    return False
+
+
+def _connected(lab: Lab) -> set[str]:
+    with client(lab) as tulle:
+        return {node["name"] for node in tulle.nodes()}
+
+
+def _node(plan: LabFile, name: str) -> Node:
+    return next(node for node in plan.nodes if node.name == name)
+
+
+def _start(lab: Lab, role: str, node: Node | None = None) -> None:
+    if node is not None:
+        directory = Path(lab.layout.node(node.name).directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "encapsulations").write_text(",".join(node.encapsulations))
+    namespace, command, log = _command(lab, role)
+    lab.processes.append(processes.start(role, command, namespace=namespace, log=log))
+    lab.save()
+
+
+def _command(lab: Lab, role: str) -> tuple[str, list[str], Path]:
+    """Namespace, command line and log file of a process."""
+    tulle = [sys.executable, "-m", "tulle.cli"]
+    host_name, _, part = role.partition("/")
+    if role == "controller":
+        host = lab.layout.controller
+        remote = f"ptcp:{DATABASE_PORT}:{host.address}"
+        command = [*tulle, "controller", "--directory", host.directory, "--remote", remote]
+        return host.namespace, command, Path(host.directory) / "log"
+    host = lab.layout.node(host_name)
+    log = Path(host.directory) / f"{part}.log"
+    if part == "vswitch":
+        return host.namespace, [*tulle, "vswitch", "--directory", host.directory, "--name", host.name], log
+    return host.namespace, [*tulle, "agent", *_agent_options(lab, host)], log
+
+
+def _agent_options(lab: Lab, host: Host) -> list[str]:
+    encapsulations = (Path(host.directory) / "encapsulations").read_text()
+    controller = f"tcp:{lab.layout.controller.address}:{DATABASE_PORT}"
+    identity = ["--name", host.name, "--address", host.address, "--encapsulations", encapsulations]
+    return [*identity, "--controller", controller, "--switch", host.directory]
+
+
+def _explain(lab: Lab, error: BaseException) -> None:
+    """Adds the last lines of every log to an error of `up`, since the logs go with the lab."""
+    if isinstance(error, KeyboardInterrupt):
+        return
+    for process in lab.processes:
+        with contextlib.suppress(OSError):
+            lines = Path(process.log).read_text(errors="replace").splitlines()[-15:]
+            state_word = "running" if processes.alive(process) else "ended"
+            error.add_note("\n".join([f"--- {process.role} ({state_word}), {process.log}", *lines]))

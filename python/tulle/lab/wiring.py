@@ -1,0 +1,76 @@
+"""Namespaces and cables of a lab, by pyroute2: a bridge as the underlay, one veth cable a host.
+
+Everything is named in the layout, so that `remove` works from the layout alone, whatever was made of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from pyroute2 import IPRoute, NetNS, netns
+
+from tulle.errors import Conflict
+from tulle.lab.layout import Host, Layout
+
+BRIDGE = "underlay"
+
+
+def build(layout: Layout) -> None:
+    """Makes every namespace and cable; refuses where a namespace of that name exists already."""
+    existing = set(netns.listnetns()) & set(layout.namespaces)
+    if existing:
+        raise Conflict(f"network namespaces exist already: {', '.join(sorted(existing))}")
+    for namespace in layout.namespaces:
+        netns.create(namespace)
+    _build_bridge(layout)
+    for host in (layout.controller, *layout.nodes):
+        _connect(layout, host)
+    for namespace in layout.workloads:
+        _up(namespace, "lo")
+
+
+def remove(layout: Layout) -> None:
+    """Removes every namespace of the layout that exists; devices in them go with them."""
+    for namespace in layout.namespaces:
+        if Path("/run/netns", namespace).exists():
+            with contextlib.suppress(FileNotFoundError):
+                netns.remove(namespace)
+
+
+def _build_bridge(layout: Layout) -> None:
+    with NetNS(layout.underlay) as ns:
+        ns.link("add", ifname=BRIDGE, kind="bridge")
+        ns.link("set", index=ns.link_lookup(ifname=BRIDGE)[0], state="up", mtu=layout.mtu)
+
+
+def _connect(layout: Layout, host: Host) -> None:
+    """A cable from the host's `eth0` to a port of the bridge."""
+    with NetNS(host.namespace) as ns:
+        peer = {"ifname": host.device, "net_ns_fd": layout.underlay}
+        ns.link("add", ifname="eth0", kind="veth", peer=peer)
+        index = ns.link_lookup(ifname="eth0")[0]
+        ns.link("set", index=index, mtu=layout.mtu, state="up")
+        ns.addr("add", index=index, address=host.address, prefixlen=host.prefix)
+    _up(host.namespace, "lo")
+    with NetNS(layout.underlay) as ns:
+        bridge = ns.link_lookup(ifname=BRIDGE)[0]
+        port = ns.link_lookup(ifname=host.device)[0]
+        ns.link("set", index=port, master=bridge, mtu=layout.mtu, state="up")
+
+
+def _up(namespace: str, device: str) -> None:
+    with NetNS(namespace) as ns:
+        ns.link("set", index=ns.link_lookup(ifname=device)[0], state="up")
+
+
+def devices(namespace: str) -> list[str]:
+    """Names of the devices in a namespace, without loopback."""
+    with NetNS(namespace) as ns:
+        return [link.get_attr("IFLA_IFNAME") for link in ns.get_links() if link.get_attr("IFLA_IFNAME") != "lo"]
+
+
+def stray_devices(names: set[str]) -> set[str]:
+    """Which of these device names stand in the machine's own namespace, where none should be."""
+    with IPRoute() as root:
+        return {name for name in names if root.link_lookup(ifname=name)}
