@@ -1,1 +1,27 @@
-//! To be written.
+//! Packets in and out of the kernel: TAP devices, packet sockets, port guards, polling and the clock.
+//!
+//! The only crate with `unsafe`. It moves frames and knows nothing of what is in them, apart from
+//! the virtio-net header, the VLAN tag that the kernel strips, and the fields that its socket
+//! filters match on. Nothing here blocks except [`Poller::wait`].
+
+pub mod clock;
+pub mod device;
+pub mod filter;
+pub mod guard;
+mod header;
+pub mod outcome;
+pub mod packet;
+pub mod pcap;
+pub mod poll;
+mod sys;
+pub mod tap;
+pub mod thread;
+
+pub use device::Device;
+pub use filter::Filter;
+pub use guard::{GuardOptions, PortGuard};
+pub use outcome::{Received, Sent};
+pub use packet::{Arrival, PacketOptions, PacketSocket};
+pub use pcap::PcapWriter;
+pub use poll::{Event, Poller, Waker};
+pub use tap::{Tap, TapOptions};

@@ -1,0 +1,146 @@
+//! Packet sockets: raw Ethernet frames of one device, with the virtio-net header.
+//!
+//! The underlay side of a switch, and ports that are veth devices. 64 KB super-frames arrive and
+//! leave whole. Source: packet(7), linux/if_packet.h.
+
+mod receive;
+mod send;
+mod vlan;
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+pub use receive::Arrival;
+
+use crate::filter::Filter;
+use crate::sys::{bind, check, set_option, socket};
+
+/// How a packet socket is made.
+#[derive(Clone, Debug)]
+pub struct PacketOptions {
+    /// The device, by its interface index in the namespace of the calling thread.
+    pub ifindex: u32,
+    /// Which packets are received; all of them if there is none.
+    pub filter: Option<Filter>,
+    /// Bytes of frames that may wait to be received, as the kernel counts them.
+    pub receive_buffer_bytes: u32,
+    /// Bytes of frames that may wait to be sent.
+    pub send_buffer_bytes: u32,
+    /// Send past the queueing discipline. Only for devices that cut super-frames themselves: the
+    /// kernel refuses them (`QueueFull`) where it would have to do that.
+    pub qdisc_bypass: bool,
+    /// Also receive frames for other hosts' MACs, on devices that filter them.
+    pub promiscuous: bool,
+}
+
+impl PacketOptions {
+    /// Everything of a device, with buffers that hold several hundred super-frames.
+    #[must_use]
+    pub fn device(ifindex: u32) -> Self {
+        Self {
+            ifindex,
+            filter: None,
+            receive_buffer_bytes: 32 << 20,
+            send_buffer_bytes: 8 << 20,
+            qdisc_bypass: false,
+            promiscuous: false,
+        }
+    }
+}
+
+/// A packet socket bound to one device. Non-blocking. Does not see what this host itself sends.
+#[derive(Debug)]
+pub struct PacketSocket {
+    socket: OwnedFd,
+}
+
+/// What a packet socket has counted since it was asked last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketCounters {
+    /// Frames that passed the filter, the dropped ones too.
+    pub frames: u32,
+    /// Frames dropped because the receive buffer was full.
+    pub drops: u32,
+}
+
+impl PacketSocket {
+    /// Opens and binds. Errors: EPERM without CAP_NET_RAW, ENODEV if there is no such device.
+    pub fn open(options: &PacketOptions) -> io::Result<Self> {
+        let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK;
+        // Protocol 0 receives nothing yet: the filter must be there before the first frame.
+        let socket = socket(libc::AF_PACKET, kind, 0)?;
+        set_packet_option(&socket, libc::PACKET_VNET_HDR, 1)?;
+        set_packet_option(&socket, libc::PACKET_AUXDATA, 1)?;
+        set_packet_option(&socket, libc::PACKET_IGNORE_OUTGOING, 1)?;
+        set_packet_option(&socket, libc::PACKET_QDISC_BYPASS, options.qdisc_bypass.into())?;
+        set_buffer(&socket, libc::SO_RCVBUFFORCE, options.receive_buffer_bytes)?;
+        set_buffer(&socket, libc::SO_SNDBUFFORCE, options.send_buffer_bytes)?;
+        if let Some(filter) = &options.filter {
+            filter.attach(&socket)?;
+        }
+        bind(&socket, &address(options.ifindex))?;
+        if options.promiscuous {
+            join_promiscuous(&socket, options.ifindex)?;
+        }
+        Ok(Self { socket })
+    }
+
+    /// Replaces the filter; frames that wait already stay.
+    pub fn set_filter(&self, filter: &Filter) -> io::Result<()> {
+        filter.attach(&self.socket)
+    }
+
+    /// Counts since the last call; reading sets them to zero.
+    pub fn counters(&self) -> io::Result<PacketCounters> {
+        let mut counts = [0_u32; 2];
+        let mut length = size_of_val(&counts) as libc::socklen_t;
+        // SAFETY: tpacket_stats is two unsigned ints; pointer and length describe `counts`.
+        check(unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                counts.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        })?;
+        let [frames, drops] = counts;
+        Ok(PacketCounters { frames, drops })
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn set_packet_option(socket: &OwnedFd, name: c_int, value: c_int) -> io::Result<()> {
+    set_option(socket, libc::SOL_PACKET, name, &value)
+}
+
+/// The kernel doubles the value and caps it at INT_MAX / 2.
+fn set_buffer(socket: &OwnedFd, name: c_int, bytes: u32) -> io::Result<()> {
+    let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
+    set_option(socket, libc::SOL_SOCKET, name, &bytes)
+}
+
+fn address(ifindex: u32) -> libc::sockaddr_ll {
+    // SAFETY: sockaddr_ll is a C struct of integers; all zeroes is a value of it.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as libc::sa_family_t;
+    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_ifindex = ifindex as c_int;
+    address
+}
+
+fn join_promiscuous(socket: &OwnedFd, ifindex: u32) -> io::Result<()> {
+    let request = libc::packet_mreq {
+        mr_ifindex: ifindex as c_int,
+        mr_type: libc::PACKET_MR_PROMISC as libc::c_ushort,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    set_option(socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
+}

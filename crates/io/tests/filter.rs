@@ -1,0 +1,142 @@
+//! What the tunnel filter lets through, tried with real packets on a veth pair.
+
+mod common;
+
+use common::Pair;
+use common::frames::{self, Ends};
+use common::receive;
+use tulle_io::{Filter, PacketSocket, Sent};
+use tulle_wire::vnet::Offload;
+
+const STT: u16 = 7471;
+const VXLAN: u16 = 4789;
+const FRAGMENT_AT: usize = frames::ETHERNET_LEN + 6;
+
+struct Wire {
+    pair: Pair,
+    left: PacketSocket,
+    right: PacketSocket,
+}
+
+impl Wire {
+    fn new(filter: Filter) -> Self {
+        let pair = Pair::new();
+        let left = pair.left.packet_socket("left");
+        let right = pair.right.packet_socket_with("right", |options| options.filter = Some(filter));
+        Self { pair, left, right }
+    }
+
+    fn ends(&self, port: u16) -> Ends {
+        Ends::to(self.pair.right_mac(), port)
+    }
+
+    /// Whether `frame` passes: it is followed by one that does, and what comes first is looked at.
+    fn passes(&self, frame: &[u8]) -> bool {
+        let marker = frames::udp(self.ends(VXLAN), b"marker");
+        for frame in [frame, &marker] {
+            assert_eq!(self.left.send(frame, &Offload::default()).expect("send"), Sent::Sent);
+        }
+        let (first, _) = receive(&self.right);
+        if first == marker {
+            return false;
+        }
+        assert_eq!(first, frame);
+        assert_eq!(receive(&self.right).0, marker);
+        true
+    }
+}
+
+fn tunnel_wire() -> Wire {
+    Wire::new(Filter::tunnel_packets([192, 0, 2, 2].into(), &[STT], &[VXLAN]))
+}
+
+fn changed(frame: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame[at..at + bytes.len()].copy_from_slice(bytes);
+    frame
+}
+
+#[test]
+fn tunnel_packets_to_this_host_pass() {
+    let wire = tunnel_wire();
+    assert!(wire.passes(&frames::tcp(wire.ends(STT), 10).0));
+    assert!(wire.passes(&frames::udp(wire.ends(VXLAN), b"vxlan")));
+}
+
+#[test]
+fn ip_options_in_front_of_the_ports_do_not_hide_them() {
+    let wire = tunnel_wire();
+    let plain = frames::udp(wire.ends(VXLAN), b"vxlan");
+    let long_header = changed(&plain, frames::ETHERNET_LEN, &[0x46]);
+    let with_option = [&long_header[..34], &[1, 1, 1, 1], &long_header[34..]].concat();
+    assert!(wire.passes(&with_option));
+}
+
+#[test]
+fn other_ports_and_protocols_are_left_out() {
+    let wire = tunnel_wire();
+    assert!(!wire.passes(&frames::tcp(wire.ends(80), 10).0));
+    assert!(!wire.passes(&frames::udp(wire.ends(53), b"dns")));
+    assert!(!wire.passes(&frames::tcp(wire.ends(VXLAN), 10).0), "VXLAN is UDP only");
+    assert!(!wire.passes(&frames::udp(wire.ends(STT), b"stt")), "STT is TCP only");
+    let icmp = changed(&frames::udp(wire.ends(VXLAN), b"vxlan"), 23, &[1]);
+    assert!(!wire.passes(&icmp));
+}
+
+#[test]
+fn packets_for_other_hosts_are_left_out() {
+    let wire = tunnel_wire();
+    let ours = frames::udp(wire.ends(VXLAN), b"vxlan");
+    assert!(!wire.passes(&changed(&ours, 0, &[2, 0, 0, 0, 0, 9])), "another MAC");
+    assert!(!wire.passes(&changed(&ours, 30, &[192, 0, 2, 3])), "another IP address");
+    assert!(!wire.passes(&changed(&ours, 12, &[0x86, 0xdd])), "not IPv4");
+}
+
+#[test]
+fn packets_of_a_vlan_are_left_out() {
+    let wire = tunnel_wire();
+    let ours = frames::udp(wire.ends(VXLAN), b"vxlan");
+    let tagged = [&ours[..12], &[0x81, 0, 0, 7], &ours[12..]].concat();
+    assert!(!wire.passes(&tagged));
+}
+
+#[test]
+fn only_first_fragments_pass() {
+    let wire = tunnel_wire();
+    let ours = frames::udp(wire.ends(VXLAN), b"vxlan");
+    assert!(wire.passes(&changed(&ours, FRAGMENT_AT, &[0x20, 0x00])), "first of several");
+    assert!(!wire.passes(&changed(&ours, FRAGMENT_AT, &[0x20, 0x01])), "in the middle");
+    assert!(!wire.passes(&changed(&ours, FRAGMENT_AT, &[0x00, 0xb9])), "last");
+}
+
+#[test]
+fn packets_cut_short_are_left_out() {
+    let wire = tunnel_wire();
+    let ours = frames::udp(wire.ends(VXLAN), b"vxlan");
+    for length in [14, 15, 24, 33, 34, 37] {
+        assert!(!wire.passes(&ours[..length]), "{length} bytes");
+    }
+}
+
+#[test]
+fn many_ports_fit_into_one_filter() {
+    let ports: Vec<u16> = (10_000..10_250).chain([VXLAN]).collect();
+    let wire = Wire::new(Filter::tunnel_packets([192, 0, 2, 2].into(), &ports, &ports));
+    for port in [10_000, 10_099, 10_100, 10_249] {
+        assert!(wire.passes(&frames::tcp(wire.ends(port), 10).0), "TCP {port}");
+        assert!(wire.passes(&frames::udp(wire.ends(port), b"many")), "UDP {port}");
+    }
+    assert!(!wire.passes(&frames::tcp(wire.ends(10_250), 10).0));
+}
+
+#[test]
+fn the_empty_filter_lets_nothing_through_until_it_is_replaced() {
+    let wire = Wire::new(Filter::drop_everything());
+    let first = frames::udp(wire.ends(VXLAN), b"first");
+    let second = frames::udp(wire.ends(VXLAN), b"second");
+    wire.left.send(&first, &Offload::default()).expect("send");
+    let all = Filter::tunnel_packets([192, 0, 2, 2].into(), &[], &[VXLAN]);
+    wire.right.set_filter(&all).expect("filter");
+    wire.left.send(&second, &Offload::default()).expect("send");
+    assert_eq!(receive(&wire.right).0, second);
+}
