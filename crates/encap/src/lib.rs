@@ -1,1 +1,20 @@
-//! To be written.
+//! Encapsulations: what a tunnel puts around a frame, and how the far end takes it off again.
+//!
+//! Every encapsulation is an [`Encap`]: `template` once for each peer, `push` and `pop` once for each
+//! frame. The context that travels along is an opaque number; nobody here knows what it means. No
+//! clock, no sockets: time is an argument, frames come and go in the caller's buffers.
+
+mod drop_reason;
+mod ecn;
+mod encap;
+mod inner;
+mod outer;
+pub mod stt;
+mod template;
+pub mod vxlan;
+
+pub use drop_reason::DropReason;
+pub use encap::{Encap, Passage, Popped, Pushed};
+pub use stt::Stt;
+pub use template::{Endpoints, Template, TunnelOptions};
+pub use vxlan::Vxlan;

@@ -45,6 +45,28 @@ fn a_64_kb_super_frame_crosses_whole() {
 }
 
 #[test]
+fn a_udp_super_frame_crosses_whole() {
+    let pair = Pair::new();
+    let (left, right) = sockets(&pair);
+    let (frame, offload) = frames::udp_super_frame(ends(), 1400 * 40, 1400);
+    send(&left, &frame, &offload);
+    let (received, received_offload) = receive(&right);
+    assert!(received == frame, "{} bytes of {} or other bytes", received.len(), frame.len());
+    assert_eq!((received_offload.gso, received_offload.gso_size), (GsoKind::UdpL4, 1400));
+}
+
+#[test]
+fn a_device_without_segmentation_gets_the_udp_super_frame_as_datagrams() {
+    let pair = Pair::new();
+    pair.left.command("ethtool -K left tx-udp-segmentation off gso off");
+    let (left, right) = sockets(&pair);
+    let (frame, offload) = frames::udp_super_frame(ends(), 3000, 1400);
+    send(&left, &frame, &offload);
+    let lengths = [(); 3].map(|()| receive(&right).0.len() - frames::UDP_HEADERS_LEN);
+    assert_eq!(lengths, [1400, 1400, 200]);
+}
+
+#[test]
 fn a_device_without_segmentation_gets_the_super_frame_cut_and_checksummed() {
     let pair = Pair::new();
     pair.left.command("ethtool -K left tso off gso off tx off");

@@ -1,1 +1,26 @@
-//! To be written.
+//! A running switch: one thread that joins the datapath, the devices, the tunnels and the OpenFlow sessions.
+//!
+//! How it works: the thread waits for devices and for jobs.  Frames go from a device or out of a tunnel
+//! through [`tulle_datapath::Datapath`], whose effects are written to devices and tunnels at once.
+//! Everything else (ports, flows, statistics, traces) reaches the thread as a job, so nothing on the
+//! way of a packet is locked.
+//!
+//! What it is not: it knows nothing of Python, databases or configuration.
+
+mod capture;
+mod counters;
+mod engine;
+mod error;
+mod job;
+mod packet_in;
+mod port;
+mod session;
+mod switch;
+mod tunnels;
+mod wires;
+
+pub use counters::{Drop, PortCounters};
+pub use error::SwitchError;
+pub use packet_in::Event;
+pub use session::SwitchSession;
+pub use switch::{PortInfo, Switch, UnderlayOptions};

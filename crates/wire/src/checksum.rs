@@ -17,9 +17,11 @@ pub const TCP_CSUM_OFFSET: u16 = 16;
 #[inline]
 #[must_use]
 pub fn sum(bytes: &[u8]) -> u16 {
-    let (chunks, rest) = bytes.as_chunks::<4>();
+    let chunks = bytes.chunks_exact(4);
+    let rest = chunks.remainder();
     // Whole 32-bit words into 64 bits: no carry is lost below 16 GB, and compilers vectorize it.
-    let mut total: u64 = chunks.iter().map(|chunk| u64::from(u32::from_ne_bytes(*chunk))).sum();
+    let mut total: u64 =
+        chunks.map(|chunk| u64::from(u32::from_ne_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]))).sum();
     let mut last = [0; 4];
     last[..rest.len()].copy_from_slice(rest);
     total += u64::from(u32::from_ne_bytes(last));

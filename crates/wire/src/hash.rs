@@ -20,11 +20,11 @@ pub fn flow_hash(frame: &[u8]) -> u32 {
 
 #[inline]
 fn mix(state: u64, bytes: &[u8]) -> u64 {
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    let state = chunks.iter().fold(state, |state, chunk| step(state, u64::from_le_bytes(*chunk)));
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    if rest.is_empty() { state } else { step(state, u64::from_le_bytes(last)) }
+    bytes.chunks(8).fold(state, |state, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        step(state, u64::from_le_bytes(word))
+    })
 }
 
 #[inline]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::ethernet::{self, ether_type};
+use crate::ethernet;
 use crate::{Layers, Mac, checksum, icmpv4, icmpv6, ipv4, ipv6, protocol};
 
 /// RFC 1812 section 4.3.2.3: the whole IPv4 packet at most.
@@ -133,7 +133,8 @@ fn error_v6(
     multicast_too: bool,
 ) -> Option<Vec<u8>> {
     let view = ipv6::Packet::new_checked(packet).ok()?;
-    let about_icmp = upper_protocol == protocol::ICMPV6 && upper.first().is_none_or(|kind| is_error_v6(*kind));
+    let about_icmp =
+        upper_protocol == protocol::ICMPV6 && upper.first().is_none_or(|kind| is_error_v6(*kind));
     let to_many = view.destination().is_multicast() && !multicast_too;
     let from_host = !view.source().is_unspecified() && !view.source().is_multicast();
     if about_icmp || to_many || !from_host || view.source().is_loopback() {

@@ -105,8 +105,12 @@ impl<T: AsRef<[u8]>> Packet<T> {
     #[inline]
     pub fn upper(&self) -> Result<Upper, WireError> {
         let bytes = &self.buffer.as_ref()[..HEADER_LEN + self.payload_len()];
-        let mut upper =
-            Upper { protocol: self.next_header(), offset: HEADER_LEN, fragment: false, later_fragment: false };
+        let mut upper = Upper {
+            protocol: self.next_header(),
+            offset: HEADER_LEN,
+            fragment: false,
+            later_fragment: false,
+        };
         for _ in 0..MOST_EXTENSIONS {
             if upper.later_fragment || !is_extension(upper.protocol) {
                 return Ok(upper);

@@ -95,7 +95,8 @@ fn parse_gso(gso_type: u8) -> Result<GsoKind, WireError> {
 
 /// Writes a header.
 pub fn emit(offload: &Offload, header: &mut [u8; VNET_HDR_LEN]) {
-    header[0] = if offload.needs_csum { NEEDS_CSUM } else { 0 } | if offload.data_valid { DATA_VALID } else { 0 };
+    header[0] =
+        if offload.needs_csum { NEEDS_CSUM } else { 0 } | if offload.data_valid { DATA_VALID } else { 0 };
     header[1] = gso_type(offload.gso) | if offload.ecn { GSO_ECN } else { 0 };
     header[2..4].copy_from_slice(&offload.hdr_len.to_ne_bytes());
     header[4..6].copy_from_slice(&offload.gso_size.to_ne_bytes());

@@ -73,6 +73,22 @@ pub fn udp(ends: Ends, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A UDP datagram to be cut into datagrams of `gso_size` bytes of payload.
+pub fn udp_super_frame(ends: Ends, payload_len: usize, gso_size: u16) -> (Vec<u8>, Offload) {
+    let mut frame = udp(ends, &vec![0x5a; payload_len]);
+    frame[40..42].copy_from_slice(&pseudo_sum(ends, UDP, 8 + payload_len).to_be_bytes());
+    let offload = Offload {
+        needs_csum: true,
+        csum_start: 34,
+        csum_offset: 6,
+        gso: GsoKind::UdpL4,
+        gso_size,
+        hdr_len: UDP_HEADERS_LEN as u16,
+        ..Offload::default()
+    };
+    (frame, offload)
+}
+
 fn ipv4(ends: Ends, protocol: u8, payload_len: usize) -> Vec<u8> {
     let mut header = vec![0x45, 0];
     header.extend(((20 + payload_len) as u16).to_be_bytes());

@@ -94,7 +94,8 @@ pub struct Pair {
 impl Pair {
     pub fn new() -> Self {
         let (left, right) = (Namespace::new(), Namespace::new());
-        left.ip(&format!("link add left type veth peer name right netns {}", right.path()));
+        // With equal indexes at both ends the kernel takes up to a second to activate a veth.
+        left.ip(&format!("link add left index 77 type veth peer name right netns {}", right.path()));
         for (namespace, device) in [(&left, "left"), (&right, "right")] {
             namespace.ip(&format!("link set {device} addrgenmode none"));
             namespace.ip(&format!("link set {device} up"));

@@ -1,0 +1,223 @@
+//! The switch: tables, caches, ports and counters put together.
+
+use crate::cache::{self, Cache};
+use crate::drop::{DropCounters, DropReason};
+use crate::extract::{Layout, extract};
+use crate::flow_mod::{FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, TableStats};
+use crate::metadata::Metadata;
+use crate::ports::Ports;
+use crate::process::{Effects, Losses, check_offload, execute};
+use crate::tables::{Credit, Tables};
+use crate::trace::{self, Trace};
+use crate::translate::{translate, translate_actions};
+use crate::verdict::Verdict;
+use tulle_flow::{Action, Key};
+use tulle_wire::FrameBuf;
+use tulle_wire::vnet::Offload;
+
+/// The most flows, unless set otherwise.
+pub const DEFAULT_FLOW_LIMIT: usize = 1_000_000;
+
+/// How the caches do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Packets whose verdict was remembered.
+    pub hits: u64,
+    /// Packets that walked the tables.
+    pub misses: u64,
+    /// Verdicts remembered.
+    pub entries: usize,
+    /// Different masks among them.
+    pub masks: usize,
+}
+
+/// A software switch in memory: it does no I/O and reads no clock.
+#[derive(Debug)]
+pub struct Datapath {
+    tables: Tables,
+    ports: Ports,
+    cache: Cache,
+    is_caching: bool,
+    drops: DropCounters,
+    scratch: FrameBuf,
+    hits: u64,
+    misses: u64,
+}
+
+impl Datapath {
+    /// A switch without flows or ports.  `seed` keeps tenants from aiming at one hash bucket.
+    pub fn new(seed: u64) -> Self {
+        Self::with_limits(seed, DEFAULT_FLOW_LIMIT, cache::MAX_ENTRIES)
+    }
+
+    /// A switch that holds at most `flow_limit` flows and remembers at most `cache_limit` verdicts (0: none).
+    pub fn with_limits(seed: u64, flow_limit: usize, cache_limit: usize) -> Self {
+        Datapath {
+            tables: Tables::new(seed, flow_limit),
+            ports: Ports::default(),
+            cache: Cache::new(seed, cache_limit),
+            is_caching: cache_limit > 0,
+            drops: DropCounters::default(),
+            scratch: FrameBuf::new(),
+            hits: 0,
+            misses: 0,
+        }
+    }
+
+    /// Makes a port number known.
+    pub fn add_port(&mut self, port: u32) {
+        if self.ports.insert(port) {
+            self.cache.flush(&mut self.tables);
+        }
+    }
+
+    /// Forgets a port number, and the drops counted for it.
+    pub fn remove_port(&mut self, port: u32) {
+        if self.ports.remove(port) {
+            self.cache.flush(&mut self.tables);
+            self.drops.forget_port(port);
+        }
+    }
+
+    /// The ports.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Changes the flow tables.  Gives the flows that a removal removed.  Errors: nothing has changed.
+    pub fn flow_mod(&mut self, change: &FlowMod, now: u64) -> Result<Vec<FlowRemoved>, FlowModError> {
+        self.cache.flush(&mut self.tables);
+        self.tables.apply(change, now)
+    }
+
+    /// Removes flows whose time has come, and forgets idle cached verdicts.  To be called about once a second.
+    pub fn expire(&mut self, now: u64) -> Vec<FlowRemoved> {
+        self.cache.sweep(&mut self.tables, now);
+        let removed = self.tables.expire(now);
+        if !removed.is_empty() {
+            self.cache.flush(&mut self.tables);
+        }
+        removed
+    }
+
+    /// Flows with exact counters, in order of table and falling priority.
+    pub fn flows(&mut self, filter: &FlowFilter, now: u64) -> Vec<FlowStats> {
+        self.cache.credit(&mut self.tables);
+        self.tables.flows(filter, now)
+    }
+
+    /// The number of flows.
+    pub fn flow_count(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Counters of each table.
+    pub fn table_stats(&mut self) -> Vec<TableStats> {
+        self.cache.credit(&mut self.tables);
+        self.tables.stats()
+    }
+
+    /// How many packets were lost, and why.
+    pub fn drops(&self) -> &DropCounters {
+        &self.drops
+    }
+
+    /// How the caches do.
+    pub fn cache_stats(&self) -> CacheStats {
+        let (entries, masks) = (self.cache.len(), self.cache.mask_count());
+        CacheStats { hits: self.hits, misses: self.misses, entries, masks }
+    }
+
+    /// Sends one packet through the switch.  The frame is used up.
+    #[inline]
+    pub fn process(
+        &mut self,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        metadata: &Metadata,
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let (key, layout) = match parse(frame.bytes(), offload, metadata) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
+        };
+        let found = self.cache.find(&key);
+        self.hits += u64::from(found.is_some());
+        let Some(index) = found.or_else(|| self.remember(&key)) else {
+            let verdict = translate(&self.tables, &self.ports, &key, &mut ());
+            let credit = Credit { packets: 1, bytes: frame.len() as u64, used_ns: now };
+            self.tables.credit(&verdict.rules, &verdict.tables, credit);
+            return self.act(&verdict, frame, offload, &layout, metadata, effects);
+        };
+        let verdict = self.cache.count(index, frame.len(), now);
+        let mut losses = Losses { counters: &mut self.drops, in_port: metadata.in_port };
+        execute(verdict, frame, &mut self.scratch, offload, &layout, &mut losses, effects);
+    }
+
+    /// Executes actions on a packet that the controller sends; table 0 is walked only where they say so.
+    pub fn packet_out(
+        &mut self,
+        actions: &[Action],
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        metadata: &Metadata,
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let (key, layout) = match parse(frame.bytes(), offload, metadata) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
+        };
+        let verdict = translate_actions(&self.tables, &self.ports, &key, actions);
+        let credit = Credit { packets: 1, bytes: frame.len() as u64, used_ns: now };
+        self.tables.credit(&verdict.rules, &verdict.tables, credit);
+        self.act(&verdict, frame, offload, &layout, metadata, effects);
+    }
+
+    /// Shows the way that a packet would take, through the forwarding code itself; nothing is sent or counted.
+    /// Errors: the packet is dropped before any table, for this reason.
+    pub fn trace(&self, frame: &[u8], offload: &Offload, metadata: &Metadata) -> Result<Trace, DropReason> {
+        let (key, layout) = parse(frame, offload, metadata)?;
+        Ok(trace::trace(&self.tables, &self.ports, frame, offload, &key, &layout))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember(&mut self, key: &Key) -> Option<usize> {
+        self.misses += 1;
+        if !self.is_caching {
+            return None;
+        }
+        if self.cache.is_full() {
+            self.cache.flush(&mut self.tables);
+        }
+        let verdict = translate(&self.tables, &self.ports, key, &mut ());
+        Some(self.cache.insert(key, verdict))
+    }
+
+    fn act(
+        &mut self,
+        verdict: &Verdict,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        layout: &Layout,
+        metadata: &Metadata,
+        effects: &mut impl Effects,
+    ) {
+        let mut losses = Losses { counters: &mut self.drops, in_port: metadata.in_port };
+        execute(verdict, frame, &mut self.scratch, offload, layout, &mut losses, effects);
+    }
+
+    #[cold]
+    fn refuse(&mut self, reason: DropReason, metadata: &Metadata, bytes: usize, effects: &mut impl Effects) {
+        let mut losses = Losses { counters: &mut self.drops, in_port: metadata.in_port };
+        losses.count(reason.into(), bytes, effects);
+    }
+}
+
+#[inline]
+fn parse(frame: &[u8], offload: &Offload, metadata: &Metadata) -> Result<(Key, Layout), DropReason> {
+    check_offload(frame, offload)?;
+    extract(frame, metadata)
+}

@@ -1,0 +1,126 @@
+//! From the bytes of a frame to its flow key, and to where its headers lie.
+//!
+//! A header that is cut off or wrong leaves its fields, and all behind it, zero; but a frame that no receiver
+//! would accept at all (no whole Ethernet or IP header, lengths that lie) is an error with its own reason.
+
+mod ip;
+mod transport;
+
+pub(crate) use transport::{ND_OPTIONS, SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS, split_option};
+
+use crate::drop::DropReason;
+use crate::metadata::Metadata;
+use tulle_flow::{Field, Key};
+
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const ETHERTYPE_QINQ: u16 = 0x88a8;
+/// Stands for "no type" where the Ethernet field is a length (IEEE 802.3).
+const ETHERTYPE_NONE: u16 = 0x05ff;
+/// The bit of `vlan_tci` that says that there is a tag.
+const VLAN_PRESENT: u16 = 0x1000;
+
+pub(crate) const ICMPV4: u8 = 1;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const ICMPV6: u8 = 58;
+
+/// Where the headers of a frame lie, counted from its first byte; 0 means that there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The Ethernet type behind a VLAN tag.
+    pub ethertype: u16,
+    /// The network header (IPv4, IPv6 or ARP).
+    pub l3: usize,
+    /// The transport header, where it is whole enough to hold the fields of the key.
+    pub l4: usize,
+    /// The end of the IP packet, without what Ethernet padded.
+    pub end: usize,
+    /// The transport protocol.
+    pub proto: u8,
+    /// An IPv6 routing header stands before the final destination (RFC 8200 section 8.1: the transport checksum
+    /// is over the final destination, not over the one in the header).
+    pub routed: bool,
+}
+
+/// Finds the key and the layout of a frame.  Errors: the frame is to be dropped for this reason.
+#[inline]
+pub fn extract(frame: &[u8], metadata: &Metadata) -> Result<(Key, Layout), DropReason> {
+    let mut key = Key::ZERO;
+    metadata.write(&mut key);
+    let layout = ethernet(frame, &mut key)?;
+    Ok((key, layout))
+}
+
+fn ethernet(frame: &[u8], key: &mut Key) -> Result<Layout, DropReason> {
+    let Some(header) = frame.first_chunk::<14>() else { return Err(DropReason::FrameTooShort) };
+    key.set(Field::EthDst, mac(&header[0..6]));
+    key.set(Field::EthSrc, mac(&header[6..12]));
+    let mut layout = Layout { ethertype: half(frame, 12), l3: 14, end: frame.len(), ..Layout::default() };
+    if matches!(layout.ethertype, ETHERTYPE_VLAN | ETHERTYPE_QINQ) {
+        let Some(tag) = frame.get(14..18) else { return Err(DropReason::VlanTruncated) };
+        key.set(Field::VlanTci, u128::from(half(tag, 0) | VLAN_PRESENT));
+        layout.ethertype = half(tag, 2);
+        layout.l3 = 18;
+    }
+    if layout.ethertype < 0x0600 {
+        layout.ethertype = ETHERTYPE_NONE;
+    }
+    key.set(Field::EthType, u128::from(layout.ethertype));
+    network(frame, key, &mut layout)?;
+    Ok(layout)
+}
+
+fn network(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(), DropReason> {
+    match layout.ethertype {
+        ETHERTYPE_IPV4 => ip::ipv4(frame, key, layout),
+        ETHERTYPE_IPV6 => ip::ipv6(frame, key, layout),
+        ETHERTYPE_ARP => {
+            arp(frame, key, layout);
+            Ok(())
+        }
+        _ => {
+            layout.l3 = 0;
+            Ok(())
+        }
+    }
+}
+
+/// ARP for IPv4 over Ethernet (RFC 826); of any other the key holds only the Ethernet type.
+fn arp(frame: &[u8], key: &mut Key, layout: &mut Layout) {
+    let at = layout.l3;
+    let whole = frame.get(at..at + 28).filter(|arp| arp[..6] == [0, 1, 8, 0, 6, 4]);
+    let Some(arp) = whole else {
+        layout.l3 = 0;
+        return;
+    };
+    key.set(Field::ArpOp, u128::from(half(arp, 6)));
+    key.set(Field::ArpSha, mac(&arp[8..14]));
+    key.set(Field::ArpSpa, u128::from(word(arp, 14)));
+    key.set(Field::ArpTha, mac(&arp[18..24]));
+    key.set(Field::ArpTpa, u128::from(word(arp, 24)));
+}
+
+#[inline]
+fn mac(bytes: &[u8]) -> u128 {
+    u128::from(half(bytes, 0)) << 32 | u128::from(word(bytes, 2))
+}
+
+#[inline]
+fn half(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[inline]
+fn wide(bytes: &[u8], at: usize) -> u128 {
+    let mut out = [0; 16];
+    out.copy_from_slice(&bytes[at..at + 16]);
+    u128::from_be_bytes(out)
+}

@@ -1,0 +1,51 @@
+//! Why a frame did not get into a tunnel, or out of it.
+
+macro_rules! drop_reasons {
+    ($($variant:ident $name:literal $text:literal,)*) => {
+        /// Why a frame was lost at a tunnel's end. One cause, one reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+        pub enum DropReason {
+            $(#[doc = $text] #[error($text)] $variant,)*
+        }
+
+        impl DropReason {
+            /// All reasons, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name that counters carry; it never changes.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    OuterMalformed "tunnel-outer-malformed" "The outer headers are cut short or contradict themselves.",
+    OuterChecksum "tunnel-outer-checksum" "The outer IPv4, TCP or UDP checksum is wrong.",
+    OuterFragment "tunnel-outer-fragment" "The outer IPv4 packet is a fragment.",
+    OuterForeign "tunnel-outer-foreign" "The outer packet is of another protocol or for another port.",
+    InnerTruncated "tunnel-inner-truncated" "The inner frame is shorter than an Ethernet header.",
+    BadOffload "tunnel-bad-offload" "The offload says what the frame does not hold.",
+    UdpSegmentation "tunnel-udp-segmentation" "The inner frame is UDP to be cut, which is not supported.",
+    NoHeadroom "tunnel-no-headroom" "There is no room for the outer headers in front of the frame.",
+    TooBig "tunnel-too-big" "The outer packet would exceed the path MTU.",
+    BadContext "tunnel-bad-context" "The context has more bits than the encapsulation carries.",
+    CongestionLost "tunnel-ecn-congestion" "Congestion was marked on a frame that cannot carry the mark (RFC 6040).",
+    SttTooLong "stt-too-long" "The inner frame exceeds the 65477 bytes that STT carries.",
+    SttEmptySegment "stt-empty-segment" "A segment without payload.",
+    SttBadOffset "stt-bad-offset" "A segment reaches beyond the length of its frame.",
+    SttBadLength "stt-bad-length" "A segment disagrees with the others about the length of the frame.",
+    SttOverlap "stt-overlap" "A segment overlaps what has already arrived.",
+    SttTooManyPieces "stt-too-many-pieces" "A segment would make yet another gap in a frame full of gaps.",
+    SttEvicted "stt-evicted" "An incomplete frame gave its memory to a newer one.",
+    SttTimeout "stt-timeout" "An incomplete frame whose other segments never came.",
+    SttTruncated "stt-truncated" "A frame shorter than the STT header.",
+    SttBadVersion "stt-bad-version" "The STT version is not 0.",
+    SttBadFlags "stt-bad-flags" "The STT flags contradict each other.",
+    SttBadOffload "stt-bad-offload" "The STT header says what the inner frame does not hold.",
+    VxlanTruncated "vxlan-truncated" "A datagram shorter than the VXLAN header.",
+    VxlanBadFlags "vxlan-bad-flags" "The VXLAN flags are not exactly the one for a valid VNI.",
+    VxlanReservedBits "vxlan-reserved-bits" "Reserved bits of the VXLAN header are set.",
+}

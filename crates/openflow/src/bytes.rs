@@ -1,0 +1,145 @@
+//! Big-endian reading with bounds checked, and writing.
+
+use crate::error::ErrorCode;
+
+pub(crate) type Parsed<T> = Result<T, ErrorCode>;
+
+/// Reads from the front of some bytes; what is missing is reported with the error of the structure read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+    short: ErrorCode,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8], short: ErrorCode) -> Self {
+        Reader { rest: bytes, short }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    pub fn take(&mut self, count: usize) -> Parsed<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(self.short)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// The next `count` bytes as a reader of their own, with its own error.
+    pub fn part(&mut self, count: usize, short: ErrorCode) -> Parsed<Reader<'a>> {
+        Ok(Reader::new(self.take(count)?, short))
+    }
+
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
+    pub fn skip(&mut self, count: usize) -> Parsed<()> {
+        self.take(count).map(|_| ())
+    }
+
+    /// Refuses bytes left over.
+    pub fn finish(self) -> Parsed<()> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.short) }
+    }
+
+    pub fn array<const N: usize>(&mut self) -> Parsed<[u8; N]> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N)?);
+        Ok(out)
+    }
+
+    pub fn u8(&mut self) -> Parsed<u8> {
+        Ok(u8::from_be_bytes(self.array()?))
+    }
+
+    pub fn u16(&mut self) -> Parsed<u16> {
+        Ok(u16::from_be_bytes(self.array()?))
+    }
+
+    pub fn u32(&mut self) -> Parsed<u32> {
+        Ok(u32::from_be_bytes(self.array()?))
+    }
+
+    pub fn u64(&mut self) -> Parsed<u64> {
+        Ok(u64::from_be_bytes(self.array()?))
+    }
+
+    /// A number of 0 to 16 bytes.
+    pub fn number(&mut self, count: usize) -> Parsed<u128> {
+        Ok(self.take(count)?.iter().fold(0, |value, byte| (value << 8) | u128::from(*byte)))
+    }
+
+    /// Text in a field of fixed size, up to its first NUL.
+    pub fn text(&mut self, size: usize) -> Parsed<String> {
+        let field = self.take(size)?;
+        let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(text).into_owned())
+    }
+}
+
+/// Appends big-endian values.
+pub(crate) trait Put {
+    fn u8(&mut self, value: u8);
+    fn u16(&mut self, value: u16);
+    fn u32(&mut self, value: u32);
+    fn u64(&mut self, value: u64);
+    /// The lowest `count` bytes (at most 16) of a number.
+    fn number(&mut self, value: u128, count: usize);
+    fn zeros(&mut self, count: usize);
+    /// Zeros until what began at `start` is a multiple of 8 bytes.
+    fn align(&mut self, start: usize);
+    /// Text in a field of fixed size, cut at a character so that a NUL always ends it.
+    fn text(&mut self, text: &str, size: usize);
+    /// Writes the length of what began at `start` at `at`; one that does not fit is caught with the whole message.
+    fn set_length(&mut self, at: usize, start: usize);
+}
+
+impl Put for Vec<u8> {
+    fn u8(&mut self, value: u8) {
+        self.push(value);
+    }
+
+    fn u16(&mut self, value: u16) {
+        self.extend_from_slice(&value.to_be_bytes());
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.extend_from_slice(&value.to_be_bytes());
+    }
+
+    fn u64(&mut self, value: u64) {
+        self.extend_from_slice(&value.to_be_bytes());
+    }
+
+    fn number(&mut self, value: u128, count: usize) {
+        self.extend_from_slice(&value.to_be_bytes()[16 - count..]);
+    }
+
+    fn zeros(&mut self, count: usize) {
+        self.resize(self.len() + count, 0);
+    }
+
+    fn align(&mut self, start: usize) {
+        self.zeros((self.len() - start).next_multiple_of(8) - (self.len() - start));
+    }
+
+    fn text(&mut self, text: &str, size: usize) {
+        let mut end = text.len().min(size - 1);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.extend_from_slice(&text.as_bytes()[..end]);
+        self.zeros(size - end);
+    }
+
+    fn set_length(&mut self, at: usize, start: usize) {
+        let length = u16::try_from(self.len() - start).unwrap_or(u16::MAX);
+        self[at..at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+}

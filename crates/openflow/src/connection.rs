@@ -1,0 +1,235 @@
+//! One OpenFlow connection, either side of it, without a socket.
+//!
+//! It cuts the stream into messages, greets, answers echo requests, and refuses what is malformed.
+//! It never waits and knows no time: when to ask for an echo, and when to give up, its owner decides.
+
+use std::collections::VecDeque;
+
+use crate::error::{EmitError, ErrorCode, ErrorReport, OfError};
+use crate::header::{HEADER_LEN, Header, VERSION};
+use crate::hello::Hello;
+use crate::message::{ERROR, HELLO, Message, Xid};
+
+/// Something that happened.
+#[allow(clippy::large_enum_variant)] // almost every event is the large one
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Both sides greeted each other; messages may be sent.
+    Negotiated {
+        /// Wire version.
+        version: u8,
+    },
+    /// A message came.
+    MessageReceived {
+        /// Its transaction id, which a reply must bear.
+        xid: Xid,
+        /// The message.
+        message: Message,
+    },
+    /// Something malformed or unsupported came; the error that answers it waits in the outgoing bytes.
+    MessageRefused {
+        /// What was wrong.
+        error: OfError,
+    },
+    /// The connection is over; the socket is to be closed once the outgoing bytes are sent.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The other side does not speak OpenFlow 1.3.
+    NoCommonVersion,
+    /// The first message was not a hello.
+    NotGreeted,
+    /// The other side refused our hello.
+    HelloRefused(ErrorReport),
+    /// A length below 8: what follows cannot be cut into messages.
+    BadLength,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Greeting,
+    Open,
+    Closed,
+}
+
+/// A connection.  Its owner hands bytes over with `receive` and sends what `outgoing` gives.
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    events: VecDeque<Event>,
+    last_xid: Xid,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Connection::new()
+    }
+}
+
+impl Connection {
+    /// A new connection, with its hello waiting in the outgoing bytes.
+    pub fn new() -> Connection {
+        let mut connection = Connection {
+            state: State::Greeting,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            events: VecDeque::new(),
+            last_xid: 0,
+        };
+        let _ = connection.send(&Message::Hello(Hello::OURS));
+        connection
+    }
+
+    /// True once both sides have greeted each other and until the connection is over.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// True once the connection is over.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Takes bytes from the other side, in any cut, and gives what happened, in order.
+    ///
+    /// Events that the caller does not take come first the next time.
+    pub fn receive(&mut self, bytes: &[u8]) -> impl Iterator<Item = Event> + '_ {
+        if self.state != State::Closed {
+            self.incoming.extend_from_slice(bytes);
+            self.cut_messages();
+        }
+        std::iter::from_fn(|| self.events.pop_front())
+    }
+
+    /// Queues a message under a new transaction id, which is returned.
+    pub fn send(&mut self, message: &Message) -> Result<Xid, EmitError> {
+        self.last_xid = self.last_xid.wrapping_add(1);
+        self.reply(self.last_xid, message)?;
+        Ok(self.last_xid)
+    }
+
+    /// Queues a message under the transaction id of a request.
+    pub fn reply(&mut self, xid: Xid, message: &Message) -> Result<(), EmitError> {
+        if self.state == State::Closed {
+            return Ok(());
+        }
+        message.emit(xid, &mut self.outgoing)
+    }
+
+    /// Queues the error that answers a request.  `request` is emitted anew to quote its start.
+    pub fn refuse(&mut self, xid: Xid, request: &Message, code: ErrorCode) -> Result<(), EmitError> {
+        let mut data = Vec::new();
+        request.emit(xid, &mut data)?;
+        data.truncate(crate::error::QUOTED_LEN);
+        self.reply(xid, &Message::Error(ErrorReport { code, data }))
+    }
+
+    /// Takes the bytes that wait to be sent.
+    pub fn outgoing(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// How many bytes wait to be sent.  An owner that cannot send stops reading when these grow large.
+    pub fn outgoing_len(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    fn cut_messages(&mut self) {
+        let mut incoming = std::mem::take(&mut self.incoming);
+        let mut cut = 0;
+        while let Some((header, length)) = self.next_length(&incoming[cut..]) {
+            let Some(message) = incoming.get(cut..cut + length) else { break };
+            self.receive_message(header, message);
+            cut += length;
+        }
+        if self.state != State::Closed {
+            incoming.drain(..cut);
+            self.incoming = incoming;
+        }
+    }
+
+    /// The header of the next message, if it is there and can be trusted.
+    fn next_length(&mut self, rest: &[u8]) -> Option<(Header, usize)> {
+        let header = Header::parse(rest).ok().filter(|_| self.state != State::Closed)?;
+        let length = usize::from(header.length);
+        if length < HEADER_LEN {
+            self.refuse_bytes(ErrorCode::BadRequestLength, &rest[..HEADER_LEN]);
+            self.close(CloseReason::BadLength);
+            return None;
+        }
+        Some((header, length))
+    }
+
+    fn receive_message(&mut self, header: Header, bytes: &[u8]) {
+        match self.state {
+            State::Greeting => self.receive_greeting(header, bytes),
+            State::Open => self.receive_open(bytes),
+            State::Closed => {}
+        }
+    }
+
+    fn receive_greeting(&mut self, header: Header, bytes: &[u8]) {
+        match (header.kind, Message::parse(bytes)) {
+            (HELLO, Ok((_, Message::Hello(hello)))) => self.negotiate(header, &hello),
+            (HELLO, Err(error)) => self.refuse_hello(error.xid),
+            (ERROR, Ok((_, Message::Error(report)))) => self.close(CloseReason::HelloRefused(report)),
+            _ => {
+                self.refuse_bytes(ErrorCode::BadType, bytes);
+                self.close(CloseReason::NotGreeted);
+            }
+        }
+    }
+
+    fn negotiate(&mut self, header: Header, hello: &Hello) {
+        if !hello.speaks(header.version) {
+            return self.refuse_hello(header.xid);
+        }
+        self.state = State::Open;
+        self.events.push_back(Event::Negotiated { version: VERSION });
+    }
+
+    /// The data of this error is text for people (OpenFlow 1.3.5 section 7.5.4.1).
+    fn refuse_hello(&mut self, xid: Xid) {
+        let data = b"only OpenFlow 1.3 (wire version 4) is spoken here".to_vec();
+        let report = ErrorReport { code: ErrorCode::Incompatible, data };
+        let _ = self.reply(xid, &Message::Error(report));
+        self.close(CloseReason::NoCommonVersion);
+    }
+
+    fn receive_open(&mut self, bytes: &[u8]) {
+        match Message::parse(bytes) {
+            Ok((xid, Message::EchoRequest(data))) => {
+                let _ = self.reply(xid, &Message::EchoReply(data));
+            }
+            Ok((_, Message::Hello(_))) => {}
+            Ok((xid, message)) => self.events.push_back(Event::MessageReceived { xid, message }),
+            Err(error) => self.report(error, bytes),
+        }
+    }
+
+    fn refuse_bytes(&mut self, code: ErrorCode, bytes: &[u8]) {
+        self.report(OfError::new(code, bytes), bytes);
+    }
+
+    /// A malformed error message is not answered, lest two sides answer each other for ever.
+    fn report(&mut self, error: OfError, bytes: &[u8]) {
+        if bytes.get(1) != Some(&ERROR) {
+            let _ = self.reply(error.xid, &error.reply());
+        }
+        self.events.push_back(Event::MessageRefused { error });
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.state = State::Closed;
+        self.incoming = Vec::new();
+        self.events.push_back(Event::Closed { reason });
+    }
+}

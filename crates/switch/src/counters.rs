@@ -1,0 +1,65 @@
+//! Counters of ports, and of what was lost on the way between devices and datapath.
+
+use std::collections::HashMap;
+
+/// What went in and out of a port, as the Open_vSwitch schema names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortCounters {
+    /// Frames received.
+    pub rx_packets: u64,
+    /// Bytes of them.
+    pub rx_bytes: u64,
+    /// Frames received and lost before the datapath.
+    pub rx_dropped: u64,
+    /// Frames sent.
+    pub tx_packets: u64,
+    /// Bytes of them.
+    pub tx_bytes: u64,
+    /// Frames that the device or the tunnel did not take.
+    pub tx_dropped: u64,
+}
+
+impl PortCounters {
+    #[inline]
+    pub(crate) fn received(&mut self, bytes: usize) {
+        self.rx_packets += 1;
+        self.rx_bytes += bytes as u64;
+    }
+
+    #[inline]
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.tx_packets += 1;
+        self.tx_bytes += bytes as u64;
+    }
+}
+
+/// How many packets were lost at a port for a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Drop {
+    /// The port; 0 stands for the underlay.
+    pub port: u32,
+    /// The reason's stable name.
+    pub reason: &'static str,
+    /// How many.
+    pub packets: u64,
+}
+
+/// Losses at devices and tunnels.  Bounded: one entry a port and reason.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    counts: HashMap<(u32, &'static str), u64>,
+}
+
+impl Losses {
+    pub(crate) fn count(&mut self, port: u32, reason: &'static str) {
+        *self.counts.entry((port, reason)).or_default() += 1;
+    }
+
+    pub(crate) fn forget_port(&mut self, port: u32) {
+        self.counts.retain(|(number, _), _| *number != port);
+    }
+
+    pub(crate) fn drops(&self) -> impl Iterator<Item = Drop> + '_ {
+        self.counts.iter().map(|((port, reason), packets)| Drop { port: *port, reason, packets: *packets })
+    }
+}

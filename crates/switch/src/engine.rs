@@ -1,0 +1,248 @@
+//! The switch's thread: waits for devices and jobs, and moves frames through the datapath.
+//!
+//! One batch of a device is bounded, so that a busy device starves neither the others nor the jobs.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use tulle_datapath::{Datapath, Metadata, TunnelKey};
+use tulle_encap::Popped;
+use tulle_flow::Action;
+use tulle_io::clock::monotonic_ns;
+use tulle_io::{Arrival, Poller, Received, Waker};
+use tulle_wire::FrameBuf;
+use tulle_wire::vnet::Offload;
+
+use crate::job::Job;
+use crate::packet_in::{Event, Outbox};
+use crate::port::Port;
+use crate::tunnels::{Encapsulations, Kind, kind_of};
+use crate::wires::Wires;
+
+/// Frames taken from one device before the next has its turn.
+const BATCH: usize = 32;
+/// Tokens of the poller above all port numbers.
+const JOBS: u64 = 1 << 32;
+const UNDERLAY: u64 = JOBS + 1;
+/// How often timeouts are looked after.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// All that the thread owns.
+pub(crate) struct Engine {
+    pub datapath: Datapath,
+    pub wires: Wires,
+    pub receivers: Option<Encapsulations>,
+    poller: Poller,
+    waker: Arc<Waker>,
+    jobs: Receiver<Job>,
+    frame: FrameBuf,
+    arrivals: Vec<Arrival>,
+    swept_ns: u64,
+    is_stopping: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        seed: u64,
+        waker: Arc<Waker>,
+        jobs: Receiver<Job>,
+        outbox: Outbox,
+    ) -> std::io::Result<Engine> {
+        let poller = Poller::new()?;
+        poller.add(std::os::fd::AsFd::as_fd(&*waker), JOBS)?;
+        Ok(Engine {
+            datapath: Datapath::new(seed),
+            wires: Wires::new(outbox),
+            receivers: None,
+            poller,
+            waker,
+            jobs,
+            frame: FrameBuf::new(),
+            arrivals: (0..BATCH).map(|_| Arrival::new()).collect(),
+            swept_ns: 0,
+            is_stopping: false,
+        })
+    }
+
+    /// Runs until the switch is closed.
+    pub(crate) fn run(mut self) {
+        let mut ready = Vec::new();
+        loop {
+            if self.poller.wait(&mut ready, Some(SWEEP)).is_err() {
+                return;
+            }
+            for event in &ready {
+                match event.token {
+                    JOBS => {
+                        if !self.do_jobs() {
+                            return;
+                        }
+                    }
+                    UNDERLAY => self.receive_underlay(),
+                    number => self.receive_port(number as u32),
+                }
+            }
+            self.sweep();
+        }
+    }
+
+    /// Ends the thread after the present batch.
+    pub(crate) fn stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// Does what has been asked for; false when the thread is to end.
+    fn do_jobs(&mut self) -> bool {
+        self.waker.drain();
+        while let Ok(job) = self.jobs.try_recv() {
+            job(self);
+        }
+        !self.is_stopping
+    }
+
+    /// Attaches a port whose number is free.
+    pub(crate) fn attach(&mut self, number: u32, port: Port) -> std::io::Result<()> {
+        if let Some(fd) = port.fd() {
+            self.poller.add(fd, u64::from(number))?;
+        }
+        let at = number as usize;
+        if self.wires.ports.len() <= at {
+            self.wires.ports.resize_with(at + 1, || None);
+        }
+        self.wires.ports[at] = Some(port);
+        self.datapath.add_port(number);
+        Ok(())
+    }
+
+    /// Takes a port away; its device closes.
+    pub(crate) fn detach(&mut self, number: u32) -> Option<Port> {
+        let port = self.wires.ports.get_mut(number as usize)?.take()?;
+        if let Some(fd) = port.fd() {
+            let _ = self.poller.remove(fd);
+        }
+        self.wires.peers.retain(|_, peer| *peer != number);
+        self.wires.losses.forget_port(number);
+        self.datapath.remove_port(number);
+        Some(port)
+    }
+
+    /// Waits for the underlay's socket from now on.
+    pub(crate) fn watch_underlay(&self) -> std::io::Result<()> {
+        match &self.wires.underlay {
+            Some(underlay) => self.poller.add(std::os::fd::AsFd::as_fd(&underlay.socket), UNDERLAY),
+            None => Ok(()),
+        }
+    }
+
+    /// Executes actions on a frame that a controller sends.
+    pub(crate) fn send_packet(&mut self, in_port: u32, actions: &[Action], frame: &[u8]) {
+        self.frame.fill(frame);
+        let metadata = Metadata { in_port, tunnel: None };
+        let (offload, now) = (Offload::default(), monotonic_ns());
+        self.datapath.packet_out(actions, &mut self.frame, &offload, &metadata, now, &mut self.wires);
+    }
+
+    fn receive_port(&mut self, number: u32) {
+        let now = monotonic_ns();
+        for _ in 0..BATCH {
+            let Self { wires, frame, .. } = self;
+            let Some(port) = wires.port(number) else { return };
+            let mut offload = Offload::default();
+            match port.receive(frame, &mut offload) {
+                Ok(Received::Frame) => {}
+                Ok(Received::Nothing | Received::DeviceDown) => return,
+                Ok(Received::Truncated | Received::Undescribable) => {
+                    port.counters.rx_dropped += 1;
+                    wires.losses.count(number, "device-bad-frame");
+                    continue;
+                }
+                Err(error) => return self.fail(number, &error),
+            }
+            port.counters.received(frame.len());
+            port.record(frame.bytes());
+            let metadata = Metadata { in_port: number, tunnel: None };
+            self.datapath.process(&mut self.frame, &offload, &metadata, now, &mut self.wires);
+        }
+    }
+
+    /// A device that fails is no longer waited for; the owner hears of it and may take the port away.
+    fn fail(&mut self, number: u32, error: &std::io::Error) {
+        if let Some(fd) = self.wires.port(number).and_then(|port| port.fd()) {
+            let _ = self.poller.remove(fd);
+        }
+        self.wires.outbox.tell(Event::PortFailed { port: number, error: error.to_string() });
+    }
+
+    fn receive_underlay(&mut self) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        let count = match &self.wires.underlay {
+            Some(underlay) => underlay.socket.receive_batch(&mut arrivals).map_or(0, |(count, _)| count),
+            None => 0,
+        };
+        let now = monotonic_ns();
+        for arrival in &mut arrivals[..count] {
+            self.receive_outer(arrival, now);
+        }
+        self.arrivals = arrivals;
+    }
+
+    fn receive_outer(&mut self, arrival: &mut Arrival, now: u64) {
+        if let Some(capture) = self.wires.underlay.as_mut().and_then(|underlay| underlay.capture.as_mut()) {
+            capture.write(arrival.frame.bytes());
+        }
+        let Self { datapath, wires, receivers, .. } = self;
+        let (Some(kind), Some(receivers)) = (kind_of(arrival.frame.bytes()), receivers) else {
+            return wires.losses.count(0, "tunnel-outer-foreign");
+        };
+        if arrival.received != Received::Frame {
+            return wires.losses.count(0, "device-bad-frame");
+        }
+        receivers.of(kind).pop(
+            &mut arrival.frame,
+            &arrival.offload,
+            now,
+            &mut |result, frame| match result {
+                Ok(popped) => deliver(datapath, wires, kind, &popped, frame, now),
+                Err(reason) => wires.losses.count(0, reason.name()),
+            },
+        );
+    }
+
+    /// Looks after timeouts: flows, cached verdicts, half-received frames.
+    fn sweep(&mut self) {
+        let now = monotonic_ns();
+        if now.saturating_sub(self.swept_ns) < SWEEP.as_nanos() as u64 {
+            return;
+        }
+        self.swept_ns = now;
+        self.datapath.expire(now);
+        let Self { wires, receivers, .. } = self;
+        for kind in [Kind::Stt, Kind::Vxlan] {
+            if let Some(receivers) = receivers {
+                receivers.of(kind).expire(now, &mut |reason| wires.losses.count(0, reason.name()));
+            }
+        }
+    }
+}
+
+/// Hands one frame out of a tunnel to the datapath; only known peers are listened to.
+#[inline]
+fn deliver(
+    datapath: &mut Datapath,
+    wires: &mut Wires,
+    kind: Kind,
+    popped: &Popped,
+    frame: &mut FrameBuf,
+    now: u64,
+) {
+    let peer = wires.peers.get(&(kind, popped.source)).copied();
+    let Some((number, port)) = peer.and_then(|number| Some((number, wires.port(number)?))) else {
+        return wires.losses.count(0, "tunnel-unknown-peer");
+    };
+    port.counters.received(frame.len());
+    port.record(frame.bytes());
+    let key = TunnelKey { id: popped.context, src: popped.source, dst: popped.destination };
+    let metadata = Metadata { in_port: number, tunnel: Some(key) };
+    datapath.process(frame, &popped.offload, &metadata, now, wires);
+}

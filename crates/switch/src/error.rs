@@ -1,0 +1,40 @@
+//! Why the switch refuses.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use thiserror::Error;
+
+/// What can be wrong with a request to a switch; nothing has changed then.
+#[derive(Debug, Error)]
+pub enum SwitchError {
+    /// The thread has ended.
+    #[error("the switch is closed")]
+    Closed,
+    /// Port numbers are 1 to 65279 (OpenFlow 1.3.5 section 7.2.1).
+    #[error("port number {0} is not within 1 to 65279")]
+    BadNumber(u32),
+    /// The number is taken.
+    #[error("port {0} exists already")]
+    PortExists(u32),
+    /// No such port.
+    #[error("no port {0}")]
+    NoPort(u32),
+    /// No such encapsulation.
+    #[error("unknown encapsulation {0:?}; known are stt and vxlan")]
+    UnknownEncapsulation(String),
+    /// Two tunnels of one encapsulation to one peer.
+    #[error("port {1} is a tunnel to {0} already")]
+    PeerExists(Ipv4Addr, u32),
+    /// A device cannot be opened.
+    #[error("{name}: {source}")]
+    Device {
+        /// The device.
+        name: String,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// A file cannot be written, or a thread not started.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

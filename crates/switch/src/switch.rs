@@ -1,0 +1,276 @@
+//! The handle of a running switch, for the thread that configures it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tulle_datapath::{CacheStats, DropReason, FlowFilter, FlowStats, Metadata, Trace, TunnelKey};
+use tulle_io::clock::monotonic_ns;
+use tulle_io::{Device, PacketOptions, PacketSocket, Tap, TapOptions, Waker};
+use tulle_wire::Mac;
+use tulle_wire::vnet::Offload;
+
+use crate::capture::Capture;
+use crate::counters::{Drop, PortCounters};
+use crate::engine::Engine;
+use crate::error::SwitchError;
+use crate::job::Desk;
+use crate::packet_in::{Event, Outbox};
+use crate::port::{Link, MOST_PORTS, Port};
+use crate::session::SwitchSession;
+use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
+
+/// How the underlay is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderlayOptions {
+    /// The device.
+    pub device: String,
+    /// This node's address on it.
+    pub local: Ipv4Addr,
+    /// Longest IPv4 packet that the underlay takes.
+    pub mtu: u16,
+    /// TCP port of STT.
+    pub stt_port: u16,
+    /// UDP port of VXLAN.
+    pub vxlan_port: u16,
+}
+
+/// What is known of a device once it is a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortInfo {
+    /// Ethernet address.
+    pub mac: Mac,
+    /// Index in the network namespace where it was opened.
+    pub ifindex: u32,
+    /// Largest payload of a frame, in bytes.
+    pub mtu: u32,
+}
+
+/// A running switch.  Dropping it ends the thread and closes all ports.
+#[derive(Debug)]
+pub struct Switch {
+    desk: Option<Desk>,
+    outbox: Outbox,
+    events: Arc<Waker>,
+    thread: Option<JoinHandle<()>>,
+    datapath_id: u64,
+}
+
+impl Switch {
+    /// Starts the thread.  `seed` makes hashing unpredictable for tenants.
+    pub fn start(name: &str, datapath_id: u64, seed: u64) -> Result<Switch, SwitchError> {
+        let (waker, events) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
+        let outbox = Outbox::new(Arc::clone(&events));
+        let (desk, jobs) = Desk::new(Arc::clone(&waker));
+        let engine = Engine::new(seed, waker, jobs, outbox.clone())?;
+        let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
+        let thread = Some(builder.spawn(move || engine.run())?);
+        Ok(Switch { desk: Some(desk), outbox, events, thread, datapath_id })
+    }
+
+    /// The datapath id that sessions report.
+    pub fn datapath_id(&self) -> u64 {
+        self.datapath_id
+    }
+
+    /// Readable when [`Switch::events`] has something.
+    pub fn event_fd(&self) -> RawFd {
+        self.events.as_fd().as_raw_fd()
+    }
+
+    /// What happened since the last call.
+    pub fn events(&self) -> Vec<Event> {
+        self.outbox.drain()
+    }
+
+    /// Makes a TAP device in the calling thread's network namespace and attaches it.
+    pub fn add_tap(&self, number: u32, name: &str, mtu: u32) -> Result<PortInfo, SwitchError> {
+        self.check_free(number)?;
+        let tap = Tap::open(&TapOptions { mtu, ..TapOptions::named(name) }).map_err(device_error(name))?;
+        self.attach(number, name, Link::Tap(tap))
+    }
+
+    /// Attaches an existing device, such as a veth, by a packet socket.
+    pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
+        self.check_free(number)?;
+        let device = Device::open(name).map_err(device_error(name))?;
+        let options = PacketOptions { promiscuous: true, ..PacketOptions::device(device.index()) };
+        let socket = PacketSocket::open(&options).map_err(device_error(name))?;
+        self.attach(number, name, Link::Packet(socket))
+    }
+
+    /// Adds a tunnel to one peer.  Its frames are lost until the underlay is open and the next hop known.
+    pub fn add_tunnel(
+        &self,
+        number: u32,
+        name: &str,
+        encapsulation: &str,
+        local: Ipv4Addr,
+        remote: Ipv4Addr,
+    ) -> Result<(), SwitchError> {
+        self.check_free(number)?;
+        let kind = Kind::from_name(encapsulation)?;
+        let name = name.to_owned();
+        self.call(move |engine| {
+            if let Some(peer) = engine.wires.peers.get(&(kind, remote)) {
+                return Err(SwitchError::PeerExists(remote, *peer));
+            }
+            let underlay = engine.wires.underlay.as_ref();
+            let template = underlay.and_then(|underlay| underlay.template(kind, local, remote));
+            engine.wires.peers.insert((kind, remote), number);
+            let link = Link::Tunnel(Tunnel { kind, local, remote, template });
+            Ok(engine.attach(number, Port::new(name, [0; 6], link))?)
+        })?
+    }
+
+    /// Takes a port away; a TAP device disappears.
+    pub fn remove_port(&self, number: u32) -> Result<(), SwitchError> {
+        // The port comes back here, so that closing its device does not keep the engine from its packets.
+        let port = self.call(move |engine| engine.detach(number))?;
+        port.map(drop).ok_or(SwitchError::NoPort(number))
+    }
+
+    /// Opens the device that carries the tunnels; again only where something has changed.
+    pub fn open_underlay(&self, options: UnderlayOptions) -> Result<(), SwitchError> {
+        let wanted = options.clone();
+        let same = self.call(move |engine| {
+            engine.wires.underlay.as_ref().is_some_and(|underlay| underlay.options == wanted)
+        })?;
+        if same {
+            return Ok(());
+        }
+        // The old guard holds the ports that the new one needs.
+        drop(self.call(|engine| engine.wires.underlay.take())?);
+        let underlay = Underlay::open(options)?;
+        self.call(move |engine| {
+            engine.receivers = Some(Encapsulations::new(&underlay.options));
+            engine.wires.underlay = Some(underlay);
+            engine.wires.refresh_templates();
+            engine.watch_underlay()
+        })??;
+        Ok(())
+    }
+
+    /// Tells the MAC address of the next hop towards a remote, or that it is not known.
+    pub fn set_next_hop(&self, remote: Ipv4Addr, mac: Option<Mac>) -> Result<(), SwitchError> {
+        self.call(move |engine| {
+            if let Some(underlay) = engine.wires.underlay.as_mut() {
+                underlay.set_next_hop(remote, mac);
+            }
+            engine.wires.refresh_templates();
+        })
+    }
+
+    /// Counters of every port.
+    pub fn port_counters(&self) -> Result<BTreeMap<u32, PortCounters>, SwitchError> {
+        self.call(|engine| {
+            let listed = engine.wires.ports.iter().enumerate();
+            listed.filter_map(|(at, port)| Some((at as u32, port.as_ref()?.counters))).collect()
+        })
+    }
+
+    /// Packets lost, by port and reason: in the tables, at devices, in tunnels.
+    pub fn drops(&self) -> Result<Vec<Drop>, SwitchError> {
+        self.call(|engine| {
+            let tables = engine.datapath.drops().by_port().into_iter();
+            let tables = tables.map(|(port, reason, packets)| Drop { port, reason: reason.name(), packets });
+            let mut drops: Vec<Drop> = tables.chain(engine.wires.losses.drops()).collect();
+            drops.sort_unstable();
+            drops
+        })
+    }
+
+    /// How the flow cache does.
+    pub fn cache_stats(&self) -> Result<CacheStats, SwitchError> {
+        self.call(|engine| engine.datapath.cache_stats())
+    }
+
+    /// All flows with exact counters.
+    pub fn flows(&self) -> Result<Vec<FlowStats>, SwitchError> {
+        self.call(|engine| engine.datapath.flows(&FlowFilter::default(), monotonic_ns()))
+    }
+
+    /// Shows the way of a frame through the forwarding code; nothing is sent or counted.
+    pub fn trace(
+        &self,
+        in_port: u32,
+        frame: Vec<u8>,
+        tunnel: Option<TunnelKey>,
+    ) -> Result<Result<Trace, DropReason>, SwitchError> {
+        self.call(move |engine| {
+            let metadata = Metadata { in_port, tunnel };
+            engine.datapath.trace(&frame, &Offload::default(), &metadata)
+        })
+    }
+
+    /// Opens an OpenFlow session.
+    pub fn open_session(&self) -> Result<SwitchSession, SwitchError> {
+        Ok(SwitchSession::new(self.desk()?.clone(), self.datapath_id))
+    }
+
+    /// Copies a port's frames (or, with `None`, the underlay's) to a pcap file.
+    pub fn start_capture(&self, number: Option<u32>, path: &Path) -> Result<(), SwitchError> {
+        let capture = Capture::create(path)?;
+        self.call(move |engine| engine.wires.set_capture(number, Some(capture)))?.map(drop)
+    }
+
+    /// Ends a capture and writes what is left of it.
+    pub fn stop_capture(&self, number: Option<u32>) -> Result<(), SwitchError> {
+        match self.call(move |engine| engine.wires.set_capture(number, None))?? {
+            Some(capture) => Ok(capture.finish()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the thread and closes all ports.  May be called again.
+    pub fn close(&mut self) {
+        if let Some(desk) = self.desk.take() {
+            let _ = desk.call(Engine::stop);
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
+    fn desk(&self) -> Result<&Desk, SwitchError> {
+        self.desk.as_ref().ok_or(SwitchError::Closed)
+    }
+
+    fn call<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Engine) -> R + Send + 'static,
+    ) -> Result<R, SwitchError> {
+        self.desk()?.call(job)
+    }
+
+    fn check_free(&self, number: u32) -> Result<(), SwitchError> {
+        if !(1..=MOST_PORTS).contains(&number) {
+            return Err(SwitchError::BadNumber(number));
+        }
+        let taken = self.call(move |engine| engine.wires.port(number).is_some())?;
+        if taken { Err(SwitchError::PortExists(number)) } else { Ok(()) }
+    }
+
+    fn attach(&self, number: u32, name: &str, link: Link) -> Result<PortInfo, SwitchError> {
+        let device = Device::open(name).map_err(device_error(name))?;
+        let mac = device.mac().map_err(device_error(name))?;
+        let mtu = device.mtu().map_err(device_error(name))?;
+        let port = Port::new(name.to_owned(), mac, link);
+        self.call(move |engine| engine.attach(number, port))??;
+        Ok(PortInfo { mac, ifindex: device.index(), mtu })
+    }
+}
+
+impl std::ops::Drop for Switch {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn device_error(name: &str) -> impl FnOnce(std::io::Error) -> SwitchError {
+    let name = name.to_owned();
+    move |source| SwitchError::Device { name, source }
+}
