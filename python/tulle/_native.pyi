@@ -15,7 +15,7 @@ def canonical_flow(text: str) -> str:
 def canonical_match(text: str) -> str:
     """A match in `ovs-ofctl` syntax, in canonical form."""
 
-def emit_frame(match: str, payload: bytes = b"") -> bytes:
+def emit_frame(text: str, payload: bytes | None = None) -> bytes:
     """An Ethernet frame whose fields are those of the match (`tcp,dl_src=…,nw_dst=…,tcp_dst=80`), checksums right."""
 
 def icmp_error(frame: bytes, kind: str, mac: str, address: str, mtu: int = 0) -> bytes | None:

@@ -34,9 +34,8 @@ fn push(encap: &dyn Encap, port: u16, vector: &Vector, offload: &Offload) -> (Ve
     let entropy = vector.number("entropy") as u32;
     let passage = Passage { context: vector.number("context"), entropy, frame_id: &mut frame_id };
     let mut buffer = FrameBuf::copied(&vector.bytes("inner"));
-    let pushed = encap.push(&template, passage, &mut buffer, offload, &mut FrameBuf::new(), &mut |_, _| {
-        panic!("cut")
-    });
+    let pushed =
+        encap.push(&template, passage, &mut buffer, offload, &mut FrameBuf::new(), &mut |_, _| panic!("cut"));
     let Ok(Pushed::Whole(outer)) = pushed else { panic!("{}: {pushed:?}", vector.text("name")) };
     (buffer.bytes().to_vec(), outer)
 }
@@ -93,7 +92,8 @@ fn the_wire_cuts_the_golden_stt_frame_into_the_golden_segments() {
         let cut = tulle_wire::tcp_segments(&vector.bytes("outer"), 1460, &mut FrameBuf::new(), |segment| {
             segments.push(segment.bytes().to_vec());
         });
-        let expected: Vec<_> = (0..cut.expect("cut")).map(|i| vector.bytes(&format!("segment-{i}"))).collect();
+        let expected: Vec<_> =
+            (0..cut.expect("cut")).map(|i| vector.bytes(&format!("segment-{i}"))).collect();
         assert_eq!(segments, expected, "{}", vector.text("name"));
     }
 }

@@ -27,7 +27,9 @@ fn parse_command(text: &str) -> Result<FlowModCommand, String> {
         "delete" => FlowModCommand::Delete,
         "delete_strict" => FlowModCommand::DeleteStrict,
         _ => {
-            return Err(format!("expected add, modify, modify_strict, delete or delete_strict, got {text:?}"));
+            return Err(format!(
+                "expected add, modify, modify_strict, delete or delete_strict, got {text:?}"
+            ));
         }
     })
 }

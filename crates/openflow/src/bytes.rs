@@ -75,11 +75,17 @@ impl<'a> Reader<'a> {
         Ok(self.take(count)?.iter().fold(0, |value, byte| (value << 8) | u128::from(*byte)))
     }
 
-    /// Text in a field of fixed size, up to its first NUL.
+    /// Text in a field of fixed size, up to its first NUL, which its last byte always counts as; what is not
+    /// UTF-8 becomes a question mark.
     pub fn text(&mut self, size: usize) -> Parsed<String> {
-        let field = self.take(size)?;
+        let field = &self.take(size)?[..size - 1];
         let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
-        Ok(String::from_utf8_lossy(text).into_owned())
+        let mut out = String::new();
+        for chunk in text.utf8_chunks() {
+            out.push_str(chunk.valid());
+            out.push_str(if chunk.invalid().is_empty() { "" } else { "?" });
+        }
+        Ok(out)
     }
 }
 

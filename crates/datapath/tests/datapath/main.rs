@@ -1,0 +1,11 @@
+//! The datapath from outside: frames in, effects out.
+
+mod bytes;
+mod frames;
+mod recorder;
+mod rewriting;
+mod stats;
+mod table_model;
+mod tracing;
+mod twin;
+mod walking;

@@ -1,0 +1,158 @@
+//! Frames to push, and an encapsulation to push them with.
+#![allow(dead_code)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use tulle_encap::{DropReason, Encap, Endpoints, Passage, Popped, Pushed, TunnelOptions};
+use tulle_wire::vnet::{GsoKind, Offload};
+use tulle_wire::{FrameBuf, checksum, ethernet, ipv4, ipv6, protocol, tcp};
+
+pub const MTU: u16 = 1500;
+pub const ENDS: Endpoints = Endpoints {
+    local: Ipv4Addr::new(10, 0, 0, 1),
+    remote: Ipv4Addr::new(10, 0, 0, 2),
+    local_mac: [2, 0, 0, 0, 10, 1],
+    remote_mac: [2, 0, 0, 0, 10, 2],
+};
+
+/// What an inner frame is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Inner {
+    pub v6: bool,
+    pub vlan: Option<u16>,
+    pub ecn: u8,
+    pub payload_len: usize,
+}
+
+impl Inner {
+    pub const PLAIN: Self = Self { v6: false, vlan: None, ecn: 0, payload_len: 100 };
+
+    fn headers_len(&self) -> usize {
+        let network = if self.v6 { ipv6::HEADER_LEN } else { ipv4::HEADER_LEN };
+        ethernet::HEADER_LEN + self.vlan.map_or(0, |_| 4) + network
+    }
+
+    /// A TCP frame with a right checksum.
+    pub fn frame(&self) -> Vec<u8> {
+        let segment = tcp::Repr {
+            source_port: 40000,
+            destination_port: 80,
+            sequence: 0xffff_ff00,
+            acknowledgment: 7,
+            flags: tcp::flag::ACK | tcp::flag::PSH | tcp::flag::FIN,
+            window: 502,
+            payload_len: self.payload_len,
+        };
+        let at = self.headers_len();
+        let mut frame = vec![0; at];
+        frame.resize(at + tcp::HEADER_LEN, 0);
+        frame.extend((0..self.payload_len).map(|i| (i * 7 + i / 251) as u8));
+        let pseudo = self.emit_network(&mut frame, segment.buffer_len());
+        segment.emit(&mut frame[at..], pseudo).expect("room");
+        frame
+    }
+
+    /// The same with its checksum left undone, to be cut if `gso_size` is not 0.
+    pub fn undone(&self, gso_size: u16) -> (Vec<u8>, Offload) {
+        let mut frame = self.frame();
+        let at = self.headers_len();
+        let segment_len = frame.len() - at;
+        let pseudo = self.emit_network(&mut frame, segment_len);
+        frame[at + 16..at + 18].copy_from_slice(&pseudo.to_be_bytes());
+        let offload = Offload {
+            needs_csum: true,
+            csum_start: at as u16,
+            csum_offset: 16,
+            gso: match (gso_size, self.v6) {
+                (0, _) => GsoKind::None,
+                (_, false) => GsoKind::TcpV4,
+                (_, true) => GsoKind::TcpV6,
+            },
+            gso_size,
+            hdr_len: if gso_size == 0 { 0 } else { (at + tcp::HEADER_LEN) as u16 },
+            ..Offload::default()
+        };
+        (frame, offload)
+    }
+
+    fn emit_network(&self, frame: &mut [u8], payload_len: usize) -> u16 {
+        let (source, destination) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+        let ether_type = if self.v6 { 0x86dd } else { 0x0800 };
+        let link = ethernet::Repr { source, destination, vlan: self.vlan, ether_type };
+        link.emit(frame).expect("room");
+        let network = &mut frame[link.buffer_len()..];
+        if self.v6 {
+            let (source, destination) = (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1), Ipv6Addr::LOCALHOST);
+            let (next_header, traffic_class) = (protocol::TCP, self.ecn);
+            let repr = ipv6::Repr {
+                source,
+                destination,
+                next_header,
+                payload_len,
+                hop_limit: 64,
+                traffic_class,
+                flow_label: 5,
+            };
+            repr.emit(network).expect("room");
+            return checksum::pseudo_v6(source, destination, protocol::TCP, payload_len);
+        }
+        let (source, destination) = (Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(192, 168, 1, 2));
+        let repr = ipv4::Repr {
+            source,
+            destination,
+            protocol: protocol::TCP,
+            payload_len,
+            ttl: 64,
+            tos: self.ecn,
+            id: 9,
+            dont_fragment: true,
+        };
+        repr.emit(network).expect("room");
+        checksum::pseudo_v4(source, destination, protocol::TCP, payload_len)
+    }
+}
+
+/// The outer frames that a frame becomes.
+pub fn push(
+    encap: &dyn Encap,
+    port: u16,
+    context: u64,
+    frame: &[u8],
+    offload: &Offload,
+) -> Result<Vec<(Vec<u8>, Offload)>, DropReason> {
+    let template = encap.template(&ENDS, &TunnelOptions::new(MTU, port));
+    let (mut buffer, mut scratch, mut outers) = (FrameBuf::copied(frame), FrameBuf::new(), Vec::new());
+    let mut frame_id = 77;
+    let passage = Passage { context, entropy: 5, frame_id: &mut frame_id };
+    let pushed =
+        encap.push(&template, passage, &mut buffer, offload, &mut scratch, &mut |outer, offload| {
+            outers.push((outer.to_vec(), *offload));
+        })?;
+    match pushed {
+        Pushed::Whole(outer) => outers.push((buffer.bytes().to_vec(), outer)),
+        Pushed::Cut(count) => assert_eq!(count, outers.len()),
+    }
+    assert_eq!(frame_id, 77 + outers.len() as u32, "each outer frame has an id of its own");
+    Ok(outers)
+}
+
+/// The inner frames and losses that an outer frame becomes.
+pub fn pop(
+    encap: &mut dyn Encap,
+    frame: &[u8],
+    offload: &Offload,
+) -> Vec<Result<(Popped, Vec<u8>), DropReason>> {
+    let mut results = Vec::new();
+    encap.pop(&mut FrameBuf::copied(frame), offload, 0, &mut |result, inner| {
+        results.push(result.map(|popped| (popped, inner.bytes().to_vec())));
+    });
+    results
+}
+
+/// The pieces of a long TCP frame, as a network card would make them.
+pub fn cut(frame: &[u8], size: u16) -> Vec<Vec<u8>> {
+    let mut pieces = Vec::new();
+    tulle_wire::tcp_segments(frame, size, &mut FrameBuf::new(), |piece| pieces.push(piece.bytes().to_vec()))
+        .expect("TCP");
+    pieces
+}

@@ -1,0 +1,100 @@
+//! Push and pop of one encapsulation, as frames stand on a wire without offloads.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tulle_encap::{Encap, Endpoints, Passage, Pushed, Stt, Template, TunnelOptions, Vxlan, stt, vxlan};
+use tulle_wire::vnet::Offload;
+use tulle_wire::{FrameBuf, finish_checksum, flow_hash, tcp_segments};
+
+use crate::error::refused;
+use crate::values::parse_ipv4;
+
+const LOCAL_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const REMOTE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+#[pyclass(module = "tulle._native")]
+pub(crate) struct Encapsulator {
+    encap: Box<dyn Encap + Sync>,
+    template: Template,
+    frame_id: u32,
+}
+
+#[pymethods]
+impl Encapsulator {
+    #[new]
+    #[pyo3(signature = (encapsulation, local, remote, mtu = 1500))]
+    fn new(encapsulation: &str, local: &str, remote: &str, mtu: u16) -> PyResult<Self> {
+        let (encap, port): (Box<dyn Encap + Sync>, u16) = match encapsulation {
+            "stt" => (Box::new(Stt::default()), stt::PORT),
+            // Without a device that cuts, every datagram is given on its own.
+            "vxlan" => (Box::new(Vxlan::new(vxlan::PORT, false)), vxlan::PORT),
+            _ => return Err(refused(format!("unknown encapsulation {encapsulation:?}"))),
+        };
+        let (local, remote) = (parse_ipv4(local)?, parse_ipv4(remote)?);
+        let ends = Endpoints { local, remote, local_mac: LOCAL_MAC, remote_mac: REMOTE_MAC };
+        let template = encap.template(&ends, &TunnelOptions::new(mtu, port));
+        Ok(Encapsulator { encap, template, frame_id: 0 })
+    }
+
+    fn push<'py>(
+        &mut self,
+        py: Python<'py>,
+        frame: &[u8],
+        context: u64,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let mut buffer = FrameBuf::new();
+        buffer.fill(frame);
+        let mut scratch = FrameBuf::new();
+        let mut wire: Vec<(Vec<u8>, Offload)> = Vec::new();
+        let passage = Passage { context, entropy: flow_hash(frame), frame_id: &mut self.frame_id };
+        let mut each = |outer: &[u8], offload: &Offload| wire.push((outer.to_vec(), *offload));
+        let pushed = self
+            .encap
+            .push(&self.template, passage, &mut buffer, &Offload::default(), &mut scratch, &mut each)
+            .map_err(refused)?;
+        if let Pushed::Whole(offload) = pushed {
+            wire.push((buffer.bytes().to_vec(), offload));
+        }
+        let finished: Vec<Vec<u8>> =
+            wire.into_iter().flat_map(|(outer, offload)| finish(outer, &offload)).collect();
+        Ok(finished.iter().map(|outer| PyBytes::new(py, outer)).collect())
+    }
+
+    #[pyo3(signature = (frame, now_ns = 0))]
+    fn pop<'py>(
+        &mut self,
+        py: Python<'py>,
+        frame: &[u8],
+        now_ns: u64,
+    ) -> PyResult<Vec<(u64, Bound<'py, PyBytes>)>> {
+        let mut buffer = FrameBuf::new();
+        buffer.fill(frame);
+        let mut found = Vec::new();
+        let mut lost = None;
+        self.encap.pop(&mut buffer, &Offload::default(), now_ns, &mut |result, inner| match result {
+            Ok(popped) => found.push((popped.context, inner.bytes().to_vec())),
+            Err(reason) => lost = Some(reason),
+        });
+        match lost {
+            Some(reason) => Err(refused(reason.name())),
+            None => Ok(found.iter().map(|(id, bytes)| (*id, PyBytes::new(py, bytes))).collect()),
+        }
+    }
+}
+
+/// What a device does to a frame before it stands on the wire: cutting and checksums.
+fn finish(mut outer: Vec<u8>, offload: &Offload) -> Vec<Vec<u8>> {
+    let mut pieces = Vec::new();
+    let mut scratch = FrameBuf::new();
+    if offload.gso_size != 0 {
+        let cut =
+            tcp_segments(&outer, offload.gso_size, &mut scratch, |piece| pieces.push(piece.bytes().to_vec()));
+        if cut.is_ok() {
+            return pieces;
+        }
+    }
+    if offload.needs_csum {
+        let _ = finish_checksum(&mut outer, offload.csum_start, offload.csum_offset);
+    }
+    vec![outer]
+}

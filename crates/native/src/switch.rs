@@ -1,0 +1,225 @@
+//! The running switch and its OpenFlow sessions.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+use tulle_switch::{Event, PortInfo, SwitchError, UnderlayOptions};
+
+use crate::error::refused;
+use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
+
+const STT_PORT: u16 = 7471;
+const VXLAN_PORT: u16 = 4789;
+
+#[pyclass(module = "tulle._native")]
+pub(crate) struct Switch {
+    switch: tulle_switch::Switch,
+}
+
+/// Lets other Python threads run while native code waits.
+fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, SwitchError> + Send) -> PyResult<T> {
+    py.detach(work).map_err(refused)
+}
+
+#[pymethods]
+impl Switch {
+    #[new]
+    fn new(name: &str, datapath_id: u64, seed: u64) -> PyResult<Self> {
+        let switch = tulle_switch::Switch::start(name, datapath_id, seed).map_err(refused)?;
+        Ok(Switch { switch })
+    }
+
+    #[getter]
+    fn event_fd(&self) -> i32 {
+        self.switch.event_fd()
+    }
+
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for event in self.switch.events() {
+            list.append(emit_event(py, &event)?)?;
+        }
+        Ok(list)
+    }
+
+    fn add_tap<'py>(
+        &self,
+        py: Python<'py>,
+        number: u32,
+        name: &str,
+        mtu: u32,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let info = detached(py, || self.switch.add_tap(number, name, mtu))?;
+        emit_info(py, info)
+    }
+
+    fn add_device<'py>(&self, py: Python<'py>, number: u32, name: &str) -> PyResult<Bound<'py, PyDict>> {
+        let info = detached(py, || self.switch.add_device(number, name))?;
+        emit_info(py, info)
+    }
+
+    fn add_tunnel(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        name: &str,
+        encapsulation: &str,
+        local: &str,
+        remote: &str,
+    ) -> PyResult<()> {
+        let (local, remote) = (parse_ipv4(local)?, parse_ipv4(remote)?);
+        detached(py, || self.switch.add_tunnel(number, name, encapsulation, local, remote))
+    }
+
+    fn remove_port(&self, py: Python<'_>, number: u32) -> PyResult<()> {
+        detached(py, || self.switch.remove_port(number))
+    }
+
+    fn open_underlay(
+        &self,
+        py: Python<'_>,
+        device: String,
+        local: &str,
+        mtu: u16,
+        ports: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let port = |name: &str, default: u16| -> PyResult<u16> {
+            ports.get_item(name)?.map_or(Ok(default), |value| value.extract())
+        };
+        let (stt_port, vxlan_port) = (port("stt", STT_PORT)?, port("vxlan", VXLAN_PORT)?);
+        let options = UnderlayOptions { device, local: parse_ipv4(local)?, mtu, stt_port, vxlan_port };
+        detached(py, || self.switch.open_underlay(options))
+    }
+
+    fn set_next_hop(&self, py: Python<'_>, remote: &str, mac: Option<&str>) -> PyResult<()> {
+        let remote = parse_ipv4(remote)?;
+        let mac = mac.map(parse_mac).transpose()?;
+        detached(py, || self.switch.set_next_hop(remote, mac))
+    }
+
+    fn port_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let found = PyDict::new(py);
+        for (number, counters) in detached(py, || self.switch.port_counters())? {
+            let entry = PyDict::new(py);
+            entry.set_item("rx_packets", counters.rx_packets)?;
+            entry.set_item("rx_bytes", counters.rx_bytes)?;
+            entry.set_item("rx_dropped", counters.rx_dropped)?;
+            entry.set_item("rx_errors", 0)?;
+            entry.set_item("tx_packets", counters.tx_packets)?;
+            entry.set_item("tx_bytes", counters.tx_bytes)?;
+            entry.set_item("tx_dropped", counters.tx_dropped)?;
+            entry.set_item("tx_errors", 0)?;
+            found.set_item(number, entry)?;
+        }
+        Ok(found)
+    }
+
+    fn drops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for drop in detached(py, || self.switch.drops())? {
+            let entry = PyDict::new(py);
+            entry.set_item("reason", drop.reason)?;
+            entry.set_item("port", drop.port)?;
+            entry.set_item("packets", drop.packets)?;
+            list.append(entry)?;
+        }
+        Ok(list)
+    }
+
+    fn cache_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = detached(py, || self.switch.cache_stats())?;
+        let found = PyDict::new(py);
+        found.set_item("hits", stats.hits)?;
+        found.set_item("misses", stats.misses)?;
+        found.set_item("entries", stats.entries)?;
+        found.set_item("masks", stats.masks)?;
+        Ok(found)
+    }
+
+    fn flows(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, u64)>> {
+        let flows = detached(py, || self.switch.flows())?;
+        Ok(flows.into_iter().map(|stats| (stats.flow.to_string(), stats.packets, stats.bytes)).collect())
+    }
+
+    #[pyo3(signature = (in_port, frame, tunnel = None))]
+    fn trace<'py>(
+        &self,
+        py: Python<'py>,
+        in_port: u32,
+        frame: &[u8],
+        tunnel: Option<TunnelTuple>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (frame, tunnel) = (frame.to_vec(), parse_tunnel(tunnel)?);
+        let traced = detached(py, || self.switch.trace(in_port, frame, tunnel))?;
+        values::trace(py, traced)
+    }
+
+    fn open_session(&self, py: Python<'_>) -> PyResult<SwitchSession> {
+        Ok(SwitchSession { session: detached(py, || self.switch.open_session())? })
+    }
+
+    #[pyo3(signature = (number, path))]
+    fn start_capture(&self, py: Python<'_>, number: Option<u32>, path: PathBuf) -> PyResult<()> {
+        detached(py, || self.switch.start_capture(number, &path))
+    }
+
+    #[pyo3(signature = (number))]
+    fn stop_capture(&self, py: Python<'_>, number: Option<u32>) -> PyResult<()> {
+        detached(py, || self.switch.stop_capture(number))
+    }
+
+    fn close(&mut self, py: Python<'_>) {
+        py.detach(|| self.switch.close());
+    }
+}
+
+#[pyclass(module = "tulle._native")]
+pub(crate) struct SwitchSession {
+    session: tulle_switch::SwitchSession,
+}
+
+#[pymethods]
+impl SwitchSession {
+    fn receive(&mut self, py: Python<'_>, data: &[u8]) {
+        py.detach(|| self.session.receive(data));
+    }
+
+    fn outgoing<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.session.outgoing())
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.session.is_closed()
+    }
+
+    fn close(&mut self, py: Python<'_>) {
+        py.detach(|| self.session.close());
+    }
+}
+
+fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {
+    let found = PyDict::new(py);
+    found.set_item("mac", emit_mac(info.mac))?;
+    found.set_item("ifindex", info.ifindex)?;
+    found.set_item("mtu", info.mtu)?;
+    Ok(found)
+}
+
+fn emit_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict>> {
+    let found = PyDict::new(py);
+    match event {
+        Event::PacketInQueued => found.set_item("event", "packet-in-queued")?,
+        Event::NextHopNeeded(remote) => {
+            found.set_item("event", "next-hop-needed")?;
+            found.set_item("remote", remote.to_string())?;
+        }
+        Event::PortFailed { port, error } => {
+            found.set_item("event", "port-failed")?;
+            found.set_item("port", port)?;
+            found.set_item("error", error)?;
+        }
+    }
+    Ok(found)
+}
