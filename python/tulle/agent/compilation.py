@@ -1,0 +1,126 @@
+"""The flows that this node needs, network by network; only networks whose inputs changed are compiled again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from tulle.control import compile_node
+from tulle.logical import compile_interfaces, compile_network
+from tulle.openflow import flow_texts
+from tulle.values import (
+    Binding,
+    Controller,
+    Encapsulation,
+    Flow,
+    Ids,
+    LocalPort,
+    Network,
+    RouterInterface,
+    TunnelInterface,
+    TunnelPort,
+)
+
+Ports = Mapping[LocalPort | TunnelPort, int]
+
+
+class Compiled(Struct, frozen=True):
+    """What one network came to on this node.
+
+    `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
+    by (table, cookie); `owners` names cookies.
+    """
+
+    texts: Mapping[str, str]
+    reasons: Mapping[tuple[int, int], str]
+    owners: Mapping[int, str]
+    routers: tuple[RouterInterface, ...]
+
+
+NOTHING = Compiled({}, {}, {}, ())
+
+
+class Compilation:
+    """Keeps the result of each network with the inputs that it came from."""
+
+    def __init__(self, node: str, canonical: Callable[[str], str]) -> None:
+        self._node = node
+        self._canonical = canonical
+        self._kept: dict[str, tuple[Any, Compiled]] = {}
+        self.compiled_count = 0
+
+    def compile(
+        self,
+        networks: Iterable[Network],
+        bindings: Iterable[Binding],
+        tunnels: tuple[TunnelInterface, ...],
+        ids: Ids,
+        encapsulations: Mapping[str, Encapsulation],
+        ports: Ports,
+    ) -> Compiled:
+        """All flows of these networks, joined; raises `NotFound` while a number is not allocated yet."""
+        bindings = tuple(bindings)
+        kept = {}
+        for network in (Network(""), *networks):
+            own = tuple(one for one in bindings if one.network == network.name)
+            numbers = _ids_of(network.name, ids)
+            inputs = (network, own, tunnels, numbers, dict(encapsulations), dict(ports))
+            known = self._kept.get(network.name)
+            if known is None or known[0] != inputs:
+                known = (inputs, self._compile(network, own, tunnels, numbers, encapsulations, ports))
+                self.compiled_count += 1
+            kept[network.name] = known
+        self._kept = kept
+        return _join([compiled for _, compiled in kept.values()])
+
+    def _compile(
+        self,
+        network: Network,
+        bindings: tuple[Binding, ...],
+        tunnels: tuple[TunnelInterface, ...],
+        ids: Ids,
+        encapsulations: Mapping[str, Encapsulation],
+        ports: Ports,
+    ) -> Compiled:
+        """The network without a name stands for what every node has, such as the tunnels."""
+        placed = compile_node(self._node, (network,), bindings, tunnels, ids, encapsulations)
+        logical = compile_network(network, ids)
+        flows = (*placed, *logical)
+        return Compiled(
+            flow_texts(flows, ports, self._canonical),
+            _reasons(flows),
+            {flow.cookie: flow.owner for flow in flows},
+            compile_interfaces(network, ids),
+        )
+
+
+def _reasons(flows: Iterable[Flow]) -> dict[tuple[int, int], str]:
+    return {
+        (flow.table, flow.cookie): action.reason
+        for flow in flows
+        for action in flow.actions
+        if isinstance(action, Controller)
+    }
+
+
+def _ids_of(network: str, ids: Ids) -> Ids:
+    prefix = f"{network}/"
+    return Ids(
+        {name: number for name, number in ids.datapaths.items() if name.startswith(prefix)},
+        {name: number for name, number in ids.ports.items() if name.startswith(prefix)},
+    )
+
+
+def _join(parts: Iterable[Compiled]) -> Compiled:
+    texts: dict[str, str] = {}
+    reasons: dict[tuple[int, int], str] = {}
+    owners: dict[int, str] = {}
+    routers: list[RouterInterface] = []
+    for part in parts:
+        texts |= part.texts
+        reasons |= part.reasons
+        owners |= part.owners
+        routers += part.routers
+    return Compiled(texts, reasons, owners, tuple(routers))

@@ -1,0 +1,72 @@
+"""Counters by name: what flows and the switch have counted, as rows of `Counter` and `Drop`.  Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tulle.openflow import DumpedFlow
+from tulle.openflow.flows import flow_cookie, flow_table
+from tulle.store import Source, Writer
+from tulle.values import pipeline
+
+FLOW_DROP = "flow"
+_PORT_TABLES = {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER}
+_EXPLAINED_BY_FLOWS = {"no-action", "flow-drop", "drop-flow", "dropped-by-flow", "policy"}
+Counts = dict[tuple[str, str, str], tuple[int, int]]
+
+
+def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Counts:
+    """(packets, bytes) by (network, "acl" or "port", name); of ports what they sent and were delivered."""
+    found: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for flow in flows:
+        kind, _, path = owners.get(flow_cookie(flow.text), "").partition(" ")
+        network, slash, name = path.partition("/")
+        counted = kind == "acl" or (kind == "port" and flow_table(flow.text) in _PORT_TABLES)
+        if slash and counted:
+            sums = found[network, kind, name]
+            sums[0] += flow.packets
+            sums[1] += flow.bytes
+    return {key: (sums[0], sums[1]) for key, sums in found.items()}
+
+
+def flow_drops(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> dict[tuple[str, str], int]:
+    """Packets by (reason, object) that ended in flows without actions; ACLs are a reason of their own."""
+    found: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for flow in flows:
+        if flow.packets and flow.text.endswith(" actions=drop"):
+            owner = owners.get(flow_cookie(flow.text), "")
+            kind, _, path = owner.partition(" ")
+            found[("acl", path) if kind == "acl" else (FLOW_DROP, owner)] += flow.packets
+    return dict(found)
+
+
+def switch_drops(drops: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> dict[tuple[str, str], int]:
+    """Packets by (reason, port name) that the switch lost by itself; what flows explain is left out."""
+    found: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for drop in drops:
+        if drop["reason"] not in _EXPLAINED_BY_FLOWS:
+            port = drop.get("port")
+            found[str(drop["reason"]), names.get(port, "") if port is not None else ""] += int(
+                drop["packets"]
+            )
+    return dict(found)
+
+
+def write_counters(writer: Writer, source: Source, node: str, counts: Counts) -> None:
+    """Operations that make this node's rows of `Counter` equal these."""
+    desired = [
+        {"node": node, "network": network, "kind": kind, "name": name, "packets": packets, "bytes": size}
+        for (network, kind, name), (packets, size) in sorted(counts.items())
+    ]
+    writer.replace("Counter", [row for row in source("Counter") if row["node"] == node], desired)
+
+
+def write_drops(writer: Writer, source: Source, node: str, drops: Mapping[tuple[str, str], int]) -> None:
+    """Operations that make this node's rows of `Drop` equal these."""
+    desired = [
+        {"node": node, "reason": reason, "object": name, "packets": packets}
+        for (reason, name), packets in sorted(drops.items())
+    ]
+    writer.replace("Drop", [row for row in source("Drop") if row["node"] == node], desired)

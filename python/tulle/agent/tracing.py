@@ -1,0 +1,99 @@
+"""Answers traces: asks the switch to run its forwarding code on a frame, and names what it met."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tulle.agent.interfaces import BRIDGE
+from tulle.errors import NotFound
+from tulle.store import TraceOutput, TraceRequest, TraceResult, TraceStep
+from tulle.values import LocalPort, Node, TunnelPort
+from tulle.vswitch.unixctl import call
+
+Ports = Mapping[LocalPort | TunnelPort, int]
+
+
+async def trace(
+    control: Path, request: TraceRequest, ports: Ports, nodes: Mapping[str, Node], names: Names
+) -> TraceResult:
+    """Trace one request; raises `TulleError` with a sentence for the user."""
+    asked = {
+        "bridge": BRIDGE,
+        "in_port": _in_port(request, ports, nodes),
+        "frame": request.frame.hex(),
+        "tunnel": _tunnel(request),
+    }
+    answer = orjson.loads(await call(control, "tulle/trace", orjson.dumps(asked).decode()))
+    return trace_result(answer, ports, names)
+
+
+class Names:
+    """What cookies stand for, and why flows hand packets up."""
+
+    def __init__(self, owners: Mapping[int, str], reasons: Mapping[tuple[int, int], str]) -> None:
+        self.owners = owners
+        self.reasons = reasons
+
+
+def trace_result(answer: Mapping[str, Any], ports: Ports, names: Names) -> TraceResult:
+    """The switch's answer with numbers turned into names."""
+    back = {number: port for port, number in ports.items()}
+    return TraceResult(
+        tuple(_step(step, names) for step in answer["steps"]),
+        tuple(_output(output, back) for output in answer["outputs"]),
+        tuple(
+            names.reasons.get((one["table"], one["cookie"]), f"table {one['table']}")
+            for one in answer["controller"]
+        ),
+        tuple(str(reason) for reason in answer["drops"]),
+    )
+
+
+def _in_port(request: TraceRequest, ports: Ports, nodes: Mapping[str, Node]) -> int:
+    if request.tunnel_id is None:
+        port: LocalPort | TunnelPort = LocalPort(f"{request.network}/{request.port}")
+    else:
+        sender = next((node.name for node in nodes.values() if node.address == request.tunnel_src), None)
+        if sender is None:
+            raise NotFound(f"no node has the address {request.tunnel_src}")
+        port = TunnelPort(sender)
+    if port not in ports:
+        raise NotFound(f"{_port_name(port)} is not plugged in at node {request.node}")
+    return ports[port]
+
+
+def _tunnel(request: TraceRequest) -> list[Any] | None:
+    if request.tunnel_id is None:
+        return None
+    return [request.tunnel_id, request.tunnel_src, request.tunnel_dst]
+
+
+def _step(step: Mapping[str, Any], names: Names) -> TraceStep:
+    return TraceStep(
+        step["table"],
+        step["priority"],
+        step["match"],
+        step["actions"],
+        names.owners.get(step["cookie"], ""),
+        step.get("depth", 0),
+    )
+
+
+def _output(output: Mapping[str, Any], back: Mapping[int, LocalPort | TunnelPort]) -> TraceOutput:
+    port = back.get(output["port"])
+    local = port.name if isinstance(port, LocalPort) else None
+    node = port.node if isinstance(port, TunnelPort) else None
+    if port is None:
+        local = f"switch port {output['port']}"
+    if node is None or output.get("tunnel") is None:
+        return TraceOutput(local, node, frame=output["frame"])
+    number, source, destination = output["tunnel"]
+    return TraceOutput(None, node, f"{number:#x}", source, destination, output["frame"])
+
+
+def _port_name(port: LocalPort | TunnelPort) -> str:
+    return f"port {port.name}" if isinstance(port, LocalPort) else f"the tunnel to {port.node}"

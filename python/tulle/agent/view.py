@@ -1,0 +1,63 @@
+"""What the agent knows of the world at one moment, read from its replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+from msgspec import Struct
+
+from tulle import store
+from tulle.store import Source, StoredNetwork
+from tulle.values import Ids, Network, Node, Tunnel, Unreachable
+
+_logger = structlog.get_logger(__name__)
+
+INTENT_TABLES = (
+    "Network",
+    "Logical_Switch",
+    "Logical_Router",
+    "Router_Port",
+    "Logical_Port",
+    "ACL",
+    "Node",
+)
+PortName = tuple[str, str]
+"""Network and port."""
+
+
+class View(Struct, frozen=True):
+    """Intent and state; `bindings` maps ports to nodes."""
+
+    networks: Mapping[str, StoredNetwork]
+    nodes: Mapping[str, Node]
+    tunnels: tuple[Tunnel | Unreachable, ...]
+    bindings: Mapping[PortName, str]
+    ids: Ids
+
+    @property
+    def requested(self) -> dict[PortName, str | None]:
+        """Every port that exists, and the node that it asks for."""
+        return {
+            (name, port.name): port.node for name, one in self.networks.items() for port in one.network.ports
+        }
+
+    @property
+    def all_networks(self) -> tuple[Network, ...]:
+        """The networks by name, without their generations."""
+        return tuple(self.networks[name].network for name in sorted(self.networks))
+
+
+def read_view(intent: Source, state: Source) -> View:
+    """Everything from the rows; a network whose rows make no sense is left out and logged."""
+    return View(
+        store.networks(intent, _complain),
+        store.declared_nodes(intent) | store.nodes(state),
+        store.tunnels(state),
+        {(one.network, one.port): one.node for one in store.bindings(state)},
+        store.ids(state),
+    )
+
+
+def _complain(network: str, problem: Exception) -> None:
+    _logger.warning("network left out", network=network, problem=str(problem))

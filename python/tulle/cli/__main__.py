@@ -1,0 +1,5 @@
+"""`python -m tulle.cli` is `tulle`."""
+
+from tulle.cli.main import run
+
+run()

@@ -1,0 +1,69 @@
+"""`tulle trace`: the way of one packet, node by node."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tulle.values import pipeline
+
+from .context import NetworkName, client
+from .output import Format, Output, line, show, table, waiting
+
+STAGES = {
+    number: name.lower().replace("_", " ")
+    for name, number in vars(pipeline).items()
+    if isinstance(number, int) and name.isupper() and not name.startswith(("ETH_", "PROTO_"))
+}
+
+
+def trace(
+    context: typer.Context,
+    network: NetworkName,
+    port: Annotated[str, typer.Argument(metavar="PORT", help="Where the packet enters.")],
+    match: Annotated[
+        str, typer.Argument(metavar="MATCH", help="What it is, as in tcp,dst=10.0.1.5,dport=80")
+    ],
+    output: Output = Format.TABLE,
+) -> None:
+    """Show the way of a packet through the forwarding code, also at the far ends of tunnels.
+
+    tulle trace red web1 'tcp,dst=10.0.2.11,dport=80'
+    """
+    tulle = client(context)
+    with waiting("tracing"):
+        found = tulle.trace(network, port, match)
+    show(found, output, lambda: _draw(found))
+
+
+def _draw(found: dict[str, Any]) -> None:
+    line(f"{found['network']}/{found['port']} sends {found['frame']}")
+    for half in found["halves"]:
+        line("")
+        line(f"{half['node']}: entered by {half['entered']}", "bold")
+        if "failed" in half:
+            line(f"  failed: {half['failed']}", "red")
+            continue
+        rows = [_step(step) for step in half.get("steps", ())]
+        table(["table", "stage", "priority", "by", "actions"], rows, "  no flow was met")
+        for text, style in _ends(half):
+            line(f"  {text}", style)
+
+
+def _step(step: dict[str, Any]) -> tuple[object, ...]:
+    actions = step["actions"] or "drop"
+    return step["table"], STAGES.get(step["table"], ""), step["priority"], step.get("owner", ""), actions
+
+
+def _ends(half: dict[str, Any]) -> list[tuple[str, str]]:
+    ends = [(f"=> {_output(one)}", "green") for one in half.get("outputs", ())]
+    ends += [(f"=> agent: {reason}", "yellow") for reason in half.get("punts", ())]
+    ends += [(f"=> dropped: {reason}", "red") for reason in half.get("drops", ())]
+    return ends or [("=> nowhere", "red")]
+
+
+def _output(output: dict[str, Any]) -> str:
+    if output.get("node"):
+        return f"tunnel to {output['node']} (context {output.get('tunnel_id')})"
+    return f"port {output.get('port')}"

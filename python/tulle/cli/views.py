@@ -1,0 +1,67 @@
+"""`tulle node list`, `tunnel list`, `drops`, `counters`: what is so."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from .context import client
+from .output import Format, Output, show, table
+
+nodes = typer.Typer(no_args_is_help=True, help="Hypervisors and external endpoints.")
+tunnels = typer.Typer(no_args_is_help=True, help="What joins the nodes.")
+
+
+@nodes.command("list")
+def list_nodes(context: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the nodes, what they speak, and the generations of networks that they have applied."""
+    found = client(context).nodes()
+    rows = [
+        (one["name"], one["address"], one["encapsulations"], _state(one), _applied(one["applied"]))
+        for one in found
+    ]
+    show(found, output, lambda: table(["node", "address", "speaks", "state", "applied"], rows, "no nodes"))
+
+
+@tunnels.command("list")
+def list_tunnels(context: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the tunnels, with the encapsulation that was chosen for each pair of nodes."""
+    found = client(context).tunnels()
+    rows = [(one["local"], one["remote"], one["encapsulation"], one["reason"]) for one in found]
+    show(found, output, lambda: table(["between", "and", "encapsulation", "reason"], rows, "no tunnels"))
+
+
+def drops(
+    context: typer.Context,
+    node: Annotated[str | None, typer.Option("--node", help="Only those of one node.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List why packets were not forwarded, with what decided it and how many."""
+    found = client(context).drops(node)
+    rows = [(one["node"], one["reason"], one["object"], one["packets"]) for one in found]
+    show(found, output, lambda: table(["node", "reason", "by", "packets"], rows, "no drops"))
+
+
+def counters(
+    context: typer.Context,
+    network: Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="Default: all.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List packets and bytes of ports and ACLs, by node."""
+    columns = ("network", "kind", "name", "node", "packets", "bytes")
+    found = client(context).counters(network)
+    rows = [[one[name] for name in columns] for one in found]
+    show(found, output, lambda: table(columns, rows, "no counters"))
+
+
+def _state(node: dict[str, Any]) -> str:
+    if node["external"]:
+        return "external"
+    if not node["registered"]:
+        return "declared"
+    return "connected" if node["connected"] else "silent"
+
+
+def _applied(generations: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(generations.items())) or "-"

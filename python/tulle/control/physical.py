@@ -1,0 +1,199 @@
+"""The flows of one node that depend on place: who is plugged in here, and who is behind which tunnel."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from tulle.errors import NotFound
+from tulle.values import (
+    FLOOD_KEY,
+    Action,
+    Binding,
+    Encapsulation,
+    FieldMatch,
+    Flow,
+    Ids,
+    LocalPort,
+    Move,
+    Network,
+    Output,
+    OutputInPort,
+    Resubmit,
+    SetField,
+    Slice,
+    TunnelInterface,
+    TunnelPort,
+    fields,
+    flow,
+)
+from tulle.values.pipeline import (
+    DELIVER,
+    FROM_PORT_ACL,
+    OUTPUT,
+    PHYSICAL_INGRESS,
+    RESPONDERS,
+    TO_PORT_ACL,
+    TUNNEL_DELIVERY,
+)
+
+from .context import DATAPATH, EGRESS, INGRESS, carries_ports, context
+
+FROM_TUNNEL = 1
+NOT_FROM_TUNNEL = FieldMatch("reg10", 0, FROM_TUNNEL)
+
+
+class _Place(Struct, frozen=True):
+    """A bound port in numbers."""
+
+    network: str
+    port: str
+    switch: str
+    datapath: int
+    key: int
+    node: str
+
+    @property
+    def owner(self) -> str:
+        return f"port {self.network}/{self.port}"
+
+    @property
+    def switch_owner(self) -> str:
+        return f"switch {self.network}/{self.switch}"
+
+
+def compile_node(
+    node: str,
+    networks: Iterable[Network],
+    bindings: Iterable[Binding],
+    tunnels: Iterable[TunnelInterface],
+    ids: Ids,
+    encapsulations: Mapping[str, Encapsulation],
+    version: int = 0,
+) -> tuple[Flow, ...]:
+    """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
+
+    `networks` are those with a port here, `tunnels` those of this node; a remote port without a
+    tunnel to its node is left out.  `version` (8 bits) goes into contexts that have room for it.
+    """
+    places = _places(networks, bindings, ids)
+    ways = {tunnel.remote: encapsulations[tunnel.encapsulation] for tunnel in tunnels}
+    writer = _Writer(node, ways, version & 0xFF)
+    return tuple(sorted(writer.flows(places), key=lambda one: (one.table, -one.priority, repr(one.match))))
+
+
+def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) -> list[_Place]:
+    nodes = {(binding.network, binding.port): binding.node for binding in bindings}
+    found = []
+    for network in networks:
+        for port in network.ports:
+            node = nodes.get((network.name, port.name))
+            if node is not None:
+                datapath = f"{network.name}/{port.switch}"
+                numbers = _number(ids.datapaths, datapath), _number(ids.ports, f"{datapath}/{port.name}")
+                found.append(_Place(network.name, port.name, port.switch, *numbers, node))
+    return found
+
+
+def _number(numbers: Mapping[str, int], name: str) -> int:
+    try:
+        return numbers[name]
+    except KeyError:
+        raise NotFound(f"no number is allocated for {name}") from None
+
+
+class _Writer:
+    def __init__(self, node: str, ways: Mapping[str, Encapsulation], version: int) -> None:
+        self._node = node
+        self._ways = ways
+        self._version = version
+
+    def flows(self, places: list[_Place]) -> Iterator[Flow]:
+        for remote in sorted(self._ways):
+            yield self._from_tunnel(remote, self._ways[remote])
+        by_datapath: defaultdict[int, list[_Place]] = defaultdict(list)
+        for place in places:
+            by_datapath[place.datapath].append(place)
+            yield from self._local(place) if place.node == self._node else self._remote(place)
+        for members in by_datapath.values():
+            yield from self._flood(members)
+        yield from _nowhere()
+
+    def _from_tunnel(self, remote: str, encapsulation: Encapsulation) -> Flow:
+        match, owner = fields(in_port=TunnelPort(remote)), f"tunnel {remote}"
+        actions: list[Action] = [Move(DATAPATH, Slice("metadata", 0, DATAPATH.bits))]
+        if carries_ports(encapsulation):
+            actions += [Move(EGRESS, Slice("reg15", 0, 16)), Move(INGRESS, Slice("reg14", 0, 16))]
+            actions.append(Resubmit(TUNNEL_DELIVERY))
+        else:
+            actions += [SetField("reg10", FROM_TUNNEL), Resubmit(RESPONDERS)]
+        return flow(PHYSICAL_INGRESS, 100, match, tuple(actions), owner)
+
+    def _local(self, place: _Place) -> Iterator[Flow]:
+        port = LocalPort(f"{place.network}/{place.port}")
+        entry = (
+            SetField("metadata", place.datapath),
+            SetField("reg14", place.key),
+            Resubmit(FROM_PORT_ACL),
+        )
+        yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), entry, place.owner)
+        here = fields(metadata=place.datapath, reg15=place.key)
+        for table in (OUTPUT, TUNNEL_DELIVERY):
+            yield flow(table, 100, here, (Resubmit(TO_PORT_ACL),), place.owner)
+        yield flow(DELIVER, 100, here, (Output(port),), place.owner)
+        # A router may send back to where a packet came from; plain output there does nothing
+        # (OpenFlow 1.3.5 section 5.4).
+        yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), place.owner)
+
+    def _remote(self, place: _Place) -> Iterator[Flow]:
+        """Only what comes from here goes into a tunnel: never from one tunnel to another."""
+        if place.node not in self._ways:
+            return
+        match = fields((NOT_FROM_TUNNEL,), metadata=place.datapath, reg15=place.key)
+        port = TunnelPort(place.node)
+        mark = self._mark(place.node, place.datapath, place.key)
+        yield flow(OUTPUT, 100, match, (*mark, Output(port)), place.owner)
+        if not carries_ports(self._ways[place.node]):
+            # An endpoint without an agent lets us route for it, perhaps back to itself.
+            yield flow(OUTPUT, 110, fields(match, in_port=port), (*mark, OutputInPort()), place.owner)
+
+    def _flood(self, members: list[_Place]) -> Iterator[Flow]:
+        datapath, owner = members[0].datapath, members[0].switch_owner
+        local = tuple(self._flood_local(members))
+        remote: tuple[Action, ...] = ()
+        for node in sorted({place.node for place in members} & self._ways.keys()):
+            remote += (*self._mark(node, datapath, FLOOD_KEY), Output(TunnelPort(node)))
+        match = fields(metadata=datapath, reg15=FLOOD_KEY)
+        yield flow(OUTPUT, 90, match, local, f"{owner} (flood)")
+        yield flow(TUNNEL_DELIVERY, 90, match, local, f"{owner} (flood)")
+        if remote:
+            # Tunnels first: delivery below may change the packet, and reg15 with it.
+            yield flow(OUTPUT, 100, fields((*match, NOT_FROM_TUNNEL)), (*remote, *local), f"{owner} (flood)")
+
+    def _flood_local(self, members: list[_Place]) -> Iterator[Action]:
+        for place in members:
+            if place.node == self._node:
+                yield SetField("reg15", place.key)
+                yield Resubmit(TO_PORT_ACL)
+
+    def _mark(self, node: str, datapath: int, egress: int) -> tuple[Action, ...]:
+        """Write the context for what goes to `node`."""
+        encapsulation = self._ways[node]
+        number = context(encapsulation, datapath, egress, self._version)
+        actions: tuple[Action, ...] = (SetField("tun_id", number),)
+        if carries_ports(encapsulation):
+            actions += (Move(Slice("reg14", 0, 16), INGRESS),)
+        return actions
+
+
+def _nowhere() -> Iterator[Flow]:
+    """Every packet that ends has an owner that says where."""
+    for table, reason in (
+        (PHYSICAL_INGRESS, "unknown port"),
+        (OUTPUT, "unreachable port"),
+        (TUNNEL_DELIVERY, "unknown context"),
+        (DELIVER, "port not here"),
+    ):
+        yield flow(table, 0, (), (), reason)

@@ -1,0 +1,52 @@
+"""Which encapsulation each pair of nodes uses, or why it can use none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+
+from tulle.values import Encapsulation, Node, Tunnel, TunnelInterface, Unreachable
+
+
+def choose(
+    nodes: Iterable[Node], encapsulations: Mapping[str, Encapsulation]
+) -> tuple[Tunnel | Unreachable, ...]:
+    """One answer for each unordered pair, `local` < `remote`, in order.
+
+    The best encapsulation is the one whose worse rank on the two nodes is the lowest, then the one
+    with the lowest sum of ranks, then the one with the larger context, then by name; so neither
+    node's wish counts more.  Two external endpoints need no tunnel of ours.
+    """
+    ordered = sorted(nodes, key=lambda node: node.name)
+    pairs = [pair for pair in combinations(ordered, 2) if not all(node.external for node in pair)]
+    return tuple(_between(one, other, encapsulations) for one, other in pairs)
+
+
+def tunnels_of(
+    node: str, chosen: Iterable[Tunnel | Unreachable], nodes: Mapping[str, Node]
+) -> tuple[TunnelInterface, ...]:
+    """The tunnels of one node as its switch ports, by remote node."""
+    made = {}
+    for tunnel in chosen:
+        if isinstance(tunnel, Tunnel) and node in (tunnel.local, tunnel.remote):
+            remote = tunnel.remote if tunnel.local == node else tunnel.local
+            made[remote] = TunnelInterface(remote, nodes[remote].address, tunnel.encapsulation)
+    return tuple(made[remote] for remote in sorted(made))
+
+
+def _between(one: Node, other: Node, known: Mapping[str, Encapsulation]) -> Tunnel | Unreachable:
+    ranks = [{name: rank for rank, name in enumerate(node.encapsulations)} for node in (one, other)]
+    common = [name for name in ranks[0] if name in ranks[1] and name in known]
+    if not common:
+        return Unreachable(one.name, other.name, _reason(one, other))
+
+    def cost(name: str) -> tuple[int, int, int, str]:
+        left, right = ranks[0][name], ranks[1][name]
+        return (max(left, right), left + right, -known[name].context_bits, name)
+
+    return Tunnel(one.name, other.name, min(common, key=cost))
+
+
+def _reason(one: Node, other: Node) -> str:
+    said = [f"{node.name} speaks {', '.join(node.encapsulations) or 'nothing'}" for node in (one, other)]
+    return f"no encapsulation in common: {said[0]}; {said[1]}"

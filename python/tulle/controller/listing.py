@@ -1,0 +1,139 @@
+"""What users ask: documents of plain dicts, lists, texts and numbers, as the API gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tulle import store
+from tulle.errors import NotFound
+from tulle.logical import document_of
+from tulle.store import Row, Source, StoredNetwork
+from tulle.values import Change, Unreachable
+
+from .progress import behind
+
+Document = dict[str, Any]
+
+
+class Listing:
+    """Answers from both databases; `connected` tells whether a node's agent was heard of lately."""
+
+    def __init__(self, intent: Source, state: Source, connected: Callable[[str], bool]) -> None:
+        self._intent = intent
+        self._state = state
+        self._connected = connected
+
+    def networks(self) -> list[Document]:
+        """One line for each network."""
+        found = store.networks(self._intent)
+        wanted = {name: stored.generation for name, stored in found.items()}
+        late: dict[str, set[str]] = {name: set() for name in found}
+        for one in behind(self._intent, self._state, wanted):
+            late[one.network].add(one.node)
+        return [_network_line(stored, late[name]) for name, stored in found.items()]
+
+    def network(self, stored: StoredNetwork) -> Document:
+        """A whole network: its document, its generation, where its ports are."""
+        name = stored.network.name
+        bound = {one.port: one.node for one in store.bindings(self._state) if one.network == name}
+        late = behind(self._intent, self._state, {name: stored.generation})
+        return {
+            "generation": stored.generation,
+            "network": document_of(stored.network),
+            "bound": bound,
+            "behind": [str(one) for one in late],
+        }
+
+    def ports(self, network: str | None) -> list[Document]:
+        """All ports, of one network or of all; `bound` is where a port is, `node` where it should be."""
+        stored = store.networks(self._intent)
+        if network is not None and network not in stored:
+            raise NotFound(f"no network {network!r}")
+        at = {(one.network, one.port): one.node for one in store.bindings(self._state)}
+        return [
+            {
+                "network": name,
+                "name": port.name,
+                "switch": port.switch,
+                "mac": port.mac,
+                "addresses": list(port.addresses),
+                "node": port.node,
+                "bound": at.get((name, port.name)),
+                "namespace": port.namespace,
+            }
+            for name in sorted(stored)
+            if network in (None, name)
+            for port in stored[name].network.ports
+        ]
+
+    def nodes(self) -> list[Document]:
+        """All nodes: external, registered, and declared ones whose agent has not come yet."""
+        registered = store.nodes(self._state)
+        applied = store.applied(self._state)
+        known = store.declared_nodes(self._intent) | registered
+        return [
+            {
+                "name": node.name,
+                "address": node.address,
+                "encapsulations": list(node.encapsulations),
+                "external": node.external,
+                "registered": node.name in registered,
+                "connected": not node.external and node.name in registered and self._connected(node.name),
+                "applied": dict(applied.get(node.name, {})),
+            }
+            for _, node in sorted(known.items())
+        ]
+
+    def tunnels(self) -> list[Document]:
+        """Every pair of nodes; `encapsulation` is None where `reason` says why there is none."""
+        return [
+            {
+                "local": one.local,
+                "remote": one.remote,
+                "encapsulation": None if isinstance(one, Unreachable) else one.encapsulation,
+                "reason": one.reason if isinstance(one, Unreachable) else "",
+            }
+            for one in store.tunnels(self._state)
+        ]
+
+    def drops(self, node: str | None = None) -> list[Document]:
+        """Packets that were not forwarded, by node, reason and what decided it."""
+        return self._rows("Drop", ("node", "reason", "object", "packets"), node=node)
+
+    def counters(self, network: str | None = None) -> list[Document]:
+        """Packets and bytes of ports and ACLs, by node."""
+        columns = ("network", "kind", "name", "node", "packets", "bytes")
+        return self._rows("Counter", columns, network=network)
+
+    def _rows(self, table: str, columns: tuple[str, ...], **wanted: str | None) -> list[Document]:
+        rows = (
+            {column: row[column] for column in columns}
+            for row in self._state(table)
+            if all(value in (None, row[name]) for name, value in wanted.items())
+        )
+        return sorted(rows, key=lambda row: [row[column] for column in columns[:-1]])
+
+
+def change_document(change: Change) -> Document:
+    """One difference."""
+    return {"kind": change.kind, "path": change.path, "old": change.old, "new": change.new}
+
+
+def snapshot_document(row: Row) -> Mapping[str, Any]:
+    """A snapshot without the network in it."""
+    return {name: row[name] for name in ("network", "name", "created", "generation")}
+
+
+def _network_line(stored: StoredNetwork, late: set[str]) -> Document:
+    network = stored.network
+    return {
+        "name": network.name,
+        "generation": stored.generation,
+        "switches": len(network.switches),
+        "routers": len(network.routers),
+        "ports": len(network.ports),
+        "acls": len(network.acls),
+        "applied": not late,
+        "behind": sorted(late),
+    }

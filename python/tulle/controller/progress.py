@@ -1,0 +1,109 @@
+"""Which node has not applied what yet: the condition that `--wait` waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from tulle import store
+from tulle.errors import Unavailable
+from tulle.ovsdb import Change, Database
+from tulle.store import Source
+from tulle.values import Binding, Network
+
+_TABLES = frozenset({"Network", "Logical_Port", "Node", "Binding"})
+
+
+class Behind(msgspec.Struct, frozen=True, order=True):
+    """A node that lags, and a sentence about what is missing there."""
+
+    node: str
+    network: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.reason}"
+
+
+def behind(intent: Source, state: Source, wanted: Mapping[str, int]) -> list[Behind]:
+    """Who lags for `wanted`, a map of network to generation; a network that is gone must be gone everywhere.
+
+    External nodes have no agent and are never waited for.
+    """
+    stored = store.networks(intent)
+    external = {name for name, node in store.declared_nodes(intent).items() if node.external}
+    applied = store.applied(state)
+    bindings = store.bindings(state)
+    found: list[Behind] = []
+    for name, generation in wanted.items():
+        if name not in stored:
+            found += [
+                Behind(node, name, f"still has network {name}") for node in applied if name in applied[node]
+            ]
+            continue
+        network = stored[name].network
+        nodes = _nodes_of(network, bindings) - external
+        found += _lagging(name, generation, nodes, applied)
+        found += _unbound(network, bindings, external)
+    return sorted(set(found))
+
+
+async def wait_applied(
+    intent: Database, state: Database, wanted: Mapping[str, int], timeout_s: float
+) -> None:
+    """Return when nobody is behind; Unavailable says who is when the time is over."""
+    changed = asyncio.Event()
+
+    def note(changes: list[Change]) -> None:
+        if any(change.table in _TABLES for change in changes):
+            changed.set()
+
+    ends = [intent.subscribe(note), state.subscribe(note)]
+    try:
+        async with asyncio.timeout(timeout_s):
+            while behind(store.source(intent), store.source(state), wanted):
+                await changed.wait()
+                changed.clear()
+    except TimeoutError:
+        late = behind(store.source(intent), store.source(state), wanted)
+        lines = "\n".join(f"  {one}" for one in late[:20])
+        raise Unavailable(
+            f"not applied everywhere after {timeout_s:g} s:\n{lines}", code="timed-out"
+        ) from None
+    finally:
+        for end in ends:
+            end()
+
+
+def _nodes_of(network: Network, bindings: tuple[Binding, ...]) -> set[str]:
+    asked = {port.node for port in network.ports if port.node is not None}
+    return asked | {binding.node for binding in bindings if binding.network == network.name}
+
+
+def _lagging(
+    name: str, generation: int, nodes: set[str], applied: Mapping[str, Mapping[str, int]]
+) -> list[Behind]:
+    found = []
+    for node in nodes:
+        if node not in applied:
+            found.append(Behind(node, name, "has not registered"))
+        elif applied[node].get(name, 0) < generation:
+            has = applied[node].get(name)
+            came = f"generation {has}" if has else "nothing"
+            found.append(Behind(node, name, f"generation {generation} of {name} was expected, it has {came}"))
+    return found
+
+
+def _unbound(network: Network, bindings: tuple[Binding, ...], external: set[str]) -> list[Behind]:
+    """Ports that an agent has to plug in itself; others wait for an interface of somebody else's making."""
+    at = {binding.port: binding.node for binding in bindings if binding.network == network.name}
+    return [
+        Behind(port.node, network.name, f"port {network.name}/{port.name} is not bound there yet")
+        for port in network.ports
+        if port.node is not None
+        and port.node not in external
+        and port.namespace is not None
+        and at.get(port.name) != port.node
+    ]

@@ -1,0 +1,125 @@
+"""What follows from intent and nodes: numbers, tunnels, external nodes and their bindings.
+
+`react` gives the operations on `Tulle_State`; when they are done it gives none.  So running it at start
+mends what a crash between the two databases left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from tulle import store
+from tulle.control import allocate, choose
+from tulle.encap import encapsulations
+from tulle.errors import TulleError
+from tulle.ovsdb import Change, Database
+from tulle.store import Source, Writer
+from tulle.values import Binding, Network, Node
+
+_logger = structlog.get_logger(__name__)
+_NODE_COLUMNS = ("name", "address", "encapsulations", "external")
+
+
+class Reaction:
+    """Keeps `Tulle_State` as `Tulle` and the nodes demand, commit by commit."""
+
+    def __init__(self, intent: Database, state: Database) -> None:
+        self._intent = intent
+        self._state = state
+        self._ends: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Catch up, then follow."""
+        self._react()
+        self._ends = [
+            self._intent.subscribe(self._react_to),
+            self._state.subscribe(self._react_to),
+        ]
+
+    def stop(self) -> None:
+        """Follow no longer."""
+        for end in self._ends:
+            end()
+        self._ends = []
+
+    def _react_to(self, changes: list[Change]) -> None:
+        if any(_matters(change) for change in changes):
+            self._react()
+
+    def _react(self) -> None:
+        writer = Writer(self._state.schema)
+        try:
+            react(store.source(self._intent), store.source(self._state), writer)
+            if writer.operations:
+                self._state.transact(writer.operations)
+        except (TulleError, OSError) as error:
+            # The change that caused this is committed; the next one tries again.
+            _logger.error("cannot bring the state up to date", error=str(error))
+        except Exception:
+            # A client's rows may be stranger than foreseen; that client's connection is not to blame.
+            _logger.exception("cannot bring the state up to date")
+
+
+def react(intent: Source, state: Source, writer: Writer) -> None:
+    """Operations that make the state follow from the intent and the nodes."""
+    broken: list[str] = []
+    stored = store.networks(intent, lambda name, error: _note(broken, name, error))
+    networks = [one.network for one in stored.values()]
+    external = {name: node for name, node in store.declared_nodes(intent).items() if node.external}
+    store.write_external_nodes(writer, state, external.values())
+    _choose_tunnels(writer, state, external)
+    _bind_external(writer, state, networks, external, broken)
+    current = store.ids(state)
+    held = {*broken, *_leaving(state, networks)}
+    kept = [name for name in (*current.datapaths, *current.ports) if name.split("/")[0] in held]
+    routers = _routers(networks) | _known_routers(state)
+    store.write_ids(writer, state, allocate(networks, current, kept), routers)
+
+
+def _note(broken: list[str], name: str, error: Exception) -> None:
+    _logger.warning("a network makes no sense; its numbers are kept", network=name, error=str(error))
+    broken.append(name)
+
+
+def _choose_tunnels(writer: Writer, state: Source, external: dict[str, Node]) -> None:
+    registered = {name: node for name, node in store.nodes(state).items() if not node.external}
+    store.write_tunnels(writer, state, choose((external | registered).values(), encapsulations()))
+
+
+def _bind_external(
+    writer: Writer, state: Source, networks: Iterable[Network], external: dict[str, Node], broken: list[str]
+) -> None:
+    """Nobody else binds the ports of external nodes, or unbinds ports that are gone."""
+    wanted = {(network.name, port.name): port.node for network in networks for port in network.ports}
+    for row in list(state("Binding")):
+        if (row["network"], row["port"]) not in wanted and row["network"] not in broken:
+            writer.delete("Binding", row)
+    for (network, port), node in wanted.items():
+        if node in external:
+            store.write_binding(writer, state, Binding(network, port, node), "")
+
+
+def _leaving(state: Source, networks: Iterable[Network]) -> set[str]:
+    """Deleted networks that a node still has: their numbers may not go to another tenant yet."""
+    applied = {name for generations in store.applied(state).values() for name in generations}
+    return applied - {network.name for network in networks}
+
+
+def _routers(networks: Iterable[Network]) -> set[str]:
+    return {f"{network.name}/{router.name}" for network in networks for router in network.routers}
+
+
+def _known_routers(state: Source) -> set[str]:
+    return {f"{row['network']}/{row['name']}" for row in state("Datapath") if row["kind"] == "router"}
+
+
+def _matters(change: Change) -> bool:
+    if change.table in ("Network", "Logical_Switch", "Logical_Router", "Router_Port", "Logical_Port"):
+        return True
+    if change.table != "Node" or change.old is None or change.new is None:
+        return change.table == "Node"
+    if change.old["applied"].keys() - change.new["applied"].keys():
+        return True
+    return any(change.old[name] != change.new[name] for name in _NODE_COLUMNS)

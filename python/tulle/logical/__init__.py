@@ -1,0 +1,25 @@
+"""Part 1, the logical view: what virtual networks are, and what they mean for a packet.
+
+Knows networks, switches, routers, ports and ACLs; never nodes beyond their names, VNIs or tunnels.
+Everything here is pure.
+"""
+
+from .compile import compile_interfaces, compile_network
+from .file import emit_file, parse_file
+from .match import emit_match, parse_match
+from .rules import problems
+from .snapshot import changes, diff, document_of, network_of
+
+__all__ = [
+    "changes",
+    "compile_interfaces",
+    "compile_network",
+    "diff",
+    "document_of",
+    "emit_file",
+    "emit_match",
+    "network_of",
+    "parse_file",
+    "parse_match",
+    "problems",
+]

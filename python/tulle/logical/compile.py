@@ -1,0 +1,45 @@
+"""The logical pipeline of one network as flows that are the same on every node.
+
+Pure.  What depends on place (ports, tunnels, delivery) is compiled by the control plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tulle.values import Flow, Ids, Network, RouterInterface
+
+from .acl import acl_flows
+from .responders import responder_flows
+from .router_input import router_input_flows
+from .routing import router_interfaces, routing_flows
+from .switching import switching_flows
+from .view import View
+
+
+def compile_network(network: Network, ids: Ids) -> tuple[Flow, ...]:
+    """All flows of the network, in order of their keys; no two have the same key.
+
+    `network` must pass `rules.problems`; NotFound when `ids` lacks a number.
+    """
+    made = {one.key: one for one in _all_flows(View(network, ids))}
+    return tuple(sorted(made.values(), key=_order))
+
+
+def compile_interfaces(network: Network, ids: Ids) -> tuple[RouterInterface, ...]:
+    """Router ports in numbers, for the agent's ICMP errors (RFC 1812 section 4.3.2)."""
+    return tuple(router_interfaces(View(network, ids)))
+
+
+def _all_flows(view: View) -> Iterator[Flow]:
+    for switch in view.network.switches:
+        yield from switching_flows(view, switch)
+        yield from responder_flows(view, switch)
+    for router in view.network.routers:
+        yield from router_input_flows(view, router)
+        yield from routing_flows(view, router)
+    yield from acl_flows(view)
+
+
+def _order(one: Flow) -> tuple[int, int, str]:
+    return (one.table, -one.priority, repr(one.match))

@@ -1,0 +1,127 @@
+"""One network of a file, section by section: shapes only, contradictions are for `rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from tulle.errors import InvalidInput
+from tulle.values import (
+    Acl,
+    LogicalPort,
+    LogicalRouter,
+    LogicalSwitch,
+    Match,
+    Network,
+    RouterPort,
+    StaticRoute,
+)
+from tulle.values.network import AclAction, Direction
+
+from . import tree
+from .fill import derived_mac, with_addresses
+from .match import parse_match
+from .reader import Complaints, Section
+from .rules_acl import PRIORITY_MAX
+from .rules_address import canonical
+
+NETWORK_KEYS = ("name", "switches", "routers", "ports", "acls")
+PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface")
+ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action")
+
+
+def read_network(node: tree.Tree, complaints: Complaints) -> Network:
+    """The network that a mapping describes, with what it leaves out filled in."""
+    own = Section(node, "network", NETWORK_KEYS, complaints)
+    reader = _NetworkReader(own.text("name"), complaints)
+    network = Network(
+        reader.name,
+        tuple(reader.switch(one) for one in own.items("switches")),
+        tuple(reader.router(one) for one in own.items("routers")),
+        tuple(reader.port(one) for one in own.items("ports")),
+        tuple(reader.acl(one) for one in own.items("acls")),
+    )
+    return with_addresses(network, reader.without_addresses)
+
+
+class _NetworkReader:
+    def __init__(self, name: str, complaints: Complaints) -> None:
+        self.name = name
+        self.without_addresses: set[str] = set()
+        self._complaints = complaints
+
+    def switch(self, node: tree.Tree) -> LogicalSwitch:
+        own = self._section(node, "switch", ("name", "subnets"))
+        return LogicalSwitch(own.text("name"), _usual(own.texts("subnets"), "network"))
+
+    def router(self, node: tree.Tree) -> LogicalRouter:
+        own = self._section(node, "router", ("name", "ports", "routes"))
+        name = own.text("name")
+        ports = tuple(self._router_port(name, one) for one in own.items("ports"))
+        return LogicalRouter(name, ports, tuple(self._route(one) for one in own.items("routes")))
+
+    def port(self, node: tree.Tree) -> LogicalPort:
+        own = self._section(node, "port", PORT_KEYS)
+        name, addresses = own.text("name"), own.texts("addresses")
+        if addresses is None:
+            self.without_addresses.add(name)
+        return LogicalPort(
+            name,
+            own.text("switch"),
+            self._mac(own, name),
+            _usual(addresses, "address"),
+            own.optional_text("node"),
+            own.optional_text("namespace"),
+            own.optional_text("interface") or "tap",
+        )
+
+    def acl(self, node: tree.Tree) -> Acl:
+        own = self._section(node, "acl", ACL_KEYS)
+        return Acl(
+            own.text("name"),
+            cast(Direction, own.choice("direction", ("from-port", "to-port"))),
+            own.integer("priority", None, 1, PRIORITY_MAX),
+            self._match(own),
+            cast(AclAction, own.choice("action", ("allow", "drop"))),
+            own.optional_text("switch"),
+            own.optional_text("port"),
+        )
+
+    def _router_port(self, router: str, node: tree.Tree) -> RouterPort:
+        own = self._section(node, "router port", ("name", "switch", "mac", "addresses"))
+        switch = own.text("switch")
+        name = own.optional_text("name") or f"{router}-{switch}"
+        addresses = _usual(own.texts("addresses"), "interface")
+        return RouterPort(name, switch, self._mac(own, f"{router}/{name}"), addresses)
+
+    def _route(self, node: tree.Tree) -> StaticRoute:
+        own = self._section(node, "route", ("prefix", "next_hop"))
+        prefix, next_hop = own.text("prefix"), own.text("next_hop")
+        return StaticRoute(*_usual((prefix,), "route"), *_usual((next_hop,), "address"))
+
+    def _mac(self, own: Section, name: str) -> str:
+        given = own.optional_text("mac")
+        return derived_mac(f"{self.name}/{name}") if given is None else given.lower()
+
+    def _match(self, own: Section) -> Match:
+        text = own.text("match")
+        try:
+            return parse_match(text) if text else Match()
+        except InvalidInput as error:
+            self._complaints.add(own.line_of("match"), f"acl: {error.message}")
+            return Match()
+
+    def _section(self, node: tree.Tree, what: str, known: Sequence[str]) -> Section:
+        return Section(node, what, known, self._complaints)
+
+
+def _usual(texts: Sequence[str] | None, kind: str) -> tuple[str, ...]:
+    """Addresses in their usual spelling; what is malformed stays, for the rules to refuse."""
+    return tuple(_usual_one(text, kind) for text in texts or ())
+
+
+def _usual_one(text: str, kind: str) -> str:
+    try:
+        return canonical(text, kind)
+    except ValueError:
+        return text

@@ -1,0 +1,126 @@
+"""Feature: distributed routers.  Next hops are resolved here, not in the data path.
+
+Priorities in the routing table follow the length of the prefix, so the longest one wins; among
+equals a known host comes before its subnet, and a subnet before a static route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Final
+
+from tulle.values import (
+    Action,
+    Controller,
+    DecTtl,
+    FieldMatch,
+    Flow,
+    LogicalRouter,
+    Resubmit,
+    RouterInterface,
+    RouterPort,
+    SetField,
+    StaticRoute,
+    fields,
+    flow,
+)
+from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, ROUTING, SWITCH_LOOKUP
+
+from .match import prefix_field
+from .view import View
+
+STATIC, CONNECTED, HOST = 0, 1, 2
+ETH_TYPES: Final = {4: ETH_IPV4, 6: ETH_IPV6}
+DESTINATIONS: Final = {4: "nw_dst", 6: "ipv6_dst"}
+
+
+def routing_flows(view: View, router: LogicalRouter) -> Iterator[Flow]:
+    """One flow for each known host, connected subnet and static route, and the end of the rest."""
+    for port in router.ports:
+        for interface in port.addresses:
+            subnet = str(ip_interface(interface).network)
+            yield _connected(view, router, subnet)
+            yield from _hosts(view, router, port, subnet)
+    for route in router.routes:
+        yield _static(view, router, route)
+    for eth_type in ETH_TYPES.values():
+        match = fields(metadata=view.datapath(router.name), dl_type=eth_type)
+        yield flow(ROUTING, 1, match, (Controller("net-unreachable"),), view.owner("no route", router.name))
+
+
+def router_interfaces(view: View) -> Iterator[RouterInterface]:
+    """Each router port with its numbers on both sides, for whoever answers in the router's name."""
+    for router in view.network.routers:
+        for port in router.ports:
+            yield RouterInterface(
+                view.owner("router", router.name),
+                view.datapath(router.name),
+                view.key(router.name, port.name),
+                view.datapath(port.switch),
+                view.key(port.switch, port.name),
+                port.mac,
+                port.addresses,
+            )
+
+
+def back_to_switch(view: View, port: RouterPort) -> tuple[Action, ...]:
+    """Enter the switch as if the packet came in at the router's port there."""
+    return (
+        SetField("metadata", view.datapath(port.switch)),
+        SetField("reg14", view.key(port.switch, port.name)),
+        SetField("reg10", 0),
+        Resubmit(SWITCH_LOOKUP),
+    )
+
+
+def destination(view: View, router: LogicalRouter, prefix: str) -> tuple[FieldMatch, ...]:
+    """Packets in the router that go to `prefix`."""
+    version = ip_network(prefix).version
+    masked = prefix_field(DESTINATIONS[version], prefix)
+    return fields(masked, metadata=view.datapath(router.name), dl_type=ETH_TYPES[version])
+
+
+def _hosts(view: View, router: LogicalRouter, port: RouterPort, subnet: str) -> Iterator[Flow]:
+    network = ip_network(subnet)
+    for station in view.stations(port.switch):
+        if station.router == router.name:
+            continue
+        for address in station.addresses:
+            if ip_address(address) in network:
+                actions = _forward(view, port, station.mac)
+                match = destination(view, router, address)
+                yield flow(ROUTING, _priority(address, HOST), match, actions, station.owner)
+
+
+def _connected(view: View, router: LogicalRouter, subnet: str) -> Flow:
+    owner = f"{view.owner('route', router.name)} {subnet}"
+    match = destination(view, router, subnet)
+    return flow(ROUTING, _priority(subnet, CONNECTED), match, (Controller("host-unreachable"),), owner)
+
+
+def _static(view: View, router: LogicalRouter, route: StaticRoute) -> Flow:
+    owner = f"{view.owner('route', router.name)} {route.prefix}"
+    match = destination(view, router, route.prefix)
+    actions = _towards(view, router, route.next_hop) or (Controller("host-unreachable"),)
+    return flow(ROUTING, _priority(route.prefix, STATIC), match, actions, owner)
+
+
+def _towards(view: View, router: LogicalRouter, next_hop: str) -> tuple[Action, ...]:
+    """The way to a neighbour of the router; nothing when nobody there has the address."""
+    wanted = ip_address(next_hop)
+    for port in router.ports:
+        if any(wanted in ip_interface(one).network for one in port.addresses):
+            for station in view.stations(port.switch):
+                if next_hop in station.addresses and station.router != router.name:
+                    return _forward(view, port, station.mac)
+    return ()
+
+
+def _forward(view: View, port: RouterPort, mac: str) -> tuple[Action, ...]:
+    rewrite = (DecTtl(), SetField("dl_src", port.mac), SetField("dl_dst", mac))
+    return (*rewrite, *back_to_switch(view, port))
+
+
+def _priority(prefix: str, rank: int) -> int:
+    return 10 + 3 * ip_network(prefix).prefixlen + rank

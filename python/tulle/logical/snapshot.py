@@ -1,0 +1,136 @@
+"""A network as a canonical document (what a snapshot keeps), and how two networks differ.
+
+A document is made of dicts, lists, texts and numbers only, and equal networks have equal ones.
+Rolling back means putting the network of a snapshot in place of the current one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from tulle.errors import InvalidInput
+from tulle.values import Change, Network
+
+from .match import emit_match, parse_match
+from .rules import problems
+
+Document = dict[str, Any]
+# By what the members of a list are told apart; lists that are not here are compared whole.
+IDENTITIES: Final = {
+    "switches": "name",
+    "routers": "name",
+    "ports": "name",
+    "acls": "name",
+    "routes": "prefix",
+}
+
+
+def ordered(network: Network) -> Network:
+    """The same network with its members in the order of their names."""
+    routers = tuple(
+        replace(
+            router,
+            ports=tuple(sorted(router.ports, key=lambda one: one.name)),
+            routes=tuple(sorted(router.routes, key=lambda one: one.prefix)),
+        )
+        for router in sorted(network.routers, key=lambda one: one.name)
+    )
+    return replace(
+        network,
+        switches=tuple(sorted(network.switches, key=lambda one: one.name)),
+        routers=routers,
+        ports=tuple(sorted(network.ports, key=lambda one: one.name)),
+        acls=tuple(sorted(network.acls, key=lambda one: one.name)),
+    )
+
+
+def document_of(network: Network) -> Document:
+    """The canonical document of a network."""
+    made: Document = msgspec.json.decode(msgspec.json.encode(ordered(network)))
+    made["ports"] = [_without_nones(port) for port in made["ports"]]
+    made["acls"] = [_without_nones(acl) for acl in made["acls"]]
+    for acl, document in zip(ordered(network).acls, made["acls"], strict=True):
+        document["match"] = emit_match(acl.match)
+    return made
+
+
+def network_of(document: Mapping[str, Any]) -> Network:
+    """The network of a document; InvalidInput when it is malformed or contradictory."""
+    try:
+        acls = [{**acl, "match": _match_of(acl["match"])} for acl in document.get("acls", ())]
+        network = msgspec.convert({**document, "acls": acls}, Network)
+    except (msgspec.ValidationError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidInput(f"the document of a network was expected: {error}") from None
+    found = problems(network)
+    if found:
+        raise InvalidInput("\n".join(f"network {network.name}: {one.message}" for one in found[:20]))
+    return ordered(network)
+
+
+def diff(old: Network | None, new: Network | None) -> tuple[Change, ...]:
+    """What must change to make `new` of `old`; None is a network that does not exist."""
+    if old is None and new is None:
+        return ()
+    if old is None or new is None:
+        kept = old or new
+        assert kept is not None
+        whole = document_of(kept)
+        return (
+            Change("added", kept.name, new=whole) if old is None else Change("removed", kept.name, whole),
+        )
+    return tuple(_differences(new.name, document_of(old), document_of(new)))
+
+
+def changes(
+    current: Iterable[Network], desired: Iterable[Network], *, prune: bool = False
+) -> tuple[Change, ...]:
+    """What applying `desired` would change; networks that are not in it go only with `prune`."""
+    before = {network.name: network for network in current}
+    after = {network.name: network for network in desired}
+    names = sorted(after.keys() | before.keys()) if prune else sorted(after)
+    return tuple(change for name in names for change in diff(before.get(name), after.get(name)))
+
+
+def _match_of(text: object) -> Document:
+    if not isinstance(text, str):
+        raise InvalidInput(f"the text of a match was expected, {text!r} came")
+    made: Document = msgspec.to_builtins(parse_match(text))
+    return made
+
+
+def _without_nones(document: Document) -> Document:
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _differences(path: str, old: Document, new: Document) -> Iterator[Change]:
+    for key in sorted(old.keys() | new.keys()):
+        before, after, inner = old.get(key), new.get(key), f"{path}/{key}"
+        if before == after:
+            continue
+        if key in IDENTITIES and isinstance(before, list) and isinstance(after, list):
+            yield from _member_differences(inner, IDENTITIES[key], before, after)
+        else:
+            yield Change(_kind(before, after), inner, before, after)
+
+
+def _member_differences(
+    path: str, identity: str, old: list[Document], new: list[Document]
+) -> Iterator[Change]:
+    before = {one[identity]: one for one in old}
+    after = {one[identity]: one for one in new}
+    for name in sorted(before.keys() | after.keys()):
+        inner = f"{path}/{name}"
+        if name in before and name in after:
+            yield from _differences(inner, before[name], after[name])
+        else:
+            yield Change(_kind(before.get(name), after.get(name)), inner, before.get(name), after.get(name))
+
+
+def _kind(before: object, after: object) -> Any:
+    if before is None:
+        return "added"
+    return "removed" if after is None else "changed"

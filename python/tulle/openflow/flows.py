@@ -1,0 +1,89 @@
+"""The edge where `values.Flow` becomes `ovs-ofctl` text: symbolic ports become numbers.
+
+Flows whose ingress port does not exist are left out, and so are outputs to ports that do not exist:
+they come once the port does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from tulle import values
+from tulle.values import LocalPort, TunnelPort
+
+Ports = Mapping[LocalPort | TunnelPort, int]
+
+CONTROLLER_BYTES = 65535
+"""How much of a packet the agent is given: all of it."""
+
+
+def emit_flow(flow: values.Flow, ports: Ports) -> str | None:
+    """The text of a flow, not yet canonical; None while a port that it matches does not exist."""
+    parts = [f"cookie={flow.cookie:#x}", f"table={flow.table}", f"priority={flow.priority}"]
+    for one in flow.match:
+        text = _match(one, ports)
+        if text is None:
+            return None
+        parts.append(text)
+    actions = [text for action in flow.actions if (text := _action(action, ports)) is not None]
+    return f"{','.join(parts)} actions={','.join(actions) or 'drop'}"
+
+
+def flow_key(canonical: str) -> str:
+    """What identifies a flow within a switch: its canonical text without cookie and actions."""
+    head = canonical.split(" actions=", 1)[0]
+    return head.split(",", 1)[1] if head.startswith("cookie=") else head
+
+
+def flow_cookie(canonical: str) -> int:
+    """The cookie of a flow in canonical text; 0 where none is written."""
+    if not canonical.startswith("cookie="):
+        return 0
+    return int(canonical[len("cookie=") :].split(",", 1)[0], 16)
+
+
+def flow_texts(flows: Iterable[values.Flow], ports: Ports, canonical: Callable[[str], str]) -> dict[str, str]:
+    """Key to canonical text of all flows that can exist with these ports."""
+    texts = (emit_flow(flow, ports) for flow in flows)
+    made = (canonical(text) for text in texts if text is not None)
+    return {flow_key(text): text for text in made}
+
+
+def _match(one: values.FieldMatch, ports: Ports) -> str | None:
+    if isinstance(one.value, LocalPort | TunnelPort):
+        number = ports.get(one.value)
+        return None if number is None else f"{one.field}={number}"
+    mask = "" if one.mask is None else f"/{_value(one.mask)}"
+    return f"{one.field}={_value(one.value)}{mask}"
+
+
+def _value(value: int | str) -> str:
+    return value if isinstance(value, str) else f"{value:#x}"
+
+
+def _action(action: values.Action, ports: Ports) -> str | None:
+    match action:
+        case values.SetField(field, value):
+            return f"set_field:{_value(value)}->{field}"
+        case values.Move(src, dst):
+            return f"move:{_slice(src)}->{_slice(dst)}"
+        case values.DecTtl():
+            return "dec_ttl"
+        case values.Output(port):
+            number = ports.get(port)
+            return None if number is None else f"output:{number}"
+        case values.OutputInPort():
+            return "IN_PORT"
+        case values.Resubmit(table):
+            return f"resubmit(,{table})"
+        case values.Controller():
+            return f"CONTROLLER:{CONTROLLER_BYTES}"
+
+
+def _slice(part: values.Slice) -> str:
+    return f"{part.field}[{part.start}..{part.start + part.bits - 1}]"
+
+
+def flow_table(canonical: str) -> int:
+    """The table of a flow in canonical text."""
+    return int(flow_key(canonical).split(",", 1)[0].removeprefix("table="))

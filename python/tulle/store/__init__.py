@@ -1,0 +1,79 @@
+"""The edge between rows and values: what the databases `Tulle` and `Tulle_State` hold, as `tulle.values`.
+
+    rows = source(database)                          # or a Replica: rows("Network") gives its rows
+    stored = networks(rows)["red"]                   # StoredNetwork(network=Network(...), generation=4)
+    writer = Writer(load("tulle"))
+    write_network(writer, rows, network, generation=5)
+    database.transact(writer.operations)
+
+Controller and agents share it.  It opens nothing and keeps nothing.
+"""
+
+from __future__ import annotations
+
+from .intent import (
+    StoredNetwork,
+    canonical,
+    declared_nodes,
+    delete_network,
+    networks,
+    write_declared_nodes,
+    write_network,
+)
+from .state import (
+    applied,
+    bindings,
+    ids,
+    nodes,
+    tunnels,
+    write_binding,
+    write_external_nodes,
+    write_heartbeat,
+    write_ids,
+    write_node,
+    write_tunnels,
+)
+from .trace import (
+    TraceOutput,
+    TraceRequest,
+    TraceResult,
+    TraceStep,
+    trace_requests,
+    trace_result,
+    write_trace_request,
+    write_trace_result,
+)
+from .writer import Row, Source, Writer, source
+
+__all__ = [
+    "Row",
+    "Source",
+    "StoredNetwork",
+    "TraceOutput",
+    "TraceRequest",
+    "TraceResult",
+    "TraceStep",
+    "Writer",
+    "applied",
+    "bindings",
+    "canonical",
+    "declared_nodes",
+    "delete_network",
+    "ids",
+    "networks",
+    "nodes",
+    "source",
+    "trace_requests",
+    "trace_result",
+    "tunnels",
+    "write_binding",
+    "write_declared_nodes",
+    "write_external_nodes",
+    "write_heartbeat",
+    "write_ids",
+    "write_network",
+    "write_node",
+    "write_trace_request",
+    "write_trace_result",
+    "write_tunnels",
+]

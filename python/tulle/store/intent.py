@@ -1,0 +1,250 @@
+"""The database `Tulle`: networks and declared nodes, from rows to values and back.
+
+Sets have no order in OVSDB, so values come back in canonical order: by name, addresses by number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from ipaddress import ip_interface, ip_network
+from typing import Any
+
+import msgspec
+
+from tulle.errors import InvalidInput, TulleError
+from tulle.logical import emit_match, parse_match, problems
+from tulle.values import (
+    Acl,
+    LogicalPort,
+    LogicalRouter,
+    LogicalSwitch,
+    Network,
+    Node,
+    RouterPort,
+    StaticRoute,
+)
+
+from .writer import Row, Source, Writer
+
+Rows = dict[str, list[Row]]
+
+
+class StoredNetwork(msgspec.Struct, frozen=True):
+    """A network and the generation that it has."""
+
+    network: Network
+    generation: int
+
+
+def networks(
+    source: Source, on_problem: Callable[[str, Exception], None] | None = None
+) -> dict[str, StoredNetwork]:
+    """All networks by name.
+
+    A network whose rows make no sense (another client wrote them) is left out; `on_problem` is told.
+    """
+    tables = {table: _by_network(source(table)) for table in _PARTS}
+    router_ports = _by_network(source("Router_Port"))
+    out = {}
+    for row in sorted(source("Network"), key=_name):
+        name = row["name"]
+        parts = {table: rows[name] for table, rows in tables.items()}
+        try:
+            network = _network(name, parts, router_ports[name])
+            _refuse_contradictions(network)
+        except (TulleError, ValueError) as error:
+            if on_problem is not None:
+                on_problem(name, error)
+            continue
+        out[name] = StoredNetwork(network, row["generation"])
+    return out
+
+
+def write_network(writer: Writer, source: Source, network: Network, generation: int) -> None:
+    """Operations that make the stored network equal this one; rows that stay keep their uuids."""
+    name = network.name
+
+    def upsert(table: str, rows: Iterable[Row]) -> frozenset[Any]:
+        return frozenset(
+            writer.upsert(table, _of(source(table), name), [{"network": name, **row} for row in rows])
+        )
+
+    routers = []
+    for router in network.routers:
+        ports = upsert(
+            "Router_Port", [{"router": router.name, **_router_port_row(port)} for port in router.ports]
+        )
+        routes = {route.prefix: route.next_hop for route in router.routes}
+        routers.append({"name": router.name, "ports": ports, "routes": routes})
+    root = {
+        "name": name,
+        "generation": generation,
+        "switches": upsert("Logical_Switch", map(_switch_row, network.switches)),
+        "routers": upsert("Logical_Router", routers),
+        "ports": upsert("Logical_Port", map(_port_row, network.ports)),
+        "acls": upsert("ACL", map(_acl_row, network.acls)),
+    }
+    writer.upsert("Network", source("Network"), [root])
+
+
+def delete_network(writer: Writer, source: Source, name: str) -> None:
+    """Operations that remove a network; its parts go with it, as nothing refers to them any more."""
+    for row in source("Network"):
+        if row["name"] == name:
+            writer.delete("Network", row)
+
+
+def canonical(network: Network) -> Network:
+    """The same network in the order in which it comes back from the database."""
+    return msgspec.structs.replace(
+        network,
+        switches=_named(
+            msgspec.structs.replace(one, subnets=_sorted_subnets(one.subnets)) for one in network.switches
+        ),
+        routers=_named(_canonical_router(one) for one in network.routers),
+        ports=_named(
+            msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in network.ports
+        ),
+        acls=_named(network.acls),
+    )
+
+
+def declared_nodes(source: Source) -> dict[str, Node]:
+    """The nodes that files declare, by name; those with an agent register themselves in `Tulle_State` too."""
+    return {row["name"]: node_of(row) for row in sorted(source("Node"), key=_name)}
+
+
+def write_declared_nodes(writer: Writer, source: Source, nodes: Iterable[Node]) -> None:
+    """Operations that add or change declared nodes; others stay."""
+    writer.upsert("Node", source("Node"), map(node_row, nodes))
+
+
+def node_of(row: Row) -> Node:
+    """A node, from its row in either database."""
+    encapsulations = tuple(name for name in row["encapsulations"].split(",") if name)
+    return Node(row["name"], row["address"], encapsulations, row["external"])
+
+
+def node_row(node: Node) -> dict[str, Any]:
+    """The columns of a node that both databases have."""
+    return {
+        "name": node.name,
+        "address": node.address,
+        "encapsulations": ",".join(node.encapsulations),
+        "external": node.external,
+    }
+
+
+def _network(name: str, parts: Rows, router_ports: list[Row]) -> Network:
+    ports_of = defaultdict(list)
+    for row in router_ports:
+        ports_of[row["router"]].append(row)
+    return canonical(
+        Network(
+            name,
+            tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
+            tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
+            tuple(_port(row) for row in parts["Logical_Port"]),
+            tuple(_acl(row) for row in parts["ACL"]),
+        )
+    )
+
+
+def _refuse_contradictions(network: Network) -> None:
+    found = problems(network)
+    if found:
+        raise InvalidInput("; ".join(one.message for one in found[:5]))
+
+
+def _router(row: Row, ports: list[Row]) -> LogicalRouter:
+    return LogicalRouter(
+        row["name"],
+        tuple(
+            RouterPort(port["name"], port["switch"], port["mac"], tuple(port["addresses"])) for port in ports
+        ),
+        tuple(StaticRoute(prefix, next_hop) for prefix, next_hop in row["routes"].items()),
+    )
+
+
+def _port(row: Row) -> LogicalPort:
+    return LogicalPort(
+        row["name"],
+        row["switch"],
+        row["mac"],
+        tuple(row["addresses"]),
+        row["node"],
+        row["namespace"],
+        row["interface"],
+    )
+
+
+def _acl(row: Row) -> Acl:
+    return Acl(
+        row["name"],
+        row["direction"],
+        row["priority"],
+        parse_match(row["match"]),
+        row["action"],
+        row["switch"],
+        row["port"],
+    )
+
+
+def _switch_row(switch: LogicalSwitch) -> Row:
+    return {"name": switch.name, "subnets": frozenset(switch.subnets)}
+
+
+def _router_port_row(port: RouterPort) -> Row:
+    return {"name": port.name, "switch": port.switch, "mac": port.mac, "addresses": frozenset(port.addresses)}
+
+
+def _port_row(port: LogicalPort) -> Row:
+    return {**msgspec.structs.asdict(port), "addresses": frozenset(port.addresses)}
+
+
+def _acl_row(acl: Acl) -> Row:
+    return {**msgspec.structs.asdict(acl), "match": emit_match(acl.match)}
+
+
+def _canonical_router(router: LogicalRouter) -> LogicalRouter:
+    ports = (msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in router.ports)
+    routes = tuple(sorted(router.routes, key=lambda route: _subnet_key(route.prefix)))
+    return LogicalRouter(router.name, _named(ports), routes)
+
+
+def _named(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(sorted(values, key=lambda one: one.name))
+
+
+def _sorted_subnets(subnets: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(subnets, key=_subnet_key))
+
+
+def _subnet_key(subnet: str) -> tuple[int, int, int]:
+    network = ip_network(subnet)
+    return network.version, int(network.network_address), network.prefixlen
+
+
+def _sorted_addresses(addresses: Iterable[str]) -> tuple[str, ...]:
+    return tuple(
+        sorted(addresses, key=lambda one: (ip_interface(one).version, int(ip_interface(one).ip), one))
+    )
+
+
+def _by_network(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:
+    out: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        out[row["network"]].append(row)
+    return out
+
+
+def _of(rows: Iterable[Row], network: str) -> list[Row]:
+    return [row for row in rows if row["network"] == network]
+
+
+def _name(row: Row) -> str:
+    return str(row["name"])
+
+
+_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL")

@@ -1,0 +1,104 @@
+"""The database `Tulle_State`: nodes, tunnels, numbers and bindings, from rows to values and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tulle.values import Binding, Ids, Node, Tunnel, Unreachable
+
+from .intent import node_of, node_row
+from .writer import Row, Source, Writer
+
+
+def nodes(source: Source) -> dict[str, Node]:
+    """The nodes that exist, by name: those whose agent registered itself, and external ones."""
+    return {row["name"]: node_of(row) for row in sorted(source("Node"), key=lambda row: str(row["name"]))}
+
+
+def applied(source: Source) -> dict[str, Mapping[str, int]]:
+    """For each node with an agent: which generation of each network it has applied."""
+    return {row["name"]: row["applied"] for row in source("Node") if not row["external"]}
+
+
+def tunnels(source: Source) -> tuple[Tunnel | Unreachable, ...]:
+    """Every pair of nodes, `local` < `remote`, with the encapsulation chosen or why there is none."""
+    return tuple(sorted(map(_tunnel, source("Tunnel")), key=lambda one: (one.local, one.remote)))
+
+
+def ids(source: Source) -> Ids:
+    """The numbers of all datapaths and ports."""
+    return Ids(
+        {f"{row['network']}/{row['name']}": row["id"] for row in source("Datapath")},
+        {f"{row['network']}/{row['datapath']}/{row['port']}": row["key"] for row in source("Port_Key")},
+    )
+
+
+def bindings(source: Source) -> tuple[Binding, ...]:
+    """Where the ports are."""
+    found = (Binding(row["network"], row["port"], row["node"]) for row in source("Binding"))
+    return tuple(sorted(found, key=lambda one: (one.network, one.port)))
+
+
+def write_node(writer: Writer, source: Source, node: Node, applied: Mapping[str, int] | None = None) -> None:
+    """Operations by which an agent registers its node; `applied` None leaves the generations as they are."""
+    values = node_row(node) if applied is None else {**node_row(node), "applied": dict(applied)}
+    _upsert(writer, source, "Node", values)
+
+
+def write_heartbeat(writer: Writer, source: Source, node: str) -> None:
+    """Operations by which an agent says, every few seconds, that it lives; nothing is kept on disk."""
+    for row in source("Node"):
+        if row["name"] == node:
+            writer.update("Node", row, {"heartbeat": row["heartbeat"] + 1})
+
+
+def write_binding(writer: Writer, source: Source, binding: Binding, interface: str) -> None:
+    """Operations by which an agent claims a port, from whichever node had it."""
+    values = {"network": binding.network, "port": binding.port, "node": binding.node, "interface": interface}
+    _upsert(writer, source, "Binding", values)
+
+
+def write_external_nodes(writer: Writer, source: Source, external: Iterable[Node]) -> None:
+    """Operations that make the external nodes equal these; nodes with an agent stay as they are."""
+    rows = list(source("Node"))
+    registered = {row["name"] for row in rows if not row["external"]}
+    desired = [node_row(node) for node in external if node.name not in registered]
+    writer.replace("Node", [row for row in rows if row["external"]], desired)
+
+
+def write_tunnels(writer: Writer, source: Source, chosen: Iterable[Tunnel | Unreachable]) -> None:
+    """Operations that make the tunnels equal these."""
+    writer.replace("Tunnel", source("Tunnel"), map(_tunnel_row, chosen))
+
+
+def write_ids(writer: Writer, source: Source, ids: Ids, routers: Iterable[str]) -> None:
+    """Operations that make the numbers equal these; `routers`: the datapaths (`network/name`) that route."""
+    routing = frozenset(routers)
+    datapaths: list[Row] = []
+    for path, number in ids.datapaths.items():
+        network, name = path.split("/")
+        kind = "router" if path in routing else "switch"
+        datapaths.append({"network": network, "kind": kind, "name": name, "id": number})
+    writer.replace("Datapath", source("Datapath"), datapaths)
+    keys: list[Row] = []
+    for path, number in ids.ports.items():
+        network, datapath, port = path.split("/")
+        keys.append({"network": network, "datapath": datapath, "port": port, "key": number})
+    writer.replace("Port_Key", source("Port_Key"), keys)
+
+
+def _upsert(writer: Writer, source: Source, table: str, values: Row) -> None:
+    writer.upsert(table, source(table), [values])
+
+
+def _tunnel(row: Row) -> Tunnel | Unreachable:
+    if row["encapsulation"] is None:
+        return Unreachable(row["local"], row["remote"], row["reason"])
+    return Tunnel(row["local"], row["remote"], row["encapsulation"])
+
+
+def _tunnel_row(tunnel: Tunnel | Unreachable) -> Row:
+    ends = {"local": tunnel.local, "remote": tunnel.remote}
+    if isinstance(tunnel, Unreachable):
+        return {**ends, "encapsulation": None, "reason": tunnel.reason}
+    return {**ends, "encapsulation": tunnel.encapsulation, "reason": ""}

@@ -1,0 +1,125 @@
+"""Flows as the compilers give them: symbolic ports, fields by their ovs-ofctl names.
+
+Field values are numbers, or text for addresses; masks have the form of their values.  An edge
+elsewhere turns them into OpenFlow.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from msgspec import Struct
+
+
+class LocalPort(Struct, frozen=True, tag=True):
+    """The switch port of a logical port on this node; `name` is `network/port`."""
+
+    name: str
+
+
+class TunnelPort(Struct, frozen=True, tag=True):
+    """The switch port of the tunnel to `node`."""
+
+    node: str
+
+
+Value = int | str | LocalPort | TunnelPort
+
+
+class FieldMatch(Struct, frozen=True):
+    """`field` equals `value` where `mask` (None: everywhere) has ones."""
+
+    field: str
+    value: Value
+    mask: int | str | None = None
+
+
+class Slice(Struct, frozen=True):
+    """Bits `start` .. `start + bits - 1` of a field; bit 0 is the lowest."""
+
+    field: str
+    start: int
+    bits: int
+
+
+class SetField(Struct, frozen=True, tag=True):
+    """Write a constant into the whole field."""
+
+    field: str
+    value: int | str
+
+
+class Move(Struct, frozen=True, tag=True):
+    """Copy bits between fields; both slices have the same size."""
+
+    src: Slice
+    dst: Slice
+
+
+class DecTtl(Struct, frozen=True, tag=True):
+    """Decrement the IPv4 TTL or IPv6 hop limit."""
+
+
+class Output(Struct, frozen=True, tag=True):
+    """Send a copy out of a port."""
+
+    port: LocalPort | TunnelPort
+
+
+class OutputInPort(Struct, frozen=True, tag=True):
+    """Send a copy back to where the packet came from."""
+
+
+class Resubmit(Struct, frozen=True, tag=True):
+    """Go on in `table`, then come back to the next action."""
+
+    table: int
+
+
+class Controller(Struct, frozen=True, tag=True):
+    """Hand the packet to the agent; `reason` says what it has to answer."""
+
+    reason: str
+
+
+Action = SetField | Move | DecTtl | Output | OutputInPort | Resubmit | Controller
+
+
+class Flow(Struct, frozen=True):
+    """One entry of a table.  No actions means drop.
+
+    `match` is in canonical order (by field name), so (table, priority, match) identifies a flow.
+    `owner` names the logical object for people; `cookie` is its number, the same everywhere.
+    """
+
+    table: int
+    priority: int
+    match: tuple[FieldMatch, ...]
+    actions: tuple[Action, ...]
+    cookie: int
+    owner: str
+
+    @property
+    def key(self) -> tuple[int, int, tuple[FieldMatch, ...]]:
+        """What identifies this flow within a switch."""
+        return (self.table, self.priority, self.match)
+
+
+def cookie_for(owner: str) -> int:
+    """The 64-bit number of an owner: the same in every process and release."""
+    return int.from_bytes(blake2b(owner.encode(), digest_size=8).digest(), "big")
+
+
+def fields(
+    masked: tuple[FieldMatch, ...] = (), /, **exact: int | str | LocalPort | TunnelPort
+) -> tuple[FieldMatch, ...]:
+    """A match in canonical order out of exact fields and ready-made masked ones."""
+    made = [FieldMatch(name, value) for name, value in exact.items()]
+    return tuple(sorted((*masked, *made), key=lambda one: one.field))
+
+
+def flow(
+    table: int, priority: int, match: tuple[FieldMatch, ...], actions: tuple[Action, ...], owner: str
+) -> Flow:
+    """A flow with the cookie of its owner."""
+    return Flow(table, priority, match, actions, cookie_for(owner), owner)

@@ -1,0 +1,161 @@
+"""The switch process: follows its database, keeps the native switches like it, and answers on its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+from msgspec import Struct
+from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped]
+from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+
+from tulle.errors import TulleError
+from tulle.ovsdb import Change, Database, Server, Storage, Transaction, schema
+from tulle.vswitch import commands, rows, status
+from tulle.vswitch.apply import Bridges
+from tulle.vswitch.configuration import plan
+from tulle.vswitch.lifetime import first_of, run_until_signal, running
+from tulle.vswitch.unixctl import ControlServer
+
+STATISTICS_S = 1.0
+RETRY_EVERY = 3
+
+_logger = structlog.get_logger(__name__)
+
+
+class Options(Struct, frozen=True):
+    """What the command line gives; `database` defaults to `conf.db` in `directory`."""
+
+    directory: Path
+    database: Path | None = None
+    name: str = "node1"
+
+
+class VswitchProcess:
+    """One switch process between start and stop."""
+
+    def __init__(self, options: Options, database: Database, netlink: AsyncIPRoute) -> None:
+        self.database = database
+        self.bridges = Bridges(options.directory, netlink, self._wake)
+        self.leaving = asyncio.Event()
+        self._name = options.name
+        self._netlink = netlink
+        self._changed = asyncio.Event()
+        self._writing = False
+
+    def prepare(self) -> None:
+        """Make sure that there is a root row, and follow the database."""
+        external = {"system-id": self._name, "hostname": self._name}
+        columns: dict[str, Any] = {
+            "ovs_version": commands.release(),
+            "system_type": "tulle",
+            "db_version": "8.3.1",
+        }
+        transaction = Transaction(self.database.schema)
+        roots = list(self.database.rows("Open_vSwitch").values())
+        if not roots:
+            transaction.insert("Open_vSwitch", {**columns, "external_ids": external})
+        else:
+            transaction.update(
+                "Open_vSwitch",
+                roots[0]["_uuid"],
+                {**columns, "external_ids": {**roots[0]["external_ids"], **external}},
+            )
+        self.database.transact(transaction.operations)
+        self.database.subscribe(self._notice)
+        self._wake()
+
+    async def configure(self) -> None:
+        """Follow the database for ever; a change that fails is logged and tried again with the next."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._configure_once()
+            except (TulleError, OSError) as error:
+                _logger.error("configuration failed", error=str(error))
+
+    async def report(self) -> None:
+        """Write link states and statistics every second; attach again what failed."""
+        for tick in itertools.count(1):
+            await asyncio.sleep(STATISTICS_S)
+            try:
+                if tick % RETRY_EVERY == 0 and await self.bridges.retry_failed():
+                    self._wake()
+                links = await self._links()
+                self._write(
+                    status.write_statistics(self.database.schema, self._tables(), self.bridges.bridges, links)
+                )
+            except (TulleError, NetlinkError, OSError) as error:
+                _logger.warning("statistics not written", error=str(error))
+
+    async def close(self) -> None:
+        """Detach everything."""
+        await self.bridges.close()
+
+    def _notice(self, _changes: list[Change]) -> None:
+        if not self._writing:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+
+    async def _configure_once(self) -> None:
+        desired, errors = rows.bridges(self._tables())
+        await self.bridges.apply(plan(self.bridges.state, desired))
+        self._write(status.write_status(self.database.schema, self._tables(), self.bridges.bridges, errors))
+
+    def _write(self, transaction: Transaction) -> None:
+        """Commit without waiting for the disk: all of it is found out again after a crash."""
+        if not transaction.operations:
+            return
+        self._writing = True
+        try:
+            outcome = self.database.execute(transaction.operations)
+        finally:
+            self._writing = False
+        if outcome.failed:
+            _logger.error("status not written", results=outcome.results)
+
+    def _tables(self) -> rows.Tables:
+        names = ("Open_vSwitch", "Bridge", "Port", "Interface")
+        return {name: self.database.rows(name) for name in names}
+
+    async def _links(self) -> dict[str, status.KernelLink]:
+        return {
+            link.get("ifname"): status.KernelLink(link["flags"], int(link.get("mtu") or 0))
+            async for link in await self._netlink.get_links()
+        }
+
+
+async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
+    """Run until `leaving` is set, or a client says `exit`."""
+    async with AsyncExitStack() as stack:
+        directory = options.directory
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        storage = stack.enter_context(
+            Storage(options.database or directory / "conf.db", schema.load("vswitch"))
+        )
+        netlink = await stack.enter_async_context(AsyncIPRoute())
+        process = VswitchProcess(options, storage.database, netlink)
+        stack.push_async_callback(process.close)
+        process.prepare()
+        control = ControlServer(directory / "vswitchd.ctl")
+        commands.register(control, process.bridges.bridges, process.leaving.set)
+        await control.start()
+        stack.push_async_callback(control.close)
+        server = await stack.enter_async_context(Server([storage.database]))
+        await server.listen(f"punix:{directory / 'db.sock'}")
+        (directory / "db.sock").chmod(0o600)
+        tasks = [process.configure(), process.report(), process.bridges.next_hops.run()]
+        async with running(*tasks):
+            await first_of(process.leaving, leaving or asyncio.Event())
+
+
+def main(options: Options) -> None:
+    """Run as a process: SIGTERM and SIGINT end it cleanly."""
+    asyncio.run(run_until_signal(lambda leaving: run(options, leaving)))
