@@ -20,7 +20,7 @@ from rich.table import Table
 
 from tulle.lab import lifecycle
 from tulle.lab.measure import throughput_bits_s
-from tulle.logical.file import parse_lab
+from tulle.logical import parse_file
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "two-tenants.yaml"
@@ -52,7 +52,7 @@ def main() -> int:
 
 def paths() -> dict[str, tuple[str, str, str]]:
     """Path -> client namespace, server namespace, server address."""
-    red = parse_lab(EXAMPLE.read_text(), str(EXAMPLE)).networks[0]
+    red = parse_file(EXAMPLE.read_text(), str(EXAMPLE)).networks[0]
     found = {"bridge": ("bench.left", "bench.right", ENDS["bench.right"])}
     for encapsulation, far in (("stt", "node2"), ("vxlan", "node3")):
         near_port = next(p for p in red.ports if p.node == "node1")
@@ -115,7 +115,7 @@ def bridge_path() -> Iterator[None]:
 
 def _cable(space: str, address: str, port: str) -> None:
     with NetNS(space) as end:
-        end.link("add", ifname="eth0", kind="veth", peer={"ifname": port, "net_ns_fd": "bench.bridge"})
+        end.link("add", ifname="eth0", kind="veth", index=100, peer={"ifname": port, "net_ns_fd": "bench.bridge"})
         index = end.link_lookup(ifname="eth0")[0]
         end.link("set", index=index, mtu=1500, state="up")
         end.addr("add", index=index, address=address, prefixlen=24)

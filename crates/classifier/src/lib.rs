@@ -85,11 +85,10 @@ impl<T> Classifier<T> {
                 break;
             }
             let found = subtable.lookup(key, looked_at);
-            if let Some((priority, value)) = found
-                && best.is_none_or(|(other, _)| priority > other)
-            {
-                best = Some((priority, value));
-            }
+            best = match (best, found) {
+                (Some(best), Some(found)) if found.0 > best.0 => Some(found),
+                (best, found) => best.or(found),
+            };
         }
         best.map(|(_, value)| value)
     }

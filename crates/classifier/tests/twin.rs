@@ -33,14 +33,14 @@ fn packet() -> impl Strategy<Value = Key> {
 
 #[derive(Clone, Debug)]
 enum Change {
-    Insert(Match, u16),
+    Insert(Box<Match>, u16),
     /// Removes one of the entries there are.
     Remove(prop::sample::Index),
 }
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let change = prop_oneof![
-        3 => (matching(), 0..4_u16).prop_map(|(matching, priority)| Change::Insert(matching, priority)),
+        3 => (matching(), 0..4_u16).prop_map(|(matching, priority)| Change::Insert(Box::new(matching), priority)),
         1 => any::<prop::sample::Index>().prop_map(Change::Remove),
     ];
     prop::collection::vec(change, 0..40)
@@ -54,10 +54,10 @@ fn build(changes: &[Change]) -> (Classifier<usize>, Entries) {
     for (value, change) in changes.iter().enumerate() {
         match change {
             Change::Insert(matching, priority) => {
-                let old = entries.iter().position(|e| (e.0, e.1) == (*matching, *priority));
+                let old = entries.iter().position(|e| (e.0, e.1) == (**matching, *priority));
                 let old = old.map(|i| entries.remove(i).2);
                 assert_eq!(classifier.insert(matching, *priority, value), old);
-                entries.push((*matching, *priority, value));
+                entries.push((**matching, *priority, value));
             }
             Change::Remove(index) if !entries.is_empty() => {
                 let (matching, priority, value) = entries.remove(index.index(entries.len()));

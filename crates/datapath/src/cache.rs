@@ -78,17 +78,19 @@ impl Cache {
         let hash = hashing::ingress_hash(key, self.seed);
         let tag = (hash >> 32) as u32;
         let pair = &self.hints[hash as usize % HINT_PAIRS];
-        for hint in pair {
-            if hint.tag == tag
-                && let Some(entry) = self.entries.get(hint.entry as usize)
-                && key.matches(&entry.key, &entry.verdict.mask)
-            {
-                return Some(hint.entry as usize);
-            }
+        let is_right = |hint: &&Hint| hint.tag == tag && self.holds(hint.entry, key);
+        if let Some(hint) = pair.iter().find(is_right) {
+            return Some(hint.entry as usize);
         }
         let found = self.search(key)?;
         self.hint(hash, found);
         Some(found as usize)
+    }
+
+    #[inline]
+    fn holds(&self, entry: u32, key: &Key) -> bool {
+        let entry = self.entries.get(entry as usize);
+        entry.is_some_and(|entry| key.matches(&entry.key, &entry.verdict.mask))
     }
 
     fn search(&self, key: &Key) -> Option<u32> {

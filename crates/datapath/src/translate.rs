@@ -7,6 +7,8 @@
 
 mod actions;
 mod output;
+#[cfg(test)]
+mod soundness;
 
 use crate::drop::DropReason;
 use crate::ports::Ports;

@@ -51,7 +51,7 @@ fn check_reemission(bytes: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(20000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     #[test]
     fn every_message_comes_back_from_the_wire_as_it_was(message in any_message(), xid in any::<u32>()) {

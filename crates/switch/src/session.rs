@@ -12,7 +12,8 @@ use tulle_flow::{Field, Match};
 use tulle_openflow::{
     AggregateStats, Config, Connection, Description, ErrorCode, Event, Features, FlowMod, FlowModCommand,
     FlowRemoved, FlowStats, FlowStatsRequest, Message, MultipartReply, MultipartRequest, PacketIn,
-    PacketInReason, PacketOut, Port, PortStats, RemovedReason, TABLE_ALL, TableStats, Xid, flow_mod_flags,
+    PacketInReason, PacketOut, Port, PortStats, RemovedReason, TABLE_ALL, TableFeatures, TableStats, Xid,
+    flow_mod_flags,
 };
 
 use crate::engine::Engine;
@@ -105,7 +106,7 @@ impl SwitchSession {
             Message::BarrierRequest => self.reply(xid, Message::BarrierReply),
             Message::RoleRequest(role) => self.reply(xid, Message::RoleReply(*role)),
             Message::PacketOut(packet) => self.send_packet(xid, packet, &message),
-            Message::MultipartRequest(request) => self.report(xid, request, &message),
+            Message::MultipartRequest(request) => self.report(xid, request),
             Message::UseStandardPacketIn | Message::EchoReply(_) | Message::Error(_) => {}
             _ => self.refuse(xid, &message, ErrorCode::BadType),
         }
@@ -178,11 +179,10 @@ impl SwitchSession {
         }
     }
 
-    fn report(&mut self, xid: Xid, request: &MultipartRequest, message: &Message) {
+    fn report(&mut self, xid: Xid, request: &MultipartRequest) {
         let request = request.clone();
         match self.desk.call(move |engine| multipart(engine, &request)) {
-            Ok(Ok(reply)) => self.reply(xid, Message::MultipartReply { more: false, reply }),
-            Ok(Err(code)) => self.refuse(xid, message, code),
+            Ok(reply) => self.reply(xid, Message::MultipartReply { more: false, reply }),
             Err(_) => self.closed = true,
         }
     }
@@ -226,16 +226,16 @@ fn error_code(error: &datapath::FlowModError) -> ErrorCode {
     }
 }
 
-fn multipart(engine: &mut Engine, request: &MultipartRequest) -> Result<MultipartReply, ErrorCode> {
-    Ok(match request {
+fn multipart(engine: &mut Engine, request: &MultipartRequest) -> MultipartReply {
+    match request {
         MultipartRequest::Description => MultipartReply::Description(description()),
         MultipartRequest::Flows(request) => MultipartReply::Flows(flows(engine, request)),
         MultipartRequest::Aggregate(request) => MultipartReply::Aggregate(aggregate(engine, request)),
         MultipartRequest::Tables => MultipartReply::Tables(tables(engine)),
         MultipartRequest::PortStats(number) => MultipartReply::PortStats(port_stats(engine, *number)),
         MultipartRequest::Ports => MultipartReply::Ports(ports(engine)),
-        MultipartRequest::TableFeatures => return Err(ErrorCode::BadMultipart),
-    })
+        MultipartRequest::TableFeatures => MultipartReply::TableFeatures(table_features()),
+    }
 }
 
 fn description() -> Description {
@@ -284,6 +284,16 @@ fn tables(engine: &mut Engine) -> Vec<TableStats> {
         matched: stats.matched,
     };
     engine.datapath.table_stats().into_iter().map(each).collect()
+}
+
+fn table_features() -> Vec<TableFeatures> {
+    let each = |table| TableFeatures {
+        table,
+        last_table: TABLES - 1,
+        name: format!("table{table}"),
+        max_entries: datapath::DEFAULT_FLOW_LIMIT as u32,
+    };
+    (0..TABLES).map(each).collect()
 }
 
 fn port_stats(engine: &Engine, number: u32) -> Vec<PortStats> {

@@ -118,7 +118,7 @@ proptest! {
         prop_assert_eq!(count, payload.len().div_ceil(usize::from(size)).max(1));
         prop_assert_eq!(count, segments.len());
         let payload_at = whole.transport + 20 + options * 4;
-        let mut joined = Vec::new();
+        let mut joined: Vec<u8> = Vec::new();
         for (index, segment) in segments.iter().enumerate() {
             let layers = Layers::parse(segment).expect("IP");
             prop_assert_eq!(layers.end, segment.len());
@@ -169,10 +169,15 @@ fn everything(bytes: &[u8]) {
         let pseudo = !checksum::sum(bytes);
         let _ = (icmpv6::Repr::parse(&view, pseudo), ndp::Repr::parse(&view, pseudo));
     }
-    flow_hash(bytes);
+    let _ = flow_hash(bytes);
     let _ = TcpCutter::new(bytes, 7).map(|cutter| cutter.emit(1, &mut [0; 200]));
     for router in ["10.0.0.1", "fd00::1"] {
-        icmp_error(bytes, IcmpErrorKind::TooBig { mtu: 1300 }, [2; 6], router.parse().expect("an address"));
+        let _ = icmp_error(
+            bytes,
+            IcmpErrorKind::TooBig { mtu: 1300 },
+            [2; 6],
+            router.parse().expect("an address"),
+        );
     }
     let _ = finish_checksum(&mut bytes.to_vec(), 14, 16);
 }

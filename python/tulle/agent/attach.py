@@ -20,15 +20,16 @@ from tulle.values import Attachment
 
 NETNS_DIRECTORY = Path("/run/netns")
 FIRST_METRIC = 100
-ROUTE_PROTOCOL = 186
+ROUTE_PROTOCOL = 84
 """Marks the routes that are put here (rtnetlink(7), `rtm_protocol`)."""
 MAIN_TABLE = 254
+RT_SCOPE_LINK = 253
 IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
 AF_INET, AF_INET6 = 2, 10
 
 
 def attach(attachment: Attachment, device: str) -> None:
-    """Bring `device` where `attachment` wants it; raises `NotFound` or `Unavailable` saying what is missing."""
+    """Bring `device` where `attachment` wants it; raises `NotFound` or `Unavailable`."""
     try:
         if attachment.namespace is None:
             with IPRoute() as here:
@@ -200,4 +201,6 @@ def _route(there: Any, command: str, index: int, route: Route, metric: int) -> N
     columns: dict[str, Any] = {"dst": destination, "oif": index, "priority": metric, "family": family}
     if gateway is not None:
         columns["gateway"] = gateway
+    elif family == AF_INET:
+        columns["scope"] = RT_SCOPE_LINK
     there.route(command, proto=ROUTE_PROTOCOL, table=MAIN_TABLE, **columns)

@@ -1,4 +1,4 @@
-"""Keeps workloads attached without blocking the event loop: one thread does one attachment after the other."""
+"""Keeps workloads attached without blocking the event loop: one thread does it one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The flows that this node needs, network by network; only networks whose inputs changed are compiled again."""
+"""The flows that this node needs, network by network.
+
+Only networks whose inputs changed are compiled again.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from tulle.control import compile_node
+from tulle.errors import NotFound
 from tulle.logical import compile_interfaces, compile_network
 from tulle.openflow import flow_texts
 from tulle.values import (
@@ -43,13 +47,17 @@ NOTHING = Compiled({}, {}, {}, ())
 
 
 class Compilation:
-    """Keeps the result of each network with the inputs that it came from."""
+    """Keeps the result of each network with the inputs that it came from.
+
+    `pending` names the networks that cannot be compiled yet, and why: they stay as they were.
+    """
 
     def __init__(self, node: str, canonical: Callable[[str], str]) -> None:
         self._node = node
         self._canonical = canonical
         self._kept: dict[str, tuple[Any, Compiled]] = {}
         self.compiled_count = 0
+        self.pending: dict[str, str] = {}
 
     def compile(
         self,
@@ -60,17 +68,22 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
     ) -> Compiled:
-        """All flows of these networks, joined; raises `NotFound` while a number is not allocated yet."""
+        """All flows of these networks, joined."""
         bindings = tuple(bindings)
         kept = {}
+        self.pending = {}
         for network in (Network(""), *networks):
             own = tuple(one for one in bindings if one.network == network.name)
             numbers = _ids_of(network.name, ids)
             inputs = (network, own, tunnels, numbers, dict(encapsulations), dict(ports))
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
-                known = (inputs, self._compile(network, own, tunnels, numbers, encapsulations, ports))
                 self.compiled_count += 1
+                try:
+                    known = (inputs, self._compile(network, own, tunnels, numbers, encapsulations, ports))
+                except NotFound as error:
+                    self.pending[network.name] = str(error)
+                    known = (None, known[1] if known is not None else NOTHING)
             kept[network.name] = known
         self._kept = kept
         return _join([compiled for _, compiled in kept.values()])

@@ -67,18 +67,18 @@ class SlowPath:
         router = self._routers.get((packet.metadata, packet.registers.get("reg14", 0)))
         address = _address(router, packet.frame) if router is not None else None
         if reason is None or router is None or address is None:
-            return self._count("unknown")
+            self.counts["unknown"] += 1
+            return None
         bucket = self._buckets.setdefault(router.router_datapath, TokenBucket(RATE_PER_S, BURST))
         if not bucket.take(self._clock()):
-            return self._count("limited")
+            self.counts["limited"] += 1
+            return None
         frame = self._icmp_error(packet.frame, reason, router.mac, address)
         if frame is None:
-            return self._count("silent")
-        self._count("answered")
+            self.counts["silent"] += 1
+            return None
+        self.counts["answered"] += 1
         return Answer(_into_switch(router), frame)
-
-    def _count(self, what: str) -> None:
-        self.counts[what] += 1
 
 
 def _address(router: RouterInterface, frame: bytes) -> str | None:

@@ -56,7 +56,7 @@ def vswitch(
     """
     from tulle.vswitch.process import Options, main
 
-    main(Options(directory, db, name))
+    main(Options(directory=directory, database=db, name=name))
 
 
 def agent(
@@ -69,6 +69,7 @@ def agent(
     switch: Annotated[Path, typer.Option("--switch", help="The directory of the switch.")] = Path(
         "/run/tulle/vswitch"
     ),
+    underlay_mtu: Annotated[int, typer.Option("--underlay-mtu", min=576, max=65535, help="In bytes.")] = 1500,
 ) -> None:
     """Run the agent of a node, beside its switch.
 
@@ -77,4 +78,13 @@ def agent(
     from tulle.agent.process import Options, main
 
     spoken = tuple(one.strip() for one in encapsulations.split(",") if one.strip())
-    main(Options(name, address, spoken, controller, switch))
+    main(
+        Options(
+            name=name,
+            address=address,
+            controller=controller,
+            switch=switch,
+            encapsulations=spoken,
+            underlay_mtu=underlay_mtu,
+        )
+    )

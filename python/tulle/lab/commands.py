@@ -110,7 +110,7 @@ def restart(
 
 
 def _namespace(lab: state.Lab, place: str) -> str:
-    hosts = {host.name: host.namespace for host in (lab.layout.controller, *lab.layout.nodes)}
+    hosts = {host.name: host.namespace for host in lab.layout.hosts}
     found = hosts.get(place, place)
     if found not in lab.layout.namespaces:
         known = ", ".join([*hosts, *lab.layout.workloads])

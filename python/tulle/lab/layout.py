@@ -6,12 +6,14 @@ A lab called `two-tenants` has the network namespaces `two-tenants.underlay` (a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import msgspec
 
 from tulle.errors import InvalidInput
+from tulle.values import Node, Underlay
 
 ROOT = Path("/run/tulle/labs")
 
@@ -36,6 +38,7 @@ class Layout(msgspec.Struct, frozen=True):
     mtu: int
     controller: Host
     nodes: tuple[Host, ...]
+    externals: tuple[Host, ...]  # endpoints of another make: a namespace on the underlay, no processes
     workloads: tuple[str, ...]  # namespaces
 
     def node(self, name: str) -> Host:
@@ -45,37 +48,47 @@ class Layout(msgspec.Struct, frozen=True):
     @property
     def namespaces(self) -> tuple[str, ...]:
         """Every namespace that the lab makes."""
-        hosts = (self.controller.namespace, *(node.namespace for node in self.nodes))
-        return (self.underlay, *hosts, *self.workloads)
+        return (self.underlay, *(host.namespace for host in self.hosts), *self.workloads)
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """Everything with a foot on the underlay."""
+        return (self.controller, *self.nodes, *self.externals)
 
 
-def layout(name: str, *, subnet: str, mtu: int, nodes: list[str], workloads: list[str]) -> Layout:
-    """Lays out a lab: node i has the i-th address of the underlay subnet, the controller the last one."""
+def layout(
+    name: str, *, underlay: Underlay, nodes: Sequence[Node], workloads: Iterable[str]
+) -> Layout:
+    """Lays out a lab; the controller gets the last address of the underlay subnet."""
     directory = ROOT / name
-    network = ip_network(subnet)
-    if network.num_addresses < len(nodes) + 3:
-        raise InvalidInput(f"underlay subnet {subnet} has no room for {len(nodes)} nodes and a controller")
+    network = ip_network(underlay.subnet)
 
-    def host(index: int, host_name: str) -> Host:
+    def host(index: int, host_name: str, address: str) -> Host:
         return Host(
             name=host_name,
             namespace=f"{name}.{host_name}",
             device=f"port{index}",
-            address=str(_address(network, index)),
+            address=address,
             prefix=network.prefixlen,
             directory=str(directory / host_name),
         )
 
+    hosts = [host(index, node.name, node.address) for index, node in enumerate(nodes, start=1)]
+    external = {node.name for node in nodes if node.external}
     return Layout(
         name=name,
         directory=str(directory),
         underlay=f"{name}.underlay",
-        mtu=mtu,
-        controller=host(0, "controller"),
-        nodes=tuple(host(index, node) for index, node in enumerate(nodes, start=1)),
+        mtu=underlay.mtu,
+        controller=host(0, "controller", _controller_address(network, {node.address for node in nodes})),
+        nodes=tuple(host for host in hosts if host.name not in external),
+        externals=tuple(host for host in hosts if host.name in external),
         workloads=tuple(sorted(set(workloads))),
     )
 
 
-def _address(network: IPv4Network | IPv6Network, index: int) -> object:
-    return network[index] if index else network[network.num_addresses - 2]
+def _controller_address(network: IPv4Network | IPv6Network, taken: set[str]) -> str:
+    address = str(network[network.num_addresses - 2])
+    if address in taken:
+        raise InvalidInput(f"the underlay address {address} is the controller's; give it to no node")
+    return address

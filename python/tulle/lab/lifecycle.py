@@ -17,8 +17,8 @@ from tulle.lab import processes, state, wiring
 from tulle.lab.layout import Host, Layout, layout
 from tulle.lab.state import Lab
 from tulle.lab.waiting import wait_until
-from tulle.logical.file import LabFile, parse_lab
-from tulle.values import Node
+from tulle.logical import parse_file
+from tulle.values import LabFile, Node
 
 DATABASE_PORT = 6640
 Report = Callable[[str], None]
@@ -28,7 +28,7 @@ def up(path: Path, *, name: str | None = None, report: Report = lambda _: None) 
     """Builds a lab from a file and waits until its networks are applied on every node."""
     state.require_root()
     text = read(path)
-    plan = parse_lab(text, str(path))
+    plan = parse_file(text, str(path))
     lab = Lab(layout=_lay_out(plan, name or path.stem), file=str(path.resolve()))
     if lab.layout.name in state.names():
         raise Conflict(f"lab {lab.layout.name} exists; `tulle lab down` removes it")
@@ -75,13 +75,12 @@ def restart(lab: Lab, role: str) -> None:
 
 
 def _lay_out(plan: LabFile, name: str) -> Layout:
-    hosts = [node.name for node in plan.nodes if not node.external]
-    if not hosts:
-        raise InvalidInput("a lab needs `nodes`; this file has none")
+    if plan.underlay is None or not plan.nodes:
+        raise InvalidInput("a lab needs `underlay` and `nodes`; this file has only networks")
     workloads = [
         port.namespace for network in plan.networks for port in network.ports if port.namespace is not None
     ]
-    return layout(name, subnet=plan.underlay.subnet, mtu=plan.underlay.mtu, nodes=hosts, workloads=workloads)
+    return layout(name, underlay=plan.underlay, nodes=plan.nodes, workloads=workloads)
 
 
 def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:

@@ -14,6 +14,7 @@ from tulle.errors import Conflict
 from tulle.lab.layout import Host, Layout
 
 BRIDGE = "underlay"
+FAR_INDEX = 100
 
 
 def build(layout: Layout) -> None:
@@ -24,7 +25,7 @@ def build(layout: Layout) -> None:
     for namespace in layout.namespaces:
         netns.create(namespace)
     _build_bridge(layout)
-    for host in (layout.controller, *layout.nodes):
+    for host in layout.hosts:
         _connect(layout, host)
     for namespace in layout.workloads:
         _up(namespace, "lo")
@@ -48,7 +49,8 @@ def _connect(layout: Layout, host: Host) -> None:
     """A cable from the host's `eth0` to a port of the bridge."""
     with NetNS(host.namespace) as ns:
         peer = {"ifname": host.device, "net_ns_fd": layout.underlay}
-        ns.link("add", ifname="eth0", kind="veth", peer=peer)
+        # Ends of equal index may drop everything for a second after coming up.
+        ns.link("add", ifname="eth0", kind="veth", index=FAR_INDEX, peer=peer)
         index = ns.link_lookup(ifname="eth0")[0]
         ns.link("set", index=index, mtu=layout.mtu, state="up")
         ns.addr("add", index=index, address=host.address, prefixlen=host.prefix)

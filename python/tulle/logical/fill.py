@@ -27,12 +27,15 @@ def with_addresses(network: Network, ports: Collection[str]) -> Network:
     A full subnet gives none, and what is malformed is passed over: the rules speak of it.
     """
     taken = set(_taken(network))
-    subnets = {switch.name: switch.subnets for switch in network.switches}
+    free = {
+        switch.name: [_free(subnet, taken) for subnet in switch.subnets if _sound(subnet)]
+        for switch in network.switches
+    }
     filled = []
     for port in network.ports:
         if port.name in ports and not port.addresses:
-            found = tuple(_lowest_free(subnets.get(port.switch, ()), taken))
-            port = replace(port, addresses=found)
+            found = [next(addresses, None) for addresses in free.get(port.switch, ())]
+            port = replace(port, addresses=tuple(one for one in found if one is not None))
         filled.append(port)
     return replace(network, ports=tuple(filled))
 
@@ -45,19 +48,16 @@ def _taken(network: Network) -> Iterator[str]:
             yield from (str(ip_interface(one).ip) for one in router_port.addresses if _sound(one))
 
 
-def _lowest_free(subnets: tuple[str, ...], taken: set[str]) -> Iterator[str]:
-    for subnet in subnets:
-        if not _sound(subnet):
-            continue
-        network = ip_network(subnet)
-        first = int(network[0]) + (1 if network.num_addresses > 2 else 0)
-        last = int(network[-1]) - (1 if network.num_addresses > 2 and network.version == 4 else 0)
-        for number in range(first, last + 1):
-            address = str(type(network[0])(number))
-            if address not in taken:
-                taken.add(address)
-                yield address
-                break
+def _free(subnet: str, taken: set[str]) -> Iterator[str]:
+    """Addresses of the subnet that nobody has, from the lowest on."""
+    network = ip_network(subnet)
+    roomy = network.num_addresses > 2
+    first = int(network[0]) + roomy
+    last = int(network[-1]) - (roomy and network.version == 4)
+    for number in range(first, last + 1):
+        address = str(type(network[0])(number))
+        if address not in taken:
+            yield address
 
 
 def _sound(text: str) -> bool:

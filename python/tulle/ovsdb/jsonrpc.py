@@ -54,7 +54,9 @@ class Splitter:
             return None
         if buffer[0] != ord("{"):
             raise ProtocolError(f"expected a JSON object, got {bytes(buffer[:20])!r}")
-        message = self._guess() or self._scanned()
+        message = self._guess()
+        if message is None:
+            message = self._scanned()
         if message is None and len(buffer) > self._max_bytes:
             raise ProtocolError(f"message exceeds {self._max_bytes} bytes")
         return message
@@ -82,8 +84,8 @@ class Splitter:
 
     def _scanned(self) -> Message | None:
         """The exact scan; it keeps its place between calls, so it passes each byte once."""
-        if self._guesses < 8 and len(self._buffer) > 4096:
-            return None
+        if self._guesses < 8 and not self._scan and len(self._buffer) > 4096:
+            return None  # a large message: the end is worth another guess
         end = self._end()
         if not end:
             return None

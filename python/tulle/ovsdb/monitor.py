@@ -26,7 +26,7 @@ EVENTS = ("initial", "insert", "delete", "modify")
 class TableRequest:
     """What is monitored of one table: which columns on which events, and (version 2) of which rows."""
 
-    columns: dict[str, tuple[Column, ...]]
+    columns: dict[str, tuple[Column, ...]]  # of the events that are wanted; a row may show no column
     condition: Condition | None
 
 
@@ -44,8 +44,8 @@ class Monitor:
         """The <table-updates> that a new monitor is answered with."""
         out: dict[str, Any] = {}
         for name, request in self.tables.items():
-            columns = request.columns["initial"]
-            if not columns:
+            columns = request.columns.get("initial")
+            if columns is None:
                 continue
             condition = request.condition
             rows = database.rows(name).values()
@@ -74,12 +74,12 @@ class Monitor:
         if old is None and new is None:
             return None
         if old is None:
-            columns = request.columns["insert"]
-            return self._appeared("insert", columns, new) if columns and new is not None else None
+            columns = request.columns.get("insert")
+            return None if columns is None or new is None else self._appeared("insert", columns, new)
         if new is None:
-            columns = request.columns["delete"]
-            return self._vanished(columns, old) if columns else None
-        columns = request.columns["modify"]
+            columns = request.columns.get("delete")
+            return None if columns is None else self._vanished(columns, old)
+        columns = request.columns.get("modify", ())
         changed = [column for column in columns if old[column.name] != new[column.name]]
         return self._modified(columns, changed, old, new) if changed else None
 
@@ -110,7 +110,7 @@ def _emit(columns: Iterable[Column], row: Row) -> dict[str, Any]:
 
 
 def _parse_table(version: int, table: TableSchema, json: object) -> TableRequest:
-    columns: dict[str, list[Column]] = {event: [] for event in EVENTS}
+    columns: dict[str, list[Column]] = {}
     where: list[Any] = []
     for part in json if isinstance(json, list) else [json]:
         if not isinstance(part, dict):
@@ -119,7 +119,7 @@ def _parse_table(version: int, table: TableSchema, json: object) -> TableRequest
             raise syntax_error(part, f"a monitor request has no member {', '.join(sorted(unknown))}")
         for event, wanted in _parse_select(part.get("select", {})).items():
             if wanted:
-                columns[event].extend(_parse_columns(table, part.get("columns")))
+                columns.setdefault(event, []).extend(_parse_columns(table, part.get("columns")))
         where.append(part.get("where", [True]))
     for chosen in columns.values():
         if len({column.name for column in chosen}) != len(chosen):

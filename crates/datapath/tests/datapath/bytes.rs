@@ -27,7 +27,7 @@ fn restless_switch() -> Datapath {
         format!("table=0,priority=9,arp actions={arp},output:2"),
         format!("table=0,priority=1,ip actions={ip},output:2"),
         format!("table=0,priority=1,ipv6 actions={ip6},output:2"),
-        format!("table=0,priority=0 actions=CONTROLLER:65535,output:ALL"),
+        "table=0,priority=0 actions=CONTROLLER:65535,output:ALL".to_owned(),
     ];
     switch(&flows.each_ref().map(String::as_str))
 }

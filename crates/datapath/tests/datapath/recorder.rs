@@ -43,11 +43,13 @@ impl Recorder {
     }
 
     pub fn frames(&self) -> Vec<&[u8]> {
-        let frame = |effect| match effect {
-            &Effect::Output { ref frame, .. } => Some(&frame[..]),
-            _ => None,
-        };
-        self.0.iter().filter_map(frame).collect()
+        let mut frames = Vec::new();
+        for effect in &self.0 {
+            if let Effect::Output { frame, .. } = effect {
+                frames.push(&frame[..]);
+            }
+        }
+        frames
     }
 
     pub fn reasons(&self) -> Vec<DropReason> {

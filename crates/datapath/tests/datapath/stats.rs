@@ -31,7 +31,9 @@ fn counters_are_exact_whoever_asks_and_whenever() {
 #[test]
 fn misses_are_lookups_without_a_match() {
     let mut datapath = switch(&["in_port=1 actions=output:2"]);
-    [1, 2, 2].map(|port| send(&mut datapath, &frame(1), port));
+    for port in [1, 2, 2] {
+        send(&mut datapath, &frame(1), port);
+    }
     let table = datapath.table_stats()[0];
     assert_eq!((table.lookups, table.matched), (3, 1));
 }
@@ -60,9 +62,9 @@ fn a_hard_timeout_ends_a_flow_in_use_and_an_idle_timeout_does_not() {
         datapath.flow_mod(&change, 0).expect("a flow");
     }
     for second in 0..10 {
-        [1, 2].map(|port| {
-            send_with(&mut datapath, &frame(1), &Offload::default(), &from_port(port), second * SECOND)
-        });
+        for port in [1, 2] {
+            send_with(&mut datapath, &frame(1), &Offload::default(), &from_port(port), second * SECOND);
+        }
         let removed = datapath.expire(second * SECOND);
         let reasons: Vec<_> = removed.iter().map(|removed| (removed.reason, removed.notify)).collect();
         let expected = if second == 5 { vec![(RemovalReason::HardTimeout, true)] } else { vec![] };

@@ -61,7 +61,9 @@ fn apply(flows: &mut Vec<Flow>, change: &FlowMod) -> Vec<Flow> {
             Vec::new()
         }
         Command::Delete | Command::DeleteStrict => {
-            flows.extract_if(.., |flow| selects(change, flow)).collect()
+            let (removed, kept) = flows.drain(..).partition(|flow| selects(change, flow));
+            *flows = kept;
+            removed
         }
     }
 }

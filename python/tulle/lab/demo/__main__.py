@@ -15,7 +15,7 @@ from tulle.lab.demo import isolation, moving, overview, policy, reachability, ro
 from tulle.lab.demo.report import Report
 from tulle.lab.demo.scene import Scene
 from tulle.lab.state import Lab
-from tulle.logical.file import parse_lab
+from tulle.logical import parse_file
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "two-tenants.yaml"
 SECTIONS = (overview, reachability, isolation, policy, throughput, rollback, moving)
@@ -58,7 +58,7 @@ def _up(file: Path, report: Report) -> Lab:
 
 def _show(lab: Lab, report: Report) -> None:
     text = Path(lab.file).read_text()
-    networks = parse_lab(text, lab.file).networks
+    networks = parse_file(text, lab.file).networks
     with lifecycle.client(lab) as client:
         scene = Scene(lab=lab, text=text, networks=networks, client=client)
         for section in SECTIONS:

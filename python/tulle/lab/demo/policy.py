@@ -24,7 +24,7 @@ CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.ar
 
 def show(scene: Scene, report: Report) -> None:
     """TCP to a forbidden and to an allowed port of one workload, and the drop counter between them."""
-    report.title("ACL: `no-ssh` of red drops TCP to port 22 of the db switch")
+    report.title("ACL: `no-ssh-to-db` of red drops TCP to port 22 of the db switch")
     client, server = scene.port("red", "web1"), scene.port("red", "db1")
     before = _dropped(scene)
     results = _try(client, server)
@@ -58,7 +58,7 @@ def _connects(client: LogicalPort, target: str, port: int) -> bool:
 
 
 def _drops(scene: Scene) -> list[dict[str, object]]:
-    return [drop for drop in scene.client.drops() if "no-ssh" in str(drop["object"])]
+    return [drop for drop in scene.client.drops() if "no-ssh-to-db" in str(drop["object"])]
 
 
 def _dropped(scene: Scene) -> int:

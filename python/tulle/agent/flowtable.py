@@ -1,0 +1,54 @@
+"""The flows of the switch as the agent knows them, so that only differences are sent.
+
+After each connection the switch is asked what it has: a new agent finds the old one's flows in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from tulle._native import NativeError
+from tulle.openflow import FlowRefused, OpenFlowClient, changes, flow_key
+
+_logger = structlog.get_logger(__name__)
+
+
+class FlowTable:
+    """`apply` makes the switch have these flows and no others."""
+
+    def __init__(self, client: OpenFlowClient, canonical: Callable[[str], str]) -> None:
+        self._client = client
+        self._canonical = canonical
+        self._installed: dict[str, str] | None = None
+
+    def forget(self) -> None:
+        """The connection is new: what the switch has is not known any more."""
+        self._installed = None
+
+    async def apply(self, desired: Mapping[str, str]) -> None:
+        """Return when the switch has them; raises `Unavailable`, or `FlowRefused`."""
+        if self._installed is None:
+            self._installed = await self._dump()
+        todo = changes(self._installed, desired)
+        if not todo.commands:
+            return
+        self._installed = None
+        _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
+        try:
+            await self._client.change(todo.commands)
+        except FlowRefused as error:
+            _logger.error("flows refused", error=str(error))
+            raise
+        self._installed = dict(desired)
+
+    async def _dump(self) -> dict[str, str]:
+        found = {}
+        for flow in await self._client.dump():
+            try:
+                text = self._canonical(flow.text)
+            except NativeError:
+                text = flow.text
+            found[flow_key(text)] = text
+        return found

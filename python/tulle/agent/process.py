@@ -1,0 +1,233 @@
+"""The agent process: follows the controller and the local switch, and works on with what it knows alone.
+
+When the controller or the switch goes away, the last state stays, and it is connected to again for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import orjson
+import structlog
+
+from tulle import store
+from tulle._native import canonical_flow, icmp_error
+from tulle.agent import counters
+from tulle.agent.flowtable import FlowTable
+from tulle.agent.reconciler import Options, Reconciler
+from tulle.agent.slowpath import SlowPath
+from tulle.agent.tracing import Names, trace
+from tulle.agent.view import INTENT_TABLES
+from tulle.errors import TulleError, Unavailable
+from tulle.openflow import OpenFlowClient, PacketIn
+from tulle.ovsdb import Replica, RowEvent, RowUpdated
+from tulle.store import Writer, source
+from tulle.values import LocalPort
+from tulle.vswitch.lifetime import run_until_signal, running
+from tulle.vswitch.unixctl import call
+
+__all__ = ["Agent", "Options", "main", "run"]
+
+RETRY_S = 0.5
+HEARTBEAT_S = 3.0
+COUNTERS_S = 1.0
+OFPP_CONTROLLER = 0xFFFFFFFD
+SWITCH_TABLES = {
+    "Open_vSwitch": None,
+    "Bridge": ("name", "ports", "fail_mode", "protocols", "datapath_id"),
+    "Port": ("name", "interfaces"),
+    "Interface": ("name", "type", "options", "external_ids", "ofport", "ifindex", "error"),
+}
+_QUIET_TABLES = frozenset({"Counter", "Drop"})
+_QUIET_COLUMNS = frozenset({"heartbeat", "applied", "statistics", "next_cfg", "cur_cfg"})
+
+_logger = structlog.get_logger(__name__)
+
+
+class Agent:
+    """One agent between start and stop."""
+
+    def __init__(self, options: Options) -> None:
+        directory = options.switch
+        self.name = options.name
+        self.control = directory / "vswitchd.ctl"
+        self.intent = Replica(options.controller, "Tulle", INTENT_TABLES)
+        self.state = Replica(options.controller, "Tulle_State")
+        self.switch = Replica(f"unix:{directory / 'db.sock'}", "Open_vSwitch", SWITCH_TABLES)
+        self.openflow = OpenFlowClient(
+            f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
+        )
+        self.flows = FlowTable(self.openflow, canonical_flow)
+        replicas = (self.intent, self.state, self.switch)
+        self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
+        self.slow_path = SlowPath(icmp_error, time.monotonic)
+        self._changed = asyncio.Event()
+        self._traces = asyncio.Event()
+        self._was_connected = False
+
+    async def reconcile(self) -> None:
+        """Make a pass after every change that matters, and again soon while something is missing."""
+        for replica in (self.intent, self.state, self.switch):
+            replica.subscribe(self._notice)
+        while True:
+            await self._wait()
+            self._changed.clear()
+            if self._blind():
+                continue
+            try:
+                await self.reconciler.run_once()
+                self.slow_path.configure(self.reconciler.compiled.routers, self.reconciler.compiled.reasons)
+            except TulleError as error:
+                _logger.info("not all done", error=str(error))
+                await asyncio.sleep(RETRY_S / 5)
+                self._changed.set()
+
+    async def watch_connections(self) -> None:
+        """Make a pass whenever a connection comes back."""
+        while True:
+            before = (self.state.connected, self.switch.connected, self.intent.connected)
+            await asyncio.sleep(RETRY_S / 5)
+            after = (self.state.connected, self.switch.connected, self.intent.connected)
+            if before != after:
+                if after[1] and not before[1]:
+                    self.reconciler.attacher.forget()
+                self._changed.set()
+
+    async def beat(self) -> None:
+        """Say every few seconds that this node lives."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            if self.state.connected:
+                writer = Writer(self.state.schema)
+                store.write_heartbeat(writer, source(self.state), self.name)
+                await self._write(writer)
+
+    async def count(self) -> None:
+        """Report counters every second, as far as they have changed."""
+        while True:
+            await asyncio.sleep(COUNTERS_S)
+            if self.state.connected and self.openflow.connected:
+                try:
+                    await self._count_once()
+                except (TulleError, OSError, orjson.JSONDecodeError) as error:
+                    _logger.info("counters not written", error=str(error))
+
+    async def trace(self) -> None:
+        """Answer the traces that ask for this node."""
+        while True:
+            await self._traces.wait()
+            self._traces.clear()
+            for request in store.trace_requests(source(self.state), self.name):
+                writer = Writer(self.state.schema)
+                result = await self._trace_one(request)
+                store.write_trace_result(writer, source(self.state), request.id, result)
+                await self._write(writer)
+
+    async def _trace_one(self, request: store.TraceRequest) -> store.TraceResult | str:
+        compiled, view = self.reconciler.compiled, self.reconciler.view
+        names = Names(compiled.owners, compiled.reasons)
+        try:
+            nodes = view.nodes if view is not None else {}
+            return await trace(self.control, request, self.reconciler.ports, nodes, names)
+        except TulleError as error:
+            return str(error)
+        except (OSError, ValueError, KeyError) as error:
+            return f"the switch of {self.name} did not answer: {error!r}"
+
+    async def _count_once(self) -> None:
+        owners = self.reconciler.compiled.owners
+        flows = await self.openflow.dump()
+        ports = self.reconciler.ports.items()
+        names = {
+            number: port.name if isinstance(port, LocalPort) else f"tunnel {port.node}"
+            for port, number in ports
+        }
+        own = await _switch_drops(self.control)
+        drops = counters.flow_drops(flows, owners) | counters.switch_drops(own, names)
+        writer, state = Writer(self.state.schema), source(self.state)
+        counters.write_counters(writer, state, self.name, counters.flow_counters(flows, owners))
+        counters.write_drops(writer, state, self.name, drops)
+        await self._write(writer)
+
+    async def _write(self, writer: Writer) -> None:
+        """Write what a later time would write again anyway."""
+        if not writer.operations:
+            return
+        try:
+            await self.state.transact(writer.operations)
+        except TulleError as error:
+            _logger.info("state not written", error=str(error))
+
+    async def _wait(self) -> None:
+        """Until something changed, or it is time to look again."""
+        timeout = RETRY_S if self.reconciler.attacher.failed else None
+        if (end := self.reconciler.lingering.next_end()) is not None:
+            timeout = min(timeout or end, max(0.0, end - time.monotonic()))
+        try:
+            await asyncio.wait_for(self._changed.wait(), timeout)
+        except TimeoutError:
+            return
+
+    def _blind(self) -> bool:
+        """Whether a replica that is needed was never heard, or the switch is away."""
+        try:
+            _ = self.intent.schema, self.state.schema
+        except Unavailable:
+            return True
+        return not self.switch.connected or not _heard(self.switch)
+
+    def _notice(self, events: list[RowEvent]) -> None:
+        loud = [event for event in events if not _quiet(event)]
+        if any(event.table == "Trace" for event in loud):
+            self._traces.set()
+        if any(event.table != "Trace" for event in loud):
+            self._changed.set()
+
+    def _connected(self) -> None:
+        self.flows.forget()
+        self._changed.set()
+
+    def _answer(self, packet: PacketIn) -> None:
+        answer = self.slow_path.answer(packet)
+        if answer is not None:
+            self.openflow.packet_out(OFPP_CONTROLLER, answer.actions, answer.frame)
+
+
+async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
+    """Run until `leaving` is set."""
+    agent = Agent(options)
+    async with AsyncExitStack() as stack:
+        stack.callback(agent.reconciler.attacher.close)
+        for replica in (agent.intent, agent.state, agent.switch):
+            await stack.enter_async_context(replica)
+        tasks = (agent.reconcile(), agent.watch_connections(), agent.beat(), agent.count(), agent.trace())
+        async with running(agent.openflow.run(), *tasks):
+            await (leaving or asyncio.Event()).wait()
+
+
+def main(options: Options) -> None:
+    """Run as a process: SIGTERM and SIGINT end it cleanly, and leave the switch as it is."""
+    asyncio.run(run_until_signal(lambda leaving: run(options, leaving)))
+
+
+async def _switch_drops(control: Path) -> list[dict[str, object]]:
+    """The switch's own drops; a switch of another make has none to tell."""
+    try:
+        found: list[dict[str, object]] = orjson.loads(await call(control, "drops/show", "json"))
+    except (OSError, TulleError, orjson.JSONDecodeError):
+        return []
+    return found
+
+
+def _heard(replica: Replica) -> bool:
+    return any(True for _ in source(replica)("Open_vSwitch"))
+
+
+def _quiet(event: RowEvent) -> bool:
+    """Whether an event changes nothing for the agent's decisions."""
+    if event.table in _QUIET_TABLES:
+        return True
+    return isinstance(event, RowUpdated) and event.changed <= _QUIET_COLUMNS

@@ -1,0 +1,211 @@
+"""One pass of the agent: from what it knows to a switch that is so, and to what it reports.
+
+The order makes changes without gaps: interfaces, attachments, flows, then the claim of bindings; what is
+not needed any more goes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from tulle import store
+from tulle.agent import interfaces, placing
+from tulle.agent.attacher import Attacher, Wanted
+from tulle.agent.compilation import NOTHING, Compilation, Compiled
+from tulle.agent.flowtable import FlowTable
+from tulle.agent.interfaces import Interface, Present
+from tulle.agent.placing import Lingering, Places
+from tulle.agent.view import PortName, View, read_view
+from tulle.control import attachments, network_mtu, placement, tunnels_of
+from tulle.encap import encapsulations
+from tulle.ovsdb import Replica, Transaction
+from tulle.store import Writer, source
+from tulle.values import Attachment, Binding, LocalPort, Node, TunnelInterface, TunnelPort
+
+_logger = structlog.get_logger(__name__)
+
+
+class Options(Struct, frozen=True):
+    """What the command line gives; `address` is the underlay address, `switch` the vswitch's directory.
+
+    `encapsulations` are in order of preference; `underlay_mtu` is in bytes.
+    """
+
+    name: str
+    address: str
+    encapsulations: tuple[str, ...]
+    controller: str
+    switch: Path
+    underlay_mtu: int = 1500
+
+
+class Situation(Struct, frozen=True):
+    """What a pass found out."""
+
+    view: View
+    there: dict[str, Present]
+    places: Places
+    ready: frozenset[PortName]
+    bindings: tuple[Binding, ...]
+    tunnels: tuple[TunnelInterface, ...]
+
+
+class Reconciler:
+    """Holds what survives from one pass to the next; `run_once` is a pass."""
+
+    def __init__(
+        self,
+        options: Options,
+        replicas: tuple[Replica, Replica, Replica],
+        flows: FlowTable,
+        canonical: Callable[[str], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self.node = Node(options.name, options.address, options.encapsulations)
+        self.intent, self.state, self.switch = replicas
+        self.attacher = Attacher()
+        self.lingering = Lingering()
+        self.compilation = Compilation(options.name, canonical)
+        self.compiled: Compiled = NOTHING
+        self.ports: dict[LocalPort | TunnelPort, int] = {}
+        self.view: View | None = None
+        self._flows = flows
+        self._clock = clock
+        self._underlay_mtu = options.underlay_mtu
+
+    async def run_once(self) -> None:
+        """Do all that can be done now; raises `TulleError` if a peer is missing or refuses."""
+        if interfaces.needs_bridge(source(self.switch)):
+            await self._commit(self.switch, interfaces.write_bridge(self.switch.schema, source(self.switch)))
+        view = read_view(source(self.intent), source(self.state))
+        self.view = view
+        there = interfaces.present(source(self.switch))
+        places = self._places(view, there)
+        desired = self._desired_interfaces(view, places)
+        if added := interfaces.missing(there, desired):
+            await self._write_interfaces(added, [])
+            there = interfaces.present(source(self.switch))
+        attached = await self.attacher.update(self._attachments(view, places, there))
+        situation = self._situation(view, there, places, attached)
+        await self._apply_flows(situation)
+        self.lingering.serve(frozenset(situation.ready & places.local))
+        await self._report(situation)
+        if removed := interfaces.surplus(interfaces.present(source(self.switch)), desired):
+            await self._write_interfaces([], removed)
+
+    def _places(self, view: View, there: dict[str, Present]) -> Places:
+        name = self.node.name
+        wanted = placing.wanted(view, name, interfaces.foreign_ports(there))
+        held = placing.held(view, name)
+        return Places(wanted, held, self.lingering.update(view, name, wanted | held, self._clock()))
+
+    def _desired_interfaces(self, view: View, places: Places) -> list[Interface]:
+        """Taps for the ports that have a namespace here, and tunnels to the nodes that share a network."""
+        name = self.node.name
+        spaces = {
+            (network.name, port.name)
+            for network in view.all_networks
+            for port in network.ports
+            if port.namespace
+        }
+        taps = [interfaces.tap_interface(name, port) for port in sorted(places.local & spaces)]
+        bindings = placing.effective_bindings(view, name, places, places.local)
+        remotes = placing.needed_remotes(view, name, places, bindings)
+        tunnels = [
+            interfaces.tunnel_interface(name, self.node.address, tunnel)
+            for tunnel in tunnels_of(name, view.tunnels, self._known_nodes(view))
+            if tunnel.remote in remotes
+        ]
+        return [*tunnels, *taps]
+
+    def _known_nodes(self, view: View) -> dict[str, Node]:
+        """All nodes that tunnels may name; the address of one that has just gone is not known."""
+        missing = {end for one in view.tunnels for end in (one.local, one.remote)} - view.nodes.keys()
+        return {**view.nodes, **{name: Node(name, "", ()) for name in missing}}
+
+    def _attachments(self, view: View, places: Places, there: dict[str, Present]) -> dict[str, Wanted]:
+        taps = {one.logical_port: one for one in there.values() if one.own and one.works and one.logical_port}
+        out: dict[str, Wanted] = {}
+        for attachment in self._attachment_values(view, places):
+            network, _, port = attachment.port.partition("/")
+            tap = taps.get((network, port))
+            if tap is not None:
+                out[attachment.port] = (attachment, tap.interface.name, tap.ifindex)
+        return out
+
+    def _attachment_values(self, view: View, places: Places) -> tuple[Attachment, ...]:
+        bindings = placing.effective_bindings(view, self.node.name, places, frozenset())
+        asked = [Binding(*port, at) for port, at in view.requested.items() if at is not None]
+        mtus = {
+            network.name: network_mtu(
+                network.name, [*bindings, *asked], view.tunnels, encapsulations(), self._underlay_mtu
+            )
+            for network in view.all_networks
+        }
+        local = placing.local_bindings(self.node.name, places)
+        return attachments(self.node.name, view.all_networks, local, mtus)
+
+    def _situation(
+        self, view: View, there: dict[str, Present], places: Places, attached: frozenset[str]
+    ) -> Situation:
+        name = self.node.name
+        working = [one for one in there.values() if one.works and one.logical_port is not None]
+        ready = frozenset(
+            one.logical_port
+            for one in working
+            if one.logical_port is not None and (not one.own or "/".join(one.logical_port) in attached)
+        )
+        bindings = placing.effective_bindings(view, name, places, ready)
+        tunnels = tunnels_of(name, view.tunnels, self._known_nodes(view))
+        return Situation(view, there, places, ready, bindings, tunnels)
+
+    async def _apply_flows(self, now: Situation) -> None:
+        placed = placement(self.node.name, now.view.all_networks, now.bindings)
+        remotes = placing.needed_remotes(now.view, self.node.name, now.places, now.bindings)
+        tunnels = tuple(one for one in now.tunnels if one.remote in remotes)
+        self.ports = interfaces.numbers(now.there)
+        self.compiled = self.compilation.compile(
+            placed.networks, placed.bindings, tunnels, now.view.ids, encapsulations(), self.ports
+        )
+        await self._flows.apply(self.compiled.texts)
+
+    async def _report(self, now: Situation) -> None:
+        """Claim what is ready here, let go what is not wanted, and say what has been applied."""
+        writer, state, name = Writer(self.state.schema), source(self.state), self.node.name
+        for port in placing.claims(now.view, name, now.places, now.ready):
+            _logger.info("claimed", port="/".join(port))
+            store.write_binding(writer, state, Binding(*port, name), _interface_of(now.there, port))
+        gone = set(placing.releases(now.view, name, now.places))
+        for row in state("Binding"):
+            if (row["network"], row["port"]) in gone and row["node"] == name:
+                writer.delete("Binding", row)
+        store.write_node(writer, state, self.node, self._applied(now))
+        if writer.operations:
+            await self.state.transact(writer.operations)
+
+    def _applied(self, now: Situation) -> dict[str, int]:
+        local = {one.network for one in now.bindings if one.node == self.node.name}
+        return {
+            name: stored.generation
+            for name, stored in now.view.networks.items()
+            if name in local and name not in self.compilation.pending
+        }
+
+    async def _write_interfaces(self, add: list[Interface], remove: list[Present]) -> None:
+        _logger.info(
+            "interfaces", add=[one.name for one in add], remove=[one.interface.name for one in remove]
+        )
+        schema, rows = self.switch.schema, source(self.switch)
+        await self._commit(self.switch, interfaces.write_interfaces(schema, rows, add, remove))
+
+    async def _commit(self, replica: Replica, transaction: Transaction) -> None:
+        if transaction.operations:
+            await replica.transact(transaction)
+
+
+def _interface_of(there: dict[str, Present], port: PortName) -> str:
+    return next((one.interface.name for one in there.values() if one.logical_port == port), "")
