@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 
 import pytest
@@ -153,3 +154,15 @@ def test_help_imports_nothing_heavy():
     loaded = set(done.stdout.split())
     heavy = {"aiohttp", "pyroute2", "yaml", "tulle._native", "tulle.controller", "tulle.ovsdb", "rich.table"}
     assert not heavy & loaded
+
+
+def test_interrupting_a_wait_ends_it_quietly(controller):
+    command = [*TULLE, "apply", "-f", str(EXAMPLE)]
+    variables = environment(TULLE_API=str(controller.api))
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()  # what changes is said before the wait begins
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130, said
+    assert b"Traceback" not in said

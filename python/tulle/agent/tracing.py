@@ -28,7 +28,8 @@ async def trace(
         "tunnel": _tunnel(request),
     }
     answer = orjson.loads(await call(control, "tulle/trace", orjson.dumps(asked).decode()))
-    return trace_result(answer, ports, names)
+    addresses = {name: node.address for name, node in nodes.items()}
+    return trace_result(answer, ports, names, addresses.get(request.node, ""), addresses)
 
 
 class Names:
@@ -39,12 +40,17 @@ class Names:
         self.reasons = reasons
 
 
-def trace_result(answer: Mapping[str, Any], ports: Ports, names: Names) -> TraceResult:
-    """The switch's answer with numbers turned into names."""
+def trace_result(
+    answer: Mapping[str, Any], ports: Ports, names: Names, own: str, addresses: Mapping[str, str]
+) -> TraceResult:
+    """The switch's answer with numbers turned into names.
+
+    A tunnel goes from the underlay address `own` to that of its node in `addresses`.
+    """
     back = {number: port for port, number in ports.items()}
     return TraceResult(
         tuple(_step(step, names) for step in answer["steps"]),
-        tuple(_output(output, back) for output in answer["outputs"]),
+        tuple(_output(output, back, own, addresses) for output in answer["outputs"]),
         tuple(
             names.reasons.get((one["table"], one["cookie"]), f"table {one['table']}")
             for one in answer["controller"]
@@ -83,16 +89,21 @@ def _step(step: Mapping[str, Any], names: Names) -> TraceStep:
     )
 
 
-def _output(output: Mapping[str, Any], back: Mapping[int, LocalPort | TunnelPort]) -> TraceOutput:
-    port = back.get(output["port"])
-    local = port.name if isinstance(port, LocalPort) else None
-    node = port.node if isinstance(port, TunnelPort) else None
+def _output(
+    output: Mapping[str, Any],
+    back: Mapping[int, LocalPort | TunnelPort],
+    own: str,
+    addresses: Mapping[str, str],
+) -> TraceOutput:
+    port, frame = back.get(output["port"]), output["frame"]
+    if isinstance(port, LocalPort):
+        return TraceOutput(port=port.name, frame=frame)
     if port is None:
-        local = f"switch port {output['port']}"
-    if node is None or output.get("tunnel") is None:
-        return TraceOutput(local, node, frame=output["frame"])
-    number, source, destination = output["tunnel"]
-    return TraceOutput(None, node, f"{number:#x}", source, destination, output["frame"])
+        return TraceOutput(port=f"switch port {output['port']}", frame=frame)
+    if output.get("tunnel") is None:
+        return TraceOutput(node=port.node, frame=frame)
+    number = output["tunnel"][0]
+    return TraceOutput(None, port.node, f"{number:#x}", own, addresses.get(port.node, ""), frame)
 
 
 def _port_name(port: LocalPort | TunnelPort) -> str:

@@ -109,6 +109,10 @@ class Client:
         """All nodes, with the generations that they have applied."""
         return self._list("/v1/nodes", "nodes")
 
+    def forget_node(self, name: str) -> None:
+        """Remove a node that will not come back."""
+        request(self.path, "DELETE", f"/v1/nodes/{quote(name, '')}", None, REQUEST_S)
+
     def tunnels(self) -> list[Document]:
         """Every pair of nodes, with the encapsulation chosen."""
         return self._list("/v1/tunnels", "tunnels")

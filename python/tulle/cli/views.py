@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from .context import client
-from .output import Format, Output, show, table
+from .output import Format, Output, line, show, table
 
 nodes = typer.Typer(no_args_is_help=True, help="Hypervisors and external endpoints.")
 tunnels = typer.Typer(no_args_is_help=True, help="What joins the nodes.")
@@ -22,6 +22,15 @@ def list_nodes(context: typer.Context, output: Output = Format.TABLE) -> None:
         for one in found
     ]
     show(found, output, lambda: table(["node", "address", "speaks", "state", "applied"], rows, "no nodes"))
+
+
+@nodes.command("forget")
+def forget_node(
+    context: typer.Context, node: Annotated[str, typer.Argument(metavar="NODE", help="Its name.")]
+) -> None:
+    """Remove a node that will not come back; no port may ask for it."""
+    client(context).forget_node(node)
+    line(f"forgot {node}")
 
 
 @tunnels.command("list")

@@ -107,6 +107,7 @@ class Api:
                 web.post(f"{port}/move", self.move),
                 web.get("/v1/ports", self.ports),
                 web.get("/v1/nodes", self.nodes),
+                web.delete("/v1/nodes/{node}", self.forget_node),
                 web.get("/v1/tunnels", self.tunnels),
                 web.get("/v1/drops", self.drops),
                 web.get("/v1/counters", self.counters),
@@ -186,6 +187,14 @@ class Api:
     async def nodes(self, _request: web.Request) -> web.Response:
         """GET /v1/nodes."""
         return _json({"nodes": self._listing.nodes()})
+
+    async def forget_node(self, request: web.Request) -> web.Response:
+        """DELETE /v1/nodes/NODE."""
+        name = _part(request, "node")
+        if self._listing.is_connected(name):
+            raise Conflict(f"the agent of node {name} is connected; end it first")
+        self._intent.forget_node(name)
+        return _json({})
 
     async def tunnels(self, _request: web.Request) -> web.Response:
         """GET /v1/tunnels."""

@@ -39,6 +39,7 @@ class Intent:
 
     def __init__(self, intent: Database, state: Database, now: Callable[[], str]) -> None:
         self._database = intent
+        self._state_database = state
         self._state = store.source(state)
         self._now = now
         self.rows = store.source(intent)
@@ -68,7 +69,7 @@ class Intent:
         found = changes(present.values(), desired.values())
         different = {name: network for name, network in desired.items() if present.get(name) != network}
         generations = {
-            name: self._next_generation(name, current) if name in different else current[name].generation
+            name: self._next_generation(name) if name in different else current[name].generation
             for name in desired
         }
         if dry_run:
@@ -82,12 +83,34 @@ class Intent:
 
     def delete(self, name: str) -> Applied:
         """Delete a network with all that is in it; an automatic snapshot allows to take that back."""
-        stored = self.network(name)
+        self._refuse_unknown(name)
+        stored = self.networks().get(name)
         writer = self._writer(f"delete network {name}")
-        self._add_automatic(writer, "delete", stored)
+        if stored is not None:
+            self._add_automatic(writer, "delete", stored)
         store.delete_network(writer, self.rows, name)
         self._commit(writer)
-        return Applied(diff(stored.network, None), {name: 0})
+        return Applied(diff(stored.network if stored else None, None), {name: 0})
+
+    def forget_node(self, name: str) -> None:
+        """Remove a node that will not come back; Conflict while a port asks for it."""
+        known = self.nodes()
+        if name not in known:
+            raise NotFound(f"no node {name!r}{nearest(name, known)}")
+        asking = [
+            f"{network}/{port.name}"
+            for network, stored in self.networks().items()
+            for port in stored.network.ports
+            if port.node == name
+        ]
+        if asking:
+            raise Conflict(f"node {name} has ports: {', '.join(asking[:10])}; move or delete them first")
+        for database, rows in ((self._database, self.rows), (self._state_database, self._state)):
+            writer = Writer(database.schema)
+            for row in [row for row in rows("Node") if row["name"] == name]:
+                writer.delete("Node", row)
+            if writer.operations:
+                database.transact(writer.operations)
 
     def move(self, name: str, port: str, node: str) -> Applied:
         """Ask for a port to be at another node."""
@@ -152,7 +175,7 @@ class Intent:
         found = diff(old.network if old else None, new)
         if old is not None and not found:
             return Applied((), {new.name: old.generation})
-        generation = self._next_generation(new.name, self.networks())
+        generation = self._next_generation(new.name)
         writer = self._writer(comment)
         if automatic and old is not None:
             self._add_automatic(writer, "rollback", old)
@@ -160,12 +183,13 @@ class Intent:
         self._commit(writer)
         return Applied(found, {new.name: generation})
 
-    def _next_generation(self, name: str, current: dict[str, StoredNetwork]) -> int:
+    def _next_generation(self, name: str) -> int:
         """One more than ever: agents may still report the last generation of a network that was deleted."""
+        for row in self.rows("Network"):
+            if row["name"] == name:
+                return int(row["generation"]) + 1
         seen = [row["generation"] for row in self.rows("Snapshot") if row["network"] == name]
         seen += [generations.get(name, 0) for generations in store.applied(self._state).values()]
-        if name in current:
-            seen = [current[name].generation]
         return max(seen, default=0) + 1
 
     def _add_automatic(self, writer: Writer, reason: str, stored: StoredNetwork) -> None:

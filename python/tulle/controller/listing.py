@@ -24,6 +24,10 @@ class Listing:
         self._state = state
         self._connected = connected
 
+    def is_connected(self, node: str) -> bool:
+        """Whether the agent of a node was heard of lately."""
+        return self._connected(node)
+
     def networks(self) -> list[Document]:
         """One line for each network."""
         found = store.networks(self._intent)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from errno import EADDRINUSE
+from os import strerror
 from pathlib import Path
 from uuid import uuid4
 
@@ -96,16 +99,32 @@ async def _listen(stack: AsyncExitStack, options: Options, databases: tuple[Data
         _logger.info("databases served", remote=await server.listen(remote))
 
 
-async def _serve_api(stack: AsyncExitStack, socket: Path, databases: tuple[Database, Database]) -> None:
+async def _serve_api(stack: AsyncExitStack, path: Path, databases: tuple[Database, Database]) -> None:
     runner = web.AppRunner(_api(stack, databases).application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.UnixSite(runner, str(socket)).start()
-        socket.chmod(0o600)
+        await web.SockSite(runner, _bound_socket(path)).start()
     except OSError as error:
-        raise Unavailable(f"cannot listen at {socket}: {error}") from error
-    stack.callback(socket.unlink, missing_ok=True)
+        raise Unavailable(f"cannot listen at {path}: {error}") from error
+    stack.callback(path.unlink, missing_ok=True)
+
+
+def _bound_socket(path: Path) -> socket.socket:
+    """A socket that only this user may use, from the first moment on; one that a dead controller left is removed."""
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise OSError(EADDRINUSE, strerror(EADDRINUSE))
+        path.unlink()
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.bind(str(path))
+        path.chmod(0o600)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _api(stack: AsyncExitStack, databases: tuple[Database, Database]) -> Api:

@@ -217,3 +217,34 @@ def test_move_to_the_node_where_it_is_asked_to_be_is_no_new_generation():
     cores.intent.apply(TEXT, "two.yaml")
     assert cores.intent.move("red", "web1", "node1").generations == {"red": 1}
     assert store.networks(cores.intent_rows)["red"].generation == 1
+
+
+def test_node_is_forgotten_only_when_no_port_asks_for_it():
+    cores = Cores()
+    cores.intent.apply(TEXT, "two.yaml")
+    cores.register(*NODES)
+    with pytest.raises(Conflict, match="red/web3"):
+        cores.intent.forget_node("node3")
+    for name in ("red", "blue"):
+        cores.intent.move(name, "web3", "node1")
+    cores.intent.forget_node("node3")
+    assert set(cores.intent.nodes()) == {"node1", "node2"}
+    assert len(store.tunnels(cores.state_rows)) == 1
+
+
+def test_network_that_somebody_spoiled_can_be_applied_again_or_deleted():
+    spoil = {
+        "op": "update",
+        "table": "Logical_Port",
+        "where": [["network", "==", "red"]],
+        "row": {"mac": "no"},
+    }
+    cores = Cores()
+    cores.intent.apply(TEXT, "two.yaml")
+    original = cores.intent.network("red").network
+    cores.intent_database.transact([spoil])
+    assert cores.intent.apply(TEXT, "two.yaml").generations == {"red": 2, "blue": 1}
+    assert cores.intent.network("red").network == original
+    cores.intent_database.transact([spoil])
+    cores.intent.delete("red")
+    assert "red" not in {row["name"] for row in cores.intent_rows("Network")}
