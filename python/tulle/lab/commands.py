@@ -31,7 +31,9 @@ def up(
     """
     with console.status("building") as status:
         lab = lifecycle.up(file, name=name, report=lambda text: status.update(text))
-    console.print(f"lab {lab.layout.name} is up; `tulle lab show` lists its parts, `tulle lab down` removes it")
+    console.print(
+        f"lab {lab.layout.name} is up; `tulle lab show` lists its parts, `tulle lab down` removes it"
+    )
 
 
 @app.command()
@@ -54,12 +56,16 @@ def show(name: NameOption = None) -> None:
     Example: tulle lab show
     """
     lab = state.load(name)
-    table = Table("process", "pid", "state", "log", title=f"lab {lab.layout.name} ({lab.file})", title_justify="left")
+    table = Table(
+        "process", "pid", "state", "log", title=f"lab {lab.layout.name} ({lab.file})", title_justify="left"
+    )
     for process in lab.processes:
         word = "running" if processes.alive(process) else "ended"
         table.add_row(process.role, str(process.pid), word, process.log)
     console.print(table)
-    console.print("nodes: " + ", ".join(f"{h.name} ({h.address}, namespace {h.namespace})" for h in lab.layout.nodes))
+    console.print(
+        "nodes: " + ", ".join(f"{h.name} ({h.address}, namespace {h.namespace})" for h in lab.layout.nodes)
+    )
     console.print("workloads: " + ", ".join(lab.layout.workloads))
     console.print(f"for other shells: export TULLE_API={lab.api}")
 

@@ -56,9 +56,7 @@ class Layout(msgspec.Struct, frozen=True):
         return (self.controller, *self.nodes, *self.externals)
 
 
-def layout(
-    name: str, *, underlay: Underlay, nodes: Sequence[Node], workloads: Iterable[str]
-) -> Layout:
+def layout(name: str, *, underlay: Underlay, nodes: Sequence[Node], workloads: Iterable[str]) -> Layout:
     """Lays out a lab; the controller gets the last address of the underlay subnet."""
     directory = ROOT / name
     network = ip_network(underlay.subnet)

@@ -38,7 +38,9 @@ class PingResult(NamedTuple):
         return self.sent - self.received
 
 
-def run_in(namespace: str, command: Sequence[str], *, limit_s: float = 30) -> subprocess.CompletedProcess[str]:
+def run_in(
+    namespace: str, command: Sequence[str], *, limit_s: float = 30
+) -> subprocess.CompletedProcess[str]:
     """Runs a command in a network namespace and gives its output; never raises for its exit code."""
     full = ["nsenter", f"--net=/run/netns/{namespace}", *command]
     return subprocess.run(full, capture_output=True, text=True, timeout=limit_s, check=False)

@@ -69,7 +69,9 @@ def _up(namespace: str, device: str) -> None:
 def devices(namespace: str) -> list[str]:
     """Names of the devices in a namespace, without loopback."""
     with NetNS(namespace) as ns:
-        return [link.get_attr("IFLA_IFNAME") for link in ns.get_links() if link.get_attr("IFLA_IFNAME") != "lo"]
+        return [
+            link.get_attr("IFLA_IFNAME") for link in ns.get_links() if link.get_attr("IFLA_IFNAME") != "lo"
+        ]
 
 
 def stray_devices(names: set[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""`make demo`: builds the two-tenant lab, shows and checks it, takes it down.  Exit code 1 if anything is amiss."""
+"""`make demo`: builds the two-tenant lab, shows and checks it, takes it down; exits 1 if anything is amiss."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def main() -> int:
         _show(lab, report)
     finally:
         if options.keep:
-            report.console.print("\nThe lab runs on; try `.venv/bin/tulle lab show`, end it by `.venv/bin/tulle lab down`.")
+            report.console.print(
+                "\nThe lab runs on; try `.venv/bin/tulle lab show`, end it by `.venv/bin/tulle lab down`."
+            )
         else:
             lifecycle.down(lab)
     return _conclude(report, time.monotonic() - started)

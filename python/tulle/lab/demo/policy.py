@@ -1,4 +1,4 @@
-"""The ACL at work: what it forbids does not arrive, what it does not speak of does, and the drop is counted."""
+"""The ACL at work: what it forbids does not arrive, the rest does, and the drop is counted."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ def show(scene: Scene, report: Report) -> None:
     results = _try(client, server)
     with report.progress("waiting for the counters"):
         wait_until(lambda: _dropped(scene) > before, what="the ACL's drop counter to rise", limit_s=10)
-    rows = [(d["node"], d["reason"], d["object"], str(d["packets"])) for d in _drops(scene)]
+    columns = ("node", "reason", "object", "packets")
+    rows = [tuple(str(drop[column]) for column in columns) for drop in _drops(scene)]
     report.table(["node", "drop reason", "by", "packets"], rows)
     for family in (4, 6):
         report.check(f"TCP to port 80 over IPv{family} arrives", results[family, 80])
         report.check(f"TCP to port 22 over IPv{family} is dropped", not results[family, 22])
-    report.check("the drop is counted under the rule's name", _dropped(scene) > before, f"{_dropped(scene)} packets")
+    report.check(
+        "the drop is counted under the rule's name", _dropped(scene) > before, f"{_dropped(scene)} packets"
+    )
 
 
 def _try(client: LogicalPort, server: LogicalPort) -> dict[tuple[int, int], bool]:

@@ -17,7 +17,9 @@ def show(scene: Scene, report: Report) -> None:
         names = [port.name for port in workloads(network)]
         report.table(["", *names], [_row(name, names, answered) for name in names])
         good = sum(answered.values())
-        report.check(f"every pair of {network.name} reaches each other", good == len(answered), _share(answered))
+        report.check(
+            f"every pair of {network.name} reaches each other", good == len(answered), _share(answered)
+        )
 
 
 def measure(network: Network) -> dict[tuple[str, str, int], bool]:
@@ -38,7 +40,7 @@ def _row(name: str, names: list[str], answered: dict[tuple[str, str, int], bool]
 
 
 def _word(family: int, ok: bool) -> str:
-    return f"[green]v{family}[/green]" if ok else f"[red]--[/red]"
+    return f"[green]v{family}[/green]" if ok else "[red]--[/red]"
 
 
 def _share(answered: dict[tuple[str, str, int], bool]) -> str:

@@ -19,7 +19,9 @@ def show(scene: Scene, report: Report) -> None:
     rows = [(str(change["kind"]), str(change["path"])) for change in difference]
     report.table(["since the snapshot", "what"], rows)
     broken = measure(network)
-    report.check("the damage is felt", not all(broken.values()), f"{sum(broken.values())} of {len(broken)} pings")
+    report.check(
+        "the damage is felt", not all(broken.values()), f"{sum(broken.values())} of {len(broken)} pings"
+    )
     scene.client.rollback("red", "before-damage", wait=True)
     healed = measure(network)
     report.check("after the rollback all pings work", all(healed.values()), f"{sum(healed.values())} pings")

@@ -17,6 +17,8 @@ def show(scene: Scene, report: Report) -> None:
         client, server = scene.pair("red", near, far)
         with report.progress(f"iperf3 over {encapsulation}"):
             rate = throughput_bits_s(namespace(client), namespace(server), address(server, 4), seconds=2)
-        rows.append((encapsulation, f"{client.name}@{near}", f"{server.name}@{far}", f"{rate / 1e9:.2f} Gbit/s"))
+        rows.append(
+            (encapsulation, f"{client.name}@{near}", f"{server.name}@{far}", f"{rate / 1e9:.2f} Gbit/s")
+        )
         report.check(f"TCP runs over {encapsulation}", rate > 50e6, f"{rate / 1e9:.2f} Gbit/s")
     report.table(["encapsulation", "from", "to", "received"], rows)
