@@ -169,3 +169,19 @@ fn masks_that_cannot_win_are_not_looked_at() {
     assert_eq!(classifier.lookup(&packet, &mut looked_at), Some(&"high"));
     assert_eq!(looked_at.field(Field::TcpDst), 0, "{looked_at:?}");
 }
+
+#[test]
+fn a_removed_entry_leaves_nothing_to_look_at() {
+    let mut classifier = Classifier::new(3);
+    let ssh = |network| match_of(&[(Field::Metadata, network), (Field::TcpDst, 22)]);
+    classifier.insert(&ssh(5), 10, "five");
+    classifier.insert(&ssh(6), 10, "six");
+    classifier.remove(&ssh(6), 10);
+    let mut packet = Key::ZERO;
+    packet.set(Field::Metadata, 6);
+    let mut looked_at = Key::ZERO;
+    assert_eq!(classifier.lookup(&packet, &mut looked_at), None);
+    assert_eq!(looked_at.field(Field::TcpDst), 0, "{looked_at:?}");
+    classifier.remove(&ssh(5), 10);
+    assert_eq!((classifier.mask_count(), classifier.is_empty()), (0, true));
+}

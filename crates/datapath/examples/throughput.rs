@@ -56,7 +56,30 @@ fn measure(name: &str, flows: &[&str], streams: u16) {
     println!("{name:<44}{streams:>6} streams {ns:>8.1} ns/packet   {:?}", datapath.cache_stats());
 }
 
+/// Adds flows like those of many small networks: some masks, many values.
+fn measure_flow_mods(count: u32) {
+    let texts = (0..count).map(|i| {
+        let (network, host) = (i / 100, i % 100);
+        match i % 3 {
+            0 => format!(
+                "table=12,priority=9,metadata={network},dl_dst=02:00:00:00:00:{host:02x} actions=output:2"
+            ),
+            1 => format!("table=21,priority=9,ip,metadata={network},nw_dst=10.0.0.{host} actions=output:2"),
+            _ => format!("table=10,priority=9,tcp,metadata={network},tcp_dst={host} actions=drop"),
+        }
+    });
+    let flows: Vec<_> = texts.map(|text| text.parse().expect("a flow")).collect();
+    let mut datapath = datapath(&[]);
+    let start = Instant::now();
+    for flow in flows {
+        datapath.flow_mod(&FlowMod { command: Command::Add, flow, ..FlowMod::default() }, 0).expect("room");
+    }
+    let ns = start.elapsed().as_nanos() as f64 / f64::from(count);
+    println!("{count} flows added, {ns:.0} ns each");
+}
+
 fn main() {
+    measure_flow_mods(100_000);
     let bridge = ["actions=output:2"];
     let tunnel = [
         "table=0,in_port=1 actions=set_field:7->metadata,set_field:3->reg14,resubmit(,10)",

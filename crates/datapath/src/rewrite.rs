@@ -4,14 +4,31 @@
 //! A transport checksum that the sender has left to the device holds only the sum over the pseudo-header, not
 //! complemented: new addresses change it, new ports do not.
 
-mod checksum;
 mod places;
 
 use crate::extract::{ICMPV4, ICMPV6, Layout, TCP, UDP};
-use checksum::Change;
 use places::{Cover, Place};
 use tulle_flow::Field;
+use tulle_wire::checksum::{add, replace, subtract, sum};
 use tulle_wire::vnet::Offload;
+
+/// Sums of the same words before and after a change.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    old: u16,
+    new: u16,
+}
+
+impl Change {
+    fn apply(self, checksum: u16) -> u16 {
+        replace(checksum, self.old, self.new)
+    }
+
+    /// For a sum that has not been complemented.
+    fn apply_partial(self, sum: u16) -> u16 {
+        add(subtract(sum, self.old), self.new)
+    }
+}
 
 /// Writes the bits of `mask` in a field.  A field that the frame does not have is left alone.
 pub(crate) fn rewrite(
@@ -40,13 +57,14 @@ pub(crate) fn rewrite(
 /// Writes whole 16-bit words, so that the change fits a checksum; nothing where the frame ends before.
 fn write(frame: &mut [u8], place: &Place, value: u128, mask: u128) -> Option<Change> {
     let bytes = frame.get_mut(place.at..place.at + place.len)?;
-    let mut before = [0; 16];
-    before[16 - place.len..].copy_from_slice(bytes);
-    let old = u128::from_be_bytes(before);
+    let mut word = [0; 16];
+    word[16 - place.len..].copy_from_slice(bytes);
+    let old = sum(bytes);
     let mask = mask & place.width();
-    let new = (old & !(mask << place.shift)) | ((value & mask) << place.shift);
-    bytes.copy_from_slice(&new.to_be_bytes()[16 - place.len..]);
-    Some(Change::between(old, new))
+    let kept = u128::from_be_bytes(word) & !(mask << place.shift);
+    let written = kept | ((value & mask) << place.shift);
+    bytes.copy_from_slice(&written.to_be_bytes()[16 - place.len..]);
+    Some(Change { old, new: sum(bytes) })
 }
 
 fn update_ipv4(frame: &mut [u8], layout: &Layout, change: Change) {

@@ -109,11 +109,18 @@ impl Connection {
         std::iter::from_fn(|| self.events.pop_front())
     }
 
-    /// Queues a message under a new transaction id, which is returned.
+    /// Queues a request under a new transaction id (never 0), which is returned.
     pub fn send(&mut self, message: &Message) -> Result<Xid, EmitError> {
-        self.last_xid = self.last_xid.wrapping_add(1);
+        self.last_xid = self.last_xid.checked_add(1).unwrap_or(1);
         self.reply(self.last_xid, message)?;
         Ok(self.last_xid)
+    }
+
+    /// Queues a message that nothing asked for, such as a packet-in.
+    ///
+    /// It goes under transaction id 0, so that the other side cannot take it for a reply.
+    pub fn notify(&mut self, message: &Message) -> Result<(), EmitError> {
+        self.reply(0, message)
     }
 
     /// Queues a message under the transaction id of a request.

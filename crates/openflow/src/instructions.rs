@@ -28,6 +28,7 @@ struct Instructions {
 
 /// Parses all that is left as the instructions of a flow in `table`, in order of execution.
 pub(crate) fn parse_instructions(mut reader: Reader<'_>, table: u8) -> Parsed<Vec<Action>> {
+    let mut reader = Reader::new(reader.rest(), ErrorCode::BadInstructionLength);
     let mut parsed = Instructions::default();
     while !reader.is_empty() {
         parse_instruction(&mut reader, table, &mut parsed)?;

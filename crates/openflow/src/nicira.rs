@@ -86,7 +86,6 @@ fn parse_load(mut body: Reader<'_>) -> Parsed<Action> {
 }
 
 fn parse_load_masked(mut body: Reader<'_>) -> Parsed<Action> {
-    body.skip(6)?;
     let header = OxmHeader::parse(&mut body).map_err(set_error)?;
     let (value, mask) = header.parse_value(&mut body).map_err(set_error)?;
     end_of_padding(body)?;
@@ -162,8 +161,5 @@ pub(crate) fn emit_load(oxm: &Oxm, value: u128, mask: u128, out: &mut Vec<u8>) {
 }
 
 fn emit_load_masked(oxm: &Oxm, value: u128, mask: u128, out: &mut Vec<u8>) {
-    extension(LOAD_MASKED, out, |out| {
-        out.zeros(6);
-        oxm.emit(value, mask, out);
-    });
+    extension(LOAD_MASKED, out, |out| oxm.emit(value, mask, out));
 }

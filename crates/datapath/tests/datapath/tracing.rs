@@ -50,3 +50,12 @@ fn a_frame_that_is_no_packet_has_no_trace_but_a_reason() {
     let datapath = switch(&[]);
     assert_eq!(datapath.trace(&[0; 3], &Offload::default(), &from_port(1)), Err(DropReason::FrameTooShort));
 }
+
+#[test]
+fn a_header_is_changed_once_for_all_outputs_after_it() {
+    let datapath = switch(&["ip actions=set_field:5->nw_tos,output:2,output:3,dec_ttl,output:4"]);
+    let frame = frames::ipv4(64, &frames::tcp(1, 80, b"x"), Checksum::Full);
+    let trace = datapath.trace(&frame, &Offload::default(), &from_port(1)).expect("a whole frame");
+    let expected = ["set(nw_tos=5)", "output:2", "output:3", "set(nw_ttl=63)", "output:4"];
+    assert_eq!(trace.operations, expected);
+}

@@ -174,6 +174,20 @@ fn packets_of_one_kind_share_one_verdict() {
 }
 
 #[test]
+fn what_an_action_has_written_tells_no_packets_apart() {
+    let mut datapath = crate::recorder::switch(&[
+        "table=0,ip actions=set_field:9.9.9.9->ip_dst,resubmit(,1)",
+        "table=1,ip,nw_dst=9.9.9.9 actions=output:2",
+    ]);
+    for byte in 0..10 {
+        let mut frame = frames::ipv4(64, &frames::tcp(1, 80, b""), Checksum::Full);
+        frame[33] = byte;
+        assert_eq!(crate::recorder::send(&mut datapath, &frame, 1).ports(), [2]);
+    }
+    assert_eq!(datapath.cache_stats().entries, 1, "{:?}", datapath.cache_stats());
+}
+
+#[test]
 fn more_masks_than_usual_are_still_right() {
     let to_table = |i| format!("table=0,tcp,tcp_src={i}/0x7f actions=resubmit(,{})", i + 1);
     let own_mask = |i| format!("table={},priority=1,tcp,tcp_dst=0/{i:#x} actions=output:2", i + 1);

@@ -2,7 +2,7 @@
 
 use crate::frames::{self, Checksum};
 use crate::recorder::{Effect, Recorder, counts, from_port, send, send_with, switch};
-use tulle_datapath::{DropReason, Metadata, PacketInReason, TunnelKey, extract};
+use tulle_datapath::{Drop, DropReason, Effects, Metadata, PacketIn, PacketInReason, TunnelKey, extract};
 use tulle_flow::{Action, Field};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
@@ -98,6 +98,32 @@ fn each_output_gets_the_packet_as_it_is_at_that_moment() {
     for frame in effects.frames() {
         assert_eq!(frames::checksum_fault(frame, Checksum::Full, 2), None);
     }
+}
+
+/// Keeps only whether an output got the packet's own buffer.
+#[derive(Default)]
+struct Owners(Vec<bool>);
+
+impl Effects for Owners {
+    fn output(&mut self, _: u32, _: Option<TunnelKey>, _: &mut FrameBuf, _: &Offload, last: bool) {
+        self.0.push(last);
+    }
+
+    fn packet_in(&mut self, _: &[u8], _: &Offload, _: &PacketIn) {}
+
+    fn dropped(&mut self, _: Drop, _: u32, _: usize) {}
+}
+
+#[test]
+fn the_last_output_gets_the_original_unless_the_packet_is_needed_after_it() {
+    let owners = |actions: &str| {
+        let (mut datapath, mut owners) = (switch(&[&format!("actions={actions}")]), Owners::default());
+        let mut frame = FrameBuf::copied(&ping(9));
+        datapath.process(&mut frame, &Offload::default(), &from_port(1), 0, &mut owners);
+        owners.0
+    };
+    assert_eq!(owners("output:2,output:3,output:99"), [false, true]);
+    assert_eq!(owners("output:2,CONTROLLER"), [false]);
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Switch {
                 let message = Message::PacketIn(packet_in(packet, *max_len));
                 for client in locked(&self.clients).iter() {
                     let mut client = locked(client);
-                    let _ = client.connection.send(&message);
+                    let _ = client.connection.notify(&message);
                     let _ = client.flush();
                 }
             }
