@@ -110,7 +110,8 @@ async def test_agents_by_ovsdb_and_users_by_http_see_each_other(controller):
         Replica(controller.remote, "Tulle") as intent,
         Replica(controller.remote, "Tulle_State") as state,
     ):
-        await intent.wait_until(lambda: intent.connected and state.connected, LIMIT_S)
+        await intent.wait_until(lambda: intent.connected, LIMIT_S)
+        await state.wait_until(lambda: state.connected, LIMIT_S)
         rows = store.source(state)
         writer = Writer(load("tulle_state"))
         for number, spoken in ((1, ("stt", "vxlan")), (2, ("stt", "vxlan")), (3, ("vxlan",))):

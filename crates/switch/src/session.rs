@@ -70,7 +70,7 @@ impl SwitchSession {
     pub fn outgoing(&mut self) -> Vec<u8> {
         for packet in take(&self.queue) {
             if self.connection.is_open() {
-                let _ = self.connection.send(&Message::PacketIn(packet_in(&packet)));
+                let _ = self.connection.notify(&Message::PacketIn(packet_in(&packet)));
             }
         }
         self.connection.outgoing()
@@ -158,7 +158,7 @@ impl SwitchSession {
         match applied {
             Ok(removed) => {
                 for flow in removed.into_iter().filter(|flow| flow.notify) {
-                    let _ = self.connection.send(&Message::FlowRemoved(flow_removed(flow)));
+                    let _ = self.connection.notify(&Message::FlowRemoved(flow_removed(flow)));
                 }
             }
             Err(code) => self.refuse(xid, &Message::FlowMod(change), code),

@@ -49,7 +49,8 @@ def test_change_of_a_whole_object_is_told_in_brief(capsys):
 def test_both_halves_of_a_trace_are_drawn_with_stages_tunnel_and_end(capsys):
     step = {"table": 12, "priority": 100, "match": "", "actions": "", "owner": "port red/db1"}
     near = {"node": "node1", "entered": "port red/web1", "steps": [step]}
-    far = {"node": "node2", "entered": "tunnel from 172.31.0.1", "drops": ["acl red/no-ssh"]}
+    last = {"table": 40, "priority": 100, "match": "", "actions": "drop", "owner": "acl red/no-ssh"}
+    far = {"node": "node2", "entered": "tunnel from 172.31.0.1", "steps": [last], "drops": ["by-flow"]}
     near["outputs"] = [{"node": "node2", "tunnel_id": "0x10002"}]
     lost = {"node": "node3", "entered": "tunnel from 172.31.0.1", "failed": "no such tunnel"}
     trace._draw({"network": "red", "port": "web1", "frame": "tcp", "halves": [near, far, lost]})
@@ -59,7 +60,7 @@ def test_both_halves_of_a_trace_are_drawn_with_stages_tunnel_and_end(capsys):
         "switch lookup",
         "port red/db1",
         "=> tunnel to node2 (context 0x10002)",
-        "=> dropped: acl red/no-ssh",
+        "=> dropped by acl red/no-ssh: by-flow",
         "failed: no such tunnel",
     ):
         assert word in said, said

@@ -117,7 +117,7 @@ def test_start_mends_what_a_crash_between_the_databases_left():
 def test_rows_stranger_than_foreseen_do_not_break_the_client_that_commits_them():
     cores = Cores()
     cores.intent.apply(TEXT, "two.yaml")
-    rows = {"network": "a/b", "name": "c/d", "id": 77}
+    rows = {"network": "a/b", "kind": "switch", "name": "c/d", "id": 77}
     cores.state_database.transact([{"op": "insert", "table": "Datapath", "row": rows}])
     cores.intent_database.transact(
         [{"op": "insert", "table": "Network", "row": {"name": "a/b/c", "generation": 1}}]

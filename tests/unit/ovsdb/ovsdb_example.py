@@ -25,8 +25,12 @@ EXAMPLE = {
                 "options": {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}},
                 "fixed": {"type": "integer", "mutable": False},
                 "fleeting": {"type": "integer", "ephemeral": True},
-                "parts": {"type": {"key": {"type": "uuid", "refTable": "Part"}, "min": 0, "max": "unlimited"}},
-                "friend": {"type": {"key": {"type": "uuid", "refTable": "Root", "refType": "weak"}, "min": 0}},
+                "parts": {
+                    "type": {"key": {"type": "uuid", "refTable": "Part"}, "min": 0, "max": "unlimited"}
+                },
+                "friend": {
+                    "type": {"key": {"type": "uuid", "refTable": "Root", "refType": "weak"}, "min": 0}
+                },
             },
         },
         "Part": {

@@ -122,7 +122,13 @@ def test_conditions_choose_rows(where, expected):
 )
 def test_mutations_give(mutation, column, expected):
     database = example_database()
-    start = {"number": 7, "ratio": 1.5, "few": ["set", [1, 2]], "options": ["map", [["k", "v"]]], "color": "red"}
+    start = {
+        "number": 7,
+        "ratio": 1.5,
+        "few": ["set", [1, 2]],
+        "options": ["map", [["k", "v"]]],
+        "color": "red",
+    }
     database.transact([root("a", **start)])
     assert database.transact([mutate(*mutation)]) == [{"count": 1}]
     assert row_of(database, "a")[column] == expected
@@ -185,13 +191,22 @@ def test_rows_can_swap_the_values_of_an_index():
         ]
     )
     assert database.rows("Root")[first]["name"] == "b"
-    assert failure(database, update([["_uuid", "==", ["uuid", str(first)]]], name="a")) == "constraint violation"
+    assert (
+        failure(database, update([["_uuid", "==", ["uuid", str(first)]]], name="a")) == "constraint violation"
+    )
 
 
 def test_wait_compares_the_rows():
     database = example_database()
     database.transact([root("a")])
-    wait = {"op": "wait", "table": "Root", "where": [], "columns": ["name"], "rows": [{"name": "a"}], "timeout": 0}
+    wait = {
+        "op": "wait",
+        "table": "Root",
+        "where": [],
+        "columns": ["name"],
+        "rows": [{"name": "a"}],
+        "timeout": 0,
+    }
     assert database.transact([{**wait, "until": "=="}]) == [{}]
     assert failure(database, root("b"), {**wait, "until": "=="}) == "timed out"
 
@@ -216,7 +231,9 @@ def test_builder_writes_python_values():
     txn = Transaction(database.schema)
     friend = txn.insert("Root", {"name": "friend", "flags": {"f"}})
     part = txn.insert("Part", {"label": "p", "owner": friend, "by_name": {"x": friend}})
-    top = txn.insert("Root", {"name": "top", "parts": [part], "friend": friend, "color": None, "options": {"a": "b"}})
+    top = txn.insert(
+        "Root", {"name": "top", "parts": [part], "friend": friend, "color": None, "options": {"a": "b"}}
+    )
     results = database.transact(txn.operations)
     row = database.rows("Root")[txn.uuid(top, results)]
     assert row["parts"] == {txn.uuid(part, results)} and row["friend"] == txn.uuid(friend, results)

@@ -26,7 +26,9 @@ def written(path: Path) -> bytes:
         database = storage.database
         database.transact([root("a", fleeting=5, options=["map", [["k", "v"]]])])
         database.transact([root("b")])
-        database.transact([{"op": "update", "table": "Root", "where": [["name", "==", "a"]], "row": {"name": "c"}}])
+        database.transact(
+            [{"op": "update", "table": "Root", "where": [["name", "==", "a"]], "row": {"name": "c"}}]
+        )
         database.transact([{"op": "delete", "table": "Root", "where": [["name", "==", "b"]]}])
     return path.read_bytes()
 

@@ -215,7 +215,7 @@ def test_trace_request_reaches_its_node_only_and_is_answered_once():
 @pytest.mark.parametrize("columns", [{"frame": "xy"}, {"frame": "00", "tunnel_id": "seven"}])
 def test_trace_request_that_makes_no_sense_is_left_out(columns):
     database = state()
-    row = {"id": "t1", "node": "node1", **columns}
+    row = {"id": "t1", "node": "node1", "status": "requested", **columns}
     database.transact([{"op": "insert", "table": "Trace", "row": row}])
     assert store.trace_requests(store.source(database), "node1") == ()
 

@@ -1,4 +1,4 @@
-"""Whatever an OVSDB client writes into `Tulle`, reading it gives networks or names the one that makes no sense."""
+"""Whatever an OVSDB client writes into `Tulle`, reading it gives networks or names what makes no sense."""
 
 from __future__ import annotations
 

@@ -1,0 +1,85 @@
+"""A `tulle vswitch` process in a network namespace of its own, for the tests of this folder and of netns."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 20
+
+
+def ip(*arguments: str) -> str:
+    """Run `ip`; it must succeed."""
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, (arguments, done)
+    return done.stdout
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Wait for a condition and give its value."""
+    end = time.monotonic() + PATIENCE_S
+    while not (value := condition()):
+        assert time.monotonic() < end, f"waited in vain for: {what}"
+        time.sleep(0.02)
+    return value
+
+
+class VswitchProcess:
+    """`directory` holds its sockets; `namespace` exists already."""
+
+    def __init__(self, directory: Path, namespace: str) -> None:
+        self.directory = directory
+        self.namespace = namespace
+        self.log = directory.with_suffix(".log")
+        self.start()
+
+    def start(self) -> None:
+        """Start, and wait until it listens."""
+        code = "import sys; from pathlib import Path; from tulle.vswitch.process import Options, main; "
+        code += "main(Options(Path(sys.argv[1]), name='node1'))"
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, sys.executable, "-c", code, str(self.directory)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        eventually(self._answers, f"the switch to answer; its log says {self.log.read_text()[-2000:]}")
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()[-4000:]
+        done = subprocess.run(
+            ["ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=1", "--no-wait", "show"],
+            capture_output=True,
+        )
+        return done.returncode == 0
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop by a signal; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+    def vsctl(self, *arguments: str) -> str:
+        """Run ovs-vsctl, which waits until the switch has done it; it must succeed without a word."""
+        return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=10", *arguments)
+
+    def ofctl(self, command: str, *arguments: str, bridge: str = "br0") -> str:
+        """Run ovs-ofctl on a bridge."""
+        target = f"unix:{self.directory}/{bridge}.mgmt"
+        return self.run("ovs-ofctl", "-O", "OpenFlow13", command, target, *arguments)
+
+    def appctl(self, *arguments: str) -> str:
+        """Run ovs-appctl."""
+        return self.run("ovs-appctl", "-t", f"{self.directory}/vswitchd.ctl", *arguments)
+
+    def run(self, *command: str) -> str:
+        """Run a tool and give its output."""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert (done.returncode, done.stderr) == (0, ""), (command, done, self.log.read_text()[-2000:])
+        return done.stdout.strip()

@@ -1,0 +1,124 @@
+"""A data centre in memory: native datapaths, the flows of the real compilers, real bytes in the tunnels.
+
+No thread, no device, no clock.  What a workload sends is followed to all its ends.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from memory_node import Hop, MemoryNode, Punted, Sent, TunnelKey
+
+from tulle._native import Encapsulator
+from tulle.control import allocate, choose, placement, requested_bindings, tunnels_of
+from tulle.encap import encapsulations
+from tulle.openflow.changes import FlowChanges
+from tulle.values import Ids, LabFile, LocalPort, Network, Tunnel, TunnelPort
+
+HOPS_MAX = 64
+
+
+class Wire(Protocol):
+    """One end of a tunnel, as bytes."""
+
+    def push(self, frame: bytes, context: int) -> list[bytes]: ...
+    def pop(self, frame: bytes) -> list[tuple[int, bytes]]: ...
+
+
+WireMaker = Callable[[str, str], Wire]
+"""Makes the end at the first underlay address, towards the second one."""
+
+
+def native_wires() -> dict[str, WireMaker]:
+    """The encapsulations whose bytes the native side knows."""
+
+    def maker(name: str) -> WireMaker:
+        return lambda local, remote: Encapsulator(name, local, remote)
+
+    return {name: maker(name) for name in ("stt", "vxlan")}
+
+
+class MemoryLab:
+    """All nodes of a document, and the networks that are applied to them."""
+
+    def __init__(self, document: LabFile, wires: Mapping[str, WireMaker] | None = None) -> None:
+        self.known = encapsulations()
+        self._wires = native_wires() if wires is None else wires
+        self.addresses = {node.name: node.address for node in document.nodes}
+        self._declared = {node.name: node for node in document.nodes}
+        self.nodes = {one.name: MemoryNode(one) for one in document.nodes if not one.external}
+        self.tunnels = choose(document.nodes, self.known)
+        self.used = {
+            frozenset((one.local, one.remote)): one.encapsulation
+            for one in self.tunnels
+            if isinstance(one, Tunnel)
+        }
+        self.networks: dict[str, Network] = {}
+        self.homes: dict[str, str] = {}
+        self.ids = Ids()
+        self.apply(document.networks)
+
+    def apply(self, networks: tuple[Network, ...]) -> dict[str, FlowChanges]:
+        """Put these networks in place of all that were; what had to change, node by node."""
+        self.networks = {network.name: network for network in networks}
+        self.ids = allocate(networks, self.ids)
+        bindings = requested_bindings(networks, self._declared)
+        self.homes = {f"{one.network}/{one.port}": one.node for one in bindings}
+        return {
+            name: node.apply(
+                placement(name, networks, bindings),
+                tunnels_of(name, self.tunnels, self._declared),
+                self.ids,
+                self.known,
+            )
+            for name, node in self.nodes.items()
+        }
+
+    def send(self, port: str, frame: bytes) -> list[Hop]:
+        """All that becomes of a frame that the workload at `network/port` sends, in order."""
+        node = self.nodes[self.homes[port]]
+        return self._follow(node.receive(LocalPort(port), frame))
+
+    def send_from(self, remote: str, node: str, context: int, frame: bytes) -> list[Hop]:
+        """All that becomes of a frame that `remote` puts into its tunnel to `node`."""
+        return self._follow(self._through(remote, node, context, frame))
+
+    def encapsulation(self, one: str, other: str) -> str:
+        """What the tunnel between two nodes uses."""
+        return self.used[frozenset((one, other))]
+
+    def flows(self) -> dict[str, dict[str, str]]:
+        """All flows, by node and key."""
+        return {name: node.flows() for name, node in self.nodes.items()}
+
+    def _follow(self, first: Hop) -> list[Hop]:
+        hops: list[Hop] = []
+        waiting = deque([first])
+        while waiting:
+            hop = waiting.popleft()
+            hops.append(hop)
+            assert len(hops) <= HOPS_MAX, f"a packet runs in circles: {hops[-8:]}"
+            waiting.extend(self._next(hop))
+        return hops
+
+    def _next(self, hop: Hop) -> list[Hop]:
+        following = []
+        for end in hop.ends:
+            if isinstance(end, Sent) and end.node in self.nodes:
+                following.append(self._through(hop.node, end.node, end.context, end.frame))
+            elif isinstance(end, Punted) and end.reply is not None:
+                following.append(self.nodes[hop.node].receive_from_agent(*end.reply))
+        return following
+
+    def _through(self, sender: str, receiver: str, context: int, frame: bytes) -> Hop:
+        """Push and pop the frame, so that the far node gets what the bytes say."""
+        make = self._wires[self.encapsulation(sender, receiver)]
+        there, here = self.addresses[receiver], self.addresses[sender]
+        outer = make(here, there).push(frame, context)
+        end = make(there, here)
+        popped = [one for piece in outer for one in end.pop(piece)]
+        assert popped == [(context, frame)], f"{context:#x} {frame.hex()} became {popped}"
+        key: TunnelKey = (popped[0][0], here, there)
+        return self.nodes[receiver].receive(TunnelPort(sender), popped[0][1], key)

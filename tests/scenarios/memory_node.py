@@ -1,0 +1,196 @@
+"""One node in memory: the native datapath with the flows that an agent would give it.
+
+Every packet is traced, forwarded through the tables and forwarded once more through the flow cache:
+all three must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tulle import values
+from tulle._native import Datapath, canonical_flow, icmp_error
+from tulle.agent.compilation import NOTHING, Compilation
+from tulle.agent.slowpath import SlowPath
+from tulle.control import Placement
+from tulle.openflow import PacketIn, flow_key
+from tulle.openflow.changes import FlowChanges, changes
+from tulle.values import Encapsulation, Ids, LocalPort, TunnelInterface, TunnelPort
+
+Symbol = LocalPort | TunnelPort
+TunnelKey = tuple[int, str, str]
+AGENT_PORT = 60000
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A workload got the frame."""
+
+    port: str
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The frame left for another node."""
+
+    node: str
+    context: int
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class Punted:
+    """The agent got the frame; `reply` is what it puts back into the pipeline, with its actions."""
+
+    reason: str
+    reply: tuple[str, bytes] | None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A copy of the frame ended at a flow."""
+
+    reason: str
+    table: int | None
+    owner: str
+
+
+End = Delivered | Sent | Punted | Dropped
+
+
+@dataclass(frozen=True)
+class Hop:
+    """What one node did with one frame; `steps` are (table, owner)."""
+
+    node: str
+    entered: str
+    steps: tuple[tuple[int, str], ...]
+    ends: tuple[End, ...]
+
+
+class MemoryNode:
+    """The datapath of one node, and how its numbers read."""
+
+    def __init__(self, node: values.Node) -> None:
+        self.node = node
+        self.ports: dict[Symbol, int] = {}
+        self.installed: dict[str, str] = {}
+        self.owners: dict[int, str] = {}
+        self._compilation = Compilation(node.name, canonical_flow)
+        self._compiled = NOTHING
+        self._datapath = Datapath()
+        self._slow_path = SlowPath(icmp_error, lambda: 0.0)
+        self._numbers_given = 0
+
+    def apply(
+        self,
+        placed: Placement,
+        tunnels: tuple[TunnelInterface, ...],
+        ids: Ids,
+        known: Mapping[str, Encapsulation],
+    ) -> FlowChanges:
+        """Bring ports and flows to what the placement asks for; what had to change."""
+        needed = tuple(one for one in tunnels if one.remote in placed.remotes)
+        symbols = self._symbols(placed, needed)
+        self._add_ports(symbols)
+        ports = {one: number for one, number in self.ports.items() if one in symbols}
+        self._compiled = self._compilation.compile(
+            placed.networks, placed.bindings, needed, ids, known, ports
+        )
+        assert not self._compilation.pending, self._compilation.pending
+        made = self._install(self._compiled.texts)
+        self._remove_ports(symbols)
+        self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
+        self.owners |= self._compiled.owners
+        return made
+
+    def receive(self, symbol: Symbol, frame: bytes, tunnel: TunnelKey | None = None) -> Hop:
+        """What becomes of a frame that comes in at a port."""
+        entered = f"port {symbol.name}" if isinstance(symbol, LocalPort) else f"tunnel from {symbol.node}"
+        return self._forward(entered, self.ports[symbol], frame, tunnel)
+
+    def receive_from_agent(self, actions: str, frame: bytes) -> Hop:
+        """What becomes of a frame that the agent sends with these actions."""
+        flow = f"table=0,priority=65535,in_port={AGENT_PORT}"
+        self._datapath.add_port(AGENT_PORT)
+        self._datapath.flow_mod("add", f"{flow} actions={actions}")
+        hop = self._forward("agent", AGENT_PORT, frame, None)
+        self._datapath.flow_mod("delete-strict", flow)
+        self._datapath.remove_port(AGENT_PORT)
+        return hop
+
+    def flows(self) -> dict[str, str]:
+        """What the datapath says that it has, by flow key."""
+        texts = [canonical_flow(text) for text, _, _ in self._datapath.flows()]
+        return {flow_key(text): text for text in texts}
+
+    def _symbols(self, placed: Placement, tunnels: tuple[TunnelInterface, ...]) -> set[Symbol]:
+        local = {
+            LocalPort(f"{one.network}/{one.port}") for one in placed.bindings if one.node == self.node.name
+        }
+        return local | {TunnelPort(one.remote) for one in tunnels}
+
+    def _add_ports(self, symbols: set[Symbol]) -> None:
+        for symbol in sorted(symbols - self.ports.keys(), key=repr):
+            self._numbers_given += 1
+            self.ports[symbol] = self._numbers_given
+            self._datapath.add_port(self._numbers_given)
+
+    def _remove_ports(self, symbols: set[Symbol]) -> None:
+        for symbol in self.ports.keys() - symbols:
+            self._datapath.remove_port(self.ports.pop(symbol))
+
+    def _install(self, texts: Mapping[str, str]) -> FlowChanges:
+        made = changes(self.installed, texts)
+        for command, batch in made.commands:
+            for text in batch:
+                self._datapath.flow_mod(command, text)
+        self.installed = dict(texts)
+        have = self.flows()
+        assert have == self.installed, set(have.items()) ^ set(self.installed.items())
+        return made
+
+    def _forward(self, entered: str, number: int, frame: bytes, tunnel: TunnelKey | None) -> Hop:
+        traced = self._datapath.trace(number, frame, tunnel)
+        effects = self._datapath.process(number, frame, tunnel)
+        again = self._datapath.process(number, frame, tunnel)
+        assert again == effects, f"the cache does {again}, the tables do {effects}"
+        outputs = [one for one in effects if one["effect"] == "output"]
+        said = [{**one, "effect": "output"} for one in traced["outputs"]]
+        assert said == outputs, f"the trace says {said}, the datapath does {outputs}"
+        steps = tuple((one["table"], self._owner(one["cookie"])) for one in traced["steps"])
+        return Hop(self.node.name, entered, steps, tuple(self._end(one) for one in effects))
+
+    def _owner(self, cookie: int | None) -> str:
+        return "no flow" if cookie is None else self.owners.get(cookie, "agent")
+
+    def _end(self, effect: dict[str, Any]) -> End:
+        match effect["effect"]:
+            case "output":
+                return self._output(effect)
+            case "packet-in":
+                return self._punted(effect)
+            case _:
+                return Dropped(effect["reason"], effect["table"], self._owner(effect["cookie"]))
+
+    def _output(self, effect: dict[str, Any]) -> End:
+        symbol = next(one for one, number in self.ports.items() if number == effect["port"])
+        if isinstance(symbol, LocalPort):
+            return Delivered(symbol.name, effect["frame"])
+        return Sent(symbol.node, effect["tunnel"][0], effect["frame"])
+
+    def _punted(self, effect: dict[str, Any]) -> Punted:
+        given = PacketIn(
+            in_port=effect["in_port"],
+            table=effect["table"],
+            cookie=effect["cookie"],
+            metadata=effect["metadata"],
+            registers=effect["registers"],
+            frame=effect["frame"],
+        )
+        reply = self._slow_path.answer(given)
+        reason = self._compiled.reasons[given.table, given.cookie]
+        return Punted(reason, None if reply is None else (reply.actions, reply.frame))
