@@ -4,4 +4,8 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-print("\n".join(r.replace(" ", "") for r in [*project["dependencies"], *project["optional-dependencies"]["dev"]]))
+print(
+    "\n".join(
+        r.replace(" ", "") for r in [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    )
+)

@@ -115,7 +115,9 @@ def bridge_path() -> Iterator[None]:
 
 def _cable(space: str, address: str, port: str) -> None:
     with NetNS(space) as end:
-        end.link("add", ifname="eth0", kind="veth", index=100, peer={"ifname": port, "net_ns_fd": "bench.bridge"})
+        end.link(
+            "add", ifname="eth0", kind="veth", index=100, peer={"ifname": port, "net_ns_fd": "bench.bridge"}
+        )
         index = end.link_lookup(ifname="eth0")[0]
         end.link("set", index=index, mtu=1500, state="up")
         end.addr("add", index=index, address=address, prefixlen=24)

@@ -60,7 +60,9 @@ def test_a_bad_interface_has_an_error_and_the_others_work(vswitch: VswitchProces
         assert vswitch.vsctl("get", "Interface", name, "ofport") == "-1"
         assert vswitch.vsctl("get", "Interface", name, "error") != "[]"
     ip("-n", NAMESPACE, "link", "add", "absent0", "type", "veth", "peer", "name", "absent1")
-    eventually(lambda: vswitch.vsctl("get", "Interface", "absent0", "error") == "[]", "the device to be taken")
+    eventually(
+        lambda: vswitch.vsctl("get", "Interface", "absent0", "error") == "[]", "the device to be taken"
+    )
 
 
 def test_ovs_ofctl_adds_dumps_and_deletes_flows(vswitch: VswitchProcess) -> None:

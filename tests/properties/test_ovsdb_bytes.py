@@ -1,4 +1,4 @@
-"""Any bytes and any JSON on the request path end in an answer or a `ProtocolError`, and leave the service working."""
+"""Any bytes and any JSON on the request path end in an answer or a `ProtocolError`; service goes on."""
 
 from __future__ import annotations
 

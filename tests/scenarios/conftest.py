@@ -7,5 +7,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--rewrite", action="store_true", help="write what scenarios do now into their files; then read the diff"
+        "--rewrite",
+        action="store_true",
+        help="write what scenarios do now into their files; then read the diff",
     )

@@ -72,18 +72,22 @@ class Hop:
 
 
 class MemoryNode:
-    """The datapath of one node, and how its numbers read."""
+    """The datapath of one node, and how its numbers read; `former` are the flows before the last change.
+
+    `numbers` remembers the number of every port that ever was.
+    """
 
     def __init__(self, node: values.Node) -> None:
         self.node = node
         self.ports: dict[Symbol, int] = {}
         self.installed: dict[str, str] = {}
+        self.former: dict[str, str] = {}
         self.owners: dict[int, str] = {}
         self._compilation = Compilation(node.name, canonical_flow)
         self._compiled = NOTHING
         self._datapath = Datapath()
         self._slow_path = SlowPath(icmp_error, lambda: 0.0)
-        self._numbers_given = 0
+        self.numbers: dict[Symbol, int] = {}
 
     def apply(
         self,
@@ -135,9 +139,9 @@ class MemoryNode:
 
     def _add_ports(self, symbols: set[Symbol]) -> None:
         for symbol in sorted(symbols - self.ports.keys(), key=repr):
-            self._numbers_given += 1
-            self.ports[symbol] = self._numbers_given
-            self._datapath.add_port(self._numbers_given)
+            number = self.numbers.setdefault(symbol, len(self.numbers) + 1)
+            self.ports[symbol] = number
+            self._datapath.add_port(number)
 
     def _remove_ports(self, symbols: set[Symbol]) -> None:
         for symbol in self.ports.keys() - symbols:
@@ -148,7 +152,7 @@ class MemoryNode:
         for command, batch in made.commands:
             for text in batch:
                 self._datapath.flow_mod(command, text)
-        self.installed = dict(texts)
+        self.former, self.installed = self.installed, dict(texts)
         have = self.flows()
         assert have == self.installed, set(have.items()) ^ set(self.installed.items())
         return made

@@ -24,7 +24,7 @@ INDENT = "  "
 class Scenario:
     """What a file holds; `lines` are all that come after the head, minutes left out."""
 
-    head: str
+    head: tuple[str, ...]
     lines: tuple[str, ...]
 
 
@@ -35,11 +35,12 @@ def read_scenario(text: str) -> Scenario:
     while head and head[-1].startswith("#"):
         head.pop()
     kept = tuple(line for line in every[len(head) :] if not line.startswith(INDENT))
-    return Scenario("\n".join(head), kept)
+    return Scenario(tuple(head), kept)
 
 
-def document_of_head(head: str, name: str) -> LabFile:
+def document_of(scenario: Scenario, name: str) -> LabFile:
     """The network that a scenario is about."""
+    head = "\n".join(scenario.head)
     shown = yaml.safe_load(head)
     if isinstance(shown, dict) and set(shown) == {"file"}:
         return parse_file((ROOT / shown["file"]).read_text(), shown["file"])
@@ -48,7 +49,7 @@ def document_of_head(head: str, name: str) -> LabFile:
 
 def write_scenario(scenario: Scenario, run: Callable[[str], list[str]]) -> str:
     """The file as it should be; `run` gives the minutes of a command."""
-    out = [*scenario.head.splitlines()]
+    out = [*scenario.head]
     for line in scenario.lines:
         out.append(line)
         if line.startswith("> "):

@@ -1,11 +1,12 @@
 """The commands of scenario files, and their minutes.
 
-    NETWORK/PORT MATCH                     what a workload sends, as for `tulle trace`
-    frame NETWORK/PORT FIELDS              any frame, in `ovs-ofctl` syntax
-    tunnel REMOTE NODE CONTEXT FIELDS      any frame that REMOTE puts into its tunnel to NODE
-    set PATH VALUE, add PATH VALUE, remove PATH     e.g. `set red/ports/web2/node node3`
-    snapshot NETWORK NAME, diff NETWORK NAME, rollback NETWORK NAME
-    tunnels
+NETWORK/PORT MATCH                     what a workload sends, as for `tulle trace`
+frame NETWORK/PORT FIELDS              any frame, in `ovs-ofctl` syntax
+tunnel REMOTE NODE CONTEXT FIELDS      any frame that REMOTE puts into its tunnel to NODE; a context
+                                       is a number, or a switch (`red/web`) where it is no more than that
+set PATH VALUE, add PATH VALUE, remove PATH     e.g. `set red/ports/web2/node node3`
+snapshot NETWORK NAME, diff NETWORK NAME, rollback NETWORK NAME
+tunnels
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import orjson
 import yaml
 from frame_words import describe, frame_of
 from memory_lab import MemoryLab
-from memory_node import Delivered, Dropped, End, Hop, Punted, Sent
+from memory_node import Delivered, Dropped, End, Hop, MemoryNode, Punted, Sent
 
 from tulle._native import emit_frame
 from tulle.controller.frame import frame_match
 from tulle.logical import diff, document_of, network_of, parse_match
 from tulle.openflow.changes import FlowChanges
-from tulle.openflow.flows import flow_cookie, flow_key, flow_table
+from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.values import Network, Tunnel, pipeline
 
 STAGES = {
@@ -72,7 +73,8 @@ class Commands:
 
     def _tunnel(self, rest: str) -> list[str]:
         remote, node, context, words = rest.split(" ", 3)
-        return self._minutes(self.lab.send_from(remote, node, int(context, 0), frame_of(words, NO_MAC)))
+        number = self.lab.ids.datapaths[context] if "/" in context else int(context, 0)
+        return self._minutes(self.lab.send_from(remote, node, number, frame_of(words, NO_MAC)))
 
     def _tunnels(self, _: str) -> list[str]:
         return [
@@ -83,7 +85,7 @@ class Commands:
 
     def _edit(self, rest: str, edit: Callable[[Any, list[str], str], None]) -> list[str]:
         path, _, value = rest.partition(" ")
-        name, *steps = path.split("/")
+        name, *steps = _steps(path)
         document = deepcopy(document_of(self.lab.networks[name]))
         edit(document, steps, value)
         return self._replace(network_of(document))
@@ -93,7 +95,7 @@ class Commands:
         made = self.lab.apply(tuple((before | {network.name: network}).values()))
         said = _differences(before[network.name], network)
         for node, changed in made.items():
-            said += _changes(node, changed, self.lab.nodes[node].owners)
+            said += _changes(self.lab.nodes[node], changed)
         return said
 
     def _snapshot(self, rest: str) -> list[str]:
@@ -103,7 +105,9 @@ class Commands:
 
     def _diff(self, rest: str) -> list[str]:
         network, name = rest.split()
-        return _differences(self._snapshots[network, name][0], self.lab.networks[network])
+        return _differences(self._snapshots[network, name][0], self.lab.networks[network]) or [
+            "no difference"
+        ]
 
     def _rollback(self, rest: str) -> list[str]:
         network, name = rest.split()
@@ -143,18 +147,27 @@ def _values(old: object, new: object) -> str:
     return f": {' -> '.join(shown)}"
 
 
-def _changes(node: str, made: FlowChanges, owners: dict[int, str]) -> list[str]:
-    """Which flows changed, by table and owner; a deletion names its flow by its match."""
-    counted: Counter[tuple[int, str, str]] = Counter()
-    for verb, texts in (("add", made.add), ("modify", made.modify)):
-        counted.update((flow_table(text), verb, owners[flow_cookie(text)]) for text in texts)
-    counted.update((flow_table(text), "delete", flow_key(text).split(",", 1)[1]) for text in made.delete)
-    head = f"{node}: {len(made.add)} added, {len(made.modify)} modified, {len(made.delete)} deleted"
+def _changes(node: MemoryNode, made: FlowChanges) -> list[str]:
+    """Which flows changed, by table and owner."""
+    batches = {"add": made.add, "modify": made.modify, "delete": [node.former[key] for key in made.delete]}
+    counted = Counter(
+        (flow_table(text), verb, node.owners[flow_cookie(text)])
+        for verb, texts in batches.items()
+        for text in texts
+    )
+    name = node.node.name
+    head = f"{name}: {len(made.add)} added, {len(made.modify)} modified, {len(made.delete)} deleted"
     return [head, *(_counted(*what, times) for what, times in sorted(counted.items()))]
 
 
 def _counted(table: int, verb: str, what: str, times: int) -> str:
     return f"{table:4} {verb} {what}{f' ({times} flows)' if times > 1 else ''}"
+
+
+def _steps(path: str) -> list[str]:
+    """A path in pieces; the prefix of a route has a slash of its own."""
+    place, _, prefix = path.partition("/routes/")
+    return [*place.split("/"), *(["routes", prefix] if prefix else [])]
 
 
 def _set(document: Any, steps: list[str], value: str) -> None:

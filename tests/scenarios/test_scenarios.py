@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from memory_lab import MemoryLab
-from minutes import document_of_head, read_scenario, write_scenario
+from minutes import document_of, read_scenario, write_scenario
 from scenario_commands import Commands
 
 HERE = Path(__file__).parent
@@ -16,7 +16,7 @@ FILES = sorted(HERE.glob("*.txt"))
 def minutes_of(text: str, name: str) -> str:
     """The file as the product would have it."""
     scenario = read_scenario(text)
-    lab = MemoryLab(document_of_head(scenario.head, name))
+    lab = MemoryLab(document_of(scenario, name))
     return write_scenario(scenario, Commands(lab).run)
 
 

@@ -25,6 +25,8 @@ const BATCH: usize = 32;
 /// Tokens of the poller above all port numbers.
 const JOBS: u64 = 1 << 32;
 const UNDERLAY: u64 = JOBS + 1;
+/// How long the thread looks for more before it sleeps.  Longer takes the processor from the workloads.
+const AWAKE: Duration = Duration::from_micros(10);
 /// How often timeouts are looked after.
 const SWEEP: Duration = Duration::from_millis(250);
 
@@ -69,7 +71,7 @@ impl Engine {
     pub(crate) fn run(mut self) {
         let mut ready = Vec::new();
         loop {
-            if self.poller.wait(&mut ready, Some(SWEEP)).is_err() {
+            if self.wait(&mut ready).is_err() {
                 return;
             }
             for event in &ready {
@@ -85,6 +87,18 @@ impl Engine {
             }
             self.sweep();
         }
+    }
+
+    /// Waits for something to do: awake at first, since waking a sleeping thread costs more than a packet.
+    fn wait(&self, ready: &mut Vec<tulle_io::Event>) -> std::io::Result<()> {
+        let asleep_at_ns = monotonic_ns() + AWAKE.as_nanos() as u64;
+        while monotonic_ns() < asleep_at_ns {
+            self.poller.wait(ready, Some(Duration::ZERO))?;
+            if !ready.is_empty() {
+                return Ok(());
+            }
+        }
+        self.poller.wait(ready, Some(SWEEP))
     }
 
     /// Ends the thread after the present batch.

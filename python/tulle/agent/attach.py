@@ -12,14 +12,14 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute, netns  # type: ignore[import-untyped]
-from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+from pyroute2 import IPRoute, netns
+from pyroute2.netlink.exceptions import NetlinkError
 
 from tulle.errors import NotFound, Unavailable
 from tulle.values import Attachment
 
 NETNS_DIRECTORY = Path("/run/netns")
-FIRST_METRIC = 100
+FIRST_METRIC = 100_000
 ROUTE_PROTOCOL = 84
 """Marks the routes that are put here (rtnetlink(7), `rtm_protocol`)."""
 MAIN_TABLE = 254
@@ -28,8 +28,11 @@ IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
 AF_INET, AF_INET6 = 2, 10
 
 
-def attach(attachment: Attachment, device: str) -> None:
-    """Bring `device` where `attachment` wants it; raises `NotFound` or `Unavailable`."""
+def attach(attachment: Attachment, device: str, preferred: bool) -> None:
+    """Bring `device` where `attachment` wants it; raises `NotFound` or `Unavailable`.
+
+    The workload sends through the `preferred` device while it has two, as it has in a move.
+    """
     try:
         if attachment.namespace is None:
             with IPRoute() as here:
@@ -40,7 +43,7 @@ def attach(attachment: Attachment, device: str) -> None:
         moved = _move(path, device, alias)
         with _inside(path) as there:
             index = _find(there, alias, moved)
-            _configure(there, index, attachment)
+            _configure(there, index, attachment, preferred)
     except NetlinkError as error:
         raise Unavailable(f"cannot attach {device} for {attachment.port}: {error}") from error
     except OSError as error:
@@ -94,11 +97,11 @@ def _find(there: Any, alias: str, moved: bool) -> int:
     raise NotFound(f"device of {alias} is {'lost' if moved else 'neither here nor in its namespace'}")
 
 
-def _configure(there: Any, index: int, attachment: Attachment) -> None:
+def _configure(there: Any, index: int, attachment: Attachment, preferred: bool) -> None:
     name = _rename(there, index)
     _set_system(name)
     _set_link(there, index, attachment, there.link("get", index=index)[0])
-    metric = _metric(there, index)
+    metric = _metric(there, index, preferred)
     _set_addresses(there, index, attachment.addresses)
     wanted = {_key(one.network.with_prefixlen, None) for one in map(ip_interface, attachment.addresses)}
     wanted |= {_key("default", gateway) for gateway in attachment.gateways}
@@ -177,23 +180,25 @@ def _routes(there: Any) -> list[tuple[Route, int, int]]:
     return out
 
 
-def _metric(there: Any, index: int) -> int:
-    """This device's metric; for a new one worse than all others, so that the present way stays in use."""
+def _metric(there: Any, index: int, preferred: bool) -> int:
+    """This device's metric: better than all others if preferred, worse for one that is new."""
     routes = _routes(there)
     own = [metric for _, device, metric in routes if device == index]
     others = [metric for _, device, metric in routes if device != index]
+    if preferred and others and not (own and own[0] < min(others)):
+        return max(1, min(others) - 1)
     return own[0] if own else max(others, default=FIRST_METRIC - 1) + 1
 
 
 def _set_routes(there: Any, index: int, wanted: set[Route], metric: int) -> None:
-    present = {(route, old): None for route, device, old in _routes(there) if device == index}
-    for route, old in present:
-        if route not in wanted or old != metric:
-            _route(there, "del", index, route, old)
-    # Prefixes before the gateways inside them.
+    """New routes come before old ones go, and prefixes before the gateways inside them."""
+    present = [(route, old) for route, device, old in _routes(there) if device == index]
     for route in sorted(wanted, key=lambda one: (one[2] is not None, one[1])):
         if (route, metric) not in present:
             _route(there, "add", index, route, metric)
+    for route, old in present:
+        if route not in wanted or old != metric:
+            _route(there, "del", index, route, old)
 
 
 def _route(there: Any, command: str, index: int, route: Route, metric: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import structlog
 
@@ -12,8 +13,15 @@ from tulle.agent.attach import attach
 from tulle.errors import TulleError
 from tulle.values import Attachment
 
-Wanted = tuple[Attachment, str, int | None]
-"""The attachment, its device and the device's index when the switch made it."""
+
+class Wanted(NamedTuple):
+    """An attachment, its device, the device's index when the switch made it, and whether to send there."""
+
+    attachment: Attachment
+    device: str
+    ifindex: int | None
+    preferred: bool
+
 
 _logger = structlog.get_logger(__name__)
 
@@ -21,7 +29,7 @@ _logger = structlog.get_logger(__name__)
 class Attacher:
     """Knows what is attached; forgets it when told that devices may have changed."""
 
-    def __init__(self, do: Callable[[Attachment, str], None] = attach) -> None:
+    def __init__(self, do: Callable[[Attachment, str, bool], None] = attach) -> None:
         self._do = do
         self._done: dict[str, Wanted] = {}
         self._failures: dict[str, str] = {}
@@ -31,17 +39,18 @@ class Attacher:
         """Attach what is not; the ports (`network/port`) that are attached then."""
         loop = asyncio.get_running_loop()
         self._done = {port: done for port, done in self._done.items() if port in wanted}
+        self._failures = {port: error for port, error in self._failures.items() if port in wanted}
         for port, one in wanted.items():
             if self._done.get(port) == one:
                 continue
             try:
-                await loop.run_in_executor(self._thread, self._do, one[0], one[1])
+                await loop.run_in_executor(self._thread, self._do, one.attachment, one.device, one.preferred)
             except TulleError as error:
                 self._fail(port, str(error))
             else:
                 self._done[port] = one
                 self._failures.pop(port, None)
-                _logger.info("attached", port=port, device=one[1], namespace=one[0].namespace)
+                _logger.info("attached", port=port, device=one.device, namespace=one.attachment.namespace)
         return frozenset(self._done)
 
     @property

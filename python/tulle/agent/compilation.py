@@ -75,12 +75,13 @@ class Compilation:
         for network in (Network(""), *networks):
             own = tuple(one for one in bindings if one.network == network.name)
             numbers = _ids_of(network.name, ids)
-            inputs = (network, own, tunnels, numbers, dict(encapsulations), dict(ports))
+            plugged = _ports_of(network.name, ports)
+            inputs = (network, own, tunnels, numbers, dict(encapsulations), plugged)
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
                 self.compiled_count += 1
                 try:
-                    known = (inputs, self._compile(network, own, tunnels, numbers, encapsulations, ports))
+                    known = (inputs, self._compile(network, own, tunnels, numbers, encapsulations, plugged))
                 except NotFound as error:
                     self.pending[network.name] = str(error)
                     known = (None, known[1] if known is not None else NOTHING)
@@ -124,6 +125,15 @@ def _ids_of(network: str, ids: Ids) -> Ids:
         {name: number for name, number in ids.datapaths.items() if name.startswith(prefix)},
         {name: number for name, number in ids.ports.items() if name.startswith(prefix)},
     )
+
+
+def _ports_of(network: str, ports: Ports) -> Ports:
+    """The ports of one network, and all tunnels."""
+    return {
+        port: number
+        for port, number in ports.items()
+        if isinstance(port, TunnelPort) or port.name.startswith(f"{network}/")
+    }
 
 
 def _join(parts: Iterable[Compiled]) -> Compiled:

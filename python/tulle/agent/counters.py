@@ -13,7 +13,7 @@ from tulle.values import pipeline
 
 FLOW_DROP = "flow"
 _PORT_TABLES = {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER}
-_EXPLAINED_BY_FLOWS = {"no-action", "flow-drop", "drop-flow", "dropped-by-flow", "policy"}
+_EXPLAINED_BY_FLOWS = {"dropped-by-flow"}
 Counts = dict[tuple[str, str, str], tuple[int, int]]
 
 

@@ -32,6 +32,8 @@ from tulle.vswitch.unixctl import call
 __all__ = ["Agent", "Options", "main", "run"]
 
 RETRY_S = 0.5
+POLL_S = 0.1
+FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
 HEARTBEAT_S = 3.0
 COUNTERS_S = 1.0
 OFPP_CONTROLLER = 0xFFFFFFFD
@@ -66,30 +68,40 @@ class Agent:
         self.slow_path = SlowPath(icmp_error, time.monotonic)
         self._changed = asyncio.Event()
         self._traces = asyncio.Event()
-        self._was_connected = False
 
     async def reconcile(self) -> None:
         """Make a pass after every change that matters, and again soon while something is missing."""
         for replica in (self.intent, self.state, self.switch):
             replica.subscribe(self._notice)
+        backoff_s = FIRST_BACKOFF_S
         while True:
             await self._wait()
             self._changed.clear()
-            if self._blind():
+            if self._blind() or await self._pass():
+                backoff_s = FIRST_BACKOFF_S
                 continue
-            try:
-                await self.reconciler.run_once()
-                self.slow_path.configure(self.reconciler.compiled.routers, self.reconciler.compiled.reasons)
-            except TulleError as error:
-                _logger.info("not all done", error=str(error))
-                await asyncio.sleep(RETRY_S / 5)
-                self._changed.set()
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)
+            self._changed.set()
+
+    async def _pass(self) -> bool:
+        """Make one pass; False if it is to be made again.  Whatever happens, the switch goes on as it is."""
+        try:
+            await self.reconciler.run_once()
+        except TulleError as error:
+            _logger.info("not all done", error=str(error))
+            return False
+        except Exception:
+            _logger.exception("pass failed")
+            return False
+        self.slow_path.configure(self.reconciler.compiled.routers, self.reconciler.compiled.reasons)
+        return True
 
     async def watch_connections(self) -> None:
         """Make a pass whenever a connection comes back."""
         while True:
             before = (self.state.connected, self.switch.connected, self.intent.connected)
-            await asyncio.sleep(RETRY_S / 5)
+            await asyncio.sleep(POLL_S)
             after = (self.state.connected, self.switch.connected, self.intent.connected)
             if before != after:
                 if after[1] and not before[1]:
@@ -146,11 +158,18 @@ class Agent:
             for port, number in ports
         }
         own = await _switch_drops(self.control)
-        drops = counters.flow_drops(flows, owners) | counters.switch_drops(own, names)
+        drops = counters.flow_drops(flows, owners) | counters.switch_drops(own, names) | self._own_drops()
         writer, state = Writer(self.state.schema), source(self.state)
         counters.write_counters(writer, state, self.name, counters.flow_counters(flows, owners))
         counters.write_drops(writer, state, self.name, drops)
         await self._write(writer)
+
+    def _own_drops(self) -> dict[tuple[str, str], int]:
+        """Packets that the agent itself did not answer or send."""
+        counts = {f"icmp-error-{what}": count for what, count in self.slow_path.counts.items()}
+        del counts["icmp-error-answered"]
+        counts["packet-out-backlog"] = self.openflow.packet_outs_dropped
+        return {(reason, ""): count for reason, count in counts.items() if count}
 
     async def _write(self, writer: Writer) -> None:
         """Write what a later time would write again anyway."""

@@ -81,7 +81,7 @@ class Reconciler:
         """Do all that can be done now; raises `TulleError` if a peer is missing or refuses."""
         if interfaces.needs_bridge(source(self.switch)):
             await self._commit(self.switch, interfaces.write_bridge(self.switch.schema, source(self.switch)))
-        view = read_view(source(self.intent), source(self.state))
+        view = read_view(source(self.intent), source(self.state), self.view)
         self.view = view
         there = interfaces.present(source(self.switch))
         places = self._places(view, there)
@@ -134,7 +134,9 @@ class Reconciler:
             network, _, port = attachment.port.partition("/")
             tap = taps.get((network, port))
             if tap is not None:
-                out[attachment.port] = (attachment, tap.interface.name, tap.ifindex)
+                claimed = view.bindings.get((network, port)) == self.node.name
+                preferred = claimed or (network, port) not in places.wanted
+                out[attachment.port] = Wanted(attachment, tap.interface.name, tap.ifindex, preferred)
         return out
 
     def _attachment_values(self, view: View, places: Places) -> tuple[Attachment, ...]:

@@ -48,16 +48,20 @@ class View(Struct, frozen=True):
         return tuple(self.networks[name].network for name in sorted(self.networks))
 
 
-def read_view(intent: Source, state: Source) -> View:
-    """Everything from the rows; a network whose rows make no sense is left out and logged."""
+def read_view(intent: Source, state: Source, last: View | None = None) -> View:
+    """Everything from the rows; a network whose rows make no sense is as it was in the `last` view."""
+    kept: dict[str, StoredNetwork] = {}
+
+    def keep(network: str, problem: Exception) -> None:
+        _logger.warning("network not understood", network=network, problem=str(problem))
+        if last is not None and network in last.networks:
+            kept[network] = last.networks[network]
+
+    found = store.networks(intent, keep)
     return View(
-        store.networks(intent, _complain),
+        found | kept,
         store.declared_nodes(intent) | store.nodes(state),
         store.tunnels(state),
         {(one.network, one.port): one.node for one in store.bindings(state)},
         store.ids(state),
     )
-
-
-def _complain(network: str, problem: Exception) -> None:
-    _logger.warning("network left out", network=network, problem=str(problem))

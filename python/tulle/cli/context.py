@@ -41,6 +41,11 @@ def finish_change(
     show(answer, output, lambda: line(f"applied on every node: {names}") if wait and names else None)
 
 
+def undo_hint(network: str, answer: dict[str, Any]) -> str:
+    """How to take a change back, where that can be."""
+    return f"; `tulle network rollback {network} {answer['kept']}` undoes it" if answer["kept"] else ""
+
+
 def show_changes(changes: list[dict[str, Any]], empty: str) -> None:
     """The table of differences."""
     rows = [(one["kind"], one["path"], _brief(one["old"]), _brief(one["new"])) for one in changes]

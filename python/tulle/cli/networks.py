@@ -10,7 +10,7 @@ import typer
 
 from tulle.errors import InvalidInput
 
-from .context import NetworkName, Timeout, Wait, client, finish_change, show_changes
+from .context import NetworkName, Timeout, Wait, client, finish_change, show_changes, undo_hint
 from .output import Format, Output, line, show, table, waiting
 
 app = typer.Typer(no_args_is_help=True, help="Virtual networks as whole objects.")
@@ -69,12 +69,7 @@ def delete_network(
     if wait:
         with waiting("waiting until every node has let go of it"):
             tulle.wait(answer["generations"], timeout)
-    kept = [one["name"] for one in tulle.snapshots(network)][-1]
-    show(
-        answer,
-        output,
-        lambda: line(f"deleted {network}; `tulle network rollback {network} {kept}` undoes it"),
-    )
+    show(answer, output, lambda: line(f"deleted {network}{undo_hint(network, answer)}"))
 
 
 @app.command("snapshot")
@@ -138,6 +133,8 @@ def rollback(
     """
     answer = client(context).rollback(network, snapshot)
     finish_change(context, answer, output, wait=wait, timeout_s=timeout)
+    if output is Format.TABLE and answer["kept"]:
+        line(f"rolled {network} back{undo_hint(network, answer)}")
 
 
 def _read(file: Path) -> str:

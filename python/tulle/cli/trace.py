@@ -59,8 +59,16 @@ def _step(step: dict[str, Any]) -> tuple[object, ...]:
 def _ends(half: dict[str, Any]) -> list[tuple[str, str]]:
     ends = [(f"=> {_output(one)}", "green") for one in half.get("outputs", ())]
     ends += [(f"=> agent: {reason}", "yellow") for reason in half.get("punts", ())]
-    ends += [(f"=> dropped: {reason}", "red") for reason in half.get("drops", ())]
+    ends += [(f"=> dropped{_culprit(half)}: {reason}", "red") for reason in half.get("drops", ())]
     return ends or [("=> nowhere", "red")]
+
+
+def _culprit(half: dict[str, Any]) -> str:
+    """The owner of the flow that dropped it, when it is the last that was met."""
+    last = half.get("steps", ())[-1:]
+    return "".join(
+        f" by {step['owner']}" for step in last if step["actions"] in ("", "drop") and step.get("owner")
+    )
 
 
 def _output(output: dict[str, Any]) -> str:

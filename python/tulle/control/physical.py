@@ -192,6 +192,7 @@ def _nowhere() -> Iterator[Flow]:
     """Every packet that ends has an owner that says where."""
     for table, reason in (
         (PHYSICAL_INGRESS, "unknown port"),
+        (RESPONDERS, "unknown context"),
         (OUTPUT, "unreachable port"),
         (TUNNEL_DELIVERY, "unknown context"),
         (DELIVER, "port not here"),

@@ -236,7 +236,7 @@ def _part(request: web.Request, name: str) -> str:
 
 def _applied(applied: Applied) -> web.Response:
     changes = [change_document(change) for change in applied.changes]
-    return _json({"changes": changes, "generations": applied.generations})
+    return _json({"changes": changes, "generations": applied.generations, "kept": applied.kept})
 
 
 def _error(error: TulleError, status: int | None = None) -> web.Response:

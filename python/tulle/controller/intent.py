@@ -27,11 +27,12 @@ AUTOMATIC_KEPT: Final = 10
 class Applied(msgspec.Struct, frozen=True):
     """What a change did: the differences, and the generation that each network it names has now.
 
-    A network that is gone has generation 0.
+    A network that is gone has generation 0.  `kept` is the automatic snapshot that undoes the change.
     """
 
     changes: tuple[Change, ...]
     generations: dict[str, int]
+    kept: str | None = None
 
 
 class Intent:
@@ -86,11 +87,10 @@ class Intent:
         self._refuse_unknown(name)
         stored = self.networks().get(name)
         writer = self._writer(f"delete network {name}")
-        if stored is not None:
-            self._add_automatic(writer, "delete", stored)
+        kept = self._add_automatic(writer, "delete", stored) if stored is not None else None
         store.delete_network(writer, self.rows, name)
         self._commit(writer)
-        return Applied(diff(stored.network if stored else None, None), {name: 0})
+        return Applied(diff(stored.network if stored else None, None), {name: 0}, kept)
 
     def forget_node(self, name: str) -> None:
         """Remove a node that will not come back; Conflict while a port asks for it."""
@@ -177,11 +177,10 @@ class Intent:
             return Applied((), {new.name: old.generation})
         generation = self._next_generation(new.name)
         writer = self._writer(comment)
-        if automatic and old is not None:
-            self._add_automatic(writer, "rollback", old)
+        kept = self._add_automatic(writer, "rollback", old) if automatic and old is not None else None
         store.write_network(writer, self.rows, new, generation)
         self._commit(writer)
-        return Applied(found, {new.name: generation})
+        return Applied(found, {new.name: generation}, kept)
 
     def _next_generation(self, name: str) -> int:
         """One more than ever: agents may still report the last generation of a network that was deleted."""
@@ -192,7 +191,7 @@ class Intent:
         seen += [generations.get(name, 0) for generations in store.applied(self._state).values()]
         return max(seen, default=0) + 1
 
-    def _add_automatic(self, writer: Writer, reason: str, stored: StoredNetwork) -> None:
+    def _add_automatic(self, writer: Writer, reason: str, stored: StoredNetwork) -> str:
         network = stored.network.name
         own = [row for row in self.rows("Snapshot") if row["network"] == network]
         name = f"before-{reason}-{stored.generation}"
@@ -201,6 +200,7 @@ class Intent:
         for row in (*surplus, *(row for row in own if row["name"] == name and row not in surplus)):
             writer.delete("Snapshot", row)
         writer.insert("Snapshot", self._snapshot_row(stored, name))
+        return name
 
     def _snapshot_row(self, stored: StoredNetwork, name: str) -> dict[str, Any]:
         document = orjson.dumps(document_of(stored.network), option=orjson.OPT_SORT_KEYS)

@@ -111,7 +111,7 @@ async def _serve_api(stack: AsyncExitStack, path: Path, databases: tuple[Databas
 
 
 def _bound_socket(path: Path) -> socket.socket:
-    """A socket that only this user may use, from the first moment on; one that a dead controller left is removed."""
+    """A socket that only this user may use; one that a dead controller left is removed."""
     if path.is_socket():
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(str(path)) == 0:

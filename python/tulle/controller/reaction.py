@@ -6,12 +6,13 @@ mends what a crash between the two databases left behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from tulle import store
 from tulle.control import allocate, choose
+from tulle.control.allocate import datapath_names, port_names
 from tulle.encap import encapsulations
 from tulle.errors import TulleError
 from tulle.ovsdb import Change, Database
@@ -29,6 +30,7 @@ class Reaction:
         self._intent = intent
         self._state = state
         self._ends: list[Callable[[], None]] = []
+        self._holding = False
 
     def start(self) -> None:
         """Catch up, then follow."""
@@ -45,13 +47,13 @@ class Reaction:
         self._ends = []
 
     def _react_to(self, changes: list[Change]) -> None:
-        if any(_matters(change) for change in changes):
+        if any(_matters(change) or (self._holding and _releases(change)) for change in changes):
             self._react()
 
     def _react(self) -> None:
         writer = Writer(self._state.schema)
         try:
-            react(store.source(self._intent), store.source(self._state), writer)
+            self._holding = react(store.source(self._intent), store.source(self._state), writer)
             if writer.operations:
                 self._state.transact(writer.operations)
         except (TulleError, OSError) as error:
@@ -62,8 +64,11 @@ class Reaction:
             _logger.exception("cannot bring the state up to date")
 
 
-def react(intent: Source, state: Source, writer: Writer) -> None:
-    """Operations that make the state follow from the intent and the nodes."""
+def react(intent: Source, state: Source, writer: Writer) -> bool:
+    """Operations that make the state follow from the intent and the nodes.
+
+    True when numbers of what is gone are held back, since a node may still use them.
+    """
     broken: list[str] = []
     stored = store.networks(intent, lambda name, error: _note(broken, name, error))
     networks = [one.network for one in stored.values()]
@@ -72,10 +77,11 @@ def react(intent: Source, state: Source, writer: Writer) -> None:
     _choose_tunnels(writer, state, external)
     _bind_external(writer, state, networks, external, broken)
     current = store.ids(state)
-    held = {*broken, *_leaving(state, networks)}
-    kept = [name for name in (*current.datapaths, *current.ports) if name.split("/")[0] in held]
+    held = {*broken, *_lagging(state, {name: one.generation for name, one in stored.items()})}
+    kept = {name for name in (*current.datapaths, *current.ports) if name.split("/")[0] in held}
     routers = _routers(networks) | _known_routers(state)
     store.write_ids(writer, state, allocate(networks, current, kept), routers)
+    return bool(kept.difference(_wanted(networks)))
 
 
 def _note(broken: list[str], name: str, error: Exception) -> None:
@@ -101,10 +107,19 @@ def _bind_external(
             store.write_binding(writer, state, Binding(network, port, node), "")
 
 
-def _leaving(state: Source, networks: Iterable[Network]) -> set[str]:
-    """Deleted networks that a node still has: their numbers may not go to another tenant yet."""
-    applied = {name for generations in store.applied(state).values() for name in generations}
-    return applied - {network.name for network in networks}
+def _lagging(state: Source, generations: Mapping[str, int]) -> set[str]:
+    """Networks of which a node has an old generation, or which are deleted: what has gone from them
+    may live on there, and its numbers may not go to another tenant or port yet."""
+    return {
+        name
+        for applied in store.applied(state).values()
+        for name, generation in applied.items()
+        if generation < generations.get(name, generation + 1)
+    }
+
+
+def _wanted(networks: Iterable[Network]) -> set[str]:
+    return {name for network in networks for name in (*datapath_names(network), *port_names(network))}
 
 
 def _routers(networks: Iterable[Network]) -> set[str]:
@@ -120,6 +135,11 @@ def _matters(change: Change) -> bool:
         return True
     if change.table != "Node" or change.old is None or change.new is None:
         return change.table == "Node"
-    if change.old["applied"].keys() - change.new["applied"].keys():
-        return True
     return any(change.old[name] != change.new[name] for name in _NODE_COLUMNS)
+
+
+def _releases(change: Change) -> bool:
+    """Whether a node has applied something, after which numbers may be free."""
+    if change.table != "Node" or change.old is None or change.new is None:
+        return False
+    return bool(change.old["applied"] != change.new["applied"])

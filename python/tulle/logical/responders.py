@@ -55,7 +55,7 @@ def responder_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
             yield from answers(datapath, station, address)
     for subnet in switch.subnets:
         yield from _unknown(datapath, subnet, view.owner("unknown address", switch.name))
-    yield flow(RESPONDERS, 0, fields(metadata=datapath), (Resubmit(SWITCH_LOOKUP),), owner)
+    yield flow(RESPONDERS, 1, fields(metadata=datapath), (Resubmit(SWITCH_LOOKUP),), owner)
 
 
 def _arp_answers(datapath: int, station: Station, address: str) -> Iterator[Flow]:

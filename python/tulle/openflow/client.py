@@ -19,6 +19,7 @@ BATCH_FLOWS = 512
 PACKET_OUT_LIMIT_BYTES = 1 << 20
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 3.0
+ANSWER_S = 30.0
 
 
 class Session(Protocol):
@@ -157,7 +158,11 @@ class OpenFlowClient:
         self._waiting[xid] = future
         self._flush()
         try:
-            return await future
+            return await asyncio.wait_for(future, ANSWER_S)
+        except TimeoutError:
+            if self._writer is not None:
+                self._writer.transport.abort()
+            raise Unavailable(f"no answer from {self.target} within {ANSWER_S:g} s") from None
         finally:
             self._waiting.pop(xid, None)
 

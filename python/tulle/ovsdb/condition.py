@@ -11,7 +11,7 @@ from uuid import UUID
 from tulle.ovsdb import datum
 from tulle.ovsdb.errors import syntax_error
 from tulle.ovsdb.schema import Column, TableSchema
-from tulle.ovsdb.types import Shape, Value
+from tulle.ovsdb.types import UNLIMITED, ColumnType, Shape, Value
 
 Test = Callable[[Mapping[str, Value]], bool]
 _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -60,7 +60,7 @@ def _parse_clause(table: TableSchema, clause: object, names: datum.Names) -> tup
     if function in _ORDER and not _is_number(column):
         raise syntax_error(clause, f"{function} needs a column of one number")
     if function in ("includes", "excludes"):
-        return column, function, _parse_part(column, clause[2], names)
+        return column, function, _parse_part(column, function, clause[2], names)
     return column, function, datum.parse(column.type, clause[2], names)
 
 
@@ -68,13 +68,14 @@ def _is_number(column: Column) -> bool:
     return column.type.key.kind in ("integer", "real") and column.type.maximum == 1 and not column.type.value
 
 
-def _parse_part(column: Column, json: object, names: datum.Names) -> frozenset[Any]:
+def _parse_part(column: Column, function: str, json: object, names: datum.Names) -> frozenset[Any]:
     """The members named by includes and excludes, which may be fewer than the column's minimum."""
     kind = column.type
+    maximum = kind.maximum if function == "includes" else UNLIMITED
     if kind.shape is Shape.MAP:
-        loose = type(kind)(kind.key, kind.value, 0, kind.maximum, kind.shape)
+        loose = ColumnType(kind.key, kind.value, 0, maximum, kind.shape)
         return frozenset(datum.parse(loose, json, names).items())
-    return datum.parse_set(kind.key, json, names, 0, kind.maximum)
+    return datum.parse_set(kind.key, json, names, 0, maximum)
 
 
 def _constant(value: bool) -> Test:

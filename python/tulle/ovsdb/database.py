@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+import structlog
+
 from tulle.ovsdb import operations as ops
 from tulle.ovsdb.errors import OvsdbError, syntax_error
 from tulle.ovsdb.execution import Execution, Outcome, UnfulfilledWaitError
@@ -18,6 +20,7 @@ from tulle.ovsdb.schema import DatabaseSchema
 from tulle.ovsdb.table import Change, Row, Table
 
 Subscriber = Callable[[list[Change]], None]
+_logger = structlog.get_logger(__name__)
 
 
 class Journal(Protocol):
@@ -156,12 +159,20 @@ class Database:
             while self._pending:
                 changes = self._pending.popleft()
                 for subscriber in list(self._subscribers):
-                    subscriber(changes)
+                    _tell(subscriber, changes)
         finally:
             self._notifying = False
 
 
 _WRITES = frozenset({"insert", "update", "mutate", "delete"})
+
+
+def _tell(subscriber: Subscriber, changes: list[Change]) -> None:
+    """A subscriber that fails must not make a commit look failed, nor hide it from the others."""
+    try:
+        subscriber(changes)
+    except Exception:
+        _logger.exception("a subscriber failed", subscriber=repr(subscriber))
 
 
 def first_error(results: list[Any]) -> OvsdbError:

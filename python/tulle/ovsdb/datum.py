@@ -171,6 +171,16 @@ def check_atom(base: BaseType, atom: Atom) -> None:
         raise constraint_violation(f"{what} is above the maximum {base.high}")
 
 
+def check(kind: ColumnType, value: Value) -> None:
+    """Raise "constraint violation" when an atom of a value is outside its enumeration or limits."""
+    for member in as_set(kind, value):
+        if kind.value is None:
+            check_atom(kind.key, member)
+        else:
+            check_atom(kind.key, member[0])
+            check_atom(kind.value, member[1])
+
+
 def check_size(kind: ColumnType, size: int) -> None:
     """Raise "constraint violation" when a value has too few or too many members."""
     if not kind.minimum <= size <= kind.maximum:
@@ -202,10 +212,10 @@ def from_set(kind: ColumnType, members: frozenset[Any]) -> Value:
 
 
 def default(kind: ColumnType) -> Value:
-    """The value of a column that an insert leaves out (RFC 7047 section 5.2.1)."""
+    """The value of a column that an insert leaves out (RFC 7047 section 5.2.1); it may break constraints."""
     if kind.shape is Shape.OPTIONAL:
         return None
-    atom = DEFAULT_ATOMS[kind.key.kind] if not kind.key.enum else kind.key.enum[0]
+    atom = DEFAULT_ATOMS[kind.key.kind]
     if kind.shape is Shape.SCALAR:
         return atom
     if kind.shape is Shape.SET:

@@ -75,8 +75,11 @@ class Integrity:
             suspects.add(key)
             for reference in table.schema.strong:
                 for uuid, delta in _reference_changes(table, reference, old, new).items():
-                    self._strong[reference.target, uuid] += delta
-                    suspects.add((reference.target, uuid))
+                    if delta > 0 and uuid not in self._tables[reference.target].rows:
+                        raise _dangling(key, reference, uuid)
+                    if (reference.target, uuid) != key:  # a row does not keep itself alive
+                        self._strong[reference.target, uuid] += delta
+                        suspects.add((reference.target, uuid))
             for reference in table.schema.weak:
                 for uuid, delta in _reference_changes(table, reference, old, new).items():
                     self._weak[reference.target, uuid][key] += delta
@@ -113,12 +116,6 @@ class Integrity:
         self._execution.change(table, row, changes)
 
     def _check_strong(self) -> None:
-        for key, delta in self._strong.items():
-            if delta and self._count(key) > 0 and key[1] not in self._tables[key[0]].rows:
-                raise OvsdbError(
-                    "referential integrity violation",
-                    f"a reference to row {key[1]} of table {key[0]}, which is not there",
-                )
         for key, row in self._accounted.items():
             if row is None and (count := self._count(key)) > 0:
                 raise OvsdbError(
@@ -170,6 +167,14 @@ class Integrity:
                     del index[value]
             if change.new is not None:
                 index[index_key(columns, change.new)] = change.uuid
+
+
+def _dangling(key: Key, reference: Reference, uuid: UUID) -> OvsdbError:
+    return OvsdbError(
+        "referential integrity violation",
+        f"column {reference.column} of row {key[1]} of table {key[0]} refers to row {uuid} of table "
+        f"{reference.target}, which is not there",
+    )
 
 
 def _reference_changes(table: Table, reference: Reference, old: Row | None, new: Row | None) -> Counter[UUID]:

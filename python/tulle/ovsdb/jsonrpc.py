@@ -70,7 +70,7 @@ class Splitter:
             end = found.start() + 1
         else:
             self._searched = max(0, len(self._buffer) - 1)
-            end = len(self._buffer.rstrip(_BLANK)) if self._buffer[-1] in b"} \n" else 0
+            end = len(self._buffer.rstrip(_BLANK)) if self._buffer[-1] in b"} \t\r\n" else 0
             if not end or self._buffer[end - 1] != ord("}"):
                 return None
         self._guesses += 1

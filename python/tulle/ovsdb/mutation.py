@@ -9,7 +9,7 @@ from typing import Any
 from tulle.ovsdb import datum
 from tulle.ovsdb.errors import OvsdbError, constraint_violation, syntax_error
 from tulle.ovsdb.schema import Column, TableSchema
-from tulle.ovsdb.types import INTEGER_MAX, INTEGER_MIN, BaseType, Shape, Value, column_type
+from tulle.ovsdb.types import INTEGER_MAX, INTEGER_MIN, UNLIMITED, BaseType, ColumnType, Shape, Value
 
 Mutation = tuple[Column, Callable[[Value], Value]]
 _ARITHMETIC = ("+=", "-=", "*=", "/=", "%=")
@@ -104,10 +104,10 @@ def _insertion(column: Column, json: list[Any], names: datum.Names) -> Callable[
     if kind.shape is Shape.SCALAR:
         raise syntax_error(json, f"insert does not apply to column {column.name}")
     if kind.shape is Shape.MAP:
-        pairs = datum.parse(_loose(column), json[2], names)
+        pairs = datum.parse(_loose(column, kind.maximum), json[2], names)
         # Keys that are there already keep their value (RFC 7047 section 5.1).
         return lambda value: _sized(column, {**pairs, **value})
-    members = datum.parse_set(kind.key, json[2], names)
+    members = datum.parse_set(kind.key, json[2], names, 0, kind.maximum)
     return lambda value: _sized(column, datum.as_set(kind, value) | members)
 
 
@@ -125,8 +125,8 @@ def _deletion(column: Column, json: list[Any], names: datum.Names) -> Callable[[
     return lambda value: _sized(column, {key: atom for key, atom in value.items() if key not in keys})
 
 
-def _loose(column: Column) -> Any:
-    return column_type(column.type.key, column.type.value, 0, 2**32 - 1)
+def _loose(column: Column, maximum: int = UNLIMITED) -> ColumnType:
+    return ColumnType(column.type.key, column.type.value, 0, maximum, Shape.MAP)
 
 
 def _sized(column: Column, members: Any) -> Value:

@@ -73,8 +73,11 @@ def emit_columns(columns: list[Column], row: Row) -> Json:
 def _insert(execution: Execution, json: Json) -> Json:
     _members(json, ("table", "row"), ("uuid", "uuid-name"))
     table = execution.table(json["table"])
-    values = _row(table.schema, json["row"], execution, inserting=True)
     uuid = _insert_uuid(execution, table, json)
+    values = _row(table.schema, json["row"], execution, inserting=True)
+    for column in table.schema.must_be_set:
+        if column.name not in values:
+            datum.check(column.type, column.default)
     base = {**table.schema.defaults, **values, "_uuid": uuid, "_version": execution.new_uuid()}
     execution.put(table, uuid, Row(base))
     return {"uuid": ["uuid", str(uuid)]}
@@ -113,8 +116,9 @@ def _distinct(rows: list[Json]) -> list[Json]:
 
 def _update(execution: Execution, json: Json) -> Json:
     _members(json, ("table", "where", "row"))
-    table, condition = _where(execution, json)
+    table = execution.table(json["table"])
     values = _row(table.schema, json["row"], execution, inserting=False)
+    condition = parse_where(table.schema, json["where"], execution.names)
     rows = table.matching(condition)
     for row in rows:
         execution.change(table, row, values)
@@ -123,8 +127,9 @@ def _update(execution: Execution, json: Json) -> Json:
 
 def _mutate(execution: Execution, json: Json) -> Json:
     _members(json, ("table", "where", "mutations"))
-    table, condition = _where(execution, json)
+    table = execution.table(json["table"])
     mutations = parse_mutations(table.schema, json["mutations"], execution.names)
+    condition = parse_where(table.schema, json["where"], execution.names)
     rows = table.matching(condition)
     for row in rows:
         execution.change(table, row, apply(mutations, row))

@@ -70,6 +70,11 @@ class TableSchema:
         return {name: column.default for name, column in self.columns.items()}
 
     @cached_property
+    def must_be_set(self) -> tuple[Column, ...]:
+        """The columns whose default breaks their constraints, so that every insert must set them."""
+        return tuple(column for column in self.columns.values() if not _is_default_valid(column))
+
+    @cached_property
     def strong(self) -> tuple[Reference, ...]:
         """Where this table refers strongly."""
         return tuple(self._references(strong=True))
@@ -196,6 +201,14 @@ def _parse_column(name: str, json: object) -> Column:
     if type(mutable) is not bool or type(ephemeral) is not bool:
         raise syntax_error(json, "mutable and ephemeral must be booleans")
     return Column(name, kind, mutable, ephemeral, datum.default(kind))
+
+
+def _is_default_valid(column: Column) -> bool:
+    try:
+        datum.check(column.type, column.default)
+    except OvsdbError:
+        return False
+    return True
 
 
 def _check_name(name: str, what: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
@@ -28,6 +29,8 @@ from tulle.values import (
 from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]
+_CHECKED_MAX = 1024
+_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL")
 
 
 class StoredNetwork(msgspec.Struct, frozen=True):
@@ -51,8 +54,7 @@ def networks(
         name = row["name"]
         parts = {table: rows[name] for table, rows in tables.items()}
         try:
-            network = _network(name, parts, router_ports[name])
-            _refuse_contradictions(network)
+            network = _checked(_network(name, parts, router_ports[name]))
         except (TulleError, ValueError) as error:
             if on_problem is not None:
                 on_problem(name, error)
@@ -140,21 +142,22 @@ def _network(name: str, parts: Rows, router_ports: list[Row]) -> Network:
     ports_of = defaultdict(list)
     for row in router_ports:
         ports_of[row["router"]].append(row)
-    return canonical(
-        Network(
-            name,
-            tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
-            tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
-            tuple(_port(row) for row in parts["Logical_Port"]),
-            tuple(_acl(row) for row in parts["ACL"]),
-        )
+    return Network(
+        name,
+        tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
+        tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
+        tuple(_port(row) for row in parts["Logical_Port"]),
+        tuple(_acl(row) for row in parts["ACL"]),
     )
 
 
-def _refuse_contradictions(network: Network) -> None:
+@lru_cache(maxsize=_CHECKED_MAX)
+def _checked(network: Network) -> Network:
+    """The canonical network; InvalidInput if it is contradictory.  Most are the same as last time."""
     found = problems(network)
     if found:
         raise InvalidInput("; ".join(one.message for one in found[:5]))
+    return canonical(network)
 
 
 def _router(row: Row, ports: list[Row]) -> LogicalRouter:
@@ -245,6 +248,3 @@ def _of(rows: Iterable[Row], network: str) -> list[Row]:
 
 def _name(row: Row) -> str:
     return str(row["name"])
-
-
-_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL")

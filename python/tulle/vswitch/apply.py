@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 from msgspec import Struct
-from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped]
+from pyroute2 import AsyncIPRoute
 
 from tulle._native import NativeError, Switch
 from tulle.errors import TulleError, Unavailable
@@ -186,7 +186,10 @@ class Bridges:
     def _set_next_hop(self, remote: str, mac: str | None) -> None:
         for bridge in self.bridges.values():
             if any(port.device.remote == remote for port in bridge.ports.values()):
-                bridge.switch.set_next_hop(remote, mac)
+                try:
+                    bridge.switch.set_next_hop(remote, mac)
+                except NativeError as error:
+                    _logger.warning("next hop not set", remote=remote, error=str(error))
 
     def _take_events(self, bridge: Bridge) -> None:
         for event in bridge.switch.events():

@@ -116,6 +116,7 @@ def plan(current: Mapping[str, BridgeState], desired: Iterable[BridgeConfig]) ->
 
 
 def _leaving(state: BridgeState, bridge: BridgeConfig) -> list[str]:
+    """Ports that change or go; one whose requested number is held by a port that stays does neither."""
     wanted = {port.device.name: port for port in bridge.ports}
     same = {
         name: (port.number, wanted[name].request)
@@ -123,8 +124,9 @@ def _leaving(state: BridgeState, bridge: BridgeConfig) -> list[str]:
         if name in wanted and wanted[name].device == port.device
     }
     settled = {number for number, request in same.values() if request in (None, number)}
-    stays = {name for name, (number, request) in same.items() if number in settled or request in settled}
-    return [name for name in state.ports if name not in stays]
+    while more := {number for number, request in same.values() if request in settled} - settled:
+        settled |= more
+    return [name for name in state.ports if name not in same or same[name][0] not in settled]
 
 
 def _arriving(kept: Mapping[str, int], bridge: BridgeConfig) -> Iterator[Step]:

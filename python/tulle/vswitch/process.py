@@ -10,9 +10,10 @@ from typing import Any
 
 import structlog
 from msgspec import Struct
-from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped]
-from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
+from tulle._native import NativeError
 from tulle.errors import TulleError
 from tulle.ovsdb import Change, Database, Server, Storage, Transaction, schema
 from tulle.vswitch import commands, rows, status
@@ -76,8 +77,9 @@ class VswitchProcess:
             self._changed.clear()
             try:
                 await self._configure_once()
-            except (TulleError, OSError) as error:
-                _logger.error("configuration failed", error=str(error))
+            except Exception:
+                # Nobody is to lose the ports that work because of one that does not.
+                _logger.exception("configuration failed")
 
     async def report(self) -> None:
         """Write link states and statistics every second; attach again what failed."""
@@ -90,7 +92,7 @@ class VswitchProcess:
                 self._write(
                     status.write_statistics(self.database.schema, self._tables(), self.bridges.bridges, links)
                 )
-            except (TulleError, NetlinkError, OSError) as error:
+            except (TulleError, NativeError, NetlinkError, OSError) as error:
                 _logger.warning("statistics not written", error=str(error))
 
     async def close(self) -> None:

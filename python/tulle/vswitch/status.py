@@ -49,6 +49,8 @@ def write_status(
         for interface in interfaces(tables, row):
             name = interface["name"]
             columns = _interface(bridge.ports.get(name), bridge.links.get(name, Link()), errors.get(name))
+            if interface["mtu"] is not None:
+                columns.pop("mtu", None)  # `write_statistics` follows it
             _update(transaction, "Interface", interface, columns)
     for row in tables["Open_vSwitch"].values():
         _update(transaction, "Open_vSwitch", row, {"cur_cfg": row["next_cfg"]})

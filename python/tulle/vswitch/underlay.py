@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 from msgspec import Struct
-from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped]
-from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from tulle.errors import Unavailable
 

@@ -19,6 +19,7 @@ from tulle.ovsdb.jsonrpc import Splitter
 
 MAX_REQUEST_BYTES = 1 << 20
 MAX_CONNECTIONS = 64
+CALL_S = 10.0
 Command = Callable[[list[str]], str]
 
 _logger = structlog.get_logger(__name__)
@@ -99,7 +100,12 @@ class ControlServer:
 
 
 async def call(path: Path, method: str, *arguments: str) -> str:
-    """Run one command of another process; raises `TulleError` with what it answered."""
+    """Run one command of another process; raises `TulleError` with what it answered, OSError, TimeoutError."""
+    async with asyncio.timeout(CALL_S):
+        return await _call(path, method, arguments)
+
+
+async def _call(path: Path, method: str, arguments: tuple[str, ...]) -> str:
     reader, writer = await asyncio.open_unix_connection(path)
     try:
         writer.write(jsonrpc.request(method, list(arguments), 1))

@@ -49,7 +49,7 @@ def test_change_of_a_whole_object_is_told_in_brief(capsys):
 def test_both_halves_of_a_trace_are_drawn_with_stages_tunnel_and_end(capsys):
     step = {"table": 12, "priority": 100, "match": "", "actions": "", "owner": "port red/db1"}
     near = {"node": "node1", "entered": "port red/web1", "steps": [step]}
-    last = {"table": 40, "priority": 100, "match": "", "actions": "drop", "owner": "acl red/no-ssh"}
+    last = {"table": 40, "priority": 100, "match": "", "actions": "", "owner": "acl red/no-ssh"}
     far = {"node": "node2", "entered": "tunnel from 172.31.0.1", "steps": [last], "drops": ["by-flow"]}
     near["outputs"] = [{"node": "node2", "tunnel_id": "0x10002"}]
     lost = {"node": "node3", "entered": "tunnel from 172.31.0.1", "failed": "no such tunnel"}

@@ -48,6 +48,21 @@ def test_numbers_of_a_deleted_network_are_kept_while_a_node_has_it():
     assert {name.split("/")[0] for name in left.datapaths} == {"blue"}
 
 
+def test_number_of_a_port_that_is_gone_is_not_given_away_before_every_node_knows():
+    cores = Cores()
+    cores.intent.apply(TEXT, "two.yaml")
+    cores.register(*NODES, applied={"red": 1, "blue": 1})
+    before = store.ids(cores.state_rows).ports
+    cores.intent.apply(TEXT.replace("name: web3", "name: web4", 1), "two.yaml")
+    meanwhile = store.ids(cores.state_rows).ports
+    assert meanwhile["red/web/web3"] == before["red/web/web3"] != meanwhile["red/web/web4"]
+    cores.register(*NODES[:2], applied={"red": 2, "blue": 1})
+    assert "red/web/web3" in store.ids(cores.state_rows).ports
+    cores.register(NODES[2], applied={"red": 2, "blue": 1})
+    assert "red/web/web3" not in store.ids(cores.state_rows).ports
+    assert operations(cores) == []
+
+
 def test_numbers_of_a_network_that_somebody_spoiled_are_kept():
     cores = Cores()
     cores.intent.apply(TEXT, "two.yaml")

@@ -26,9 +26,7 @@ class Rig:
         self.endpoint = OpenFlowEndpoint(path, self.switch.open_session)
         self.connected = asyncio.Event()
         self.lost = asyncio.Event()
-        self.client = OpenFlowClient(
-            f"unix:{path}", on_connected=self.connected.set, on_lost=self.lost.set
-        )
+        self.client = OpenFlowClient(f"unix:{path}", on_connected=self.connected.set, on_lost=self.lost.set)
 
 
 @pytest.fixture

@@ -265,3 +265,12 @@ def test_subscribers_hear_whole_commits_in_order_even_when_they_write():
 def test_uuid_texts_must_be_whole():
     assert failure(example_database(), select([["_uuid", "==", ["uuid", "1234"]]])) == "syntax error"
     assert UUID(int=1) not in example_database().rows("Root")
+
+
+def test_a_subscriber_that_fails_hides_a_commit_from_nobody():
+    database = example_database()
+    heard = []
+    database.subscribe(lambda _changes: heard[1])
+    database.subscribe(heard.append)
+    assert database.transact([root("a")])
+    assert len(heard) == 1

@@ -56,7 +56,7 @@ async def test_a_refusal_says_why(
         await call(server.path, method, *arguments)
 
 
-@pytest.mark.parametrize("garbage", [b"\0" * 100, b"[1]", b'{"method":1}', b"{" * 300, b'{"result":1}'])
+@pytest.mark.parametrize("garbage", [b"\0" * 100, b"[1]", b'{"method":1}', b"nonsense", b'{"result":1}'])
 async def test_garbage_ends_its_own_connection_only(server: ControlServer, garbage: bytes) -> None:
     reader, writer = await asyncio.open_unix_connection(server.path)
     writer.write(garbage)

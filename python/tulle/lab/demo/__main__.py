@@ -1,4 +1,4 @@
-"""`make demo`: builds the two-tenant lab, shows and checks it, takes it down; exits 1 if anything is amiss."""
+"""`make demo`: builds the two-tenant lab, shows it, checks it, takes it down; exit code 1 if anything fails."""
 
 from __future__ import annotations
 

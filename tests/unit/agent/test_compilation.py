@@ -1,0 +1,100 @@
+"""Networks become canonical flows of this node, and only what changed is compiled again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tulle._native import canonical_flow
+from tulle.agent.compilation import Compilation, Compiled
+from tulle.control import allocate
+from tulle.encap import encapsulations
+from tulle.values import (
+    Binding,
+    Ids,
+    LocalPort,
+    LogicalPort,
+    LogicalRouter,
+    LogicalSwitch,
+    Network,
+    RouterPort,
+    TunnelInterface,
+    TunnelPort,
+)
+
+TUNNELS = (TunnelInterface("node2", "192.0.2.2", "stt"),)
+
+
+def network(name: str) -> Network:
+    return Network(
+        name,
+        (LogicalSwitch("lan", ("10.0.1.0/24",)),),
+        (LogicalRouter("core", (RouterPort("lan", "lan", "02:00:00:00:01:01", ("10.0.1.1/24",)),)),),
+        (
+            LogicalPort("a", "lan", "02:00:00:00:00:0a", ("10.0.1.10",)),
+            LogicalPort("b", "lan", "02:00:00:00:00:0b", ("10.0.1.11",)),
+        ),
+    )
+
+
+NETWORKS = (network("red"), network("blue"))
+IDS = allocate(NETWORKS, Ids())
+BINDINGS = tuple(
+    Binding(one.name, port, node) for one in NETWORKS for port, node in (("a", "node1"), ("b", "node2"))
+)
+PORTS = {LocalPort("red/a"): 3, LocalPort("blue/a"): 4, TunnelPort("node2"): 7}
+
+
+def compiled(
+    compilation: Compilation,
+    networks: tuple[Network, ...] = NETWORKS,
+    ids: Ids = IDS,
+    ports: dict[LocalPort | TunnelPort, int] = PORTS,
+) -> Compiled:
+    return compilation.compile(networks, BINDINGS, TUNNELS, ids, encapsulations(), ports)
+
+
+def new_compilation() -> Compilation:
+    return Compilation("node1", canonical_flow)
+
+
+def test_every_flow_is_canonical_and_found_by_its_key() -> None:
+    texts = compiled(new_compilation()).texts
+    assert len(texts) > 20
+    assert all(canonical_flow(text) == text for text in texts.values())
+    assert any("in_port=3" in key for key in texts) and any("in_port=4" in key for key in texts)
+
+
+def test_nothing_is_compiled_twice_and_a_change_costs_only_its_own_network() -> None:
+    compilation = new_compilation()
+    first = compiled(compilation)
+    count = compilation.compiled_count
+    assert compiled(compilation) == first
+    assert compilation.compiled_count == count
+    red = msgspec.structs.replace(NETWORKS[0], ports=NETWORKS[0].ports[:1])
+    compiled(compilation, (red, NETWORKS[1]))
+    assert compilation.compiled_count == count + 1
+
+
+def test_a_network_that_is_gone_leaves_no_flow() -> None:
+    compilation = new_compilation()
+    compiled(compilation)
+    alone = compiled(compilation, NETWORKS[1:])
+    assert not any("red/" in owner for owner in alone.owners.values())
+    assert any("blue/" in owner for owner in alone.owners.values())
+
+
+def test_a_network_without_numbers_waits_and_keeps_what_it_had() -> None:
+    compilation = new_compilation()
+    before = compiled(compilation)
+    after = compiled(compilation, ids=allocate(NETWORKS[1:], Ids()))
+    assert set(compilation.pending) == {"red"}
+    assert {key for key, text in before.texts.items() if "in_port=3" in key} <= after.texts.keys()
+    compiled(compilation)
+    assert compilation.pending == {}
+
+
+def test_reasons_and_owners_name_what_flows_stand_for() -> None:
+    result = compiled(new_compilation())
+    assert set(result.reasons.values()) >= {"ttl-exceeded", "net-unreachable", "host-unreachable"}
+    assert {"port red/a", "port blue/a"} <= set(result.owners.values())
+    assert {one.owner for one in result.routers} == {"router red/core", "router blue/core"}

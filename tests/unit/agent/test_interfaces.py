@@ -1,0 +1,94 @@
+"""The agent's rows in a real Open_vSwitch database: only its own are touched."""
+
+from __future__ import annotations
+
+from tulle.agent import interfaces
+from tulle.ovsdb import Database, Transaction, schema
+from tulle.store import source
+from tulle.values import LocalPort, TunnelInterface, TunnelPort
+
+TUNNEL = interfaces.tunnel_interface("node1", "192.0.2.1", TunnelInterface("node2", "192.0.2.2", "stt"))
+TAP = interfaces.tap_interface("node1", ("red", "web1"))
+
+
+def new_database() -> Database:
+    database = Database(schema.load("vswitch"))
+    txn = Transaction(database.schema)
+    txn.insert("Open_vSwitch", {})
+    database.transact(txn.operations)
+    database.transact(interfaces.write_bridge(database.schema, source(database)).operations)
+    return database
+
+
+def write(database: Database, add: list, remove: list) -> None:
+    txn = interfaces.write_interfaces(database.schema, source(database), add, remove)
+    database.transact(txn.operations)
+
+
+def set_column(database: Database, name: str, **columns: object) -> None:
+    txn = Transaction(database.schema)
+    txn.update("Interface", [("name", "==", name)], columns)
+    database.transact(txn.operations)
+
+
+def test_the_bridge_is_made_once_and_drops_what_no_flow_forwards() -> None:
+    database = new_database()
+    (bridge,) = database.rows("Bridge").values()
+    assert (bridge["fail_mode"], bridge["protocols"]) == ("secure", frozenset({"OpenFlow13"}))
+    assert interfaces.write_bridge(database.schema, source(database)).operations == []
+    assert interfaces.needs_bridge(source(database)), "the switch has not made it yet"
+    txn = Transaction(database.schema)
+    txn.update("Bridge", bridge.uuid, {"datapath_id": "0000000000000001"})
+    database.transact(txn.operations)
+    assert not interfaces.needs_bridge(source(database))
+
+
+def test_what_was_added_is_present_and_nothing_more_is_to_do() -> None:
+    database = new_database()
+    write(database, [TUNNEL, TAP], [])
+    there = interfaces.present(source(database))
+    assert set(there) == {"stt-node2", TAP.name}
+    assert interfaces.missing(there, [TUNNEL, TAP]) == []
+    assert interfaces.surplus(there, [TUNNEL, TAP]) == []
+
+
+def test_what_is_not_needed_any_more_goes_and_what_others_made_stays() -> None:
+    database = new_database()
+    foreign = interfaces.Interface("vnet0", "tap", {}, {"iface-id": "red/vm"})
+    write(database, [TUNNEL, foreign], [])
+    there = interfaces.present(source(database))
+    surplus = interfaces.surplus(there, [])
+    assert [one.interface.name for one in surplus] == ["stt-node2"]
+    write(database, [], surplus)
+    assert set(interfaces.present(source(database))) == {"vnet0"}
+    assert interfaces.foreign_ports(interfaces.present(source(database))) == {("red", "vm")}
+
+
+def test_a_tunnel_whose_peer_moved_is_replaced() -> None:
+    database = new_database()
+    write(database, [TUNNEL], [])
+    moved = interfaces.tunnel_interface("node1", "192.0.2.1", TunnelInterface("node2", "192.0.2.9", "stt"))
+    there = interfaces.present(source(database))
+    assert [one.interface for one in interfaces.surplus(there, [moved])] == [TUNNEL]
+
+
+def test_only_interfaces_that_work_have_numbers() -> None:
+    database = new_database()
+    write(database, [TUNNEL, TAP], [])
+    assert interfaces.numbers(interfaces.present(source(database))) == {}
+    set_column(database, TAP.name, ofport=3)
+    set_column(database, TUNNEL.name, ofport=-1, error="no route")
+    assert interfaces.numbers(interfaces.present(source(database))) == {LocalPort("red/web1"): 3}
+    set_column(database, TUNNEL.name, ofport=4, error=None)
+    assert interfaces.numbers(interfaces.present(source(database)))[TunnelPort("node2")] == 4
+
+
+def test_names_fit_the_kernel_and_differ() -> None:
+    long = "a-node-with-a-very-long-name"
+    names = [
+        interfaces.tunnel_name(TunnelInterface(node, "192.0.2.1", "vxlan"))
+        for node in ("node2", long, long + "2")
+    ]
+    names += [interfaces.tap_name("node1", ("red", f"web{number}")) for number in range(50)]
+    assert len(set(names)) == len(names)
+    assert all(len(name.encode()) <= 15 for name in names), names
