@@ -29,7 +29,7 @@ $(STAMPS)/python: pyproject.toml constraints.txt
 build: $(STAMPS)/native ## native build into the virtual environment
 $(STAMPS)/native: $(STAMPS)/python $(RUST)
 	@echo "building the native part ..."
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --skip-install 2>&1 | (grep -vE '^(🔗|🐍|📦|🛠)' || true)
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --skip-install >$(STAMPS)/native.log 2>&1 || { cat $(STAMPS)/native.log; exit 1; }
 	@test -e $$(echo python/tulle/_native*.so)
 	@.ci/link $(VENV)
 	@touch $@

@@ -49,13 +49,16 @@ class Switch:
     def drops(self) -> list[dict[str, Any]]:
         """[{"reason": "no-match", "port": 3, "packets": 7}]; reasons with no packet are left out."""
     def cache_statistics(self) -> dict[str, int]: ...
-    def dump_cache(self) -> list[str]: ...
+    def dump_cache(self) -> list[str]:
+        """A line for people about each cached verdict."""
+    def flows(self) -> list[tuple[str, int, int]]:
+        """(canonical text, packets, bytes) of every flow."""
     def trace(self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None) -> dict[str, Any]:
         """Runs the forwarding code itself on a frame, without sending or counting.
         {"steps": [{"table", "priority", "cookie", "match", "actions", "depth"}],
          "outputs": [{"port", "tunnel": (id, src, dst) | None, "frame": bytes}],
          "controller": [{"cookie", "table"}], "drops": [reason]}"""
-    def open_session(self) -> "SwitchSession": ...
+    def open_session(self) -> SwitchSession: ...
     def start_capture(self, number: int | None, path: str) -> None:
         """Copies the frames of a port (None: the underlay) to a pcap file until `stop_capture`."""
     def stop_capture(self, number: int | None) -> None: ...
@@ -63,7 +66,7 @@ class Switch:
         """Stops the thread and closes every port.  Idempotent."""
 
 class SwitchSession:
-    """The switch's side of one OpenFlow connection.  Bytes in, bytes out; flow changes are applied natively."""
+    """The switch's side of one OpenFlow connection: bytes in, bytes out, changes applied natively."""
 
     def receive(self, data: bytes) -> None:
         """Takes what came from the peer and applies it."""
@@ -82,8 +85,9 @@ class ControllerSession:
         """Events in the past tense:
         {"event": "negotiated", "version": 4}
         {"event": "barrier-passed", "xid": 7}
-        {"event": "flows-dumped", "xid": 7, "flows": [(text, packets, bytes, duration_s)]}   (whole, canonical text)
-        {"event": "packet-received", "in_port", "table", "cookie", "metadata", "registers": {name: value}, "frame"}
+        {"event": "flows-dumped", "xid": 7, "flows": [(canonical text, packets, bytes, seconds)]}
+        {"event": "packet-received", "in_port", "table", "cookie", "metadata", "registers": {name: value},
+         "frame"}
         {"event": "refused", "xid": 7, "type": 5, "code": 1, "text": "…"}
         {"event": "closed", "reason": "…"}"""
     def outgoing(self) -> bytes: ...
@@ -103,9 +107,11 @@ class Datapath:
     def process(
         self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None, now_ns: int = 0
     ) -> list[dict[str, Any]]:
-        """{"effect": "output", "port", "tunnel", "frame"}, {"effect": "packet-in", "cookie", "table", "frame",
-        "metadata", "registers"}, {"effect": "drop", "reason"}."""
-    def trace(self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None) -> dict[str, Any]: ...
+        """{"effect": "output", "port", "tunnel", "frame"}, {"effect": "packet-in", "cookie", "table",
+        "frame", "metadata", "registers"}, {"effect": "drop", "reason"}."""
+    def trace(
+        self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None
+    ) -> dict[str, Any]: ...
     def flows(self) -> list[tuple[str, int, int]]:
         """(canonical text, packets, bytes)."""
 

@@ -104,5 +104,11 @@ def test_two_switches_ping_through_a_tunnel_and_find_each_other_by_arp(
         ip("-n", NODES[1], "link", "set", "u0", "address", mac)
         ip("-n", NODES[1], "link", "set", "u0", "up")
         eventually(answers, "a ping after the peer's MAC address changed")
+        ip("-n", NODES[0], "addr", "flush", "dev", "u0")
+        error = lambda: switches[0].vsctl("get", "Interface", "tun", "error")  # noqa: E731
+        eventually(lambda: "no route" in error(), "the tunnel to have an error without a route")
+        ip("-n", NODES[0], "addr", "add", f"{UNDERLAY[0]}/24", "dev", "u0")
+        eventually(lambda: error() == "[]", "the tunnel to work again")
+        eventually(answers, "a ping after the route came back")
     finally:
         stop(*switches)

@@ -6,7 +6,7 @@ all three must agree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,8 @@ class Hop:
 class MemoryNode:
     """The datapath of one node, and how its numbers read; `former` are the flows before the last change.
 
-    `numbers` remembers the number of every port that ever was.
+    `numbers` remembers the number of every port that ever was; `between` is called after each change
+    of a flow.
     """
 
     def __init__(self, node: values.Node) -> None:
@@ -88,6 +89,7 @@ class MemoryNode:
         self._datapath = Datapath()
         self._slow_path = SlowPath(icmp_error, lambda: 0.0)
         self.numbers: dict[Symbol, int] = {}
+        self.between: Callable[[], None] = lambda: None
 
     def apply(
         self,
@@ -105,10 +107,10 @@ class MemoryNode:
             placed.networks, placed.bindings, needed, ids, known, ports
         )
         assert not self._compilation.pending, self._compilation.pending
+        self.owners |= self._compiled.owners
         made = self._install(self._compiled.texts)
         self._remove_ports(symbols)
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
-        self.owners |= self._compiled.owners
         return made
 
     def receive(self, symbol: Symbol, frame: bytes, tunnel: TunnelKey | None = None) -> Hop:
@@ -152,6 +154,7 @@ class MemoryNode:
         for command, batch in made.commands:
             for text in batch:
                 self._datapath.flow_mod(command, text)
+                self.between()
         self.former, self.installed = self.installed, dict(texts)
         have = self.flows()
         assert have == self.installed, set(have.items()) ^ set(self.installed.items())

@@ -14,7 +14,9 @@ from tulle.controller.frame import frame_match
 from tulle.errors import InvalidInput
 from tulle.values import LabFile, Network, Node
 
-SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 BROADCAST = "udp,dl_dst=ff:ff:ff:ff:ff:ff,nw_dst=255.255.255.255,udp_dst=53"
 
 

@@ -12,7 +12,7 @@ use crate::tables::{Credit, Tables};
 use crate::verdict::Verdict;
 use hashing::PassThrough;
 
-use tulle_flow::Key;
+use tulle_flow::{Key, Match};
 
 /// The most verdicts remembered.
 pub const MAX_ENTRIES: usize = 200_000;
@@ -139,6 +139,16 @@ impl Cache {
         entry.credit.bytes += bytes as u64;
         entry.credit.used_ns = entry.credit.used_ns.max(now);
         &entry.verdict
+    }
+
+    /// A line for people about each verdict: match, packets and bytes not yet credited, operations.
+    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.entries.iter().map(|entry| {
+            let matching = Match::new(&entry.key, &entry.verdict.mask);
+            let Credit { packets, bytes, .. } = entry.credit;
+            let ops: Vec<String> = entry.verdict.ops.iter().map(ToString::to_string).collect();
+            format!("{matching}, recent_packets:{packets}, recent_bytes:{bytes}, actions:{}", ops.join(","))
+        })
     }
 
     /// Tells the rules what their packets have done since the last time.

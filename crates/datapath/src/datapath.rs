@@ -128,6 +128,11 @@ impl Datapath {
         CacheStats { hits: self.hits, misses: self.misses, entries, masks }
     }
 
+    /// A line for people about each cached verdict.
+    pub fn cache_lines(&self) -> Vec<String> {
+        self.cache.lines().collect()
+    }
+
     /// Sends one packet through the switch.  The frame is used up.
     #[inline]
     pub fn process(

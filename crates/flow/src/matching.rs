@@ -24,6 +24,11 @@ impl Match {
     /// Matches every packet.
     pub const ANY: Match = Match { key: Key::ZERO, mask: Key::ZERO };
 
+    /// Requires a packet to agree with `key` in the bits of `mask`.
+    pub fn new(key: &Key, mask: &Key) -> Match {
+        Match { key: key.masked(mask), mask: *mask }
+    }
+
     /// The bits that must agree, already masked.
     pub fn key(&self) -> &Key {
         &self.key

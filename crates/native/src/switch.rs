@@ -137,6 +137,10 @@ impl Switch {
         Ok(found)
     }
 
+    fn dump_cache(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        detached(py, || self.switch.cache_lines())
+    }
+
     fn flows(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, u64)>> {
         let flows = detached(py, || self.switch.flows())?;
         Ok(flows.into_iter().map(|stats| (stats.flow.to_string(), stats.packets, stats.bytes)).collect())

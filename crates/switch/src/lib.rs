@@ -14,6 +14,7 @@ mod error;
 mod job;
 mod packet_in;
 mod port;
+mod report;
 mod session;
 mod switch;
 mod tunnels;

@@ -10,19 +10,17 @@ use std::time::Duration;
 use tulle_datapath as datapath;
 use tulle_flow::{Field, Match};
 use tulle_openflow::{
-    AggregateStats, Config, Connection, Description, ErrorCode, Event, Features, FlowMod, FlowModCommand,
-    FlowRemoved, FlowStats, FlowStatsRequest, Message, MultipartReply, MultipartRequest, PacketIn,
-    PacketInReason, PacketOut, Port, PortStats, RemovedReason, TABLE_ALL, TableFeatures, TableStats, Xid,
-    flow_mod_flags,
+    Config, Connection, ErrorCode, Event, Features, FlowMod, FlowModCommand, FlowRemoved, Message,
+    MultipartRequest, PacketIn, PacketInReason, PacketOut, RemovedReason, TABLE_ALL, Xid, flow_mod_flags,
 };
 
 use crate::engine::Engine;
 use crate::job::Desk;
 use crate::packet_in::{PacketInQueue, QueuedPacketIn, take};
-use crate::port::MOST_PORTS;
+use crate::report::report;
 
 /// Tables that the datapath has.
-const TABLES: u8 = 254;
+pub(crate) const TABLES: u8 = 254;
 
 /// One connection of a controller to the switch.
 #[derive(Debug)]
@@ -181,7 +179,7 @@ impl SwitchSession {
 
     fn report(&mut self, xid: Xid, request: &MultipartRequest) {
         let request = request.clone();
-        match self.desk.call(move |engine| multipart(engine, &request)) {
+        match self.desk.call(move |engine| report(engine, &request)) {
             Ok(reply) => self.reply(xid, Message::MultipartReply { more: false, reply }),
             Err(_) => self.closed = true,
         }
@@ -224,110 +222,6 @@ fn error_code(error: &datapath::FlowModError) -> ErrorCode {
         datapath::FlowModError::ReadOnlyField(_) => ErrorCode::BadSetType,
         datapath::FlowModError::BackwardGoto(_) => ErrorCode::BadGotoTable,
     }
-}
-
-fn multipart(engine: &mut Engine, request: &MultipartRequest) -> MultipartReply {
-    match request {
-        MultipartRequest::Description => MultipartReply::Description(description()),
-        MultipartRequest::Flows(request) => MultipartReply::Flows(flows(engine, request)),
-        MultipartRequest::Aggregate(request) => MultipartReply::Aggregate(aggregate(engine, request)),
-        MultipartRequest::Tables => MultipartReply::Tables(tables(engine)),
-        MultipartRequest::PortStats(number) => MultipartReply::PortStats(port_stats(engine, *number)),
-        MultipartRequest::Ports => MultipartReply::Ports(ports(engine)),
-        MultipartRequest::TableFeatures => MultipartReply::TableFeatures(table_features()),
-    }
-}
-
-fn description() -> Description {
-    Description {
-        manufacturer: "Tulle".to_owned(),
-        hardware: "Tulle vswitch".to_owned(),
-        software: env!("CARGO_PKG_VERSION").to_owned(),
-        serial: "none".to_owned(),
-        datapath: "none".to_owned(),
-    }
-}
-
-fn flows(engine: &mut Engine, request: &FlowStatsRequest) -> Vec<FlowStats> {
-    let filter = datapath::FlowFilter {
-        table: (request.table != TABLE_ALL).then_some(request.table),
-        matching: request.matching,
-        cookie: request.cookie,
-        cookie_mask: request.cookie_mask,
-        out_port: request.out_port,
-    };
-    let found = engine.datapath.flows(&filter, tulle_io::clock::monotonic_ns());
-    let each = |stats: datapath::FlowStats| FlowStats {
-        flow: stats.flow,
-        duration: Duration::from_nanos(stats.duration_ns),
-        flags: 0,
-        packets: stats.packets,
-        bytes: stats.bytes,
-    };
-    found.into_iter().map(each).collect()
-}
-
-fn aggregate(engine: &mut Engine, request: &FlowStatsRequest) -> AggregateStats {
-    let found = flows(engine, request);
-    AggregateStats {
-        packets: found.iter().map(|flow| flow.packets).sum(),
-        bytes: found.iter().map(|flow| flow.bytes).sum(),
-        flows: found.len() as u32,
-    }
-}
-
-fn tables(engine: &mut Engine) -> Vec<TableStats> {
-    let each = |stats: datapath::TableStats| TableStats {
-        table: stats.table,
-        active: stats.active as u32,
-        lookups: stats.lookups,
-        matched: stats.matched,
-    };
-    engine.datapath.table_stats().into_iter().map(each).collect()
-}
-
-fn table_features() -> Vec<TableFeatures> {
-    let each = |table| TableFeatures {
-        table,
-        last_table: TABLES - 1,
-        name: format!("table{table}"),
-        max_entries: datapath::DEFAULT_FLOW_LIMIT as u32,
-    };
-    (0..TABLES).map(each).collect()
-}
-
-fn port_stats(engine: &Engine, number: u32) -> Vec<PortStats> {
-    let listed = engine.wires.ports.iter().enumerate();
-    let wanted = listed.filter(|(at, _)| number > MOST_PORTS || *at == number as usize);
-    let each = |(at, port): (usize, &Option<crate::port::Port>)| {
-        let counters = port.as_ref()?.counters;
-        Some(PortStats {
-            number: at as u32,
-            received_packets: counters.rx_packets,
-            sent_packets: counters.tx_packets,
-            received_bytes: counters.rx_bytes,
-            sent_bytes: counters.tx_bytes,
-            receive_drops: counters.rx_dropped,
-            send_drops: counters.tx_dropped,
-            ..PortStats::default()
-        })
-    };
-    wanted.filter_map(each).collect()
-}
-
-fn ports(engine: &Engine) -> Vec<Port> {
-    let listed = engine.wires.ports.iter().enumerate();
-    let each = |(at, port): (usize, &Option<crate::port::Port>)| {
-        let port = port.as_ref()?;
-        Some(Port {
-            number: at as u32,
-            mac: port.mac,
-            name: port.name.clone(),
-            state: Port::STATE_LIVE,
-            ..Port::default()
-        })
-    };
-    listed.filter_map(each).collect()
 }
 
 fn packet_in(packet: &QueuedPacketIn) -> PacketIn {

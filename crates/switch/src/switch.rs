@@ -136,8 +136,9 @@ impl Switch {
     /// Opens the device that carries the tunnels; again only where something has changed.
     pub fn open_underlay(&self, options: UnderlayOptions) -> Result<(), SwitchError> {
         let wanted = options.clone();
+        let ifindex = Device::open(&options.device).map_err(device_error(&options.device))?.index();
         let same = self.call(move |engine| {
-            engine.wires.underlay.as_ref().is_some_and(|underlay| underlay.options == wanted)
+            engine.wires.underlay.as_ref().is_some_and(|underlay| underlay.is(&wanted, ifindex))
         })?;
         if same {
             return Ok(());
@@ -186,6 +187,11 @@ impl Switch {
     /// How the flow cache does.
     pub fn cache_stats(&self) -> Result<CacheStats, SwitchError> {
         self.call(|engine| engine.datapath.cache_stats())
+    }
+
+    /// A line for people about each cached verdict.
+    pub fn cache_lines(&self) -> Result<Vec<String>, SwitchError> {
+        self.call(|engine| engine.datapath.cache_lines())
     }
 
     /// All flows with exact counters.

@@ -85,6 +85,7 @@ pub(crate) struct Underlay {
     pub socket: PacketSocket,
     pub options: UnderlayOptions,
     pub capture: Option<Capture>,
+    ifindex: u32,
     mac: Mac,
     senders: Encapsulations,
     next_hops: HashMap<Ipv4Addr, Mac>,
@@ -104,6 +105,7 @@ impl Underlay {
         packet_options.filter = Some(Filter::tunnel_packets(options.local, &tcp, &udp));
         Ok(Underlay {
             socket: PacketSocket::open(&packet_options).map_err(wrap)?,
+            ifindex: device.index(),
             mac: device.mac().map_err(wrap)?,
             _guard: PortGuard::new(&guard_options).map_err(wrap)?,
             senders: Encapsulations::new(&options),
@@ -112,6 +114,11 @@ impl Underlay {
             frame_id: 0,
             options,
         })
+    }
+
+    /// True where these options would open the very same device again; one made anew has another index.
+    pub(crate) fn is(&self, options: &UnderlayOptions, ifindex: u32) -> bool {
+        self.options == *options && self.ifindex == ifindex
     }
 
     /// The headers towards a peer, where its next hop is known.

@@ -16,6 +16,7 @@ from tulle.ovsdb import operations as ops
 from tulle.ovsdb.errors import OvsdbError, syntax_error
 from tulle.ovsdb.execution import Execution, Outcome, UnfulfilledWaitError
 from tulle.ovsdb.integrity import Integrity
+from tulle.ovsdb.rbac import ANYBODY, Guard, Identity
 from tulle.ovsdb.schema import DatabaseSchema
 from tulle.ovsdb.table import Change, Row, Table
 
@@ -82,10 +83,15 @@ class Database:
         return outcome.results
 
     def execute(
-        self, operations: list[Any], owns_lock: Callable[[str], bool] = lambda _name: False
+        self,
+        operations: list[Any],
+        owns_lock: Callable[[str], bool] = lambda _name: False,
+        identity: Identity = ANYBODY,
     ) -> Outcome:
-        """Execute operations; the caller must sync the journal before it tells anybody."""
+        """Execute operations as `identity`; the caller must sync the journal before it tells anybody."""
         execution = Execution(self.tables, self._new_uuid, owns_lock)
+        if identity.restricted:
+            execution.guard = Guard(identity, self.tables)
         outcome = self._run(execution, operations)
         if not (outcome.failed or outcome.waiting) and execution.before:
             self._commit(execution, outcome)
@@ -121,8 +127,8 @@ class Database:
         try:
             execution.name_inserts(operations)
             for operation in operations:
-                if self.read_only and isinstance(operation, dict) and operation.get("op") in _WRITES:
-                    raise OvsdbError("not allowed", f"database {self.name} is read-only")
+                if isinstance(operation, dict) and operation.get("op") in _WRITES:
+                    self._allow_write(execution, operation["op"])
                 results.append(ops.execute(execution, operation))
         except UnfulfilledWaitError as wait:
             timeout = wait.timeout_ms
@@ -132,6 +138,12 @@ class Database:
             padding = [error.emit()] + [None] * (len(operations) - len(results) - 1)
             return Outcome(results + padding, failed=True)
         return Outcome(results, durable=execution.durable)
+
+    def _allow_write(self, execution: Execution, operation: str) -> None:
+        if self.read_only:
+            raise OvsdbError("not allowed", f"database {self.name} is read-only")
+        if execution.guard is not None:
+            execution.guard.write(operation)
 
     def _commit(self, execution: Execution, outcome: Outcome) -> None:
         integrity = Integrity(execution)

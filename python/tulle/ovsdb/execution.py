@@ -13,6 +13,7 @@ from uuid import UUID
 
 from tulle.ovsdb import datum
 from tulle.ovsdb.errors import OvsdbError, syntax_error
+from tulle.ovsdb.rbac import Guard
 from tulle.ovsdb.table import Key, Row, Table
 from tulle.ovsdb.types import Value
 
@@ -55,6 +56,7 @@ class Execution:
     awaited: set[str] = field(default_factory=set)
     comments: list[str] = field(default_factory=list)
     durable: bool = False
+    guard: Guard | None = None
 
     def table(self, name: object) -> Table:
         """The table of this name; raises "unknown table"."""

@@ -79,7 +79,10 @@ def _insert(execution: Execution, json: Json) -> Json:
         if column.name not in values:
             datum.check(column.type, column.default)
     base = {**table.schema.defaults, **values, "_uuid": uuid, "_version": execution.new_uuid()}
-    execution.put(table, uuid, Row(base))
+    row = Row(base)
+    if execution.guard is not None:
+        execution.guard.insert(table, row)
+    execution.put(table, uuid, row)
     return {"uuid": ["uuid", str(uuid)]}
 
 
@@ -120,6 +123,9 @@ def _update(execution: Execution, json: Json) -> Json:
     values = _row(table.schema, json["row"], execution, inserting=False)
     condition = parse_where(table.schema, json["where"], execution.names)
     rows = table.matching(condition)
+    if execution.guard is not None:
+        for row in rows:
+            execution.guard.update(table, row, values)
     for row in rows:
         execution.change(table, row, values)
     return {"count": len(rows)}
@@ -132,7 +138,10 @@ def _mutate(execution: Execution, json: Json) -> Json:
     condition = parse_where(table.schema, json["where"], execution.names)
     rows = table.matching(condition)
     for row in rows:
-        execution.change(table, row, apply(mutations, row))
+        values = apply(mutations, row)
+        if execution.guard is not None:
+            execution.guard.update(table, row, values)
+        execution.change(table, row, values)
     return {"count": len(rows)}
 
 
@@ -140,6 +149,9 @@ def _delete(execution: Execution, json: Json) -> Json:
     _members(json, ("table", "where"))
     table, condition = _where(execution, json)
     rows = table.matching(condition)
+    if execution.guard is not None:
+        for row in rows:
+            execution.guard.delete(table, row)
     for row in rows:
         execution.put(table, row.uuid, None)
     return {"count": len(rows)}

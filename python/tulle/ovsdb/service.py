@@ -18,6 +18,7 @@ from tulle.ovsdb.database import Database
 from tulle.ovsdb.errors import OvsdbError, syntax_error
 from tulle.ovsdb.locks import Locks
 from tulle.ovsdb.monitor import Monitor
+from tulle.ovsdb.rbac import ANYBODY, Identity
 from tulle.ovsdb.schema import load
 from tulle.ovsdb.table import Change
 
@@ -151,9 +152,15 @@ def _catalog_entry(database: Database) -> dict[str, Any]:
 class Session:
     """One client.  What it is to be sent gathers in order until the edge takes it."""
 
-    def __init__(self, service: Service, on_output: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        on_output: Callable[[], None] = lambda: None,
+        identity: Identity = ANYBODY,
+    ) -> None:
         """`on_output` is called when output appears; it must only take note."""
         self.service = service
+        self.identity = identity
         self.subscriptions: dict[bytes, Subscription] = {}
         self._output: deque[bytes] = deque()
         self._on_output = on_output
@@ -203,7 +210,9 @@ class Session:
 
     def run(self, request_id: Any, database: Database, operations: list[Any], started: float) -> None:
         """Execute a transaction; answer it, or let it wait for as long since `started` as it allows."""
-        outcome = database.execute(operations, lambda name: self.service.locks.owner(name) is self)
+        outcome = database.execute(
+            operations, lambda name: self.service.locks.owner(name) is self, self.identity
+        )
         deadline = None if outcome.wait_ms is None else started + outcome.wait_ms / 1000
         if outcome.waiting and (deadline is None or deadline > self.service.now()):
             self.service.waiting.append(

@@ -30,7 +30,7 @@ from tulle.vswitch.configuration import (
 )
 from tulle.vswitch.endpoint import OpenFlowEndpoint
 from tulle.vswitch.rows import STANDARD_PORTS
-from tulle.vswitch.underlay import NextHops, Route, route_to
+from tulle.vswitch.underlay import NextHops, route_to
 
 _logger = structlog.get_logger(__name__)
 
@@ -75,13 +75,17 @@ class Bridge:
 
 
 class Bridges:
-    """All bridges of a switch process; `on_failure` is called when a port stops working by itself."""
+    """All bridges of a switch process; `on_failure` is called when a port stops working by itself.
+
+    Whoever changes them holds `lock`.
+    """
 
     def __init__(self, directory: Path, netlink: AsyncIPRoute, on_failure: Callable[[], None]) -> None:
         self._directory = directory
         self._netlink = netlink
         self._on_failure = on_failure
         self.bridges: dict[str, Bridge] = {}
+        self.lock = asyncio.Lock()
         self.next_hops = NextHops(netlink, self._set_next_hop)
 
     @property
@@ -114,6 +118,23 @@ class Bridges:
                 changed = changed or bridge.ports[port.device.name] != port
         return changed
 
+    async def follow_routes(self) -> bool:
+        """Attach tunnels again whose way through the underlay is another one; True if there were any."""
+        changed = False
+        for bridge in self.bridges.values():
+            for port in [port for port in bridge.ports.values() if port.device.kind == "tunnel"]:
+                if port.error is None and not await self._same_way(port.device):
+                    bridge.switch.remove_port(port.number)
+                    await self._add_port(bridge, port.number, port.device)
+                    changed = True
+        return changed
+
+    async def _same_way(self, device: Device) -> bool:
+        try:
+            return self.next_hops.route(device.remote) == await route_to(self._netlink, device.remote)
+        except Unavailable:
+            return False
+
     async def close(self) -> None:
         """Remove everything."""
         for name in list(self.bridges):
@@ -138,7 +159,9 @@ class Bridges:
         except (NativeError, OSError, TulleError) as problem:
             error = _reason(problem)
             bridge.links.pop(device.name, None)
-            _logger.warning("port not attached", bridge=bridge.name, port=device.name, error=error)
+            before = bridge.ports.get(device.name)
+            if before is None or before.error != error:
+                _logger.warning("port not attached", bridge=bridge.name, port=device.name, error=error)
         bridge.ports[device.name] = PortState(device, number, error)
 
     async def _attach(self, bridge: Bridge, number: int, device: Device) -> Link:
@@ -164,7 +187,7 @@ class Bridges:
             raise Unavailable(f"no source address towards {device.remote}")
         bridge.switch.open_underlay(route.device, local, route.mtu, STANDARD_PORTS)
         bridge.switch.add_tunnel(number, device.name, device.encapsulation, local, device.remote)
-        self.next_hops.follow(Route(route.remote, route.device, route.index, local, route.hop, route.mtu))
+        self.next_hops.follow(route)
         self.next_hops.announce_again()
         return Link()
 

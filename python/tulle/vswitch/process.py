@@ -23,7 +23,7 @@ from tulle.vswitch.lifetime import first_of, run_until_signal, running
 from tulle.vswitch.unixctl import ControlServer
 
 STATISTICS_S = 1.0
-RETRY_EVERY = 3
+RETRY_EVERY = 2
 
 _logger = structlog.get_logger(__name__)
 
@@ -86,14 +86,21 @@ class VswitchProcess:
         for tick in itertools.count(1):
             await asyncio.sleep(STATISTICS_S)
             try:
-                if tick % RETRY_EVERY == 0 and await self.bridges.retry_failed():
-                    self._wake()
+                if tick % RETRY_EVERY == 0:
+                    await self._mend()
                 links = await self._links()
                 self._write(
                     status.write_statistics(self.database.schema, self._tables(), self.bridges.bridges, links)
                 )
             except (TulleError, NativeError, NetlinkError, OSError) as error:
                 _logger.warning("statistics not written", error=str(error))
+
+    async def _mend(self) -> None:
+        async with self.bridges.lock:
+            mended = await self.bridges.retry_failed()
+            moved = await self.bridges.follow_routes()
+        if mended or moved:
+            self._wake()
 
     async def close(self) -> None:
         """Detach everything."""
@@ -107,9 +114,13 @@ class VswitchProcess:
         self._changed.set()
 
     async def _configure_once(self) -> None:
-        desired, errors = rows.bridges(self._tables())
-        await self.bridges.apply(plan(self.bridges.state, desired))
-        self._write(status.write_status(self.database.schema, self._tables(), self.bridges.bridges, errors))
+        async with self.bridges.lock:
+            desired, errors = rows.bridges(self._tables())
+            done = {uuid: row["next_cfg"] for uuid, row in self.database.rows("Open_vSwitch").items()}
+            await self.bridges.apply(plan(self.bridges.state, desired))
+        self._write(
+            status.write_status(self.database.schema, self._tables(), self.bridges.bridges, errors, done)
+        )
 
     def _write(self, transaction: Transaction) -> None:
         """Commit without waiting for the disk: all of it is found out again after a crash."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -37,9 +38,13 @@ class KernelLink(Struct, frozen=True):
 
 
 def write_status(
-    schema: DatabaseSchema, tables: Tables, bridges: Mapping[str, Bridge], errors: Mapping[str, str]
+    schema: DatabaseSchema,
+    tables: Tables,
+    bridges: Mapping[str, Bridge],
+    errors: Mapping[str, str],
+    done: Mapping[UUID, int],
 ) -> Transaction:
-    """Everything that follows from a configuration; `cur_cfg` says that it is done."""
+    """Everything that follows from a configuration; `done` is the `next_cfg` that it came from, by row."""
     transaction = Transaction(schema)
     for row in tables["Bridge"].values():
         bridge = bridges.get(row["name"])
@@ -53,7 +58,7 @@ def write_status(
                 columns.pop("mtu", None)  # `write_statistics` follows it
             _update(transaction, "Interface", interface, columns)
     for row in tables["Open_vSwitch"].values():
-        _update(transaction, "Open_vSwitch", row, {"cur_cfg": row["next_cfg"]})
+        _update(transaction, "Open_vSwitch", row, {"cur_cfg": done.get(row["_uuid"], row["cur_cfg"])})
     return transaction
 
 

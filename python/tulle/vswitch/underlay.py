@@ -74,6 +74,10 @@ class NextHops:
             self._macs.pop(route.remote, None)
         self.hurry()
 
+    def route(self, remote: str) -> Route | None:
+        """The route that is followed to this remote."""
+        return self._routes.get(remote)
+
     def forget(self, remote: str) -> None:
         """Stop following."""
         self._routes.pop(remote, None)

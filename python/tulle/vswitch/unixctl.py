@@ -100,7 +100,7 @@ class ControlServer:
 
 
 async def call(path: Path, method: str, *arguments: str) -> str:
-    """Run one command of another process; raises `TulleError` with what it answered, OSError, TimeoutError."""
+    """Run one command of another process; raises `TulleError` with its answer, or OSError."""
     async with asyncio.timeout(CALL_S):
         return await _call(path, method, arguments)
 

@@ -1,4 +1,4 @@
-"""`make demo`: builds the two-tenant lab, shows it, checks it, takes it down; exit code 1 if anything fails."""
+"""`make demo`: builds the two-tenant lab, shows it, checks it, takes it down; exit code 1 on failure."""
 
 from __future__ import annotations
 
