@@ -11,6 +11,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import permutations
 from pathlib import Path
 
 import orjson
@@ -52,12 +53,15 @@ def main() -> int:
 
 def paths() -> dict[str, tuple[str, str, str]]:
     """Path -> client namespace, server namespace, server address."""
-    red = parse_file(EXAMPLE.read_text(), str(EXAMPLE)).networks[0]
+    network = parse_file(EXAMPLE.read_text(), str(EXAMPLE)).networks[0]
     found = {"bridge": ("bench.left", "bench.right", ENDS["bench.right"])}
-    for encapsulation, far in (("stt", "node2"), ("vxlan", "node3")):
-        near_port = next(p for p in red.ports if p.node == "node1")
-        far_port = next(p for p in red.ports if p.node == far and p.switch == near_port.switch)
-        found[encapsulation] = (str(near_port.namespace), str(far_port.namespace), far_port.addresses[0])
+    for encapsulation, far_node in (("stt", "node2"), ("vxlan", "node3")):
+        near, far = next(
+            (near, far)
+            for near, far in permutations(network.ports, 2)
+            if (near.node, far.node, near.switch) == ("node1", far_node, far.switch)
+        )
+        found[encapsulation] = (str(near.namespace), str(far.namespace), far.addresses[0])
     return found
 
 
