@@ -41,7 +41,10 @@ def _malformed(path: Path, route: StaticRoute) -> list[Problem]:
 
 def _misplaced(path: Path, router: LogicalRouter, route: StaticRoute) -> Iterator[Problem]:
     prefix, next_hop = ip_network(route.prefix), ip_address(route.next_hop)
-    interfaces = [ip_interface(one) for port in router.ports for one in port.addresses]
+    try:
+        interfaces = [ip_interface(one) for port in router.ports for one in port.addresses]
+    except ValueError:
+        return  # The rules about addresses tell it.
     if prefix.version != next_hop.version:
         yield Problem((*path, "next_hop"), f"{next_hop} is of another family than {prefix}")
     elif not any(next_hop in interface.network for interface in interfaces):

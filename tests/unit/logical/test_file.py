@@ -141,6 +141,7 @@ def test_a_mac_address_without_quotes_is_no_number_in_base_sixty() -> None:
         ("next_hop: 10.0.1.11", "next_hop: 10.7.0.1", 12, "10.7.0.1 is on no subnet of router core"),
         ("next_hop: 10.0.1.11", "next_hop: 10.0.1.1", 12, "10.0.1.1 is router core itself"),
         ("prefix: 10.9.0.0/16", "prefix: 10.0.2.0/24", 12, "router core is connected to 10.0.2.0/24"),
+        ("addresses: [10.0.1.1/24]", "addresses: [10.0.1.1/604]", 9, "10.0.1.1/604"),
         ("prefix: 10.9.0.0/16", "prefix: 10.9.0.1/16", 12, "a prefix such as 10.9.0.0/16 was expected"),
         ("networks:\n", "networks:\nnetworks:\n", 2, "key 'networks' is here twice, first in line 1"),
         ("name: red", "name: &a red", 2, "anchors and aliases are not accepted"),
