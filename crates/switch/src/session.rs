@@ -186,6 +186,13 @@ impl SwitchSession {
     }
 }
 
+impl Drop for SwitchSession {
+    /// A session that nobody closed must not go on gathering packet-ins.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 type Applied = Result<Vec<datapath::FlowRemoved>, ErrorCode>;
 
 fn apply(engine: &mut Engine, change: &FlowMod, now: u64) -> Applied {
