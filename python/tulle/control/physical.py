@@ -53,6 +53,7 @@ class _Place(Struct, frozen=True):
     switch: str
     datapath: int
     key: int
+    mac: str
     node: str
 
     @property
@@ -79,8 +80,11 @@ def compile_node(
     tunnel to its node is left out.  `version` (8 bits) goes into contexts that have room for it.
     """
     places = _places(networks, bindings, ids)
-    ways = {tunnel.remote: encapsulations[tunnel.encapsulation] for tunnel in tunnels}
-    writer = _Writer(node, ways, version & 0xFF)
+    listed = tuple(tunnels)
+    ways = {tunnel.remote: encapsulations[tunnel.encapsulation] for tunnel in listed}
+    external = {tunnel.remote for tunnel in listed if tunnel.external}
+    guarded = frozenset(remote for remote in external if not carries_ports(ways[remote]))
+    writer = _Writer(node, ways, guarded, version & 0xFF)
     return tuple(sorted(writer.flows(places), key=lambda one: (one.table, -one.priority, repr(one.match))))
 
 
@@ -93,7 +97,7 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) 
             if node is not None:
                 datapath = f"{network.name}/{port.switch}"
                 numbers = _number(ids.datapaths, datapath), _number(ids.ports, f"{datapath}/{port.name}")
-                found.append(_Place(network.name, port.name, port.switch, *numbers, node))
+                found.append(_Place(network.name, port.name, port.switch, *numbers, port.mac, node))
     return found
 
 
@@ -105,14 +109,19 @@ def _number(numbers: Mapping[str, int], name: str) -> int:
 
 
 class _Writer:
-    def __init__(self, node: str, ways: Mapping[str, Encapsulation], version: int) -> None:
+    def __init__(
+        self, node: str, ways: Mapping[str, Encapsulation], guarded: frozenset[str], version: int
+    ) -> None:
         self._node = node
         self._ways = ways
+        self._guarded = guarded  # remotes without an agent, for which this node applies the ACLs
         self._version = version
 
     def flows(self, places: list[_Place]) -> Iterator[Flow]:
         for remote in sorted(self._ways):
             yield self._from_tunnel(remote, self._ways[remote])
+            if remote in self._guarded:
+                yield from self._from_external(remote, [place for place in places if place.node == remote])
         by_datapath: defaultdict[int, list[_Place]] = defaultdict(list)
         for place in places:
             by_datapath[place.datapath].append(place)
@@ -123,6 +132,8 @@ class _Writer:
 
     def _from_tunnel(self, remote: str, encapsulation: Encapsulation) -> Flow:
         match, owner = fields(in_port=TunnelPort(remote)), f"tunnel {remote}"
+        if remote in self._guarded:
+            return flow(PHYSICAL_INGRESS, 100, match, (), f"unknown context from {remote}")
         actions: list[Action] = [Move(DATAPATH, Slice("metadata", 0, DATAPATH.bits))]
         if carries_ports(encapsulation):
             actions += [Move(EGRESS, Slice("reg15", 0, 16)), Move(INGRESS, Slice("reg14", 0, 16))]
@@ -130,6 +141,20 @@ class _Writer:
         else:
             actions += [SetField("reg10", FROM_TUNNEL), Resubmit(RESPONDERS)]
         return flow(PHYSICAL_INGRESS, 100, match, tuple(actions), owner)
+
+    def _from_external(self, remote: str, members: list[_Place]) -> Iterator[Flow]:
+        """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs."""
+        port = TunnelPort(remote)
+        for datapath in sorted({place.datapath for place in members}):
+            match = fields(in_port=port, tun_id=datapath)
+            yield flow(PHYSICAL_INGRESS, 105, match, self._enter(datapath, 0), f"tunnel {remote}")
+        for place in members:
+            match = fields(in_port=port, tun_id=place.datapath, dl_src=place.mac)
+            yield flow(PHYSICAL_INGRESS, 110, match, self._enter(place.datapath, place.key), place.owner)
+
+    def _enter(self, datapath: int, key: int) -> tuple[Action, ...]:
+        mark = (SetField("metadata", datapath), SetField("reg14", key), SetField("reg10", FROM_TUNNEL))
+        return (*mark, Resubmit(FROM_PORT_ACL))
 
     def _local(self, place: _Place) -> Iterator[Flow]:
         port = LocalPort(f"{place.network}/{place.port}")
@@ -154,10 +179,14 @@ class _Writer:
         match = fields((NOT_FROM_TUNNEL,), metadata=place.datapath, reg15=place.key)
         port = TunnelPort(place.node)
         mark = self._mark(place.node, place.datapath, place.key)
-        yield flow(OUTPUT, 100, match, (*mark, Output(port)), place.owner)
+        table = OUTPUT
+        if place.node in self._guarded:
+            yield flow(OUTPUT, 100, match, (Resubmit(TO_PORT_ACL),), place.owner)
+            table, match = DELIVER, fields(metadata=place.datapath, reg15=place.key)
+        yield flow(table, 100, match, (*mark, Output(port)), place.owner)
         if not carries_ports(self._ways[place.node]):
             # An endpoint without an agent lets us route for it, perhaps back to itself.
-            yield flow(OUTPUT, 110, fields(match, in_port=port), (*mark, OutputInPort()), place.owner)
+            yield flow(table, 110, fields(match, in_port=port), (*mark, OutputInPort()), place.owner)
 
     def _flood(self, members: list[_Place]) -> Iterator[Flow]:
         datapath, owner = members[0].datapath, members[0].switch_owner

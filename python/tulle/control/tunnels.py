@@ -30,7 +30,8 @@ def tunnels_of(
     for tunnel in chosen:
         if isinstance(tunnel, Tunnel) and node in (tunnel.local, tunnel.remote):
             remote = tunnel.remote if tunnel.local == node else tunnel.local
-            made[remote] = TunnelInterface(remote, nodes[remote].address, tunnel.encapsulation)
+            far = nodes[remote]
+            made[remote] = TunnelInterface(remote, far.address, tunnel.encapsulation, far.external)
     return tuple(made[remote] for remote in sorted(made))
 
 

@@ -8,11 +8,15 @@ from .flow import Flow
 
 
 class TunnelInterface(Struct, frozen=True):
-    """A tunnel as a switch port of one node: to `remote` at underlay `address`."""
+    """A tunnel as a switch port of one node: to `remote` at underlay `address`.
+
+    An `external` remote has no agent: what its ports may send and get is decided on this side.
+    """
 
     remote: str
     address: str
     encapsulation: str
+    external: bool = False
 
 
 class Attachment(Struct, frozen=True):
