@@ -44,7 +44,7 @@ def up(path: Path, *, name: str | None = None, report: Report = lambda _: None) 
 
 def down(lab: Lab) -> None:
     """Ends the processes of a lab and removes its namespaces and files.  May be called again."""
-    processes.stop(lab.processes)
+    processes.stop([*lab.processes, *processes.owned(lab.layout.name)])
     wiring.remove(lab.layout)
     shutil.rmtree(lab.directory, ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -69,7 +69,7 @@ def restart(lab: Lab, role: str) -> None:
     old = lab.process(role)
     processes.stop([old])
     namespace, command, log = _command(lab, role)
-    fresh = processes.start(role, command, namespace=namespace, log=log)
+    fresh = processes.start(role, command, namespace=namespace, log=log, owner=lab.layout.name)
     lab.processes[lab.processes.index(old)] = fresh
     lab.save()
 
@@ -123,7 +123,7 @@ def _start(lab: Lab, role: str, node: Node | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "encapsulations").write_text(",".join(node.encapsulations))
     namespace, command, log = _command(lab, role)
-    lab.processes.append(processes.start(role, command, namespace=namespace, log=log))
+    lab.processes.append(processes.start(role, command, namespace=namespace, log=log, owner=lab.layout.name))
     lab.save()
 
 

@@ -17,6 +17,8 @@ import msgspec
 
 from tulle.errors import Unavailable
 
+OWNER = "TULLE_LAB"
+
 
 class Process(msgspec.Struct, frozen=True):
     """A started process: `role` says what it is in the lab, as in `node1/agent`."""
@@ -27,8 +29,11 @@ class Process(msgspec.Struct, frozen=True):
     log: str
 
 
-def start(role: str, command: Sequence[str], *, namespace: str, log: Path) -> Process:
-    """Starts a command in a network namespace, detached from the terminal, its output appended to `log`."""
+def start(role: str, command: Sequence[str], *, namespace: str, log: Path, owner: str) -> Process:
+    """Starts a command in a network namespace, detached from the terminal, its output appended to `log`.
+
+    The process bears its `owner` in its environment, so that `owned` finds it whatever is on record.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         child = subprocess.Popen(
@@ -37,11 +42,24 @@ def start(role: str, command: Sequence[str], *, namespace: str, log: Path) -> Pr
             stdout=output,
             stderr=output,
             start_new_session=True,
+            env={**os.environ, OWNER: owner},
         )
     ticks = started_ticks(child.pid)
     if ticks is None:
         raise Unavailable(f"{role} ended at once; see {log}")
     return Process(role=role, pid=child.pid, started_ticks=ticks, log=str(log))
+
+
+def owned(owner: str) -> list[Process]:
+    """The processes that bear this owner, also those that nobody came to put on record."""
+    mark = f"{OWNER}={owner}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            ticks = started_ticks(int(path.parent.name))
+            if ticks is not None and mark in path.read_bytes().split(b"\0"):
+                found.append(Process(role="", pid=int(path.parent.name), started_ticks=ticks, log=""))
+    return found
 
 
 def started_ticks(pid: int) -> int | None:
