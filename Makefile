@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PROFILE ?= release
 STAMPS := $(VENV)/.stamps
 RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
-PACKAGES := openvswitch-switch openvswitch-common tshark iperf3 iproute2 iputils-ping ethtool tcpdump
+PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central openssl \
+  tshark iperf3 iproute2 iputils-ping ethtool tcpdump
 
 .PHONY: help setup packages build demo test test-slow lint format bench fuzz clean
 

@@ -52,19 +52,6 @@ SCHEMA = {
     },
 }
 COLUMNS = list(SCHEMA["tables"]["Port"]["columns"])  # type: ignore[index]
-OURS = """
-import asyncio, sys
-from pathlib import Path
-from tulle.ovsdb import Server, Storage
-
-async def serve():
-    with Storage(Path(sys.argv[1])) as storage:
-        async with Server([storage.database]) as server:
-            await server.listen(sys.argv[2])
-            await asyncio.Event().wait()
-
-asyncio.run(serve())
-"""
 
 
 @dataclass(frozen=True)
@@ -161,7 +148,7 @@ class Peer:
     def start(self) -> float:
         """Run until it answers; the seconds that took."""
         begun = time.perf_counter()
-        self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         while True:
             try:
                 client = Client(self.socket)
@@ -177,7 +164,7 @@ class Peer:
     def _command(self) -> list[str]:
         remote = f"punix:{self.socket}"
         if self.name == "ours":
-            return [sys.executable, "-c", OURS, str(self.file), remote]
+            return [sys.executable, "-m", "tulle.ovsdb", str(self.file), f"--remote={remote}"]
         return ["ovsdb-server", str(self.file), f"--remote={remote}", "--unixctl=none", "-vconsole:off"]
 
     def stop(self) -> None:
@@ -221,37 +208,53 @@ def monitor() -> bytes:
 
 
 @contextmanager
-def monitors(path: Path, count: int) -> Iterator[None]:
-    """Clients that follow all rows, in a process of their own that reads and throws away."""
-    ready = multiprocessing.Event()
-    process = multiprocessing.Process(target=_follow, args=(path, count, ready), daemon=True)
+def monitors(path: Path, count: int, last: int) -> Iterator[Callable[[], object]]:
+    """Clients that follow all rows, in a process of their own that reads and throws away.
+
+    Gives a function that waits until all of them have seen the row of the number `last`.
+    """
+    ready, done = multiprocessing.Event(), multiprocessing.Event()
+    process = multiprocessing.Process(target=_follow, args=(path, count, last, ready, done), daemon=True)
     process.start()
     try:
         if not ready.wait(60):
             raise RuntimeError("monitors do not start")
-        yield
+        yield lambda: done.wait(60)
     finally:
         process.terminate()
         process.join()
 
 
-def _follow(path: Path, count: int, ready: Any) -> None:
+def _follow(path: Path, count: int, last: int, ready: Any, done: Any) -> None:
     clients = [Client(path) for _ in range(count)]
     poll = select.epoll()
     for client in clients:
         client.ask_much(monitor())
         poll.register(client, select.EPOLLIN)
     ready.set()
-    while True:
+    tails = {client.fileno(): b"" for client in clients}
+    name = f'"port-{last}"'.encode()
+    while tails:
         for descriptor, _ in poll.poll():
-            os.read(descriptor, 1 << 20)
+            data = tails[descriptor] + os.read(descriptor, 1 << 20)
+            if name in data:
+                poll.unregister(descriptor)
+                del tails[descriptor]
+            else:
+                tails[descriptor] = data[-len(name) :]
+    done.set()
+
+
+def ask_each(client: Client, requests: list[bytes], answers: int = 1) -> None:
+    """Send each request after the last one's answer."""
+    for request in requests:
+        client.ask(request, answers)
 
 
 def rate(client: Client, requests: list[bytes], answers: int = 1) -> float:
     """Answers a second when each request is sent after the last one's answer."""
     begun = time.perf_counter()
-    for request in requests:
-        client.ask(request, answers)
+    ask_each(client, requests, answers)
     return len(requests) * answers / (time.perf_counter() - begun)
 
 
@@ -275,9 +278,13 @@ def singles(peer: Peer, size: Size) -> dict[str, float]:
     pipelines = [b"".join(transaction(range(n, n + 1)) for n in hundred) for hundred in hundreds]
     found["pipelined"] = rate(client, pipelines, 100)
     start = next(place)
-    with monitors(peer.socket, 100):
-        numbers = [range(n, n + 1) for n in range(start, start + size.monitored)]
-        found["monitored"] = rate(client, [transaction(number) for number in numbers])
+    last = start + size.monitored - 1
+    requests = [transaction(range(n, n + 1)) for n in range(start, last + 1)]
+    with monitors(peer.socket, 100, last) as wait_for_all:
+        begun = time.perf_counter()
+        ask_each(client, requests)
+        wait_for_all()
+        found["monitored"] = size.monitored / (time.perf_counter() - begun)
     client.close()
     return found
 
@@ -295,12 +302,14 @@ def bulk(peer: Peer, size: Size) -> dict[str, float]:
     """Many rows: inserted, dumped, loaded again."""
     client = Client(peer.socket)
     batches = [transaction(range(n, n + 1000)) for n in range(0, size.batches * 1000, 1000)]
-    found = {"bulk": seconds(lambda: [client.ask(batch, 1) for batch in batches])}
+    found = {"bulk": seconds(lambda: ask_each(client, batches))}
     found["memory"] = peer.memory_mb()
     dumps = []
     for _ in range(2):
         other = Client(peer.socket)
-        dumps.append(seconds(lambda: other.ask_much(monitor())))
+        begun = time.perf_counter()
+        other.ask_much(monitor())
+        dumps.append(time.perf_counter() - begun)
         other.close()
     found["dump"] = dumps[0]
     found["memory_dumped"] = peer.memory_mb()
@@ -333,7 +342,9 @@ def measure(console: Console, size: Size) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def run(place: Path, phase: Callable[[Peer, Size], dict[str, float]], name: str, size: Size) -> dict[str, float]:
+def run(
+    place: Path, phase: Callable[[Peer, Size], dict[str, float]], name: str, size: Size
+) -> dict[str, float]:
     """One phase against one fresh server."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="tulle-bench-", dir=place))

@@ -23,6 +23,7 @@ class ControllerProcess:
         self.api = directory / "api.sock"
         self.remote = f"unix:{directory / 'db.sock'}"
         self.log = directory.with_suffix(".log")
+        self.options = ["--remote", "ptcp:0:127.0.0.1"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ControllerProcess:
@@ -34,7 +35,7 @@ class ControllerProcess:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [*TULLE, "controller", "--directory", str(self.directory), "--remote", "ptcp:0:127.0.0.1"]
+        command = [*TULLE, "controller", "--directory", str(self.directory), *self.options]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, env=environment(), stdout=log, stderr=log)
         deadline = time.monotonic() + LIMIT_S

@@ -24,10 +24,10 @@ from tulle.agent.view import INTENT_TABLES
 from tulle.errors import TulleError, Unavailable
 from tulle.openflow import OpenFlowClient, PacketIn
 from tulle.ovsdb import Replica, RowEvent, RowUpdated
+from tulle.ovsdb.unixctl import call
 from tulle.store import Writer, source
 from tulle.values import LocalPort
 from tulle.vswitch.lifetime import run_until_signal, running
-from tulle.vswitch.unixctl import call
 
 __all__ = ["Agent", "Options", "main", "run"]
 

@@ -10,9 +10,9 @@ import orjson
 
 from tulle.agent.interfaces import BRIDGE
 from tulle.errors import NotFound
+from tulle.ovsdb.unixctl import call
 from tulle.store import TraceOutput, TraceRequest, TraceResult, TraceStep
 from tulle.values import LocalPort, Node, TunnelPort
-from tulle.vswitch.unixctl import call
 
 Ports = Mapping[LocalPort | TunnelPort, int]
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
+import orjson
+
 from .place import api_socket
-from .transport import request
+from .transport import request, request_bytes
 
 REQUEST_S: Final = 30.0
+BACKUP_S: Final = 300.0
 WAIT_S: Final = 30.0
 Document = dict[str, Any]
 
@@ -129,6 +132,16 @@ class Client:
         """What happens to a frame: {"frame": text, "halves": [{"node", "steps", "outputs", ...}]}."""
         body = {"port": port, "match": match}
         return request(self.path, "POST", f"{_network(network)}/trace", body, 2 * REQUEST_S)
+
+    def backup(self) -> bytes:
+        """Everything that the controller keeps, as a tar file."""
+        return request_bytes(self.path, "GET", "/v1/backup", None, BACKUP_S)
+
+    def restore(self, data: bytes) -> Document:
+        """Make everything as in a backup: {"operations": {database: number}, "generations": {network: n}}."""
+        answer = request_bytes(self.path, "POST", "/v1/restore", data, BACKUP_S)
+        restored: Document = orjson.loads(answer)
+        return restored
 
     def _changed(self, target: str, body: Document, wait: bool, timeout_s: float) -> Document:
         answer = self._post(target, body)

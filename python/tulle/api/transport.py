@@ -32,12 +32,17 @@ class UnixConnection(http.client.HTTPConnection):
 
 def request(path: Path, method: str, target: str, body: Any, timeout_s: float) -> dict[str, Any]:
     """One request and its answer; raises the TulleError that the controller named, or Unavailable."""
+    payload = None if body is None else orjson.dumps(body)
+    return _parse(request_bytes(path, method, target, payload, timeout_s))
+
+
+def request_bytes(path: Path, method: str, target: str, payload: bytes | None, timeout_s: float) -> bytes:
+    """The same with bytes for body and answer."""
     connection = UnixConnection(path, timeout_s)
     try:
-        payload = None if body is None else orjson.dumps(body)
         connection.request(method, target, payload, {"Content-Type": "application/json"})
         response = connection.getresponse()
-        answer = _parse(response.read())
+        answer = response.read()
     except TimeoutError:
         raise Unavailable(f"the controller at {path} did not answer within {timeout_s:g} s") from None
     except OSError as error:
@@ -49,7 +54,7 @@ def request(path: Path, method: str, target: str, body: Any, timeout_s: float) -
     finally:
         connection.close()
     if response.status != 200:
-        raise _error(answer)
+        raise _error(_parse(answer))
     return answer
 
 

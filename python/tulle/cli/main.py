@@ -13,7 +13,7 @@ import typer
 
 from tulle.errors import TulleError
 
-from . import networks, ports, processes, trace, views
+from . import backup, networks, ports, processes, trace, views
 from .output import print_error
 
 app = typer.Typer(
@@ -30,12 +30,16 @@ app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)
 app.command("drops")(views.drops)
 app.command("counters")(views.counters)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("controller", rich_help_panel="Processes")(processes.controller)
 app.command("agent", rich_help_panel="Processes")(processes.agent)
 app.command("vswitch", rich_help_panel="Processes")(processes.vswitch)
-app.command("ovsdb-server", rich_help_panel="Processes")(processes.ovsdb_server)
 
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+app.command("ovsdb-server", rich_help_panel="Processes", context_settings=_PASSED_ON, add_help_option=False)(
+    processes.ovsdb_server
+)
 
 
 @app.callback()

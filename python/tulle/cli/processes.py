@@ -16,33 +16,28 @@ def controller(
         list[str] | None, typer.Option("--remote", help="Serve the databases here too: ptcp:6640:ADDRESS")
     ] = None,
     api: Annotated[Path | None, typer.Option("--api", help="Default: DIRECTORY/api.sock")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", help="Keep the databases on a cluster: tcp:A:6640,tcp:B:6640,tcp:C:6640"),
+    ] = None,
 ) -> None:
-    """Run the controller.
+    """Run the controller; with --store, several may run, of which one is active and has its API socket.
 
     tulle controller --directory /var/lib/tulle --remote ptcp:6640:172.31.0.254
     """
     from tulle.controller import Options, main
 
-    raise typer.Exit(main(Options(directory, tuple(remote or ()), api)))
+    raise typer.Exit(main(Options(directory, tuple(remote or ()), api, store)))
 
 
-def ovsdb_server(
-    remote: Annotated[list[str], typer.Option("--remote", help="punix:PATH or ptcp:PORT[:HOST]")],
-    db: Annotated[list[Path], typer.Option("--db", help="The file of a database.")],
-    schema: Annotated[list[str], typer.Option("--schema", help="Its schema: vswitch, tulle, tulle_state.")],
-) -> None:
-    """Run a bare OVSDB server; give a --schema for each --db.
+def ovsdb_server(context: typer.Context) -> None:
+    """Run an OVSDB server; it takes the options of ovsdb-server(1), see --help.
 
-    tulle ovsdb-server --remote punix:/run/db.sock --db conf.db --schema vswitch
+    tulle ovsdb-server --remote punix:/run/db.sock --unixctl /run/db.ctl conf.db
     """
-    import asyncio
-    from argparse import Namespace
+    from tulle.ovsdb.command import main
 
-    from tulle.ovsdb.__main__ import serve
-
-    if len(db) != len(schema):
-        raise typer.BadParameter("a --schema for each --db was expected")
-    asyncio.run(serve(Namespace(remote=remote, db=db, schema=schema)))
+    raise typer.Exit(main(context.args))
 
 
 def vswitch(
@@ -62,7 +57,12 @@ def vswitch(
 def agent(
     name: Annotated[str, typer.Option("--name", help="The name of this node.")],
     address: Annotated[str, typer.Option("--address", help="Its underlay address.")],
-    controller: Annotated[str, typer.Option("--controller", help="As in tcp:172.31.0.254:6640")],
+    controller: Annotated[
+        str,
+        typer.Option(
+            "--controller", help="As in tcp:172.31.0.254:6640; of a cluster, all servers with commas"
+        ),
+    ],
     encapsulations: Annotated[
         str, typer.Option("--encapsulations", help="What it speaks, best first, with commas.")
     ] = "stt,vxlan",

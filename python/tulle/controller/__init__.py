@@ -3,6 +3,8 @@
 It never computes a flow and never talks to a switch: agents follow the databases by OVSDB.
 
     process    the process: databases, sockets, signals
+    stores     the databases as all the rest sees them; here or, in `clustered`, on servers of their own
+    activity   what the active controller does: the reaction and the API
     intent     what users change: one transaction each
     reaction   what follows from intent and nodes: numbers, tunnels, bindings of external nodes
     progress   which node has not applied what yet

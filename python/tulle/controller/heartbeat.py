@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tulle.ovsdb import Change, Database
+from tulle.ovsdb import Change
+
+from .stores import Rows
 
 SILENCE_S: Final = 10.0
 
@@ -14,7 +16,7 @@ SILENCE_S: Final = 10.0
 class Heartbeats:
     """Notes when each node's row changed last; `clock` gives seconds."""
 
-    def __init__(self, state: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, state: Rows, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._heard: dict[str, float] = {}
         self.stop = state.subscribe(self._note)

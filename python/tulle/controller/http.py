@@ -14,15 +14,17 @@ import structlog
 from aiohttp import web
 
 from tulle.errors import Conflict, InvalidInput, NotFound, ProtocolError, TulleError, Unavailable
-from tulle.ovsdb import Database
 
+from .backups import Backups
 from .intent import Applied, Intent
 from .listing import Listing, change_document, snapshot_document
 from .progress import wait_applied
+from .stores import Store
 from .tracing import Tracer
 
 _logger = structlog.get_logger(__name__)
 MAX_BODY_BYTES: Final = 16 << 20
+RESTORE_BYTES_MAX: Final = 1 << 30
 MAX_WAIT_S: Final = 3600.0
 STATUSES: Final[dict[type[TulleError], int]] = {
     InvalidInput: 400,
@@ -79,12 +81,19 @@ class Api:
     """The handlers, one a route."""
 
     def __init__(
-        self, databases: tuple[Database, Database], intent: Intent, listing: Listing, tracer: Tracer
+        self,
+        stores: tuple[Store, Store],
+        intent: Intent,
+        listing: Listing,
+        tracer: Tracer,
+        now_ms: Callable[[], int],
     ) -> None:
-        self._databases = databases
+        self._stores = stores
         self._intent = intent
         self._listing = listing
         self._tracer = tracer
+        self._backups = Backups(stores, intent)
+        self._now_ms = now_ms
 
     def application(self) -> web.Application:
         """The routes under `/v1`."""
@@ -111,6 +120,8 @@ class Api:
                 web.get("/v1/tunnels", self.tunnels),
                 web.get("/v1/drops", self.drops),
                 web.get("/v1/counters", self.counters),
+                web.get("/v1/backup", self.backup),
+                web.post("/v1/restore", self.restore),
             ]
         )
         return application
@@ -118,14 +129,14 @@ class Api:
     async def apply(self, request: web.Request) -> web.Response:
         """POST /v1/apply."""
         body = await _body(request, ApplyRequest)
-        return _applied(self._intent.apply(body.text, body.filename, dry_run=body.dry_run))
+        return _applied(await self._intent.apply(body.text, body.filename, dry_run=body.dry_run))
 
     async def wait(self, request: web.Request) -> web.Response:
         """POST /v1/wait: answers when every node has applied these generations."""
         body = await _body(request, WaitRequest)
         if not 0 < body.timeout_s <= MAX_WAIT_S:
             raise InvalidInput(f"a timeout of up to {MAX_WAIT_S:g} s was expected, {body.timeout_s} came")
-        await wait_applied(*self._databases, body.networks, body.timeout_s)
+        await wait_applied(*self._stores, body.networks, body.timeout_s)
         return _json({})
 
     async def networks(self, _request: web.Request) -> web.Response:
@@ -138,7 +149,7 @@ class Api:
 
     async def delete_network(self, request: web.Request) -> web.Response:
         """DELETE /v1/networks/NETWORK."""
-        return _applied(self._intent.delete(_part(request, "network")))
+        return _applied(await self._intent.delete(_part(request, "network")))
 
     async def snapshots(self, request: web.Request) -> web.Response:
         """GET /v1/networks/NETWORK/snapshots."""
@@ -148,12 +159,12 @@ class Api:
     async def snapshot(self, request: web.Request) -> web.Response:
         """POST /v1/networks/NETWORK/snapshots."""
         body = await _body(request, SnapshotRequest)
-        row = self._intent.snapshot(_part(request, "network"), body.name)
+        row = await self._intent.snapshot(_part(request, "network"), body.name)
         return _json({"snapshot": snapshot_document(row)})
 
     async def delete_snapshot(self, request: web.Request) -> web.Response:
         """DELETE /v1/networks/NETWORK/snapshots/SNAPSHOT."""
-        self._intent.delete_snapshot(_part(request, "network"), _part(request, "snapshot"))
+        await self._intent.delete_snapshot(_part(request, "network"), _part(request, "snapshot"))
         return _json({})
 
     async def diff(self, request: web.Request) -> web.Response:
@@ -167,7 +178,7 @@ class Api:
     async def rollback(self, request: web.Request) -> web.Response:
         """POST /v1/networks/NETWORK/rollback."""
         body = await _body(request, RollbackRequest)
-        return _applied(self._intent.rollback(_part(request, "network"), body.snapshot))
+        return _applied(await self._intent.rollback(_part(request, "network"), body.snapshot))
 
     async def trace(self, request: web.Request) -> web.Response:
         """POST /v1/networks/NETWORK/trace."""
@@ -178,7 +189,7 @@ class Api:
     async def move(self, request: web.Request) -> web.Response:
         """POST /v1/networks/NETWORK/ports/PORT/move."""
         body = await _body(request, MoveRequest)
-        return _applied(self._intent.move(_part(request, "network"), _part(request, "port"), body.node))
+        return _applied(await self._intent.move(_part(request, "network"), _part(request, "port"), body.node))
 
     async def ports(self, request: web.Request) -> web.Response:
         """GET /v1/ports[?network=NETWORK]."""
@@ -193,7 +204,7 @@ class Api:
         name = _part(request, "node")
         if self._listing.is_connected(name):
             raise Conflict(f"the agent of node {name} is connected; end it first")
-        self._intent.forget_node(name)
+        await self._intent.forget_node(name)
         return _json({})
 
     async def tunnels(self, _request: web.Request) -> web.Response:
@@ -207,6 +218,23 @@ class Api:
     async def counters(self, request: web.Request) -> web.Response:
         """GET /v1/counters[?network=NETWORK]."""
         return _json({"counters": self._listing.counters(request.query.get("network"))})
+
+    async def backup(self, _request: web.Request) -> web.Response:
+        """GET /v1/backup: a tar file."""
+        return web.Response(body=self._backups.pack(self._now_ms()), content_type="application/x-tar")
+
+    async def restore(self, request: web.Request) -> web.Response:
+        """POST /v1/restore: the body is such a tar file."""
+        if (request.content_length or 0) > RESTORE_BYTES_MAX:
+            raise InvalidInput(f"a backup of up to {RESTORE_BYTES_MAX} bytes was expected")
+        data = bytearray()
+        async for part in request.content.iter_any():
+            data += part
+            if len(data) > RESTORE_BYTES_MAX:
+                raise InvalidInput(f"a backup of up to {RESTORE_BYTES_MAX} bytes was expected")
+        operations = await self._backups.restore(bytes(data))
+        generations = {name: stored.generation for name, stored in self._intent.networks().items()}
+        return _json({"operations": operations, "generations": generations})
 
 
 @web.middleware

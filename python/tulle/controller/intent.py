@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import wraps
 from itertools import count
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 import orjson
@@ -16,12 +18,15 @@ from tulle.errors import Conflict, InvalidInput, NotFound
 from tulle.logical import changes, diff, document_of, network_of, parse_file, problems
 from tulle.logical.rules import valid_name
 from tulle.logical.spelling import nearest
-from tulle.ovsdb import Database
 from tulle.store import Row, StoredNetwork, Writer
 from tulle.values import Change, LogicalPort, Network, Node
 
+from .stores import Store
+
 AUTOMATIC: Final = re.compile(r"before-(rollback|delete)-\d+")
 AUTOMATIC_KEPT: Final = 10
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -35,14 +40,31 @@ class Applied(msgspec.Struct, frozen=True):
     kept: str | None = None
 
 
-class Intent:
-    """The database `Tulle` as users change it; `now` gives the time as ISO 8601 text, for snapshots."""
+def _in_turn(
+    change: Callable[Concatenate[Intent, Given], Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate[Intent, Given], Coroutine[Any, Any, Result]]:
+    """A method that waits until no other change is under way."""
 
-    def __init__(self, intent: Database, state: Database, now: Callable[[], str]) -> None:
+    @wraps(change)
+    async def wait_and_change(self: Intent, /, *args: Given.args, **named: Given.kwargs) -> Result:
+        async with self.turn:
+            return await change(self, *args, **named)
+
+    return wait_and_change
+
+
+class Intent:
+    """The database `Tulle` as users change it; `now` gives the time as ISO 8601 text, for snapshots.
+
+    Changes wait for one another, so that each is planned on what the one before left.
+    """
+
+    def __init__(self, intent: Store, state: Store, now: Callable[[], str]) -> None:
         self._database = intent
         self._state_database = state
         self._state = store.source(state)
         self._now = now
+        self.turn = asyncio.Lock()
         self.rows = store.source(intent)
 
     def networks(self) -> dict[str, StoredNetwork]:
@@ -60,7 +82,8 @@ class Intent:
         """The nodes that a port may ask for: declared ones, and those whose agent registered."""
         return store.declared_nodes(self.rows) | store.nodes(self._state)
 
-    def apply(self, text: str, filename: str, *, dry_run: bool = False) -> Applied:
+    @_in_turn
+    async def apply(self, text: str, filename: str, *, dry_run: bool = False) -> Applied:
         """Make the networks of a file as the file says; networks that it does not name stay as they are."""
         document = parse_file(text, filename, sorted(self.nodes()), sorted(encapsulations()))
         current = self.networks()
@@ -79,20 +102,22 @@ class Intent:
         store.write_declared_nodes(writer, self.rows, document.nodes)
         for name, network in different.items():
             store.write_network(writer, self.rows, network, generations[name])
-        self._commit(writer)
+        await self._commit(writer)
         return Applied(found, generations)
 
-    def delete(self, name: str) -> Applied:
+    @_in_turn
+    async def delete(self, name: str) -> Applied:
         """Delete a network with all that is in it; an automatic snapshot allows to take that back."""
         self._refuse_unknown(name)
         stored = self.networks().get(name)
         writer = self._writer(f"delete network {name}")
         kept = self._add_automatic(writer, "delete", stored) if stored is not None else None
         store.delete_network(writer, self.rows, name)
-        self._commit(writer)
+        await self._commit(writer)
         return Applied(diff(stored.network if stored else None, None), {name: 0}, kept)
 
-    def forget_node(self, name: str) -> None:
+    @_in_turn
+    async def forget_node(self, name: str) -> None:
         """Remove a node that will not come back; Conflict while a port asks for it."""
         known = self.nodes()
         if name not in known:
@@ -110,9 +135,10 @@ class Intent:
             for row in [row for row in rows("Node") if row["name"] == name]:
                 writer.delete("Node", row)
             if writer.operations:
-                database.transact(writer.operations)
+                await database.transact(writer.operations)
 
-    def move(self, name: str, port: str, node: str) -> Applied:
+    @_in_turn
+    async def move(self, name: str, port: str, node: str) -> Applied:
         """Ask for a port to be at another node."""
         stored = self.network(name)
         ports = {one.name: one for one in stored.network.ports}
@@ -122,9 +148,10 @@ class Intent:
         if node not in known:
             raise NotFound(f"no node {node!r}{nearest(node, known)}")
         ports[port] = msgspec.structs.replace(ports[port], node=node)
-        return self._replace(stored, _with_ports(stored.network, ports.values()), f"move {name}/{port}")
+        return await self._replace(stored, _with_ports(stored.network, ports.values()), f"move {name}/{port}")
 
-    def snapshot(self, network: str, name: str | None = None) -> Row:
+    @_in_turn
+    async def snapshot(self, network: str, name: str | None = None) -> Row:
         """Keep the network as it is now; without a name it is called `snapshot-N`."""
         stored = self.network(network)
         taken = {row["name"] for row in self.snapshots(network)}
@@ -138,7 +165,7 @@ class Intent:
         writer = self._writer(f"snapshot {network} as {name}")
         row = self._snapshot_row(stored, name)
         writer.insert("Snapshot", row)
-        self._commit(writer)
+        await self._commit(writer)
         return row
 
     def snapshots(self, network: str) -> list[Row]:
@@ -155,21 +182,23 @@ class Intent:
         stored = self.networks().get(network)
         return diff(self._kept(network, old), stored.network if stored else None)
 
-    def rollback(self, network: str, snapshot: str) -> Applied:
+    @_in_turn
+    async def rollback(self, network: str, snapshot: str) -> Applied:
         """Put the network of a snapshot in place of the present one, which an automatic snapshot keeps."""
         kept = store.canonical(self._kept(network, snapshot))
         self._refuse_unknown_nodes(kept)
         current = self.networks()
         comment = f"roll {network} back to {snapshot}"
-        return self._replace(current.get(network), kept, comment, automatic=True)
+        return await self._replace(current.get(network), kept, comment, automatic=True)
 
-    def delete_snapshot(self, network: str, name: str) -> None:
+    @_in_turn
+    async def delete_snapshot(self, network: str, name: str) -> None:
         """Forget a snapshot."""
         writer = self._writer(f"delete snapshot {network} {name}")
         writer.delete("Snapshot", self._snapshot(network, name))
-        self._commit(writer)
+        await self._commit(writer)
 
-    def _replace(
+    async def _replace(
         self, old: StoredNetwork | None, new: Network, comment: str, *, automatic: bool = False
     ) -> Applied:
         found = diff(old.network if old else None, new)
@@ -179,7 +208,7 @@ class Intent:
         writer = self._writer(comment)
         kept = self._add_automatic(writer, "rollback", old) if automatic and old is not None else None
         store.write_network(writer, self.rows, new, generation)
-        self._commit(writer)
+        await self._commit(writer)
         return Applied(found, {new.name: generation}, kept)
 
     def _next_generation(self, name: str) -> int:
@@ -244,8 +273,8 @@ class Intent:
         writer.comment(comment)
         return writer
 
-    def _commit(self, writer: Writer) -> None:
-        self._database.transact(writer.operations)
+    async def _commit(self, writer: Writer) -> None:
+        await self._database.transact(writer.operations)
 
 
 def _with_ports(network: Network, ports: Iterable[LogicalPort]) -> Network:

@@ -9,9 +9,11 @@ import msgspec
 
 from tulle import store
 from tulle.errors import Unavailable
-from tulle.ovsdb import Change, Database
+from tulle.ovsdb import Change
 from tulle.store import Source
 from tulle.values import Binding, Network
+
+from .stores import Rows
 
 _TABLES = frozenset({"Network", "Logical_Port", "Node", "Binding"})
 
@@ -50,9 +52,7 @@ def behind(intent: Source, state: Source, wanted: Mapping[str, int]) -> list[Beh
     return sorted(set(found))
 
 
-async def wait_applied(
-    intent: Database, state: Database, wanted: Mapping[str, int], timeout_s: float
-) -> None:
+async def wait_applied(intent: Rows, state: Rows, wanted: Mapping[str, int], timeout_s: float) -> None:
     """Return when nobody is behind; Unavailable says who is when the time is over."""
     changed = asyncio.Event()
 

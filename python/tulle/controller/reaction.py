@@ -6,6 +6,7 @@ mends what a crash between the two databases left behind.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 import structlog
@@ -15,53 +16,65 @@ from tulle.control import allocate, choose
 from tulle.control.allocate import datapath_names, port_names
 from tulle.encap import encapsulations
 from tulle.errors import TulleError
-from tulle.ovsdb import Change, Database
+from tulle.ovsdb import Change
 from tulle.store import Source, Writer
 from tulle.values import Binding, Network, Node
 
+from .stores import Store
+
 _logger = structlog.get_logger(__name__)
+RETRY_S = 0.5
 _NODE_COLUMNS = ("name", "address", "encapsulations", "external")
 
 
 class Reaction:
     """Keeps `Tulle_State` as `Tulle` and the nodes demand, commit by commit."""
 
-    def __init__(self, intent: Database, state: Database) -> None:
+    def __init__(self, intent: Store, state: Store) -> None:
         self._intent = intent
         self._state = state
         self._ends: list[Callable[[], None]] = []
         self._holding = False
+        self.due = asyncio.Event()
 
     def start(self) -> None:
-        """Catch up, then follow."""
-        self._react()
-        self._ends = [
-            self._intent.subscribe(self._react_to),
-            self._state.subscribe(self._react_to),
-        ]
+        """Notice from now on when there is something to do; the first time is at once."""
+        self.due.set()
+        self._ends = [self._intent.subscribe(self._note), self._state.subscribe(self._note)]
 
     def stop(self) -> None:
-        """Follow no longer."""
+        """Notice nothing any more."""
         for end in self._ends:
             end()
         self._ends = []
 
-    def _react_to(self, changes: list[Change]) -> None:
-        if any(_matters(change) or (self._holding and _releases(change)) for change in changes):
-            self._react()
+    async def run(self) -> None:
+        """Catch up whenever something is due."""
+        while True:
+            await self.due.wait()
+            if not await self.catch_up():
+                await asyncio.sleep(RETRY_S)
 
-    def _react(self) -> None:
+    async def catch_up(self) -> bool:
+        """Do what is due; False when it has to be tried again."""
+        self.due.clear()
         writer = Writer(self._state.schema)
         try:
             self._holding = react(store.source(self._intent), store.source(self._state), writer)
             if writer.operations:
-                self._state.transact(writer.operations)
+                await self._state.transact(writer.operations)
+            return True
         except (TulleError, OSError) as error:
-            # The change that caused this is committed; the next one tries again.
             _logger.error("cannot bring the state up to date", error=str(error))
         except Exception:
             # A client's rows may be stranger than foreseen; that client's connection is not to blame.
             _logger.exception("cannot bring the state up to date")
+        self.due.set()
+        return False
+
+    def _note(self, changes: list[Change]) -> None:
+        if any(_matters(change) or (self._holding and _releases(change)) for change in changes):
+            self.due.set()
 
 
 def react(intent: Source, state: Source, writer: Writer) -> bool:

@@ -13,11 +13,12 @@ import msgspec
 from tulle import store
 from tulle.errors import Conflict, Unavailable
 from tulle.logical import parse_match
-from tulle.ovsdb import Change, Database
+from tulle.ovsdb import Change
 from tulle.store import Row, TraceOutput, TraceRequest, TraceResult, Writer, trace_result, write_trace_request
 from tulle.values import Network
 
 from .frame import frame_match
+from .stores import Store
 
 HALVES_MAX: Final = 64
 Emit = Callable[[str], bytes]
@@ -26,9 +27,7 @@ Emit = Callable[[str], bytes]
 class Tracer:
     """Runs traces over the table `Trace`; `new_id` gives ids, `emit` makes a frame of a match."""
 
-    def __init__(
-        self, state: Database, new_id: Callable[[], str], emit: Emit, timeout_s: float = 10.0
-    ) -> None:
+    def __init__(self, state: Store, new_id: Callable[[], str], emit: Emit, timeout_s: float = 10.0) -> None:
         self._database = state
         self._rows = store.source(state)
         self._new_id = new_id
@@ -80,7 +79,7 @@ class Tracer:
         answered = asyncio.Event()
         end = self._database.subscribe(lambda changes: _note_answer(changes, request.id, answered))
         try:
-            self._database.transact(writer.operations)
+            await self._database.transact(writer.operations)
             async with asyncio.timeout(self._timeout_s):
                 await answered.wait()
             return trace_result(self._row(request.id))
@@ -90,7 +89,7 @@ class Tracer:
             ) from None
         finally:
             end()
-            self._forget(request.id)
+            await self._forget(request.id)
 
     def _row(self, id: str) -> Row:
         for row in self._rows("Trace"):
@@ -98,13 +97,13 @@ class Tracer:
                 return row
         raise Unavailable("somebody deleted the trace")
 
-    def _forget(self, id: str) -> None:
+    async def _forget(self, id: str) -> None:
         writer = Writer(self._database.schema)
         for row in self._rows("Trace"):
             if row["id"] == id:
                 writer.delete("Trace", row)
         if writer.operations:
-            self._database.transact(writer.operations)
+            await self._database.transact(writer.operations)
 
 
 def _note_answer(changes: list[Change], id: str, answered: asyncio.Event) -> None:

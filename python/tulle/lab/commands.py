@@ -24,13 +24,18 @@ NameOption = Annotated[str | None, typer.Option("--name", help="which lab; not n
 def up(
     file: Annotated[Path, typer.Argument(help="a lab file, such as examples/two-tenants.yaml")],
     name: Annotated[str | None, typer.Option("--name", help="name of the lab; the file's by default")] = None,
+    store_cluster: Annotated[
+        int, typer.Option("--store-cluster", min=0, max=9, help="keep the databases on so many ovsdb-servers")
+    ] = 0,
 ) -> None:
     """Build the lab that a file describes and apply its networks.
 
-    Example: tulle lab up examples/two-tenants.yaml
+    With --store-cluster, two controllers run, of which one is active and the other takes over.
+
+    Example: tulle lab up examples/two-tenants.yaml --store-cluster 3
     """
     with console.status("building") as status:
-        lab = lifecycle.up(file, name=name, report=lambda text: status.update(text))
+        lab = lifecycle.up(file, name=name, store_cluster=store_cluster, report=status.update)
     console.print(
         f"lab {lab.layout.name} is up; `tulle lab show` lists its parts, `tulle lab down` removes it"
     )

@@ -7,29 +7,33 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from tulle.api.client import Client, connect
 from tulle.errors import Conflict, InvalidInput, TulleError
 from tulle.lab import processes, state, wiring
-from tulle.lab.layout import Host, Layout, layout
+from tulle.lab.layout import Layout, layout
+from tulle.lab.roles import command_of
 from tulle.lab.state import Lab
 from tulle.lab.waiting import wait_until
 from tulle.logical import parse_file
 from tulle.values import LabFile, Node
 
-DATABASE_PORT = 6640
 Report = Callable[[str], None]
 
 
-def up(path: Path, *, name: str | None = None, report: Report = lambda _: None) -> Lab:
-    """Builds a lab from a file and waits until its networks are applied on every node."""
+def up(
+    path: Path, *, name: str | None = None, store_cluster: int = 0, report: Report = lambda _: None
+) -> Lab:
+    """Builds a lab from a file and waits until its networks are applied on every node.
+
+    `store_cluster`: how many servers keep the databases, and two controllers use them; 0: one controller does.
+    """
     state.require_root()
     text = read(path)
     plan = parse_file(text, str(path))
-    lab = Lab(layout=_lay_out(plan, name or path.stem), file=str(path.resolve()))
+    lab = Lab(layout=_lay_out(plan, name or path.stem), file=str(path.resolve()), store_cluster=store_cluster)
     if lab.layout.name in state.names():
         raise Conflict(f"lab {lab.layout.name} exists; `tulle lab down` removes it")
     try:
@@ -68,7 +72,7 @@ def restart(lab: Lab, role: str) -> None:
     """Ends a process, if it still runs, and starts it again with the same options."""
     old = lab.process(role)
     processes.stop([old])
-    namespace, command, log = _command(lab, role)
+    namespace, command, log = command_of(lab, role)
     fresh = processes.start(role, command, namespace=namespace, log=log, owner=lab.layout.name)
     lab.processes[lab.processes.index(old)] = fresh
     lab.save()
@@ -87,9 +91,7 @@ def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:
     lab.save()
     report("namespaces and underlay")
     wiring.build(lab.layout)
-    report("controller")
-    _start(lab, "controller")
-    wait_until(lambda: _answers(lab), what="the controller to answer", limit_s=20)
+    _start_controllers(lab, report)
     for node in lab.layout.nodes:
         report(f"{node.name}: switch and agent")
         _start(lab, f"{node.name}/vswitch")
@@ -99,6 +101,16 @@ def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:
     report("networks")
     with client(lab) as tulle:
         tulle.apply(text, lab.file, wait=True)
+
+
+def _start_controllers(lab: Lab, report: Report) -> None:
+    if lab.store_cluster:
+        report("store cluster")
+        lab.cluster.create()
+    for role in (*lab.store_roles, *lab.controller_roles):
+        report(role)
+        _start(lab, role)
+    wait_until(lambda: _answers(lab), what="the controller to answer", limit_s=20)
 
 
 def _answers(lab: Lab) -> bool:
@@ -122,32 +134,9 @@ def _start(lab: Lab, role: str, node: Node | None = None) -> None:
         directory = Path(lab.layout.node(node.name).directory)
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "encapsulations").write_text(",".join(node.encapsulations))
-    namespace, command, log = _command(lab, role)
+    namespace, command, log = command_of(lab, role)
     lab.processes.append(processes.start(role, command, namespace=namespace, log=log, owner=lab.layout.name))
     lab.save()
-
-
-def _command(lab: Lab, role: str) -> tuple[str, list[str], Path]:
-    """Namespace, command line and log file of a process."""
-    tulle = [sys.executable, "-m", "tulle.cli"]
-    host_name, _, part = role.partition("/")
-    if role == "controller":
-        host = lab.layout.controller
-        remote = f"ptcp:{DATABASE_PORT}:{host.address}"
-        command = [*tulle, "controller", "--directory", host.directory, "--remote", remote]
-        return host.namespace, command, Path(host.directory) / "log"
-    host = lab.layout.node(host_name)
-    log = Path(host.directory) / f"{part}.log"
-    if part == "vswitch":
-        return host.namespace, [*tulle, "vswitch", "--directory", host.directory, "--name", host.name], log
-    return host.namespace, [*tulle, "agent", *_agent_options(lab, host)], log
-
-
-def _agent_options(lab: Lab, host: Host) -> list[str]:
-    encapsulations = (Path(host.directory) / "encapsulations").read_text()
-    controller = f"tcp:{lab.layout.controller.address}:{DATABASE_PORT}"
-    identity = ["--name", host.name, "--address", host.address, "--encapsulations", encapsulations]
-    return [*identity, "--controller", controller, "--switch", host.directory]
 
 
 def _explain(lab: Lab, error: BaseException) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tulle.errors import NotFound
+from tulle.lab.cluster import StoreCluster
 from tulle.lab.layout import ROOT, Layout
 from tulle.lab.processes import Process
 
@@ -19,6 +20,7 @@ class Lab(msgspec.Struct):
     layout: Layout
     file: str
     processes: list[Process] = []
+    store_cluster: int = 0  # servers that keep the databases; 0: the controller does
 
     @property
     def directory(self) -> Path:
@@ -29,6 +31,21 @@ class Lab(msgspec.Struct):
     def api(self) -> Path:
         """The controller's API socket."""
         return Path(self.layout.controller.directory) / "api.sock"
+
+    @property
+    def cluster(self) -> StoreCluster:
+        """The cluster that keeps the databases, where there is one."""
+        return StoreCluster(self.directory, self.layout.controller.address, self.store_cluster)
+
+    @property
+    def store_roles(self) -> list[str]:
+        """The servers of the cluster: store1, store2 and so on."""
+        return [f"store{index}" for index in self.cluster.indexes]
+
+    @property
+    def controller_roles(self) -> list[str]:
+        """The controllers: one, or with a cluster a second one that takes over."""
+        return ["controller", "controller2"] if self.store_cluster else ["controller"]
 
     def save(self) -> None:
         """Writes the file whole or not at all."""

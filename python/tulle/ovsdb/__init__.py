@@ -27,8 +27,9 @@ A client that follows a database, reconnects by itself and writes:
         await replica.transact(txn)
 
 Column values are str, int, float, bool, UUID; None for an empty optional; frozenset for sets; dict for maps.
-The core (schema, execution, integrity, monitor, service, log) does no I/O; `server`, `client`, `replica` and
-`storage` are the edges.
+The core (schema, execution, integrity, rbac, monitor, service, log) does no I/O; `server` with `connection`,
+`endpoint` and `configured`, `client`, `replica`, `storage` and `tls` are the edges.  `command` is the process
+`tulle ovsdb-server`, `unixctl` the control socket of all processes.
 """
 
 from tulle.ovsdb.builder import Transaction

@@ -18,6 +18,7 @@ from uuid import UUID
 from tulle.ovsdb import datum
 from tulle.ovsdb.datum import NamedUuid
 from tulle.ovsdb.schema import DatabaseSchema, TableSchema
+from tulle.ovsdb.table import Row
 from tulle.ovsdb.types import ColumnType, Shape, column_type
 
 Clause = tuple[str, str, Any]
@@ -33,6 +34,7 @@ class Transaction:
     def __init__(self, schema: DatabaseSchema) -> None:
         self.schema = schema
         self.operations: list[dict[str, Any]] = []
+        self.verifies = False
         self._inserts: dict[str, int] = {}
 
     def insert(self, table: str, row: Mapping[str, Any], uuid: UUID | None = None) -> NamedUuid:
@@ -77,6 +79,11 @@ class Transaction:
         wanted = [self._row(table, row) for row in rows]
         self._add("wait", table, where, columns=columns, until=until, rows=wanted, timeout=timeout_ms)
 
+    def verify(self, table: str, row: Row, columns: Iterable[str]) -> None:
+        """Fail with "timed out" unless a row still has the values of these columns that were read."""
+        self.verifies = True
+        self.wait(table, row.uuid, [{name: row[name] for name in columns}])
+
     def comment(self, text: str) -> None:
         """Put a remark into the log."""
         self.operations.append({"op": "comment", "comment": text})
@@ -103,9 +110,12 @@ class Transaction:
     def _where(self, table: TableSchema, where: Where) -> list[Any]:
         if isinstance(where, UUID | NamedUuid):
             return [["_uuid", "==", datum.emit_atom(where)]]
-        return [
-            [name, function, _emit_part(table.column(name).type, value)] for name, function, value in where
-        ]
+        return emit_clauses(table, where)
+
+
+def emit_clauses(table: TableSchema, clauses: Iterable[Clause]) -> list[Any]:
+    """The wire form of clauses of column, function and value."""
+    return [[name, function, _emit_part(table.column(name).type, value)] for name, function, value in clauses]
 
 
 def _emit_part(kind: ColumnType, value: Any) -> Any:

@@ -11,11 +11,14 @@ from tulle.errors import InvalidInput, ProtocolError, Unavailable
 from tulle.ovsdb import jsonrpc
 from tulle.ovsdb.database import first_error
 from tulle.ovsdb.errors import OvsdbError
-from tulle.ovsdb.remote import parse_remote
+from tulle.ovsdb.remote import Remote, parse_remote
 from tulle.ovsdb.schema import DatabaseSchema, parse_schema
+from tulle.ovsdb.tls import HANDSHAKE_S, Tls
 
 Notified = Callable[[str, list[Any]], None]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _MAX_MESSAGE_BYTES = 1 << 30
+_READ_BYTES = 1 << 20
 
 
 class Client:
@@ -38,19 +41,17 @@ class Client:
         self._task = asyncio.create_task(self._receive(reader))
 
     @classmethod
-    async def connect(cls, remote: str, on_notification: Notified | None = None) -> Self:
-        """Connect to unix:PATH or tcp:HOST:PORT; raises `Unavailable`."""
+    async def connect(
+        cls, remote: str, on_notification: Notified | None = None, *, tls: Tls | None = None
+    ) -> Self:
+        """Connect to unix:PATH, tcp:HOST:PORT or, with `tls`, ssl:HOST:PORT; raises `Unavailable`."""
         place = parse_remote(remote)
         if place.listens:
             raise InvalidInput(f"cannot connect to a listening remote: {remote}")
         try:
-            if place.path:
-                streams = await asyncio.open_unix_connection(place.path, limit=1 << 20)
-            else:
-                streams = await asyncio.open_connection(place.host, place.port, limit=1 << 20)
+            return cls(*await _connect(place, tls), on_notification)
         except OSError as error:
             raise Unavailable(f"cannot connect to {remote}: {error.strerror or error}") from error
-        return cls(*streams, on_notification)
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,3 +127,28 @@ class Client:
             reply.set_exception(OvsdbError.parse(message["error"]))
         else:
             reply.set_result(message.get("result"))
+
+
+async def _connect(place: Remote, tls: Tls | None) -> Streams:
+    if place.path:
+        return await asyncio.open_unix_connection(place.path, limit=_READ_BYTES)
+    if not place.secure:
+        return await asyncio.open_connection(place.host, place.port, limit=_READ_BYTES)
+    if tls is None:
+        raise Unavailable(f"{place} needs a private key, a certificate and a CA certificate")
+    if tls.needs_bootstrap:
+        _, writer = await _open_tls(place, tls)
+        writer.transport.abort()
+        tls.learn(writer.get_extra_info("ssl_object"))
+    return await _open_tls(place, tls)
+
+
+async def _open_tls(place: Remote, tls: Tls) -> Streams:
+    return await asyncio.open_connection(
+        place.host,
+        place.port,
+        limit=_READ_BYTES,
+        ssl=tls.client_context(),
+        server_hostname="",
+        ssl_handshake_timeout=HANDSHAKE_S,
+    )

@@ -33,6 +33,15 @@ class Journal(Protocol):
     def sync(self) -> None:
         """Return when everything appended is on the disk."""
 
+    def tidy(self) -> None:
+        """Do what upkeep the file needs between commits."""
+
+    def mend(self) -> None:
+        """Try to get over an earlier failure; called between transactions."""
+
+    def replace(self, database: Database) -> None:
+        """Let the file hold this schema and these rows, and return when that is on the disk."""
+
 
 class Database:
     """Rows of one schema.  `new_uuid` is the only source of randomness and can be replaced."""
@@ -44,7 +53,7 @@ class Database:
         self.tables = {name: Table(table) for name, table in schema.tables.items()}
         self.journal = journal
         self.read_only = False
-        self._new_uuid = new_uuid
+        self.new_uuid = new_uuid
         self._subscribers: list[Subscriber] = []
         self._pending: deque[list[Change]] = deque()
         self._notifying = False
@@ -78,9 +87,15 @@ class Database:
             raise OvsdbError("timed out", "wait is not fulfilled")
         if outcome.failed:
             raise first_error(outcome.results)
-        if self.journal is not None:
-            self.journal.sync()
+        self._sync()
         return outcome.results
+
+    def _sync(self) -> None:
+        try:
+            if self.journal is not None:
+                self.journal.sync()
+        except OSError as error:
+            raise OvsdbError("I/O error", f"whether the change will last is unknown: {error}") from error
 
     def execute(
         self,
@@ -89,7 +104,9 @@ class Database:
         identity: Identity = ANYBODY,
     ) -> Outcome:
         """Execute operations as `identity`; the caller must sync the journal before it tells anybody."""
-        execution = Execution(self.tables, self._new_uuid, owns_lock)
+        if self.journal is not None:
+            self.journal.mend()
+        execution = Execution(self.tables, self.new_uuid, owns_lock)
         if identity.restricted:
             execution.guard = Guard(identity, self.tables)
         outcome = self._run(execution, operations)
@@ -100,9 +117,18 @@ class Database:
         self._notify()
         return outcome
 
+    def adopt(self, other: Database) -> None:
+        """Take over the schema and the rows of `other`, on disk first; raises `OvsdbError` "I/O error"."""
+        if self.journal is not None:
+            try:
+                self.journal.replace(other)
+            except OSError as error:
+                raise OvsdbError("I/O error", str(error)) from error
+        self.schema, self.tables = other.schema, other.tables
+
     def load(self, changes: Iterable[tuple[str, UUID, dict[str, Any] | None]]) -> None:
         """Apply what a log record says (values in internal form; None deletes), without writing it again."""
-        execution = Execution(self.tables, self._new_uuid, lambda _name: False)
+        execution = Execution(self.tables, self.new_uuid, lambda _name: False)
         for name, uuid, values in changes:
             table = execution.table(name)
             if values is None:
@@ -111,7 +137,7 @@ class Database:
             base = table.rows.get(uuid) or {
                 **table.schema.defaults,
                 "_uuid": uuid,
-                "_version": self._new_uuid(),
+                "_version": self.new_uuid(),
             }
             execution.put(table, uuid, Row({**base, **values}))
         integrity = Integrity(execution)

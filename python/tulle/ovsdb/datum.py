@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 from tulle.ovsdb.errors import constraint_violation, syntax_error
 from tulle.ovsdb.types import (
@@ -29,6 +29,7 @@ Names = Mapping[str, UUID]
 NO_NAMES: Names = {}
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_new, _set = object.__new__, object.__setattr__
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,22 @@ _ATOM_PARSERS = {
 
 def parse_uuid_text(text: object) -> UUID:
     """A uuid in its 36 character form."""
-    if type(text) is not str or not _UUID.fullmatch(text):
+    if not is_uuid_text(text):
         raise syntax_error(text, "not a uuid")
-    return UUID(text)
+    return uuid_of(int(text.replace("-", ""), 16))  # type: ignore[attr-defined]
+
+
+def is_uuid_text(text: object) -> bool:
+    """Whether this is a uuid in its 36 character form."""
+    return type(text) is str and _UUID.fullmatch(text) is not None
+
+
+def uuid_of(number: int) -> UUID:
+    """The uuid with this value of 128 bits, made without the checks and forms that UUID() goes through."""
+    uuid = _new(UUID)
+    _set(uuid, "int", number)
+    _set(uuid, "is_safe", SafeUUID.unknown)
+    return uuid
 
 
 def is_name(json: object) -> bool:

@@ -54,3 +54,12 @@ def row_event(change: Change) -> RowEvent:
     if change.new is None:
         return RowDeleted(change.table, change.uuid, change.old)
     return RowUpdated(change.table, change.uuid, change.new, change.old)
+
+
+def change_of(event: RowEvent) -> Change:
+    """The change that an event tells of."""
+    if isinstance(event, RowInserted):
+        return Change(event.table, event.uuid, None, event.row)
+    if isinstance(event, RowDeleted):
+        return Change(event.table, event.uuid, event.row, None)
+    return Change(event.table, event.uuid, event.old, event.row)

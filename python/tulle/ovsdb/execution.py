@@ -12,9 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from tulle.ovsdb import datum
+from tulle.ovsdb.condition import Condition
 from tulle.ovsdb.errors import OvsdbError, syntax_error
 from tulle.ovsdb.rbac import Guard
-from tulle.ovsdb.table import Key, Row, Table
+from tulle.ovsdb.table import Key, Row, Table, index_key
 from tulle.ovsdb.types import Value
 
 
@@ -64,6 +65,27 @@ class Execution:
         if found is None:
             raise OvsdbError("unknown table", f"no table {name}", syntax=name)
         return found
+
+    def matching(self, table: Table, condition: Condition) -> list[Row]:
+        """The rows that match, found by uuid or by an index where the condition allows."""
+        candidates = self._indexed(table, condition)
+        if candidates is None:
+            return table.matching(condition)
+        return [row for row in candidates if condition.matches(row)]
+
+    def _indexed(self, table: Table, condition: Condition) -> list[Row] | None:
+        """The row that had the wanted index value before this transaction, and those that this one touched."""
+        if condition.uuid is not None or len(self.before) >= len(table.rows):
+            return None
+        wanted = dict(condition.equals)
+        for number, columns in enumerate(table.schema.indexes):
+            if all(name in wanted for name in columns):
+                found = {uuid for name, uuid in self.before if name == table.schema.name}
+                owner = table.indexes[number].get(index_key(columns, wanted))
+                if owner is not None:
+                    found.add(owner)
+                return [table.rows[uuid] for uuid in found if uuid in table.rows]
+        return None
 
     def put(self, table: Table, uuid: UUID, row: Row | None) -> None:
         """Insert, replace or (None) delete a row."""

@@ -20,6 +20,7 @@ from tulle.ovsdb.table import Change, Key, Row, Table, index_key, referenced
 from tulle.ovsdb.types import Shape, Value
 
 K = TypeVar("K")
+_NOTHING: Counter[UUID] = Counter()  # never changed
 
 
 class Integrity:
@@ -180,8 +181,8 @@ def _dangling(key: Key, reference: Reference, uuid: UUID) -> OvsdbError:
 def _reference_changes(table: Table, reference: Reference, old: Row | None, new: Row | None) -> Counter[UUID]:
     before = None if old is None else old[reference.column]
     after = None if new is None else new[reference.column]
-    if before is after:
-        return Counter()
+    if before is after or not (before or after):
+        return _NOTHING
     shape = table.schema.columns[reference.column].type.shape
     found: Counter[UUID] = Counter()
     if shape is Shape.SET:

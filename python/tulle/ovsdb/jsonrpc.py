@@ -42,9 +42,38 @@ class Splitter:
 
     def receive(self, data: bytes) -> Iterator[Message]:
         """Feed bytes and give the messages that they complete."""
-        self._buffer += data
+        if self._buffer:
+            self._buffer += data
+        else:
+            yield from self._whole(data)
         while (message := self._next()) is not None:
             yield message
+
+    def _whole(self, data: bytes) -> Iterator[Message]:
+        """Give the messages that lie whole in `data`, as mostly all do; buffer what needs a closer look.
+
+        A caller that stops half way finds the rest in the buffer too.
+        """
+        place = 0
+        ends = (found.start() + 1 for found in _BETWEEN.finditer(data))
+        try:
+            for end in (*ends, len(data) if data[-1:] == b"}" else 0):
+                if not end or (message := self._only(data[place:end])) is None:
+                    return
+                place = end
+                yield message
+        finally:
+            self._buffer += data[place:]
+
+    def _only(self, data: bytes) -> Message | None:
+        """The message that is all of `data`."""
+        if len(data) > self._max_bytes:
+            return None
+        try:
+            message = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return None
+        return message if isinstance(message, dict) else None
 
     def _next(self) -> Message | None:
         buffer = self._buffer
@@ -76,9 +105,9 @@ class Splitter:
         self._guesses += 1
         try:
             message = orjson.loads(memoryview(self._buffer)[:end])
-        except orjson.JSONDecodeError:
-            if found is not None:
-                self._guesses = 8
+        except orjson.JSONDecodeError as error:
+            if found is not None or "end of data" not in str(error):
+                self._guesses = 8  # not only unfinished: let the exact scan judge
             return None
         return self._cut(end, message)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,14 +22,18 @@ from tulle.ovsdb.errors import OvsdbError
 from tulle.ovsdb.monitor import apply_difference
 from tulle.ovsdb.schema import DatabaseSchema
 from tulle.ovsdb.table import Change, Row
-from tulle.ovsdb.types import ColumnType
+from tulle.ovsdb.types import ColumnType, Value
 
 _HEADER = re.compile(rb"OVSDB JSON ([0-9]{1,18}) ([0-9a-f]{40})\n")
 _HEADER_FORM = b"OVSDB JSON "
+# A body that begins with this blank says: when it was written, the record before it was not known to be on the
+# disk.  Records of one such row may reach the disk in any order, so damage among them is an unfinished write.
+_CONTINUES = b" "
 _HEADER_MAX = len(_HEADER_FORM) + 18 + 1 + 40 + 1
 
 Record = dict[str, Any]
-RowLookup = Callable[[str, UUID], Row | None]
+RowLookup = Callable[[str, UUID], Mapping[str, Value] | None]
+Rows = dict[str, dict[UUID, dict[str, Value]]]
 
 
 class CorruptLog(InvalidInput):
@@ -47,10 +51,19 @@ class Scan:
     torn: bool
 
 
-def emit_record(json: Any) -> bytes:
-    """The bytes of one record."""
-    body = orjson.dumps(json) + b"\n"
-    return b"OVSDB JSON %d %s\n" % (len(body), hashlib.sha1(body).hexdigest().encode()) + body
+def emit_record(json: Any, *, unsynced_before: bool = False) -> bytes:
+    """The bytes of one record; see `_CONTINUES` for `unsynced_before`."""
+    mark = _CONTINUES if unsynced_before else b""
+    return b"".join(frame_record([mark + orjson.dumps(json) + b"\n"]))
+
+
+def frame_record(body: list[bytes]) -> list[bytes]:
+    """The bytes of a record in parts, from those of its body."""
+    digest = hashlib.sha1()
+    for part in body:
+        digest.update(part)
+    size = sum(map(len, body))
+    return [b"OVSDB JSON %d %s\n" % (size, digest.hexdigest().encode()), *body]
 
 
 def scan(data: bytes, where: str) -> Scan:
@@ -89,17 +102,20 @@ def _json(body: bytes, offset: int, where: str) -> Record:
 
 
 def _refuse_unless_torn(data: bytes, offset: int, where: str) -> None:
-    tail = data[offset:]
-    place = data.find(_HEADER_FORM, offset + 1)
-    while place >= 0:
-        if _record(data, place) is not None:
-            raise CorruptLog(
-                f"record at byte {offset} is damaged, but an intact one follows at byte {place}", where=where
-            )
-        place = data.find(_HEADER_FORM, place + 1)
-    if not _is_unfinished(tail):
+    place, is_synced = offset, False
+    following = -1
+    while (place := data.find(_HEADER_FORM, place + 1)) >= 0:
+        found = _record(data, place)
+        if found is not None:
+            following = place if following < 0 else following
+            is_synced = is_synced or not found[1].startswith(_CONTINUES)
+    if following < 0 and not _is_unfinished(data[offset:]):
         raise CorruptLog(
             f"the last record, at byte {offset}, is damaged and not merely cut short", where=where
+        )
+    if following >= 0 and (is_synced or b"\0" not in data[offset:following]):
+        raise CorruptLog(
+            f"record at byte {offset} is damaged, but an intact one follows at byte {following}", where=where
         )
 
 
@@ -141,7 +157,7 @@ def _emit_row(schema: DatabaseSchema, change: Change) -> Record | None:
         change.old if change.old is not None else dict(schema.tables[change.table].defaults)
     )
     return {
-        name: datum.emit(column.type, new[name])
+        name: column.emit(new[name])
         for name, column in schema.tables[change.table].columns.items()
         if not column.ephemeral and new[name] != before[name]
     }
@@ -167,12 +183,30 @@ def parse_changes(
             old = row(table_name, uuid) if differs else None
             values = {}
             for name, json in columns.items():
-                kind = table.column(name).type
+                column = table.column(name)
+                kind = column.type
                 if old is None:
-                    values[name] = datum.parse(kind, json)
+                    values[name] = column.parse(json, datum.NO_NAMES)
                 else:
                     values[name] = apply_difference(kind, old[name], datum.parse(difference_type(kind), json))
             yield table_name, uuid, values
+
+
+def merge_changes(schema: DatabaseSchema, rows: Rows, record: Record) -> None:
+    """Apply a record to `rows`, which hold the columns that records have set; raises `OvsdbError`."""
+
+    def whole_row(table: str, uuid: UUID) -> Mapping[str, Value] | None:
+        row = rows[table].get(uuid)
+        return None if row is None else {**schema.tables[table].defaults, **row}
+
+    for table, uuid, values in parse_changes(schema, record, whole_row):
+        found = rows[table]
+        if values is None:
+            found.pop(uuid, None)
+        elif uuid in found:
+            found[uuid].update(values)
+        else:
+            found[uuid] = values
 
 
 def difference_type(kind: ColumnType) -> ColumnType:

@@ -70,6 +70,17 @@ class Monitor:
                 out.setdefault(change.table, {})[str(change.uuid)] = update
         return out
 
+    def moved(self, before: Monitor, database: Database) -> dict[str, Any]:
+        """The <table-updates2> of rows that these conditions show and those of `before` do not, or the reverse."""
+        out: dict[str, Any] = {}
+        for name, request in self.tables.items():
+            for row in database.rows(name).values():
+                was, now = _visible(before.tables[name], row), _visible(request, row)
+                update = None if was is now else self._row_update(request, was, now)
+                if update is not None:
+                    out.setdefault(name, {})[str(row.uuid)] = update
+        return out
+
     def _row_update(self, request: TableRequest, old: Row | None, new: Row | None) -> dict[str, Any] | None:
         if old is None and new is None:
             return None
@@ -99,6 +110,33 @@ class Monitor:
         return {"modify": {c.name: emit_difference(c.type, old[c.name], new[c.name]) for c in changed}}
 
 
+def with_conditions(requests: dict[str, Any], json: object) -> dict[str, Any]:
+    """<monitor-requests> with the conditions of a monitor_cond_change in place of theirs; raises `OvsdbError`."""
+    if not isinstance(json, dict):
+        raise syntax_error(json, "conditions must be an object")
+    out = dict(requests)
+    for name, parts in json.items():
+        if name not in requests:
+            raise syntax_error(name, f"table {name} is not monitored")
+        where = _joined_where(parts if isinstance(parts, list) else [parts])
+        known = requests[name]
+        out[name] = [{**part, "where": where} for part in (known if isinstance(known, list) else [known])]
+    return out
+
+
+def _joined_where(parts: list[Any]) -> list[Any]:
+    """The clauses of all parts, as any of them is enough; a part without clauses shows every row."""
+    clauses: list[Any] = []
+    for part in parts:
+        if not isinstance(part, dict) or part.keys() - {"columns", "where"}:
+            raise syntax_error(part, "a condition must be an object with where")
+        where = part.get("where", [True])
+        if not isinstance(where, list):
+            raise syntax_error(where, "where must be an array of conditions")
+        clauses += where or [True]
+    return clauses
+
+
 def _visible(request: TableRequest, row: Row | None) -> Row | None:
     if row is None or request.condition is None or request.condition.matches(row):
         return row
@@ -106,7 +144,7 @@ def _visible(request: TableRequest, row: Row | None) -> Row | None:
 
 
 def _emit(columns: Iterable[Column], row: Row) -> dict[str, Any]:
-    return {column.name: datum.emit(column.type, row[column.name]) for column in columns}
+    return {column.name: column.emit(row[column.name]) for column in columns}
 
 
 def _parse_table(version: int, table: TableSchema, json: object) -> TableRequest:

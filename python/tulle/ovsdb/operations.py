@@ -41,12 +41,14 @@ def _members(json: Json, required: tuple[str, ...], optional: tuple[str, ...] = 
 def _row(table: TableSchema, json: object, execution: Execution, *, inserting: bool) -> dict[str, Value]:
     if not isinstance(json, dict):
         raise syntax_error(json, "a row must be an object")
+    parsers = table.insert_parsers if inserting else table.update_parsers
     out = {}
     for name, value in json.items():
-        column = table.column(name)
-        if name in ("_uuid", "_version") or not (column.mutable or inserting):
+        parse = parsers.get(name)
+        if parse is None:
+            table.column(name)
             raise constraint_violation(f"column {name} of table {table.name} cannot be written")
-        out[name] = datum.parse(column.type, value, execution.names)
+        out[name] = parse(value, execution.names)
     return out
 
 
@@ -67,7 +69,7 @@ def _chosen(table: TableSchema, json: Json) -> list[Column]:
 
 def emit_columns(columns: list[Column], row: Row) -> Json:
     """The wire form of some columns of a row."""
-    return {column.name: datum.emit(column.type, row[column.name]) for column in columns}
+    return {column.name: column.emit(row[column.name]) for column in columns}
 
 
 def _insert(execution: Execution, json: Json) -> Json:
@@ -107,7 +109,7 @@ def _select(execution: Execution, json: Json) -> Json:
     _members(json, ("table", "where"), ("columns",))
     table, condition = _where(execution, json)
     columns = _chosen(table.schema, json)
-    emitted = [emit_columns(columns, row) for row in table.matching(condition)]
+    emitted = [emit_columns(columns, row) for row in execution.matching(table, condition)]
     has_uuid = any(column.name == "_uuid" for column in columns)
     return {"rows": emitted if has_uuid else _distinct(emitted)}
 
@@ -122,7 +124,7 @@ def _update(execution: Execution, json: Json) -> Json:
     table = execution.table(json["table"])
     values = _row(table.schema, json["row"], execution, inserting=False)
     condition = parse_where(table.schema, json["where"], execution.names)
-    rows = table.matching(condition)
+    rows = execution.matching(table, condition)
     if execution.guard is not None:
         for row in rows:
             execution.guard.update(table, row, values)
@@ -136,7 +138,7 @@ def _mutate(execution: Execution, json: Json) -> Json:
     table = execution.table(json["table"])
     mutations = parse_mutations(table.schema, json["mutations"], execution.names)
     condition = parse_where(table.schema, json["where"], execution.names)
-    rows = table.matching(condition)
+    rows = execution.matching(table, condition)
     for row in rows:
         values = apply(mutations, row)
         if execution.guard is not None:
@@ -148,7 +150,7 @@ def _mutate(execution: Execution, json: Json) -> Json:
 def _delete(execution: Execution, json: Json) -> Json:
     _members(json, ("table", "where"))
     table, condition = _where(execution, json)
-    rows = table.matching(condition)
+    rows = execution.matching(table, condition)
     if execution.guard is not None:
         for row in rows:
             execution.guard.delete(table, row)
@@ -166,7 +168,7 @@ def _wait(execution: Execution, json: Json) -> Json:
         raise syntax_error(json, 'wait needs until "==" or "!=", and an array of rows')
     if timeout is not None and (type(timeout) is not int or timeout < 0):
         raise syntax_error(timeout, "timeout must be a number of milliseconds")
-    found = {_comparable(columns, row) for row in table.matching(condition)}
+    found = {_comparable(columns, row) for row in execution.matching(table, condition)}
     wanted = {_comparable(columns, _wanted(table.schema, columns, row, execution)) for row in rows}
     if (found == wanted) != (until == "=="):
         execution.awaited.add(table.schema.name)

@@ -1,46 +1,34 @@
 """A copy of a database, or of some tables, that follows the server and survives reconnects.
 
-Readers see whole commits only.  The wire's updates are parsed here and nowhere else.
+Readers see whole commits only.  With several remotes it goes to the next when one fails, falls behind or,
+where only the leader will do, leads no longer.  `replica_session` knows the protocol, `cluster` the choice.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Self
-from uuid import UUID
 
 import structlog
 
 from tulle.errors import ProtocolError, TulleError, Unavailable
-from tulle.ovsdb import datum
-from tulle.ovsdb.builder import Transaction
+from tulle.ovsdb.builder import Transaction, emit_clauses
 from tulle.ovsdb.client import Client
+from tulle.ovsdb.cluster import SERVER_DATABASE, Remotes, Standing
 from tulle.ovsdb.errors import OvsdbError
 from tulle.ovsdb.events import RowEvent, row_event
-from tulle.ovsdb.schema import DatabaseSchema, TableSchema
-from tulle.ovsdb.table import Change, Row
+from tulle.ovsdb.replica_locks import LockRequests
+from tulle.ovsdb.replica_session import NEVER, Following, ServerWatch, apply, is_update, probe
+from tulle.ovsdb.replica_updates import ReplicaTable
+from tulle.ovsdb.schema import DatabaseSchema
+from tulle.ovsdb.table import Change
 
 _logger = structlog.get_logger(__name__)
 Tables = Iterable[str] | Mapping[str, Iterable[str] | None]
-BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 4.0
-
-
-class ReplicaTable:
-    """The rows of one table as last heard, by uuid."""
-
-    def __init__(self, schema: TableSchema, columns: Iterable[str]) -> None:
-        self.schema = schema
-        self.columns = {name: schema.column(name) for name in columns}
-        self.rows: dict[UUID, Row] = {}
-
-    def find(self, **values: Any) -> Row | None:
-        """The first row whose columns have these values, or None."""
-        for row in self.rows.values():
-            if all(row[name] == value for name, value in values.items()):
-                return row
-        return None
+Clause = tuple[str, str, Any]
+CONNECT_S = 5.0
+COMMIT_ATTEMPTS = 10
 
 
 class Replica:
@@ -48,16 +36,33 @@ class Replica:
 
     async with Replica("unix:/run/db.sock", "Tulle") as replica:
         await replica.wait_until(lambda: replica.table("Node").rows)
+
+    `remote` may be a list with commas, the servers of a cluster; `leader_only` follows its leader alone.
+    `conditions` gives, for a table, clauses of which a row must match one to be in view.
     """
 
-    def __init__(self, remote: str, database: str, tables: Tables | None = None) -> None:
+    def __init__(
+        self,
+        remote: str,
+        database: str,
+        tables: Tables | None = None,
+        *,
+        leader_only: bool = False,
+        conditions: Mapping[str, Sequence[Clause]] | None = None,
+    ) -> None:
         self.remote = remote
         self.database = database
         self._wanted = tables
+        self._remotes = Remotes(remote)
+        self._standing = Standing(database, leader_only)
+        self._conditions: dict[str, Sequence[Clause]] = dict(conditions or {})
         self._tables: dict[str, ReplicaTable] = {}
         self._schema: DatabaseSchema | None = None
         self._client: Client | None = None
-        self._early: list[Any] | None = None
+        self._following: Following | None = None
+        self._watch: ServerWatch | None = None
+        self._last_id = NEVER
+        self._locks = LockRequests()
         self._task: asyncio.Task[None] | None = None
         self._subscribers: list[Callable[[list[RowEvent]], None]] = []
         self._wakeup: asyncio.Event = asyncio.Event()
@@ -85,7 +90,12 @@ class Replica:
     @property
     def connected(self) -> bool:
         """Whether the rows follow the server now; while not, they are as last heard."""
-        return self._client is not None
+        return self._client is not None and not self._client.closed.is_set()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this connection was given only what had been missed since the one before."""
+        return self._following is not None and self._following.resumed
 
     @property
     def schema(self) -> DatabaseSchema:
@@ -117,6 +127,57 @@ class Replica:
             operations = operations.operations
         return await self._client.transact(self.database, operations)
 
+    async def commit(
+        self, build: Callable[[Transaction], None], attempts: int = COMMIT_ATTEMPTS
+    ) -> list[Any]:
+        """Build a transaction on the rows as they are and execute it; again when a `verify` in it failed.
+
+        Raises what `transact` does; the error "timed out" when all attempts met rows that had changed.
+        """
+        for attempt in range(1, attempts + 1):
+            transaction = self.transaction()
+            build(transaction)
+            seen = self.generation
+            try:
+                return await self.transact(transaction)
+            except OvsdbError as error:
+                if error.error != "timed out" or not transaction.verifies or attempt == attempts:
+                    raise
+            if self.generation == seen:
+                await self._wakeup.wait()
+        raise AssertionError
+
+    async def set_condition(self, table: str, clauses: Sequence[Clause] | None) -> None:
+        """Change which rows of a table are in view (None: all); true of the rows when this returns.
+
+        While not connected, it takes effect with the next connection.
+        """
+        if clauses is None:
+            self._conditions.pop(table, None)
+        else:
+            self._conditions[table] = clauses
+        if self._client is None or self._following is None or self._schema is None:
+            self._last_id = NEVER  # what was missed is not all that is to come into view
+            return
+        where = self._where(self._schema).get(table, [True])
+        await self._following.set_conditions(self._client, {table: where})
+
+    async def lock(self, name: str) -> None:
+        """Stand in the queue for a lock from now on, on every connection; see `owns`."""
+        await self._locks.want(self._client, name)
+        self._wake()
+
+    async def steal(self, name: str) -> None:
+        """Take a lock away from its owner; it is lost with the connection.  Raises `Unavailable`."""
+        if self._client is None:
+            raise Unavailable(f"not connected to {self.remote}")
+        await self._locks.steal(self._client, name)
+        self._wake()
+
+    def owns(self, name: str) -> bool:
+        """Whether this connection owns a lock, as far as was heard; `assert` operations make it sure."""
+        return self.connected and name in self._locks.owned
+
     async def wait_until(self, predicate: Callable[[], Any], timeout_s: float | None = None) -> Any:
         """Wait until `predicate()` is true, asked whenever rows or the connection change; gives its value.
 
@@ -138,6 +199,10 @@ class Replica:
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 
+    def changed(self) -> Coroutine[Any, Any, Any]:
+        """Wait until rows, connection or locks change, counted from this call."""
+        return self._wakeup.wait()
+
     async def changes(self) -> AsyncIterator[list[RowEvent]]:
         """The events of each commit from now on."""
         queue: asyncio.Queue[list[RowEvent]] = asyncio.Queue()
@@ -149,46 +214,61 @@ class Replica:
             end()
 
     async def _follow(self) -> None:
-        backoff_s = BACKOFF_MIN_S
         while True:
+            remote = self._remotes.current
             try:
-                client = await Client.connect(self.remote, self._notified)
+                async with asyncio.timeout(CONNECT_S):
+                    client = await Client.connect(remote, self._notified)
                 async with client:
-                    await self._subscribe_to(client)
-                    backoff_s = BACKOFF_MIN_S
-                    await client.closed.wait()
+                    await self._serve(client)
+                    self.failure = Unavailable("the connection ended")
             except TulleError as error:
-                self.failure = error
-                _logger.info("not following the database", remote=self.remote, error=str(error))
+                self._note(remote, error)
+            except TimeoutError:
+                self._note(remote, Unavailable(f"no answer within {CONNECT_S:g} s"))
             except Exception as error:
                 # What a server sent did not have the form that the RFC asks for.
-                self.failure = ProtocolError(f"bad update from {self.remote}: {error!r}")
-                _logger.warning("not following the database", remote=self.remote, error=repr(error))
+                self._note(remote, ProtocolError(f"bad update from {remote}: {error!r}"))
             finally:
-                self._client = None
-                self._wake()
-            await asyncio.sleep(backoff_s * random.uniform(0.7, 1.0))
-            backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+                self._leave()
+            await asyncio.sleep(self._remotes.failed())
 
-    async def _subscribe_to(self, client: Client) -> None:
-        schema = await client.schema(self.database)
+    async def _serve(self, client: Client) -> None:
+        """Follow until the connection ends, or the server is not to be followed any more."""
+        async with asyncio.timeout(CONNECT_S):
+            watch = await self._judge(client)
+            schema = await client.schema(self.database)
+        await self._subscribe_to(client, schema)
+        await self._locks.ask_all(client)
+        self._remotes.served()
+        self._client, self.failure = client, None
+        self._wake()
+        await _first_of(client.closed.wait(), watch.unfit.wait(), probe(client))
+        if watch.fault is not None:
+            raise Unavailable(watch.fault)
+
+    async def _judge(self, client: Client) -> ServerWatch:
+        watch = ServerWatch(self._standing)
+        if self._remotes.several or self._standing.leader_only:
+            self._watch = watch
+            await watch.begin(client)
+        return watch
+
+    async def _subscribe_to(self, client: Client, schema: DatabaseSchema) -> None:
         tables = {
             name: ReplicaTable(schema.table(name), names) for name, names in self._chosen(schema).items()
         }
-        requests = {name: {"columns": list(table.columns)} for name, table in tables.items()}
-        self._early = []
-        initial = await client.request("monitor", self.database, self.database, requests)
-        fresh = _parse_updates(tables, initial)
-        known, self._tables, self._schema = self._tables, tables, schema
+        same_columns = self._schema is not None and self._schema.emit() == schema.emit()
         for name, table in tables.items():
-            if name in known:
-                table.rows = known[name].rows
-        self._apply(_differences(tables, fresh))
-        early, self._early = self._early, None
-        for updates in early:
-            self._apply(_changes(self._tables, updates))
-        self._client, self.failure = client, None
-        self._wake()
+            if name in self._tables:
+                table.rows = self._tables[name].rows
+        following = Following(self.database, tables, self._where(schema))
+        self._following = following
+        changes = await following.begin(client, self._last_id if same_columns else NEVER)
+        self._tables, self._schema = tables, schema
+        self._apply(changes)
+        for method, params in following.released():
+            self._apply(following.changes(method, params))
 
     def _chosen(self, schema: DatabaseSchema) -> dict[str, list[str]]:
         wanted = self._wanted if self._wanted is not None else schema.tables
@@ -199,26 +279,46 @@ class Replica:
             for name, columns in wanted.items()
         }
 
+    def _where(self, schema: DatabaseSchema) -> dict[str, list[Any]]:
+        return {
+            name: emit_clauses(schema.table(name), clauses) or [False]
+            for name, clauses in self._conditions.items()
+        }
+
     def _notified(self, method: str, params: list[Any]) -> None:
-        if method != "update" or len(params) != 2 or params[0] != self.database:
-            return
-        if self._early is not None:
-            self._early.append(params[1])
-        else:
-            self._apply(_changes(self._tables, params[1]))
+        if method in ("locked", "stolen"):
+            self._locks.notified(method, params)
+            self._wake()
+        elif is_update(method, params, SERVER_DATABASE) and self._watch is not None:
+            self._watch.notified(params)
+        elif is_update(method, params, self.database):
+            self._take(method, params)
+
+    def _take(self, method: str, params: list[Any]) -> None:
+        following = self._following
+        if following is not None and not following.hold(method, params):
+            self._apply(following.changes(method, params))
 
     def _apply(self, changes: list[Change]) -> None:
-        for change in changes:
-            rows = self._tables[change.table].rows
-            if change.new is None:
-                rows.pop(change.uuid, None)
-            else:
-                rows[change.uuid] = change.new
+        apply(self._tables, changes)
+        if self._following is not None:
+            self._last_id = self._following.last_id
         if not changes:
             return
         events = [row_event(change) for change in changes]
         for subscriber in list(self._subscribers):
             subscriber(events)
+        self._wake()
+
+    def _note(self, remote: str, error: TulleError) -> None:
+        if isinstance(error, ProtocolError):
+            self._last_id = NEVER  # the rows may not be what the server thinks they are
+        self.failure = error
+        _logger.info("not following the database", remote=remote, database=self.database, error=str(error))
+
+    def _leave(self) -> None:
+        self._client = self._following = self._watch = None
+        self._locks.lose_all()
         self._wake()
 
     def _wake(self) -> None:
@@ -227,47 +327,14 @@ class Replica:
         self._wakeup = asyncio.Event()
 
 
-def _parse_updates(tables: dict[str, ReplicaTable], json: Any) -> dict[str, dict[UUID, Row | None]]:
-    """<table-updates> as the new values of rows, None for those deleted; raises `ProtocolError`."""
-    out: dict[str, dict[UUID, Row | None]] = {}
+async def _first_of(*waits: Any) -> None:
+    """Return when one is done, and end the others; raises what the first one raised."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
     try:
-        for name, rows in json.items():
-            table = tables[name]
-            parsed = out.setdefault(name, {})
-            for text, update in rows.items():
-                uuid = datum.parse_uuid_text(text)
-                new = update.get("new")
-                parsed[uuid] = None if new is None else _parse_row(table, uuid, new)
-    except (AttributeError, KeyError, TypeError, OvsdbError) as error:
-        raise ProtocolError(f"malformed table updates: {error!r}") from error
-    return out
-
-
-def _parse_row(table: ReplicaTable, uuid: UUID, json: dict[str, Any]) -> Row:
-    columns = table.columns
-    row = {name: datum.parse(column.type, json[name]) for name, column in columns.items()}
-    row["_uuid"] = uuid
-    return Row(row)
-
-
-def _changes(tables: dict[str, ReplicaTable], json: Any) -> list[Change]:
-    found = []
-    for name, rows in _parse_updates(tables, json).items():
-        for uuid, new in rows.items():
-            old = tables[name].rows.get(uuid)
-            if old is not None or new is not None:
-                found.append(Change(name, uuid, old, new))
-    return found
-
-
-def _differences(tables: dict[str, ReplicaTable], fresh: dict[str, dict[UUID, Row | None]]) -> list[Change]:
-    """What leads from the rows that the tables have to fresh ones."""
-    found = []
-    for name, table in tables.items():
-        new_rows = fresh.get(name, {})
-        found += [Change(name, uuid, old, None) for uuid, old in table.rows.items() if uuid not in new_rows]
-        for uuid, new in new_rows.items():
-            old = table.rows.get(uuid)
-            if old != new:
-                found.append(Change(name, uuid, old, new))
-    return found
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

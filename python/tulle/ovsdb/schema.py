@@ -15,6 +15,7 @@ import orjson
 
 from tulle.errors import InvalidInput, NotFound
 from tulle.ovsdb import datum
+from tulle.ovsdb.columns import Emitter, Parser, emitter, parser
 from tulle.ovsdb.errors import OvsdbError, syntax_error
 from tulle.ovsdb.types import BaseType, ColumnType, Value, column_type, emit_type, parse_type
 
@@ -30,6 +31,16 @@ class Column:
     mutable: bool = True
     ephemeral: bool = False
     default: Value = None
+
+    @cached_property
+    def parse(self) -> Parser:
+        """Parses a value of this column, as `datum.parse` does."""
+        return parser(self.type)
+
+    @cached_property
+    def emit(self) -> Emitter:
+        """Emits a value of this column, as `datum.emit` does."""
+        return emitter(self.type)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,16 @@ class TableSchema:
     def defaults(self) -> Mapping[str, Value]:
         """The values of a row that sets nothing."""
         return {name: column.default for name, column in self.columns.items()}
+
+    @cached_property
+    def insert_parsers(self) -> Mapping[str, Parser]:
+        """The parsers of the columns that an insert may set."""
+        return {name: column.parse for name, column in self.columns.items()}
+
+    @cached_property
+    def update_parsers(self) -> Mapping[str, Parser]:
+        """The parsers of the columns that an update may set."""
+        return {name: column.parse for name, column in self.columns.items() if column.mutable}
 
     @cached_property
     def must_be_set(self) -> tuple[Column, ...]:

@@ -1,29 +1,32 @@
-"""The asyncio edge of the server: sockets around `service`.
+"""The asyncio edge of the server: databases, the remotes they are served at, and when output leaves.
 
-Replies and updates of one turn of the event loop leave after one fsync.  A client that does not read is
-disconnected when what waits for it exceeds a bound, so it can neither block others nor grow memory.
+A client's answers leave at once, or if a commit must be durable, at the end of the turn of the event loop, so that
+one fsync serves many.  Updates leave then too, but after others only when a moment has passed, so that in a burst
+of commits each follower costs one write for many of them.  Sockets are in `endpoint` and
+`connection`, remotes that a table names in `configured`, what the clients say in `service`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Self
 
 import structlog
 
-from tulle.errors import ProtocolError, Unavailable
+from tulle.errors import Unavailable
 from tulle.ovsdb import jsonrpc
+from tulle.ovsdb.connection import Connection
 from tulle.ovsdb.database import Database
-from tulle.ovsdb.remote import parse_remote
-from tulle.ovsdb.service import Service, Session
+from tulle.ovsdb.endpoint import Dialer, Endpoint, Listener
+from tulle.ovsdb.remote import RemoteOptions, parse_remote
+from tulle.ovsdb.service import Service
+from tulle.ovsdb.tls import Tls
 
 _logger = structlog.get_logger(__name__)
 MAX_OUTPUT_BYTES = 256 << 20
-_PROBE_S = 60.0
-_MAX_SESSIONS = 1000
+MAX_CONNECTIONS = 1000
+_BURST_S = 0.001
 
 
 class Server:
@@ -39,19 +42,26 @@ class Server:
         *,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
         max_message_bytes: int = jsonrpc.MAX_MESSAGE_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
+        tls: Tls | None = None,
     ) -> None:
+        """`tls` is needed for pssl and ssl remotes; more connections than the maximum are refused."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self.service = Service(lambda: asyncio.get_running_loop().time())
         self.max_output_bytes = max_output_bytes
         self.max_message_bytes = max_message_bytes
+        self.max_connections = max_connections
+        self.tls = tls
         self.connections: set[Connection] = set()
-        self._listeners: list[asyncio.AbstractServer] = []
-        self._sockets: list[tuple[Path, int]] = []
+        self.endpoints: list[Endpoint] = []
+        self._ready: set[Connection] = set()
+        self._receiving = self._wanted = False
+        self._flushed_s = 0.0
         self._flush: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._subscriptions: dict[str, Callable[[], None]] = {}
         for database in databases:
-            self.service.add_database(database)
-            database.subscribe(lambda _changes: self.schedule_flush())
+            self.add_database(database)
 
     async def __aenter__(self) -> Self:
         return self
@@ -59,53 +69,93 @@ class Server:
     async def __aexit__(self, *_error: object) -> None:
         await self.close()
 
-    async def listen(self, remote: str) -> str:
-        """Listen at punix:PATH or ptcp:PORT[:HOST]; the remote, with the port that was chosen for port 0.
+    def add_database(self, database: Database) -> None:
+        """Serve one more database; raises `Conflict` if one of that name is served."""
+        self.service.add_database(database)
+        self._subscriptions[database.name] = database.subscribe(lambda _changes: self.schedule_flush())
 
-        Raises `Unavailable` if that cannot be.
+    def remove_database(self, name: str) -> None:
+        """Serve a database no more; raises "unknown database"."""
+        self.flush()  # its last commits are on disk before anybody hears of them
+        self.service.remove_database(name)
+        self._subscriptions.pop(name)()
+        self.schedule_flush()
+
+    async def listen(self, remote: str, options: RemoteOptions = RemoteOptions()) -> str:  # noqa: B008
+        """Serve at a remote; the remote, with the port that was chosen for port 0.  See `open`."""
+        return (await self.open(remote, options)).text
+
+    async def open(self, remote: str, options: RemoteOptions) -> Endpoint:
+        """Listen at a passive remote, or keep a connection to an active one.
+
+        Raises `InvalidInput` for a malformed remote, `Unavailable` if it cannot be listened at.
         """
-        place = parse_remote(remote)
         self._loop = asyncio.get_running_loop()
-        try:
-            if place.path:
-                path = Path(place.path)
-                await _remove_stale_socket(path)
-                listener = await self._loop.create_unix_server(lambda: Connection(self), place.path)
-                self._sockets.append((path, path.stat().st_ino))
-            else:
-                listener = await self._loop.create_server(
-                    lambda: Connection(self), place.host or None, place.port
-                )
-        except OSError as error:
-            raise Unavailable(f"cannot listen at {remote}: {error}") from error
-        self._listeners.append(listener)
-        if place.path:
-            return remote
-        return f"ptcp:{listener.sockets[0].getsockname()[1]}:{place.host}"
+        place = parse_remote(remote)
+        endpoint = (Listener if place.listens else Dialer)(self, place, options)
+        await endpoint.start()
+        self.endpoints.append(endpoint)
+        return endpoint
+
+    def close_endpoint(self, endpoint: Endpoint) -> None:
+        """Serve at a remote no more."""
+        self.endpoints.remove(endpoint)
+        endpoint.close()
+
+    def tls_required(self) -> Tls:
+        """The TLS set-up; raises `Unavailable` if there is none."""
+        if self.tls is None:
+            raise Unavailable("TLS needs a private key, a certificate and a CA certificate")
+        return self.tls
 
     async def close(self) -> None:
         """Stop listening, disconnect everybody and remove the sockets."""
-        for listener in self._listeners:
-            listener.close()
         self.flush()
+        for endpoint in list(self.endpoints):
+            self.close_endpoint(endpoint)
         for connection in list(self.connections):
             connection.close()
-        for path, inode in self._sockets:
-            if path.exists() and path.stat().st_ino == inode:
-                path.unlink()
         for handle in (self._flush, self._timer):
             if handle is not None:
                 handle.cancel()
-        self._listeners, self._sockets = [], []
 
-    def schedule_flush(self) -> None:
-        """Send at the end of this turn of the loop."""
-        if self._flush is None and self._loop is not None:
+    def forget(self, connection: Connection) -> None:
+        """A connection ended."""
+        self.connections.discard(connection)
+        self._ready.discard(connection)
+
+    def schedule_flush(self, connection: Connection | None = None) -> None:
+        """Send at the end of this turn of the loop, what `connection` has to say too."""
+        if connection is not None:
+            self._ready.add(connection)
+        if self._receiving:
+            self._wanted = True
+        elif self._flush is None and self._loop is not None:
             self._flush = self._loop.call_soon(self.flush)
+
+    def receive(self, connection: Connection, data: bytes) -> None:
+        """Let a connection take its bytes, then send what came of it."""
+        self._receiving, self._wanted = True, False
+        try:
+            connection.take(data)
+        finally:
+            self._receiving = False
+        if not self._wanted:
+            return
+        if self.service.unsynced:
+            self.schedule_flush()
+            return
+        if connection in self._ready:
+            self._ready.discard(connection)
+            connection.flush()
+        if self._flush is None and self._loop is not None:
+            self._flush = self._loop.call_at(self._flushed_s + _BURST_S, self.flush)
 
     def flush(self) -> None:
         """Make commits durable, then send what they and their replies produced."""
         self._flush = None
+        if self._loop is not None:
+            self._flushed_s = self._loop.time()
         self.service.retry_waiting()
         try:
             self.service.sync()
@@ -113,9 +163,10 @@ class Server:
             # Nobody may be told of a commit that the disk does not have.
             _logger.error("cannot write the database; disconnecting clients", error=str(error))
             for connection in list(self.connections):
-                connection.close()
+                connection.abort("the database cannot be written")
             return
-        for connection in list(self.connections):
+        ready, self._ready = self._ready, set()
+        for connection in ready:
             connection.flush()
         self._set_timer()
 
@@ -131,98 +182,3 @@ class Server:
         self._timer = None
         self.service.expire()
         self.flush()
-
-
-class Connection(asyncio.Protocol):
-    """One client's socket."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._splitter = jsonrpc.Splitter(server.max_message_bytes)
-        self._transport: asyncio.Transport | None = None
-        self._session: Session | None = None
-        self._probe: asyncio.TimerHandle | None = None
-        self._probed = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client came."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        if len(self._server.connections) >= _MAX_SESSIONS:
-            _logger.warning("too many clients", limit=_MAX_SESSIONS)
-            transport.abort()
-            return
-        self._session = Session(self._server.service, self._server.schedule_flush)
-        self._server.connections.add(self)
-        self._arm_probe()
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came."""
-        if self._session is None:
-            return
-        self._probed = False
-        try:
-            for message in self._splitter.receive(data):
-                self._session.receive(message)
-        except (ProtocolError, TypeError, RecursionError) as error:
-            # TypeError: orjson cannot emit again what a client nested too deep in an id or an echo.
-            _logger.warning("disconnecting a client that broke the protocol", error=str(error))
-            self._server.flush()
-            self.close()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        """The client went."""
-        if self._probe is not None:
-            self._probe.cancel()
-        self._server.connections.discard(self)
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    def flush(self) -> None:
-        """Send what has gathered, or disconnect a client that has not read for too long."""
-        if self._session is None or self._transport is None:
-            return
-        output = self._session.take_output()
-        if not output:
-            return
-        self._transport.write(b"".join(output))
-        waiting = self._transport.get_write_buffer_size()
-        if waiting > self._server.max_output_bytes:
-            _logger.warning("disconnecting a client that does not read", waiting_bytes=waiting)
-            self._transport.abort()
-            self.connection_lost(None)
-
-    def close(self) -> None:
-        """Disconnect after sending what was written."""
-        if self._transport is not None:
-            self._transport.close()
-        self.connection_lost(None)
-
-    def _arm_probe(self) -> None:
-        self._probe = asyncio.get_running_loop().call_later(_PROBE_S, self._probe_peer)
-
-    def _probe_peer(self) -> None:
-        """Ask an idle client for a sign of life; disconnect if the last question went unanswered."""
-        if self._session is None or self._transport is None:
-            return
-        if self._probed:
-            _logger.info("disconnecting a client that does not answer")
-            self._transport.abort()
-            return
-        self._probed = True
-        self._session.send(jsonrpc.request("echo", [], "echo"))
-        self._arm_probe()
-
-
-async def _remove_stale_socket(path: Path) -> None:
-    """Remove a socket that a dead server left; leave it (so that bind fails) while somebody answers."""
-    if not path.is_socket():
-        return
-    try:
-        _reader, writer = await asyncio.open_unix_connection(str(path))
-    except (ConnectionRefusedError, FileNotFoundError):
-        path.unlink(missing_ok=True)
-        return
-    writer.close()
-    raise OSError(98, os.strerror(98))

@@ -12,51 +12,22 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import structlog
+
 from tulle.errors import Conflict
 from tulle.ovsdb import datum, jsonrpc
-from tulle.ovsdb.database import Database
+from tulle.ovsdb.catalog import Catalog
+from tulle.ovsdb.convert import converted
+from tulle.ovsdb.database import Database, Journal
 from tulle.ovsdb.errors import OvsdbError, syntax_error
 from tulle.ovsdb.locks import Locks
-from tulle.ovsdb.monitor import Monitor
+from tulle.ovsdb.monitor import with_conditions
 from tulle.ovsdb.rbac import ANYBODY, Identity
-from tulle.ovsdb.schema import load
+from tulle.ovsdb.schema import parse_schema
+from tulle.ovsdb.served import Group, Served, Subscription
 from tulle.ovsdb.table import Change
 
-_UPDATE_METHODS = {1: "update", 2: "update2", 3: "update3"}
-_ZERO = UUID(int=0)
-
-
-@dataclass
-class Subscription:
-    """One monitor of one session."""
-
-    session: Session
-    group: Group
-    json_id: Any
-    emitted_id: bytes
-
-
-class Group:
-    """The subscriptions that asked for the same of one database; they share each update's bytes."""
-
-    def __init__(self, database: Database, monitor: Monitor) -> None:
-        self.database = database
-        self.monitor = monitor
-        self.subscriptions: list[Subscription] = []
-
-    def publish(self, changes: list[Change]) -> None:
-        """Send a commit to everybody in the group."""
-        updates = self.monitor.updates(changes)
-        if not updates:
-            return
-        body = jsonrpc.emit(updates)
-        version = self.monitor.version
-        if version == 3:
-            body = b'"%s",' % str(_ZERO).encode() + body
-        tail = b"," + body + b'],"id":null}'
-        head = b'{"method":"%s","params":[' % _UPDATE_METHODS[version].encode()
-        for subscription in self.subscriptions:
-            subscription.session.send(head + subscription.emitted_id + tail)
+_logger = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -81,42 +52,100 @@ class Service:
     def __init__(self, now: Callable[[], float], new_uuid: Callable[[], UUID] = uuid4) -> None:
         self.now = now
         self.server_id = new_uuid()
-        self.databases: dict[str, Database] = {}
+        self.served: dict[str, Served] = {}
         self.sessions: set[Session] = set()
         self.locks = Locks()
         self.waiting: list[Waiting] = []
-        self.groups: dict[tuple[str, int, bytes], Group] = {}
+        self._new_uuid = new_uuid
+        self.unsynced: set[Journal] = set()  # of commits that must be durable before anybody hears of them
         self._changed: set[tuple[str, str]] = set()
-        self._catalog = Database(load("_server"), new_uuid=new_uuid)
-        self.add_database(self._catalog)
+        self._catalog = Catalog(new_uuid)
+        self.add_database(self._catalog.database)
+
+    @property
+    def databases(self) -> dict[str, Database]:
+        """The served databases, by name."""
+        return {name: served.database for name, served in self.served.items()}
+
+    @property
+    def groups(self) -> list[Group]:
+        """Everything that is monitored now."""
+        return [group for served in self.served.values() for group in served.groups.values()]
 
     def add_database(self, database: Database) -> None:
         """Serve a database; raises `Conflict` if one of that name is served."""
-        if database.name in self.databases:
+        if database.name in self.served:
             raise Conflict(f"database {database.name} is served already")
-        self.databases[database.name] = database
-        database.subscribe(lambda changes: self._publish(database, changes))
-        self._catalog.read_only = False
-        self._catalog.transact([_catalog_entry(database)])
-        self._catalog.read_only = True
+        self._reconnect(f"adding {database.name} database")
+        served = self.served[database.name] = Served(database, self._new_uuid)
+        served.unsubscribe = database.subscribe(lambda changes: self._publish(served, changes))
+        self._catalog.add(database)
+
+    def remove_database(self, name: str) -> None:
+        """Serve a database no more; raises "unknown database"."""
+        served = self._changeable(name)
+        self._cancel_waiting(served.database)
+        served.cancel_all()
+        served.unsubscribe()
+        del self.served[name]
+        self._catalog.remove(name)
+        self._reconnect(f"removing {name} database")
+
+    def convert(self, name: str, schema: object) -> None:
+        """Put a database under another schema while it is served; raises `OvsdbError`, and nothing changes.
+
+        As upstream: its monitors end, clients that are aware of changes of databases are told so, all others
+        are disconnected and find the new schema when they come back.
+        """
+        served = self._changeable(name)
+        served.database.adopt(converted(served.database, parse_schema(schema)))
+        served.cancel_all()
+        self._catalog.convert(served.database)
+        self._changed.update((name, table) for table in served.database.tables)
+        self._reconnect(f"converting {name} database")
 
     def database(self, name: object) -> Database:
         """The database of this name; raises "unknown database"."""
-        found = self.databases.get(name) if isinstance(name, str) else None
+        return self.find(name).database
+
+    def find(self, name: object) -> Served:
+        """The served database of this name; raises "unknown database"."""
+        found = self.served.get(name) if isinstance(name, str) else None
         if found is None:
             raise OvsdbError("unknown database", f"no database {name}", syntax=name)
         return found
 
-    def _publish(self, database: Database, changes: list[Change]) -> None:
-        self._changed.update((database.name, change.table) for change in changes)
-        for group in [group for group in self.groups.values() if group.database is database]:
-            group.publish(changes)
+    def _changeable(self, name: object) -> Served:
+        served = self.find(name)
+        if served.database is self._catalog.database:
+            raise OvsdbError("not allowed", f"database {name} belongs to the server")
+        return served
+
+    def _reconnect(self, why: str) -> None:
+        for session in list(self.sessions):
+            if not session.aware_of_changes:
+                _logger.info("disconnecting a client", reason=why)
+                session.disconnect()
+
+    def _cancel_waiting(self, database: Database) -> None:
+        for item in [item for item in self.waiting if item.database is database]:
+            item.session.cancel_waiting(item)
+
+    def _publish(self, served: Served, changes: list[Change]) -> None:
+        if self.waiting:
+            self._changed.update((served.database.name, change.table) for change in changes)
+        served.publish(changes)
 
     def sync(self) -> None:
-        """Make every commit durable; raises OSError."""
-        for database in self.databases.values():
-            if database.journal is not None:
-                database.journal.sync()
+        """Make the commits durable that asked for it; raises OSError.
+
+        As in ovsdb-server, the others are with the operating system: they survive the death of the process.
+        """
+        while self.unsynced:
+            self.unsynced.pop().sync()
+        for served in self.served.values():
+            if served.database.journal is not None:
+                served.database.journal.tidy()
 
     def retry_waiting(self) -> None:
         """Try transactions again whose awaited tables have changed; those may wake others."""
@@ -143,12 +172,6 @@ class Service:
                 item.session.run(item.request_id, item.database, item.operations, item.started)
 
 
-def _catalog_entry(database: Database) -> dict[str, Any]:
-    schema = jsonrpc.emit(database.schema.emit()).decode()
-    row = {"name": database.name, "model": "standalone", "connected": True, "leader": True, "schema": schema}
-    return {"op": "insert", "table": "Database", "row": row}
-
-
 class Session:
     """One client.  What it is to be sent gathers in order until the edge takes it."""
 
@@ -162,6 +185,9 @@ class Session:
         self.service = service
         self.identity = identity
         self.subscriptions: dict[bytes, Subscription] = {}
+        self.output_bytes = 0
+        self.aware_of_changes = False
+        self.ended = False
         self._output: deque[bytes] = deque()
         self._on_output = on_output
         service.sessions.add(self)
@@ -169,13 +195,31 @@ class Session:
     def send(self, data: bytes) -> None:
         """Queue bytes for the client."""
         self._output.append(data)
+        self.output_bytes += len(data)
         self._on_output()
 
     def take_output(self) -> list[bytes]:
         """What to send now; call `Service.sync` before."""
         out = list(self._output)
         self._output.clear()
+        self.output_bytes = 0
         return out
+
+    def disconnect(self) -> None:
+        """Ask the edge to close the connection once what is queued has been sent; see `ended`."""
+        self.ended = True
+        self._on_output()
+
+    def cancel(self, subscription: Subscription) -> None:
+        """End a monitor from the server's side."""
+        self._unsubscribe(subscription.emitted_id)
+        if self.aware_of_changes:
+            subscription.cancel()
+
+    def cancel_waiting(self, item: Waiting) -> None:
+        """End a transaction that waits."""
+        self.service.waiting.remove(item)
+        self._answer(jsonrpc.error_reply("canceled", item.request_id), item.request_id)
 
     def close(self) -> None:
         """Forget the session: its monitors, locks and waiting transactions."""
@@ -213,6 +257,8 @@ class Session:
         outcome = database.execute(
             operations, lambda name: self.service.locks.owner(name) is self, self.identity
         )
+        if outcome.durable and database.journal is not None:
+            self.service.unsynced.add(database.journal)
         deadline = None if outcome.wait_ms is None else started + outcome.wait_ms / 1000
         if outcome.waiting and (deadline is None or deadline > self.service.now()):
             self.service.waiting.append(
@@ -226,7 +272,8 @@ class Session:
         return sorted(self.service.databases)
 
     def _schema(self, params: list[Any], _request_id: Any) -> Any:
-        _count(params, 1)
+        if not params:  # the IDL of the ovs package sends more than one
+            raise syntax_error(params, "get_schema needs a database name")
         return self.service.database(params[0]).schema.emit()
 
     def _echo(self, params: list[Any], _request_id: Any) -> Any:
@@ -243,8 +290,7 @@ class Session:
         _count(params, 1)
         for item in list(self.service.waiting):
             if item.session is self and item.request_id == params[0]:
-                self.service.waiting.remove(item)
-                self._answer(jsonrpc.error_reply("canceled", item.request_id), item.request_id)
+                self.cancel_waiting(item)
         return _LATER
 
     def _monitor(self, params: list[Any], _request_id: Any) -> Any:
@@ -256,45 +302,73 @@ class Session:
         return self._subscribe(2, params[0], params[1], params[2])
 
     def _monitor_cond_since(self, params: list[Any], _request_id: Any) -> Any:
-        """Keeps no history, so it always answers "not found", with all rows (ovsdb-server(7) 4.1.15)."""
+        """All rows, or when the history reaches back so far only what changed since (ovsdb-server(7) 4.1.15)."""
         _count(params, 4)
-        return [False, str(_ZERO), self._subscribe(3, params[0], params[1], params[2])]
+        known = datum.parse_uuid_text(params[3])
+        group = self._join(3, params[0], params[1], params[2])
+        history = group.served.history
+        missed = history.since(known)
+        if missed is None:
+            return [False, str(history.last_id), group.monitor.initial(group.served.database)]
+        return [True, str(history.last_id), group.monitor.updates(missed)]
+
+    def _monitor_cond_change(self, params: list[Any], _request_id: Any) -> Any:
+        """Other conditions, and perhaps another id, for a monitor; rows that come or go are sent before the reply."""
+        _count(params, 3)
+        subscription = self._subscription(params[0])
+        group = subscription.group
+        if group.monitor.version == 1:
+            raise syntax_error(params, "a monitor without conditions cannot change them")
+        key = jsonrpc.emit(params[1])
+        if key != subscription.emitted_id and key in self.subscriptions:
+            raise OvsdbError("duplicate monitor ID", syntax=params[1])
+        wanted = with_conditions(group.requests, params[2])
+        other = group.served.group(group.monitor.version, wanted)
+        del self.subscriptions[subscription.emitted_id]
+        moved = self._join_group(other, params[1])
+        group.served.leave(subscription)
+        updates = other.monitor.moved(group.monitor, group.served.database) if other is not group else {}
+        if updates:
+            moved.send(jsonrpc.emit(updates))
+        return {}
 
     def _subscribe(self, version: int, name: object, json_id: Any, requests: Any) -> Any:
-        database = self.service.database(name)
-        key = jsonrpc.emit(json_id)
-        if key in self.subscriptions:
-            raise OvsdbError("duplicate monitor ID", syntax=json_id)
-        group = self._group(database, version, requests)
-        subscription = Subscription(self, group, json_id, key)
-        group.subscriptions.append(subscription)
-        self.subscriptions[key] = subscription
-        return group.monitor.initial(database)
+        group = self._join(version, name, json_id, requests)
+        return group.monitor.initial(group.served.database)
 
-    def _group(self, database: Database, version: int, requests: Any) -> Group:
-        key = (database.name, version, jsonrpc.emit(requests))
-        group = self.service.groups.get(key)
-        if group is None:
-            group = self.service.groups[key] = Group(database, Monitor(version, database.schema, requests))
-        return group
+    def _join(self, version: int, name: object, json_id: Any, requests: Any) -> Group:
+        served = self.service.find(name)
+        if jsonrpc.emit(json_id) in self.subscriptions:
+            raise OvsdbError("duplicate monitor ID", syntax=json_id)
+        return self._join_group(served.group(version, requests), json_id).group
+
+    def _join_group(self, group: Group, json_id: Any) -> Subscription:
+        key = jsonrpc.emit(json_id)
+        subscription = self.subscriptions[key] = Subscription(self, group, json_id, key)
+        group.subscriptions.append(subscription)
+        return subscription
+
+    def _subscription(self, json_id: Any) -> Subscription:
+        found = self.subscriptions.get(jsonrpc.emit(json_id))
+        if found is None:
+            raise OvsdbError("unknown monitor", syntax=json_id)
+        return found
 
     def _monitor_cancel(self, params: list[Any], _request_id: Any) -> Any:
         _count(params, 1)
-        key = jsonrpc.emit(params[0])
-        if key not in self.subscriptions:
-            raise OvsdbError("unknown monitor", syntax=params[0])
-        self._unsubscribe(key)
+        self._unsubscribe(self._subscription(params[0]).emitted_id)
         return {}
 
     def _unsubscribe(self, key: bytes) -> None:
-        group = self.subscriptions.pop(key).group
-        group.subscriptions = [
-            item for item in group.subscriptions if item.session.subscriptions.get(item.emitted_id) is item
-        ]
-        if not group.subscriptions:
-            groups = self.service.groups
-            for name in [name for name, other in groups.items() if other is group]:
-                del groups[name]
+        subscription = self.subscriptions.pop(key)
+        subscription.group.served.leave(subscription)
+
+    def _convert(self, params: list[Any], _request_id: Any) -> Any:
+        _count(params, 2)
+        if self.identity.restricted:
+            raise OvsdbError("permission error", "this client may not convert databases")
+        self.service.convert(params[0], params[1])
+        return {}
 
     def _lock(self, params: list[Any], _request_id: Any) -> Any:
         return {"locked": self.service.locks.lock(self, _lock_name(params))}
@@ -321,6 +395,7 @@ class Session:
         _count(params, 1)
         if type(params[0]) is not bool:
             raise syntax_error(params, "set_db_change_aware needs a boolean")
+        self.aware_of_changes = params[0]
         return {}
 
 
@@ -333,7 +408,9 @@ _METHODS: dict[str, Callable[[Session, list[Any], Any], Any]] = {
     "monitor": Session._monitor,
     "monitor_cond": Session._monitor_cond,
     "monitor_cond_since": Session._monitor_cond_since,
+    "monitor_cond_change": Session._monitor_cond_change,
     "monitor_cancel": Session._monitor_cancel,
+    "convert": Session._convert,
     "lock": Session._lock,
     "steal": Session._steal,
     "unlock": Session._unlock,

@@ -64,8 +64,8 @@ class Table:
 
 def index_key(columns: tuple[str, ...], row: Mapping[str, Value]) -> tuple[Any, ...]:
     """The row's value in an index."""
-    values = (row[name] for name in columns)
-    return tuple(frozenset(value.items()) if isinstance(value, dict) else value for value in values)
+    values = [row[name] for name in columns]
+    return tuple([frozenset(value.items()) if isinstance(value, dict) else value for value in values])
 
 
 def referenced(reference: Reference, shape: Shape, value: Value) -> Iterator[UUID]:

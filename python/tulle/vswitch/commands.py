@@ -10,8 +10,8 @@ import orjson
 
 from tulle._native import NativeError, emit_frame
 from tulle.errors import InvalidInput, NotFound
+from tulle.ovsdb.unixctl import ControlServer
 from tulle.vswitch.apply import Bridge
-from tulle.vswitch.unixctl import ControlServer
 
 MAX_FRAME_BYTES = 65536
 _PATH_FIELDS = {"in_port", "tun_id", "tunnel_id", "tun_src", "tun_dst"}

@@ -16,11 +16,11 @@ from pyroute2.netlink.exceptions import NetlinkError
 from tulle._native import NativeError
 from tulle.errors import TulleError
 from tulle.ovsdb import Change, Database, Server, Storage, Transaction, schema
+from tulle.ovsdb.unixctl import ControlServer
 from tulle.vswitch import commands, rows, status
 from tulle.vswitch.apply import Bridges
 from tulle.vswitch.configuration import plan
 from tulle.vswitch.lifetime import first_of, run_until_signal, running
-from tulle.vswitch.unixctl import ControlServer
 
 STATISTICS_S = 1.0
 RETRY_EVERY = 2

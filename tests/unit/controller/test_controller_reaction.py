@@ -125,6 +125,7 @@ def test_start_mends_what_a_crash_between_the_databases_left():
     cores.register(*NODES)
     assert store.ids(cores.state_rows).datapaths == {}
     cores.reaction.start()
+    cores.react()
     assert len(store.ids(cores.state_rows).datapaths) == 6
     assert len(store.tunnels(cores.state_rows)) == 3
 

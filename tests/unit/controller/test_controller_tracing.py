@@ -38,7 +38,7 @@ def traced(
 
     cores.state_database.subscribe(answer)
     numbers = count(1)
-    tracer = Tracer(cores.state_database, lambda: f"t{next(numbers)}", str.encode, timeout_s)
+    tracer = Tracer(cores.state_store, lambda: f"t{next(numbers)}", str.encode, timeout_s)
     return cores, tracer, asked
 
 
@@ -129,6 +129,6 @@ async def test_answer_that_is_no_result_is_a_protocol_error():
 async def test_port_that_is_bound_nowhere_cannot_be_traced():
     cores = Cores()
     cores.intent.apply(TEXT, "two.yaml")
-    tracer = Tracer(cores.state_database, lambda: "t", str.encode)
+    tracer = Tracer(cores.state_store, lambda: "t", str.encode)
     with pytest.raises(Conflict, match="bound to no node"):
         await trace(cores, tracer)

@@ -49,3 +49,12 @@ def test_message_over_the_limit_is_refused_before_it_ends():
     with pytest.raises(ProtocolError, match="exceeds"):
         for _ in range(100):
             list(splitter.receive(b'{"a":"' if not _ else b"x" * 100))
+
+
+def test_messages_that_a_caller_left_are_given_by_the_next_call() -> None:
+    splitter = Splitter()
+    stream = splitter.receive(b'{"id":1}{"id":2} {"id":3}{"id":')
+    assert next(iter(stream)) == {"id": 1}
+    stream.close()  # type: ignore[attr-defined]
+    assert list(splitter.receive(b"")) == [{"id": 2}, {"id": 3}]
+    assert list(splitter.receive(b"4}")) == [{"id": 4}]

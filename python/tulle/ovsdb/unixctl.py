@@ -1,13 +1,15 @@
 """The control socket that `ovs-appctl` speaks: JSON-RPC 1.0, text in and text out.
 
-Commands are plain functions from a list of arguments to text; a `TulleError` becomes the error reply.
+Commands are functions from a list of arguments to text, or coroutines of it; a `TulleError` becomes the error
+reply.  Every process of Tulle that has a control socket has this one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from tulle.ovsdb.jsonrpc import Splitter
 MAX_REQUEST_BYTES = 1 << 20
 MAX_CONNECTIONS = 64
 CALL_S = 10.0
-Command = Callable[[list[str]], str]
+Command = Callable[[list[str]], str | Awaitable[str]]
 
 _logger = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ class ControlServer:
         self.register("list-commands", "", self._list)
 
     def register(self, name: str, usage: str, command: Command) -> None:
-        """Offer a command; `usage` shows its arguments, optional ones in brackets."""
+        """Offer a command; `usage` shows its arguments, optional ones in brackets, `...` for any number."""
         self._commands[name] = (command, usage)
 
     async def start(self) -> None:
@@ -53,15 +55,16 @@ class ControlServer:
             writer.close()
         self.path.unlink(missing_ok=True)
 
-    def execute(self, method: str, arguments: object) -> str:
-        """Run one command; raises `TulleError` with text for the user."""
+    def execute(self, method: str, arguments: object) -> str | Awaitable[str]:
+        """Run one command; raises `TulleError` with text for the user, as what it returns may too."""
         if method not in self._commands:
             raise InvalidInput(f'"{method}" is not a valid command')
         if not isinstance(arguments, list) or not all(isinstance(one, str) for one in arguments):
             raise InvalidInput("arguments must be strings")
         command, usage = self._commands[method]
-        least = len([word for word in usage.split() if not word.startswith("[")])
-        if not least <= len(arguments) <= len(usage.split()):
+        words = usage.split()
+        least = len([word for word in words if not word.startswith("[")])
+        if len(arguments) < least or (len(arguments) > len(words) and "..." not in usage):
             raise InvalidInput(f'"{method}" takes: {usage or "no arguments"}')
         return command(arguments)
 
@@ -78,7 +81,7 @@ class ControlServer:
         try:
             while data := await reader.read(65536):
                 for message in splitter.receive(data):
-                    writer.write(self._reply(message))
+                    writer.write(await self._reply(message))
                     await writer.drain()
         except asyncio.CancelledError:
             pass  # the process ends
@@ -90,11 +93,14 @@ class ControlServer:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    def _reply(self, message: dict[str, Any]) -> bytes:
+    async def _reply(self, message: dict[str, Any]) -> bytes:
         if not jsonrpc.is_request(message):
             raise ProtocolError("expected a request")
         try:
-            return jsonrpc.reply(self.execute(message["method"], message["params"]), message.get("id"))
+            answer = self.execute(message["method"], message["params"])
+            if inspect.isawaitable(answer):
+                answer = await answer
+            return jsonrpc.reply(answer, message.get("id"))
         except TulleError as error:
             return jsonrpc.error_reply(f"{error}\n", message.get("id"))
 

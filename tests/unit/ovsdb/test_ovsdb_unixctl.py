@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tulle.errors import InvalidInput, TulleError
-from tulle.vswitch.unixctl import ControlServer, call
+from tulle.ovsdb.unixctl import ControlServer, call
 
 PATIENCE_S = 20
 
@@ -38,6 +38,19 @@ async def server(tmp_path: Path) -> AsyncIterator[ControlServer]:
 async def test_a_command_gets_its_arguments_and_answers(server: ControlServer) -> None:
     assert await call(server.path, "join", "a", "b") == "a+b"
     assert "join                    first [second]" in await call(server.path, "list-commands")
+
+
+async def test_a_command_may_take_its_time_and_any_number_of_arguments(server: ControlServer) -> None:
+    async def slow(words: list[str]) -> str:
+        await asyncio.sleep(0)
+        if not words:
+            raise InvalidInput("words expected")
+        return " ".join(words)
+
+    server.register("slow", "[word...]", slow)
+    assert await call(server.path, "slow", *"abcde") == "a b c d e"
+    with pytest.raises(TulleError, match="words expected"):
+        await call(server.path, "slow")
 
 
 @pytest.mark.parametrize(

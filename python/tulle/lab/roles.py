@@ -1,0 +1,59 @@
+"""What each process of a lab is: its namespace, its command line and its log."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tulle.lab.layout import Host
+from tulle.lab.state import Lab
+
+DATABASE_PORT = 6640
+Started = tuple[str, list[str], Path]
+
+
+def command_of(lab: Lab, role: str) -> Started:
+    """Namespace, command line and log file of the process with a role, such as `node1/agent`."""
+    if role in lab.controller_roles:
+        return _controller(lab, role)
+    if role in lab.store_roles:
+        index = lab.store_roles.index(role) + 1
+        log = lab.cluster.server_directory(index) / "log"
+        return lab.layout.controller.namespace, lab.cluster.command(index), log
+    host_name, _, part = role.partition("/")
+    host = lab.layout.node(host_name)
+    log = Path(host.directory) / f"{part}.log"
+    if part == "vswitch":
+        options = ["--directory", host.directory, "--name", host.name]
+        return host.namespace, [*_TULLE, "vswitch", *options], log
+    return host.namespace, [*_TULLE, "agent", *_agent_options(lab, host)], log
+
+
+_TULLE = [sys.executable, "-m", "tulle.cli"]
+
+
+def _controller(lab: Lab, role: str) -> Started:
+    host = lab.layout.controller
+    command = [*_TULLE, "controller", "--directory", host.directory]
+    if lab.store_cluster:
+        # All share the socket: whichever is active has it.
+        return (
+            host.namespace,
+            [*command, "--store", lab.cluster.remotes],
+            Path(host.directory) / f"{role}.log",
+        )
+    remote = f"ptcp:{DATABASE_PORT}:{host.address}"
+    return host.namespace, [*command, "--remote", remote], Path(host.directory) / "log"
+
+
+def _agent_options(lab: Lab, host: Host) -> list[str]:
+    encapsulations = (Path(host.directory) / "encapsulations").read_text()
+    identity = ["--name", host.name, "--address", host.address, "--encapsulations", encapsulations]
+    return [*identity, "--controller", _databases(lab), "--switch", host.directory]
+
+
+def _databases(lab: Lab) -> str:
+    """Where agents find the databases."""
+    if lab.store_cluster:
+        return lab.cluster.remotes
+    return f"tcp:{lab.layout.controller.address}:{DATABASE_PORT}"
