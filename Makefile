@@ -59,6 +59,7 @@ format: setup ## format all code
 	$(BIN)/ruff format .
 
 bench: setup ## benchmarks, paired with their peers; writes bench/results/*.json
+	$(BIN)/python bench/ovsdb.py
 	$(BIN)/python bench/tunnels.py
 
 fuzz: ## property tests of everything that parses, with many more cases than `make test`
