@@ -89,13 +89,19 @@ class RunningPing:
             self._child.wait()
 
 
-def throughput_bits_s(client: str, server: str, address: str, *, seconds: float = 3, flows: int = 1) -> float:
-    """TCP throughput that the receiver saw, by iperf3 from namespace `client` to namespace `server`."""
+def throughput_bits_s(
+    client: str, server: str, address: str, *, seconds: float = 3, flows: int = 1, total_bytes: int = 0
+) -> float:
+    """TCP throughput that the receiver saw, by iperf3 from namespace `client` to namespace `server`.
+
+    It goes on for some seconds, without the first half second, or until `total_bytes` are sent.
+    """
+    amount = ["-n", str(total_bytes)] if total_bytes else ["-t", str(seconds), "-O", "0.5"]
     listen = ["nsenter", f"--net=/run/netns/{server}", "iperf3", "-s", "-1", "-B", address, "--forceflush"]
     listener = subprocess.Popen(listen, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         wait_until(lambda: _listens(server), what="iperf3 to listen", limit_s=10)
-        command = ["iperf3", "-J", "-c", address, "-t", str(seconds), "-O", "0.5", "-P", str(flows)]
+        command = ["iperf3", "-J", "-c", address, "-P", str(flows), *amount]
         done = run_in(client, command, limit_s=seconds + 20)
         return _bits_s(done.stdout)
     finally:
