@@ -55,14 +55,14 @@ impl Outbox {
         Outbox { events: Arc::default(), waker }
     }
 
-    /// Queues an event unless the same one waits already or the queue is full.
+    /// Queues an event unless the same one waits already or the queue is full; then the waker is set too.
     pub(crate) fn tell(&self, event: Event) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() < MOST_EVENTS && !events.contains(&event) {
             events.push_back(event);
+            drop(events);
+            self.waker.wake();
         }
-        drop(events);
-        self.waker.wake();
     }
 
     pub(crate) fn drain(&self) -> Vec<Event> {

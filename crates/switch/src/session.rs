@@ -22,6 +22,9 @@ use crate::report::report;
 /// Tables that the datapath has.
 pub(crate) const TABLES: u8 = 254;
 
+/// Bytes of replies that may wait before the next request is looked at.
+const MOST_OUTGOING: usize = 1 << 20;
+
 /// One connection of a controller to the switch.
 #[derive(Debug)]
 pub struct SwitchSession {
@@ -31,6 +34,8 @@ pub struct SwitchSession {
     datapath_id: u64,
     miss_send_len: u16,
     changes: Vec<(Xid, FlowMod)>,
+    /// Messages that wait until the replies before them have been taken.
+    waiting: VecDeque<Event>,
     closed: bool,
 }
 
@@ -47,14 +52,21 @@ impl SwitchSession {
             datapath_id,
             miss_send_len: 0xffff,
             changes: Vec::new(),
+            waiting: VecDeque::new(),
             closed,
         }
     }
 
-    /// Takes what came from the controller and does it.
+    /// Takes what came from the controller and does it, but for what waits until replies have been taken.
     pub fn receive(&mut self, bytes: &[u8]) {
-        let events: Vec<Event> = self.connection.receive(bytes).collect();
-        for event in events {
+        self.waiting.extend(self.connection.receive(bytes));
+        self.work();
+    }
+
+    /// A short request may have a long reply: no more of them than fit are answered at a time.
+    fn work(&mut self) {
+        while self.connection.outgoing_len() < MOST_OUTGOING {
+            let Some(event) = self.waiting.pop_front() else { break };
             match event {
                 Event::MessageReceived { xid, message } => self.obey(xid, message),
                 Event::Closed { .. } => self.closed = true,
@@ -64,8 +76,10 @@ impl SwitchSession {
         self.apply_changes();
     }
 
-    /// What is to be sent now: replies, and packet-ins that were queued meanwhile.
+    /// What is to be sent now: replies, and packet-ins that were queued meanwhile.  To be called until it
+    /// gives nothing, before more is received.
     pub fn outgoing(&mut self) -> Vec<u8> {
+        self.work();
         for packet in take(&self.queue) {
             if self.connection.is_open() {
                 let _ = self.connection.notify(&Message::PacketIn(packet_in(&packet)));

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use tulle_encap::stt::Limits;
 use tulle_encap::{Encap, Endpoints, Passage, Pushed, Stt, Template, TunnelOptions, Vxlan};
+use tulle_io::clock::realtime_ns;
 use tulle_io::{Device, Filter, GuardOptions, PacketOptions, PacketSocket, PortGuard};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, Mac, flow_hash};
@@ -111,7 +112,8 @@ impl Underlay {
             senders: Encapsulations::new(&options),
             capture: None,
             next_hops: HashMap::new(),
-            frame_id: 0,
+            // After a restart, ids must not meet those of frames that are still being put together.
+            frame_id: realtime_ns() as u32,
             options,
         })
     }

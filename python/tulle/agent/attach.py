@@ -113,7 +113,9 @@ def _configure(there: Any, index: int, attachment: Attachment, preferred: bool) 
 def _rename(there: Any, index: int) -> str:
     """Give it the first free `ethN`; one that has such a name keeps it."""
     names = {link.get("ifname"): link["index"] for link in there.get_links()}
-    mine = next(str(name) for name, number in names.items() if number == index)
+    mine = next((str(name) for name, number in names.items() if number == index), None)
+    if mine is None:
+        raise NotFound(f"the device with index {index} went away")
     if mine.startswith("eth"):
         return mine
     free = next(f"eth{number}" for number in range(len(names) + 1) if f"eth{number}" not in names)

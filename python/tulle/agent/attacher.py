@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from tulle.agent.attach import attach
-from tulle.errors import TulleError
+from tulle.errors import TulleError, Unavailable
 from tulle.values import Attachment
 
 
@@ -44,7 +44,7 @@ class Attacher:
             if self._done.get(port) == one:
                 continue
             try:
-                await loop.run_in_executor(self._thread, self._do, one.attachment, one.device, one.preferred)
+                await loop.run_in_executor(self._thread, self._try, one)
             except TulleError as error:
                 self._fail(port, str(error))
             else:
@@ -65,6 +65,15 @@ class Attacher:
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _try(self, one: Wanted) -> None:
+        """Attach one; whatever goes wrong is its own matter and does not keep others from being attached."""
+        try:
+            self._do(one.attachment, one.device, one.preferred)
+        except TulleError:
+            raise
+        except Exception as error:
+            raise Unavailable(f"cannot attach {one.device}: {error!r}") from error
 
     def _fail(self, port: str, error: str) -> None:
         self._done.pop(port, None)

@@ -6,6 +6,7 @@ When the controller or the switch goes away, the last state stays, and it is con
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -24,6 +25,8 @@ from tulle.agent.view import INTENT_TABLES
 from tulle.errors import TulleError, Unavailable
 from tulle.openflow import OpenFlowClient, PacketIn
 from tulle.ovsdb import Replica, RowEvent, RowUpdated
+from tulle.ovsdb.cluster import Remotes
+from tulle.ovsdb.tls import tls_for
 from tulle.ovsdb.unixctl import call
 from tulle.store import Writer, source
 from tulle.values import LocalPort
@@ -56,8 +59,9 @@ class Agent:
         directory = options.switch
         self.name = options.name
         self.control = directory / "vswitchd.ctl"
-        self.intent = Replica(options.controller, "Tulle", INTENT_TABLES)
-        self.state = Replica(options.controller, "Tulle_State")
+        tls = tls_for(Remotes(options.controller).addresses, options.credentials)
+        self.intent = Replica(options.controller, "Tulle", INTENT_TABLES, tls=tls)
+        self.state = Replica(options.controller, "Tulle_State", tls=tls)
         self.switch = Replica(f"unix:{directory / 'db.sock'}", "Open_vSwitch", SWITCH_TABLES)
         self.openflow = OpenFlowClient(
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
@@ -126,6 +130,9 @@ class Agent:
                     await self._count_once()
                 except (TulleError, OSError, orjson.JSONDecodeError) as error:
                     _logger.info("counters not written", error=str(error))
+                except Exception:
+                    # Whatever is wrong with counters, the node must not lose its agent.
+                    _logger.exception("counters failed")
 
     async def trace(self) -> None:
         """Answer the traces that ask for this node."""
@@ -146,7 +153,8 @@ class Agent:
             return await trace(self.control, request, self.reconciler.ports, nodes, names)
         except TulleError as error:
             return str(error)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:
+            _logger.exception("trace failed")
             return f"the switch of {self.name} did not answer: {error!r}"
 
     async def _count_once(self) -> None:
@@ -185,10 +193,10 @@ class Agent:
         timeout = RETRY_S if self.reconciler.attacher.failed else None
         if (end := self.reconciler.lingering.next_end()) is not None:
             timeout = min(timeout or end, max(0.0, end - time.monotonic()))
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
-        except TimeoutError:
-            return
+        # Not `wait_for`: Python 3.11's loses a cancellation that comes together with the event.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
 
     def _blind(self) -> bool:
         """Whether a replica that is needed was never heard, or the switch is away."""

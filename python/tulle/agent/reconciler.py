@@ -23,6 +23,7 @@ from tulle.agent.view import PortName, View, read_view
 from tulle.control import attachments, network_mtu, placement, tunnels_of
 from tulle.encap import encapsulations
 from tulle.ovsdb import Replica, Transaction
+from tulle.ovsdb.tls import Credentials
 from tulle.store import Writer, source
 from tulle.values import Attachment, Binding, LocalPort, Node, TunnelInterface, TunnelPort
 
@@ -33,6 +34,7 @@ class Options(Struct, frozen=True):
     """What the command line gives; `address` is the underlay address, `switch` the vswitch's directory.
 
     `encapsulations` are in order of preference; `underlay_mtu` is in bytes.
+    `credentials` are for TLS with the controller.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Options(Struct, frozen=True):
     controller: str
     switch: Path
     underlay_mtu: int = 1500
+    credentials: Credentials | None = None
 
 
 class Situation(Struct, frozen=True):

@@ -8,26 +8,39 @@ from typing import Annotated
 import typer
 
 Directory = Annotated[Path, typer.Option("--directory", help="Where databases and sockets are.")]
+PrivateKey = Annotated[Path | None, typer.Option("--private-key", help="For TLS: a PEM file.")]
+Certificate = Annotated[
+    Path | None, typer.Option("--certificate", help="For TLS: a PEM file; an agent's is for the node's name.")
+]
+CaCert = Annotated[
+    Path | None, typer.Option("--ca-cert", help="For TLS: the authority to trust, a PEM file.")
+]
 
 
 def controller(
     directory: Directory = Path("/run/tulle"),
     remote: Annotated[
-        list[str] | None, typer.Option("--remote", help="Serve the databases here too: ptcp:6640:ADDRESS")
+        list[str] | None,
+        typer.Option("--remote", help="Serve the databases here too: ptcp:6640:ADDRESS, pssl:6640:ADDRESS"),
     ] = None,
     api: Annotated[Path | None, typer.Option("--api", help="Default: DIRECTORY/api.sock")] = None,
     store: Annotated[
         str | None,
         typer.Option("--store", help="Keep the databases on a cluster: tcp:A:6640,tcp:B:6640,tcp:C:6640"),
     ] = None,
+    private_key: PrivateKey = None,
+    certificate: Certificate = None,
+    ca_cert: CaCert = None,
 ) -> None:
     """Run the controller; with --store, several may run, of which one is active and has its API socket.
 
     tulle controller --directory /var/lib/tulle --remote ptcp:6640:172.31.0.254
     """
     from tulle.controller import Options, main
+    from tulle.ovsdb.tls import Credentials
 
-    raise typer.Exit(main(Options(directory, tuple(remote or ()), api, store)))
+    credentials = Credentials.of_options(private_key, certificate, ca_cert)
+    raise typer.Exit(main(Options(directory, tuple(remote or ()), api, store, credentials)))
 
 
 def ovsdb_server(context: typer.Context) -> None:
@@ -60,7 +73,7 @@ def agent(
     controller: Annotated[
         str,
         typer.Option(
-            "--controller", help="As in tcp:172.31.0.254:6640; of a cluster, all servers with commas"
+            "--controller", help="tcp:HOST:6640, or ssl:HOST:6640; of a cluster, all servers with commas"
         ),
     ],
     encapsulations: Annotated[
@@ -70,12 +83,16 @@ def agent(
         "/run/tulle/vswitch"
     ),
     underlay_mtu: Annotated[int, typer.Option("--underlay-mtu", min=576, max=65535, help="In bytes.")] = 1500,
+    private_key: PrivateKey = None,
+    certificate: Certificate = None,
+    ca_cert: CaCert = None,
 ) -> None:
     """Run the agent of a node, beside its switch.
 
     tulle agent --name node1 --address 172.31.0.1 --controller tcp:172.31.0.254:6640
     """
     from tulle.agent.process import Options, main
+    from tulle.ovsdb.tls import Credentials
 
     spoken = tuple(one.strip() for one in encapsulations.split(",") if one.strip())
     main(
@@ -86,5 +103,6 @@ def agent(
             switch=switch,
             encapsulations=spoken,
             underlay_mtu=underlay_mtu,
+            credentials=Credentials.of_options(private_key, certificate, ca_cert),
         )
     )

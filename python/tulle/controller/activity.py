@@ -25,7 +25,7 @@ from .http import Api
 from .intent import Intent
 from .listing import Listing
 from .reaction import Reaction
-from .stores import Store
+from .stores import Store, grant_agent_role
 from .tracing import Tracer
 
 Stores = tuple[Store, Store]
@@ -39,6 +39,7 @@ async def active(stores: Stores, api: Path, patience_s: float = 0.0) -> AsyncIte
     `patience_s`: how long to wait for another controller to leave the socket; raises `Unavailable` then.
     """
     async with AsyncExitStack() as stack:
+        await grant_agent_role(stores[1])
         reaction = Reaction(*stores)
         reaction.start()
         stack.callback(reaction.stop)

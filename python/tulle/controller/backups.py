@@ -10,7 +10,7 @@ from tulle.ovsdb import Database
 from tulle.store import backup
 
 from .intent import Intent
-from .stores import Store
+from .stores import Store, grant_agent_role
 
 
 class Backups:
@@ -41,6 +41,7 @@ class Backups:
             for name, one in (("Tulle_State", state), ("Tulle", intent)):
                 if operations[name]:
                     await one.transact([{"op": "comment", "comment": _COMMENT}, *operations[name]])
+            await grant_agent_role(state)
         return {name: len(found) for name, found in operations.items()}
 
     def _generations(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from tulle.errors import TulleError, Unavailable
 from tulle.ovsdb import Change, DatabaseSchema, OvsdbError, Replica
 from tulle.ovsdb.events import RowEvent, change_of
+from tulle.ovsdb.tls import Tls
 from tulle.store.writer import HasRows
 
 LOCK: Final = "tulle_controller"
@@ -25,9 +26,9 @@ _UNSURE = frozenset({"cluster error", "not leader"})  # leadership changed on th
 class Clustered:
     """A database at `remotes`, written under a lock.  While the leader changes, transactions wait."""
 
-    def __init__(self, remotes: str, database: str, lock: str) -> None:
+    def __init__(self, remotes: str, database: str, lock: str, tls: Tls | None = None) -> None:
         self._lock = lock
-        self.replica = Replica(remotes, database, leader_only=True)
+        self.replica = Replica(remotes, database, leader_only=True, tls=tls)
 
     @property
     def schema(self) -> DatabaseSchema:
@@ -74,9 +75,9 @@ class Clustered:
 class Mastery:
     """Both databases, and whether this controller is the active one."""
 
-    def __init__(self, remotes: str) -> None:
-        self.intent = Clustered(remotes, "Tulle", LOCK)
-        self.state = Clustered(remotes, "Tulle_State", STATE_LOCK)
+    def __init__(self, remotes: str, tls: Tls | None = None) -> None:
+        self.intent = Clustered(remotes, "Tulle", LOCK, tls)
+        self.state = Clustered(remotes, "Tulle_State", STATE_LOCK, tls)
 
     async def follow(self) -> None:
         """Stand in the queue for the first lock, and keep the second one wherever the first is owned."""

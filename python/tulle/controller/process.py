@@ -14,7 +14,12 @@ import structlog
 
 from tulle.errors import InvalidInput, TulleError, Unavailable
 from tulle.ovsdb import Database, Server, Storage
+from tulle.ovsdb.agent_role import ROLE
+from tulle.ovsdb.cluster import Remotes
+from tulle.ovsdb.memory import relax_collector
+from tulle.ovsdb.remote import RemoteOptions, parse_remote
 from tulle.ovsdb.schema import load
+from tulle.ovsdb.tls import Credentials, tls_for
 
 from .activity import active, background
 from .clustered import Mastery
@@ -28,12 +33,14 @@ class Options(msgspec.Struct, frozen=True):
     """`directory` keeps logs and sockets; `remotes` are served beside `punix:directory/db.sock`.
 
     `store` names the servers of a cluster, with commas; then the databases are there, and none is served here.
+    `credentials` are for TLS, with agents (pssl and ssl remotes) or with the servers of `store`.
     """
 
     directory: Path
     remotes: tuple[str, ...] = ()
     api: Path | None = None
     store: str | None = None
+    credentials: Credentials | None = None
 
     @property
     def api_socket(self) -> Path:
@@ -71,6 +78,7 @@ async def serve(options: Options) -> AsyncIterator[None]:
         intent, state = (Embedded(database) for database in databases)
         await _listen(stack, options, databases)
         await stack.enter_async_context(active((intent, state), options.api_socket))
+        relax_collector()
         _logger.info("controller ready", directory=str(options.directory), api=str(options.api_socket))
         yield
 
@@ -81,7 +89,7 @@ async def serve_cluster(options: Options, remotes: str) -> AsyncIterator[None]:
     if options.remotes:
         raise InvalidInput("the databases of a cluster are served by the cluster; leave out --remote")
     _make_directory(options.directory)
-    mastery = Mastery(remotes)
+    mastery = Mastery(remotes, tls_for(Remotes(remotes).addresses, options.credentials))
     async with (
         mastery.intent.replica,
         mastery.state.replica,
@@ -98,6 +106,7 @@ async def _take_turns(mastery: Mastery, api: Path) -> None:
         _logger.info("controller active")
         try:
             async with active((mastery.intent, mastery.state), api, TAKEOVER_S):
+                relax_collector()
                 _logger.info("controller ready", api=str(api))
                 await mastery.passive()
         except TulleError as error:
@@ -127,6 +136,10 @@ def _make_directory(directory: Path) -> None:
 
 
 async def _listen(stack: AsyncExitStack, options: Options, databases: tuple[Database, Database]) -> None:
-    server = await stack.enter_async_context(Server(databases))
+    tls = tls_for(options.remotes, options.credentials)
+    server = await stack.enter_async_context(Server(databases, tls=tls))
     for remote in (f"punix:{options.directory / 'db.sock'}", *options.remotes):
-        _logger.info("databases served", remote=await server.listen(remote))
+        # Only a certificate says which agent it is, so only who has one can be given a role.
+        role = ROLE if parse_remote(remote).secure else ""
+        served = await server.listen(remote, RemoteOptions(role=role))
+        _logger.info("databases served", remote=served, role=role)

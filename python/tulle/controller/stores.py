@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from tulle.ovsdb import Change, Database, DatabaseSchema
+from tulle.ovsdb.agent_role import has_agent_role, write_agent_role
 from tulle.store.writer import HasRows
 
 
@@ -53,3 +54,12 @@ class Embedded:
     async def transact(self, operations: Iterable[Any]) -> list[Any]:
         """Execute operations; they are on the disk when this returns."""
         return self._database.transact(operations)
+
+
+async def grant_agent_role(state: Store) -> None:
+    """Make the role "agent" of `Tulle_State` what it is to be; agents that come by TLS have it."""
+    if "RBAC_Role" not in state.schema.tables:
+        return  # of a release that knew no roles
+    roles, permissions = state.table("RBAC_Role").rows, state.table("RBAC_Permission").rows
+    if not has_agent_role(roles, permissions):
+        await state.transact(write_agent_role(state.schema))

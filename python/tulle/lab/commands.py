@@ -27,6 +27,9 @@ def up(
     store_cluster: Annotated[
         int, typer.Option("--store-cluster", min=0, max=9, help="keep the databases on so many ovsdb-servers")
     ] = 0,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="agents connect by TLS, with certificates that it makes")
+    ] = False,
 ) -> None:
     """Build the lab that a file describes and apply its networks.
 
@@ -35,7 +38,7 @@ def up(
     Example: tulle lab up examples/two-tenants.yaml --store-cluster 3
     """
     with console.status("building") as status:
-        lab = lifecycle.up(file, name=name, store_cluster=store_cluster, report=status.update)
+        lab = lifecycle.up(file, name=name, store_cluster=store_cluster, tls=tls, report=status.update)
     console.print(
         f"lab {lab.layout.name} is up; `tulle lab show` lists its parts, `tulle lab down` removes it"
     )

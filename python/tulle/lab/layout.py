@@ -6,6 +6,7 @@ A lab called `two-tenants` has the network namespaces `two-tenants.underlay` (a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -16,6 +17,8 @@ from tulle.errors import InvalidInput
 from tulle.values import Node, Underlay
 
 ROOT = Path("/run/tulle/labs")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+"""A lab's directory is named so, and `down` removes it whole."""
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -57,7 +60,12 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 def layout(name: str, *, underlay: Underlay, nodes: Sequence[Node], workloads: Iterable[str]) -> Layout:
-    """Lays out a lab; the controller gets the last address of the underlay subnet."""
+    """Lays out a lab; the controller gets the last address of the underlay subnet.
+
+    Raises `InvalidInput` for a name that is no plain file name.
+    """
+    if not NAME.fullmatch(name):
+        raise InvalidInput(f"a lab's name of 1 to 40 letters, digits, -, _ and . was expected, {name!r} came")
     directory = ROOT / name
     network = ip_network(underlay.subnet)
 

@@ -24,18 +24,28 @@ Report = Callable[[str], None]
 
 
 def up(
-    path: Path, *, name: str | None = None, store_cluster: int = 0, report: Report = lambda _: None
+    path: Path,
+    *,
+    name: str | None = None,
+    store_cluster: int = 0,
+    tls: bool = False,
+    report: Report = lambda _: None,
 ) -> Lab:
     """Builds a lab from a file and waits until its networks are applied on every node.
 
     `store_cluster`: how many servers keep the databases, and two controllers use them; 0: one controller does.
+    `tls`: agents connect to the controller with certificates.
     """
     state.require_root()
+    if tls and store_cluster:
+        raise InvalidInput("a lab has TLS or a store cluster, not both")
     text = read(path)
     plan = parse_file(text, str(path))
-    lab = Lab(layout=_lay_out(plan, name or path.stem), file=str(path.resolve()), store_cluster=store_cluster)
+    laid_out = _lay_out(plan, name or path.stem)
+    lab = Lab(layout=laid_out, file=str(path.resolve()), store_cluster=store_cluster, tls=tls)
     if lab.layout.name in state.names():
         raise Conflict(f"lab {lab.layout.name} exists; `tulle lab down` removes it")
+    wiring.check_free(lab.layout)  # before `try`: what `down` removes has to be this lab's own
     try:
         _build(lab, plan, text, report)
     except BaseException as error:
@@ -91,6 +101,9 @@ def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:
     lab.save()
     report("namespaces and underlay")
     wiring.build(lab.layout)
+    if lab.tls:
+        report("certificates")
+        _certify(lab)
     _start_controllers(lab, report)
     for node in lab.layout.nodes:
         report(f"{node.name}: switch and agent")
@@ -101,6 +114,12 @@ def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:
     report("networks")
     with client(lab) as tulle:
         tulle.apply(text, lab.file, wait=True)
+
+
+def _certify(lab: Lab) -> None:
+    lab.certificates.create()
+    for name in ("controller", *(host.name for host in lab.layout.nodes)):
+        lab.certificates.issue(name)
 
 
 def _start_controllers(lab: Lab, report: Report) -> None:

@@ -42,18 +42,26 @@ def _controller(lab: Lab, role: str) -> Started:
             [*command, "--store", lab.cluster.remotes],
             Path(host.directory) / f"{role}.log",
         )
-    remote = f"ptcp:{DATABASE_PORT}:{host.address}"
-    return host.namespace, [*command, "--remote", remote], Path(host.directory) / "log"
+    remote = f"{'pssl' if lab.tls else 'ptcp'}:{DATABASE_PORT}:{host.address}"
+    return (
+        host.namespace,
+        [*command, "--remote", remote, *_tls(lab, "controller")],
+        Path(host.directory) / "log",
+    )
 
 
 def _agent_options(lab: Lab, host: Host) -> list[str]:
     encapsulations = (Path(host.directory) / "encapsulations").read_text()
     identity = ["--name", host.name, "--address", host.address, "--encapsulations", encapsulations]
-    return [*identity, "--controller", _databases(lab), "--switch", host.directory]
+    return [*identity, "--controller", _databases(lab), "--switch", host.directory, *_tls(lab, host.name)]
+
+
+def _tls(lab: Lab, name: str) -> list[str]:
+    return lab.certificates.options(name) if lab.tls else []
 
 
 def _databases(lab: Lab) -> str:
     """Where agents find the databases."""
     if lab.store_cluster:
         return lab.cluster.remotes
-    return f"tcp:{lab.layout.controller.address}:{DATABASE_PORT}"
+    return f"{'ssl' if lab.tls else 'tcp'}:{lab.layout.controller.address}:{DATABASE_PORT}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tulle.errors import NotFound
+from tulle.lab.certificates import Certificates
 from tulle.lab.cluster import StoreCluster
 from tulle.lab.layout import ROOT, Layout
 from tulle.lab.processes import Process
@@ -21,6 +22,7 @@ class Lab(msgspec.Struct):
     file: str
     processes: list[Process] = []
     store_cluster: int = 0  # servers that keep the databases; 0: the controller does
+    tls: bool = False  # whether agents connect to the controller by TLS
 
     @property
     def directory(self) -> Path:
@@ -36,6 +38,11 @@ class Lab(msgspec.Struct):
     def cluster(self) -> StoreCluster:
         """The cluster that keeps the databases, where there is one."""
         return StoreCluster(self.directory, self.layout.controller.address, self.store_cluster)
+
+    @property
+    def certificates(self) -> Certificates:
+        """Its certificates, where it has TLS."""
+        return Certificates(self.directory / "certificates")
 
     @property
     def store_roles(self) -> list[str]:

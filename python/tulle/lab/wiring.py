@@ -17,11 +17,15 @@ BRIDGE = "underlay"
 FAR_INDEX = 100
 
 
-def build(layout: Layout) -> None:
-    """Makes every namespace and cable; refuses where a namespace of that name exists already."""
+def check_free(layout: Layout) -> None:
+    """Refuses where a namespace of the layout exists already: it is somebody else's, and not to be removed."""
     existing = set(netns.listnetns()) & set(layout.namespaces)
     if existing:
         raise Conflict(f"network namespaces exist already: {', '.join(sorted(existing))}")
+
+
+def build(layout: Layout) -> None:
+    """Makes every namespace and cable; none of them may exist, see `check_free`."""
     for namespace in layout.namespaces:
         netns.create(namespace)
     _build_bridge(layout)

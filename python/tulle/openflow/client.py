@@ -158,7 +158,9 @@ class OpenFlowClient:
         self._waiting[xid] = future
         self._flush()
         try:
-            return await asyncio.wait_for(future, ANSWER_S)
+            # Not `wait_for`: Python 3.11's loses a cancellation that comes together with the answer.
+            async with asyncio.timeout(ANSWER_S):
+                return await future
         except TimeoutError:
             if self._writer is not None:
                 self._writer.transport.abort()

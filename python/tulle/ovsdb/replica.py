@@ -23,6 +23,7 @@ from tulle.ovsdb.replica_session import NEVER, Following, ServerWatch, apply, is
 from tulle.ovsdb.replica_updates import ReplicaTable
 from tulle.ovsdb.schema import DatabaseSchema
 from tulle.ovsdb.table import Change
+from tulle.ovsdb.tls import Tls
 
 _logger = structlog.get_logger(__name__)
 Tables = Iterable[str] | Mapping[str, Iterable[str] | None]
@@ -39,6 +40,7 @@ class Replica:
 
     `remote` may be a list with commas, the servers of a cluster; `leader_only` follows its leader alone.
     `conditions` gives, for a table, clauses of which a row must match one to be in view.
+    `tls` is needed for ssl remotes.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class Replica:
         *,
         leader_only: bool = False,
         conditions: Mapping[str, Sequence[Clause]] | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.remote = remote
         self.database = database
         self._wanted = tables
+        self._tls = tls
         self._remotes = Remotes(remote)
         self._standing = Standing(database, leader_only)
         self._conditions: dict[str, Sequence[Clause]] = dict(conditions or {})
@@ -183,13 +187,10 @@ class Replica:
 
         It is not asked before the first connection.  Raises TimeoutError.
         """
-
-        async def wait() -> Any:
+        async with asyncio.timeout(timeout_s):
             while self._schema is None or not (value := predicate()):
                 await self._wakeup.wait()
-            return value
-
-        return await asyncio.wait_for(wait(), timeout_s)
+        return value
 
     def subscribe(self, subscriber: Callable[[list[RowEvent]], None]) -> Callable[[], None]:
         """Call `subscriber` with the events of each commit; the returned function ends that.
@@ -218,7 +219,7 @@ class Replica:
             remote = self._remotes.current
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    client = await Client.connect(remote, self._notified)
+                    client = await Client.connect(remote, self._notified, tls=self._tls)
                 async with client:
                     await self._serve(client)
                     self.failure = Unavailable("the connection ended")

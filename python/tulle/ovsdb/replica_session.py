@@ -168,6 +168,8 @@ async def probe(client: Client, interval_s: float = PROBE_S) -> None:
     while True:
         await asyncio.sleep(interval_s)
         try:
-            await asyncio.wait_for(client.request("echo"), interval_s)
+            # Not `wait_for`: Python 3.11's loses a cancellation that comes together with the answer.
+            async with asyncio.timeout(interval_s):
+                await client.request("echo")
         except TimeoutError:
             return

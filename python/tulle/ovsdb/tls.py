@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from tulle.errors import Unavailable
+from tulle.errors import InvalidInput, Unavailable
+from tulle.ovsdb.remote import parse_remote
 
 HANDSHAKE_S = 15.0
 _logger = structlog.get_logger(__name__)
@@ -34,6 +35,17 @@ class Credentials:
     ca_cert: str | None = None
     bootstrap: bool = False
     peer_ca_cert: str | None = None
+
+    @classmethod
+    def of_options(
+        cls, private_key: Path | None, certificate: Path | None, ca_cert: Path | None
+    ) -> Credentials | None:
+        """Of a command line: all three or, for no TLS, none; raises `InvalidInput` for some."""
+        if private_key is None and certificate is None and ca_cert is None:
+            return None
+        if private_key is None or certificate is None or ca_cert is None:
+            raise InvalidInput("TLS needs all of --private-key, --certificate and --ca-cert")
+        return cls(str(private_key), str(certificate), str(ca_cert))
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -91,6 +103,21 @@ class Tls:
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise Unavailable(f"cannot use {', '.join(given.files) or 'no TLS files'}: {error}") from error
         return known[1]
+
+
+def tls_for(remotes: Iterable[str], credentials: Credentials | None) -> Tls | None:
+    """TLS with these files, if any; raises `Unavailable` if one cannot be used now.
+
+    Raises `InvalidInput` if there are none and one of the remotes is secure, or malformed.
+    """
+    secure = [remote for remote in remotes if parse_remote(remote).secure]
+    if credentials is None:
+        if secure:
+            raise InvalidInput("TLS needs --private-key, --certificate and --ca-cert", where=secure[0])
+        return None
+    tls = Tls(lambda: credentials)
+    tls.client_context()
+    return tls
 
 
 def _stamp(path: str) -> tuple[int, int] | None:

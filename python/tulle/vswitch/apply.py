@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import secrets
 from collections.abc import Awaitable, Callable, Iterable
-from hashlib import blake2b
 from pathlib import Path
 
 import structlog
@@ -47,10 +47,9 @@ class Bridge:
     """One native switch with its OpenFlow socket and the ports that it has."""
 
     def __init__(self, name: str, datapath_id: int, directory: Path) -> None:
-        seed = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
         self.name = name
         self.datapath_id = datapath_id
-        self.switch = Switch(name, datapath_id, seed)
+        self.switch = Switch(name, datapath_id, secrets.randbits(64))
         self.endpoint = OpenFlowEndpoint(directory / f"{name}.mgmt", self.switch.open_session)
         self.ports: dict[str, PortState] = {}
         self.links: dict[str, Link] = {}
@@ -142,8 +141,12 @@ class Bridges:
 
     async def _add_bridge(self, name: str, datapath_id: int) -> None:
         bridge = Bridge(name, datapath_id, self._directory)
+        try:
+            await bridge.endpoint.start()
+        except OSError:
+            bridge.switch.close()
+            raise
         self.bridges[name] = bridge
-        await bridge.endpoint.start()
         asyncio.get_running_loop().add_reader(bridge.switch.event_fd, self._take_events, bridge)
 
     async def _remove_bridge(self, name: str) -> None:

@@ -16,6 +16,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from tulle._native import NativeError
 from tulle.errors import TulleError
 from tulle.ovsdb import Change, Database, Server, Storage, Transaction, schema
+from tulle.ovsdb.memory import relax_collector
 from tulle.ovsdb.unixctl import ControlServer
 from tulle.vswitch import commands, rows, status
 from tulle.vswitch.apply import Bridges
@@ -94,6 +95,9 @@ class VswitchProcess:
                 )
             except (TulleError, NativeError, NetlinkError, OSError) as error:
                 _logger.warning("statistics not written", error=str(error))
+            except Exception:
+                # Whatever is wrong with statistics, the node must not lose its switch.
+                _logger.exception("statistics failed")
 
     async def _mend(self) -> None:
         async with self.bridges.lock:
@@ -165,6 +169,7 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
         await server.listen(f"punix:{directory / 'db.sock'}")
         (directory / "db.sock").chmod(0o600)
         tasks = [process.configure(), process.report(), process.bridges.next_hops.run()]
+        relax_collector()
         async with running(*tasks):
             await first_of(process.leaving, leaving or asyncio.Event())
 

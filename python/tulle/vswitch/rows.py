@@ -11,6 +11,8 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from tulle.errors import InvalidInput
 from tulle.vswitch.configuration import LAST_PORT, BridgeConfig, Device, PortConfig
 
@@ -18,14 +20,19 @@ Row = Mapping[str, Any]
 Tables = Mapping[str, Mapping[UUID, Row]]
 
 DEVICE_NAME_BYTES = 15
+BRIDGE_NAME_BYTES = 63
 STANDARD_PORTS = {"stt": 7471, "vxlan": 4789}
+_logger = structlog.get_logger(__name__)
 _TUNNEL_OPTIONS = {"remote_ip", "local_ip", "key", "dst_port", "csum"}
 
 
 def bridges(tables: Tables) -> tuple[list[BridgeConfig], dict[str, str]]:
-    """The bridges of the root row, and an error for each interface (by name) that cannot be."""
+    """The bridges of the root row that can be, and an error for each interface (by name) that cannot be."""
     errors: dict[str, str] = {}
-    found = [_bridge(tables, row, errors) for row in _members(tables, "Open_vSwitch", "bridges", "Bridge")]
+    rows = [
+        row for row in _members(tables, "Open_vSwitch", "bridges", "Bridge") if _is_file_name(row["name"])
+    ]
+    found = [_bridge(tables, row, errors) for row in rows]
     return sorted(found, key=lambda bridge: bridge.name), errors
 
 
@@ -61,6 +68,14 @@ def device(interface: Row, bridge: str) -> Device:
     if kind in ("", "system"):
         return Device(name, "device")
     raise InvalidInput(f"type {kind!r} is not one of tap, internal, system, {', '.join(STANDARD_PORTS)}")
+
+
+def _is_file_name(name: str) -> bool:
+    """A bridge has a socket named after it; as in Open vSwitch, one with a slash in its name is left out."""
+    if "/" not in name and 0 < len(name.encode()) <= BRIDGE_NAME_BYTES:
+        return True
+    _logger.warning("bridge ignored: its name is no file name", bridge=name)
+    return False
 
 
 def _bridge(tables: Tables, row: Row, errors: dict[str, str]) -> BridgeConfig:

@@ -25,9 +25,11 @@ pub(super) fn transport(frame: &[u8], key: &mut Key, layout: &mut Layout, at: us
 }
 
 fn tcp(bytes: &[u8], key: &mut Key) -> bool {
+    // A first fragment may hold just the ports (RFC 1858 section 3): it must not pass where they may not.
+    let Some(ports) = bytes.get(..4) else { return false };
+    key.set(Field::TcpSrc, u128::from(half(ports, 0)));
+    key.set(Field::TcpDst, u128::from(half(ports, 2)));
     let Some(header) = bytes.get(..20) else { return false };
-    key.set(Field::TcpSrc, u128::from(half(header, 0)));
-    key.set(Field::TcpDst, u128::from(half(header, 2)));
     key.set(Field::TcpFlags, u128::from(half(header, 12) & 0x0fff));
     true
 }

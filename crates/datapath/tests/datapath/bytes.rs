@@ -164,6 +164,17 @@ fn keys_hold_what_the_headers_say() {
 }
 
 #[test]
+fn a_first_fragment_too_short_for_tcp_still_shows_its_ports() {
+    let whole = frames::ipv4(64, &frames::tcp(1000, 22, b""), Checksum::Full);
+    let mut tiny = whole[..34 + 8].to_vec();
+    tiny[16..18].copy_from_slice(&28_u16.to_be_bytes());
+    tiny[20..22].copy_from_slice(&[0x20, 0]);
+    let (key, layout) = extract(&tiny, &from_port(1)).expect("a whole frame");
+    assert_eq!((key.field(Field::TcpSrc), key.field(Field::TcpDst)), (1000, 22));
+    assert_eq!((key.field(Field::TcpFlags), layout.l4), (0, 0));
+}
+
+#[test]
 fn fragments_are_marked_and_later_ones_have_no_ports() {
     let whole = frames::ipv4(64, &frames::udp(7, 9, b"payload"), Checksum::Full);
     let fields = |flags: [u8; 2]| {

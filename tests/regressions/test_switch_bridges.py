@@ -1,0 +1,73 @@
+"""Bridges that cannot be, and peers that do not answer, must not keep a switch process from its work."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tulle.ovsdb import Database, Transaction, schema
+from tulle.vswitch import rows, underlay
+from tulle.vswitch.underlay import NextHops, Route
+
+
+@pytest.mark.parametrize("name", ["x/y", "../br", "", "b" * 64])
+def test_a_bridge_whose_name_is_no_file_name_is_left_out(name: str) -> None:
+    # Its socket could not be made, which ended every pass over the configuration, also for the other bridges.
+    database = Database(schema.load("vswitch"))
+    txn = Transaction(database.schema)
+    bridges = [txn.insert("Bridge", {"name": one}) for one in (name, "br-int")]
+    txn.insert("Open_vSwitch", {"bridges": bridges})
+    database.transact(txn.operations)
+    tables = {one: database.rows(one) for one in ("Open_vSwitch", "Bridge", "Port", "Interface")}
+    assert [bridge.name for bridge in rows.bridges(tables)[0]] == ["br-int"]
+
+
+class SilentKernel:
+    """Netlink of a machine whose neighbour never answers; every question brings the next frame for it."""
+
+    def __init__(self) -> None:
+        self.questions = 0
+        self.hops: NextHops | None = None
+
+    async def get_neighbours(self, **_: Any) -> Any:
+        self.questions += 1
+        if self.hops is not None:
+            self.hops.hurry()
+        return self
+
+    async def neigh(self, *_: Any, **__: Any) -> None:
+        return None
+
+    def __aiter__(self) -> SilentKernel:
+        return self
+
+    async def __anext__(self) -> Any:
+        raise StopAsyncIteration
+
+
+async def test_frames_for_a_dead_peer_do_not_make_the_switch_ask_without_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Each frame without a next hop asked for all neighbours at once: the process did nothing else any more.
+    pauses: list[float] = []
+    kernel = SilentKernel()
+    hops = kernel.hops = NextHops(kernel, lambda *_: None)
+    hops.follow(Route("10.9.9.9", "eth0", 2, "10.9.9.1", "10.9.9.9", 1500))
+    sleep = asyncio.sleep
+    enough = asyncio.Event()
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 5:
+            enough.set()
+        await sleep(0)
+
+    monkeypatch.setattr(underlay.asyncio, "sleep", note)
+    task = asyncio.create_task(hops.run())
+    await asyncio.wait_for(enough.wait(), 5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert pauses[:5] == [underlay.LEAST_GAP_S] * 5
+    assert kernel.questions <= len(pauses) + 1, (kernel.questions, pauses)
