@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ _BACKLOG = 128
 _CONNECT_S = 30.0
 
 
-class Endpoint:
+class Endpoint(ABC):
     """What both kinds share: the connections there are, and what a status column says of them."""
 
     def __init__(self, server: Server, place: Remote, options: RemoteOptions) -> None:
@@ -37,9 +38,9 @@ class Endpoint:
         self._connected_at: float | None = None
         self._disconnected_at: float | None = None
 
+    @abstractmethod
     async def start(self) -> None:
         """Begin to listen or connect; raises `Unavailable`."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Stop, and disconnect everybody who came by this remote."""
