@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-PROFILE ?= release
+CASES ?= 5000
 STAMPS := $(VENV)/.stamps
 RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
 PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central openssl \
@@ -63,7 +63,7 @@ bench: setup ## benchmarks, paired with their peers; writes bench/results/*.json
 	$(BIN)/python bench/tunnels.py
 
 fuzz: ## property tests of everything that parses, with many more cases than `make test`
-	PROPTEST_CASES=20000 cargo test --workspace --exclude tulle-native --release --quiet
+	PROPTEST_CASES=$(CASES) cargo test --workspace --exclude tulle-native --release --quiet
 
 clean: ## remove what was built
 	rm -rf $(VENV) target python/tulle/_native*.so
