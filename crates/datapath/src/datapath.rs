@@ -151,8 +151,7 @@ impl Datapath {
         self.hits += u64::from(found.is_some());
         let Some(index) = found.or_else(|| self.remember(&key)) else {
             let verdict = translate(&self.tables, &self.ports, &key, &mut ());
-            let credit = Credit { packets: 1, bytes: frame.len() as u64, used_ns: now };
-            self.tables.credit(&verdict.rules, &verdict.tables, credit);
+            self.credit_once(&verdict, frame.len(), now);
             return self.act(&verdict, frame, offload, &layout, metadata, effects);
         };
         let verdict = self.cache.count(index, frame.len(), now);
@@ -175,8 +174,7 @@ impl Datapath {
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
         let verdict = translate_actions(&self.tables, &self.ports, &key, actions);
-        let credit = Credit { packets: 1, bytes: frame.len() as u64, used_ns: now };
-        self.tables.credit(&verdict.rules, &verdict.tables, credit);
+        self.credit_once(&verdict, frame.len(), now);
         self.act(&verdict, frame, offload, &layout, metadata, effects);
     }
 
@@ -199,6 +197,12 @@ impl Datapath {
         }
         let verdict = translate(&self.tables, &self.ports, key, &mut ());
         Some(self.cache.insert(key, verdict))
+    }
+
+    /// Counts one packet whose verdict is not remembered.
+    fn credit_once(&mut self, verdict: &Verdict, bytes: usize, now: u64) {
+        let credit = Credit { packets: 1, bytes: bytes as u64, used_ns: now };
+        self.tables.credit(&verdict.rules, &verdict.tables, credit);
     }
 
     fn act(

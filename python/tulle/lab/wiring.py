@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from pyroute2 import IPRoute, NetNS, netns
+from pyroute2 import NetNS, netns
 
 from tulle.errors import Conflict
 from tulle.lab.layout import Host, Layout
@@ -68,17 +68,3 @@ def _connect(layout: Layout, host: Host) -> None:
 def _up(namespace: str, device: str) -> None:
     with NetNS(namespace) as ns:
         ns.link("set", index=ns.link_lookup(ifname=device)[0], state="up")
-
-
-def devices(namespace: str) -> list[str]:
-    """Names of the devices in a namespace, without loopback."""
-    with NetNS(namespace) as ns:
-        return [
-            link.get_attr("IFLA_IFNAME") for link in ns.get_links() if link.get_attr("IFLA_IFNAME") != "lo"
-        ]
-
-
-def stray_devices(names: set[str]) -> set[str]:
-    """Which of these device names stand in the machine's own namespace, where none should be."""
-    with IPRoute() as root:
-        return {name for name in names if root.link_lookup(ifname=name)}

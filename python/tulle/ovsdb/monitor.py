@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from tulle.ovsdb import datum
 from tulle.ovsdb.condition import Condition, Test, parse_where
@@ -221,8 +220,3 @@ def apply_difference(kind: ColumnType, old: Value, difference: Value) -> Value:
         else:
             out[key] = atom
     return out
-
-
-def row_uuid(text: str) -> UUID:
-    """The uuid that keys a row in <table-updates>."""
-    return datum.parse_uuid_text(text)
