@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use tulle_switch::{Event, PortInfo, SwitchError, UnderlayOptions};
+use tulle_switch::{Event, PortInfo, SessionKind, SessionOptions, SwitchError, UnderlayOptions};
 
 use crate::error::refused;
 use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
@@ -159,8 +159,33 @@ impl Switch {
         values::trace(py, traced)
     }
 
-    fn open_session(&self, py: Python<'_>) -> PyResult<SwitchSession> {
-        Ok(SwitchSession { session: detached(py, || self.switch.open_session())? })
+    #[pyo3(signature = (name = "", kind = "service", probe_s = 0.0))]
+    fn open_session(&self, py: Python<'_>, name: &str, kind: &str, probe_s: f64) -> PyResult<SwitchSession> {
+        let options = parse_options(name, kind, probe_s)?;
+        Ok(SwitchSession { session: detached(py, || self.switch.open_session(options))? })
+    }
+
+    #[pyo3(signature = (fd, name = "", kind = "service", probe_s = 0.0))]
+    fn serve(&self, py: Python<'_>, fd: i32, name: &str, kind: &str, probe_s: f64) -> PyResult<u64> {
+        let options = parse_options(name, kind, probe_s)?;
+        detached(py, || self.switch.serve(fd, options))
+    }
+
+    fn close_session(&self, py: Python<'_>, id: u64) -> PyResult<()> {
+        detached(py, || self.switch.close_session(id))
+    }
+
+    fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for session in detached(py, || self.switch.sessions())? {
+            let entry = PyDict::new(py);
+            entry.set_item("session", session.id)?;
+            entry.set_item("name", session.name)?;
+            entry.set_item("role", session.role)?;
+            entry.set_item("version", session.version)?;
+            list.append(entry)?;
+        }
+        Ok(list)
     }
 
     #[pyo3(signature = (number, path))]
@@ -203,6 +228,15 @@ impl SwitchSession {
     }
 }
 
+fn parse_options(name: &str, kind: &str, probe_s: f64) -> PyResult<SessionOptions> {
+    let kind = match kind {
+        "controller" => SessionKind::Controller,
+        "service" => SessionKind::Service,
+        _ => return Err(refused(format!("expected controller or service, got {kind:?}"))),
+    };
+    Ok(SessionOptions { name: name.to_owned(), kind, probe_ns: (probe_s.max(0.0) * 1e9) as u64 })
+}
+
 fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {
     let found = PyDict::new(py);
     found.set_item("mac", emit_mac(info.mac))?;
@@ -214,7 +248,12 @@ fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {
 fn emit_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict>> {
     let found = PyDict::new(py);
     match event {
-        Event::PacketInQueued => found.set_item("event", "packet-in-queued")?,
+        Event::SessionReady => found.set_item("event", "session-ready")?,
+        Event::SessionClosed { session, reason } => {
+            found.set_item("event", "session-closed")?;
+            found.set_item("session", session)?;
+            found.set_item("reason", reason)?;
+        }
         Event::NextHopNeeded(remote) => {
             found.set_item("event", "next-hop-needed")?;
             found.set_item("remote", remote.to_string())?;

@@ -2,6 +2,7 @@
 //!
 //! One batch of a device is bounded, so that a busy device starves neither the others nor the jobs.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
 use crate::job::Job;
-use crate::packet_in::{Event, Outbox};
+use crate::outbox::{Event, Outbox};
 use crate::port::Port;
 use crate::tunnels::{Encapsulations, Kind, kind_of};
 use crate::wires::Wires;
@@ -25,6 +26,8 @@ const BATCH: usize = 32;
 /// Tokens of the poller above all port numbers.
 const JOBS: u64 = 1 << 32;
 const UNDERLAY: u64 = JOBS + 1;
+/// Sessions' numbers are added to this one.
+const SESSIONS: u64 = 1 << 33;
 /// How long the thread looks for more before it sleeps.  Longer takes the processor from the workloads.
 const AWAKE: Duration = Duration::from_micros(10);
 /// How often timeouts are looked after.
@@ -35,6 +38,7 @@ pub(crate) struct Engine {
     pub datapath: Datapath,
     pub wires: Wires,
     pub receivers: Option<Encapsulations>,
+    pub datapath_id: u64,
     poller: Poller,
     waker: Arc<Waker>,
     jobs: Receiver<Job>,
@@ -47,6 +51,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(
         seed: u64,
+        datapath_id: u64,
         waker: Arc<Waker>,
         jobs: Receiver<Job>,
         outbox: Outbox,
@@ -57,6 +62,7 @@ impl Engine {
             datapath: Datapath::new(seed),
             wires: Wires::new(outbox),
             receivers: None,
+            datapath_id,
             poller,
             waker,
             jobs,
@@ -82,9 +88,11 @@ impl Engine {
                         }
                     }
                     UNDERLAY => self.receive_underlay(),
+                    session if session >= SESSIONS => self.session_ready(session - SESSIONS),
                     number => self.receive_port(number as u32),
                 }
             }
+            self.tell_sessions();
             self.sweep();
         }
     }
@@ -139,6 +147,21 @@ impl Engine {
         self.wires.losses.forget_port(number);
         self.datapath.remove_port(number);
         Some(port)
+    }
+
+    /// Waits for a session's socket from now on.
+    pub(crate) fn watch_session(&self, id: u64, fd: BorrowedFd<'_>) -> std::io::Result<()> {
+        self.poller.add(fd, SESSIONS + id)
+    }
+
+    /// Chooses anew what to wait for at a session's socket.
+    pub(crate) fn watch_again(&self, id: u64, fd: BorrowedFd<'_>, readable: bool, writable: bool) {
+        let _ = self.poller.modify(fd, SESSIONS + id, readable, writable);
+    }
+
+    /// Waits no more for a descriptor.
+    pub(crate) fn unwatch(&self, fd: BorrowedFd<'_>) {
+        let _ = self.poller.remove(fd);
     }
 
     /// Waits for the underlay's socket from now on.
@@ -230,7 +253,9 @@ impl Engine {
             return;
         }
         self.swept_ns = now;
-        self.datapath.expire(now);
+        let removed = self.datapath.expire(now);
+        self.tell_removed(removed);
+        self.probe_sessions(now);
         let Self { wires, receivers, .. } = self;
         for kind in [Kind::Stt, Kind::Vxlan] {
             if let Some(receivers) = receivers {

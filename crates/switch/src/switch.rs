@@ -17,10 +17,12 @@ use crate::capture::Capture;
 use crate::counters::{Drop, PortCounters};
 use crate::engine::Engine;
 use crate::error::SwitchError;
+use crate::handle::SwitchSession;
 use crate::job::Desk;
-use crate::packet_in::{Event, Outbox};
+use crate::outbox::{Event, Outbox};
 use crate::port::{Link, MOST_PORTS, Port};
-use crate::session::SwitchSession;
+use crate::session::SessionOptions;
+use crate::sessions::SessionInfo;
 use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
 
 /// How the underlay is reached.
@@ -65,7 +67,7 @@ impl Switch {
         let (waker, events) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
         let outbox = Outbox::new(Arc::clone(&events));
         let (desk, jobs) = Desk::new(Arc::clone(&waker));
-        let engine = Engine::new(seed, waker, jobs, outbox.clone())?;
+        let engine = Engine::new(seed, datapath_id, waker, jobs, outbox.clone())?;
         let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
         let thread = Some(builder.spawn(move || engine.run())?);
         Ok(Switch { desk: Some(desk), outbox, events, thread, datapath_id })
@@ -212,9 +214,27 @@ impl Switch {
         })
     }
 
-    /// Opens an OpenFlow session.
-    pub fn open_session(&self) -> Result<SwitchSession, SwitchError> {
-        Ok(SwitchSession::new(self.desk()?.clone(), self.datapath_id))
+    /// Opens an OpenFlow session whose bytes the caller moves.
+    pub fn open_session(&self, options: SessionOptions) -> Result<SwitchSession, SwitchError> {
+        let id = self.call(move |engine| engine.open_session(options))?;
+        Ok(SwitchSession::new(self.desk()?.clone(), id))
+    }
+
+    /// Opens an OpenFlow session over a connected stream socket, which the switch serves from now on; its number.
+    /// The caller may close its own descriptor.
+    pub fn serve(&self, socket: RawFd, options: SessionOptions) -> Result<u64, SwitchError> {
+        let socket = tulle_io::descriptor::duplicate(socket)?;
+        Ok(self.call(move |engine| engine.serve_session(socket, options))??)
+    }
+
+    /// Ends a session that the switch serves.
+    pub fn close_session(&self, id: u64) -> Result<(), SwitchError> {
+        self.call(move |engine| engine.close_session(id))
+    }
+
+    /// The sessions there are.
+    pub fn sessions(&self) -> Result<Vec<SessionInfo>, SwitchError> {
+        self.call(|engine| engine.wires.sessions.infos())
     }
 
     /// Copies a port's frames (or, with `None`, the underlay's) to a pcap file.

@@ -11,8 +11,10 @@ use tulle_wire::{FrameBuf, finish_checksum};
 use crate::capture::Capture;
 use crate::counters::Losses;
 use crate::error::SwitchError;
-use crate::packet_in::{Event, Outbox, PacketInQueue, QueuedPacketIn, enqueue};
+use crate::notice::{Notice, PacketNotice};
+use crate::outbox::{Event, Outbox};
 use crate::port::{Link, Port, outcome};
+use crate::sessions::Sessions;
 use crate::tunnels::{Kind, Underlay};
 
 /// The ports by number, and what they share.
@@ -21,7 +23,7 @@ pub(crate) struct Wires {
     pub ports: Vec<Option<Port>>,
     pub underlay: Option<Underlay>,
     pub peers: HashMap<(Kind, Ipv4Addr), u32>,
-    pub sessions: Vec<PacketInQueue>,
+    pub sessions: Sessions,
     pub losses: Losses,
     pub outbox: Outbox,
     scratch: FrameBuf,
@@ -33,7 +35,7 @@ impl Wires {
             ports: Vec::new(),
             underlay: None,
             peers: HashMap::new(),
-            sessions: Vec::new(),
+            sessions: Sessions::default(),
             losses: Losses::default(),
             outbox,
             scratch: FrameBuf::new(),
@@ -122,22 +124,27 @@ impl Effects for Wires {
     }
 
     fn packet_in(&mut self, frame: &[u8], offload: &Offload, info: &PacketIn) {
+        if self.sessions.is_empty() {
+            return self.losses.count(0, "packet-in-lost");
+        }
         let mut whole = frame.to_vec();
         if offload.needs_csum {
             let _ = finish_checksum(&mut whole, offload.csum_start, offload.csum_offset);
         }
         let total_len = whole.len();
         whole.truncate(usize::from(info.max_len));
-        let (table, cookie, key) = (info.table, info.cookie, info.key);
-        let packet = Arc::new(QueuedPacketIn { frame: whole, total_len, table, cookie, key });
-        let mut lost = self.sessions.is_empty();
-        for session in &self.sessions {
-            lost |= !enqueue(session, &packet);
-        }
-        if lost {
+        let notice = Notice::PacketIn(Arc::new(PacketNotice {
+            frame: whole,
+            total_len,
+            max_len: info.max_len,
+            table: info.table,
+            cookie: info.cookie,
+            reason: info.reason,
+            key: info.key,
+        }));
+        if !self.sessions.tell(notice) {
             self.losses.count(0, "packet-in-lost");
         }
-        self.outbox.tell(Event::PacketInQueued);
     }
 
     #[inline]
