@@ -31,7 +31,7 @@ class Switch:
     def event_fd(self) -> int:
         """Readable when `events()` has something."""
     def events(self) -> list[dict[str, Any]]:
-        """Drains: {"event": "packet-in-queued"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
+        """Drains: {"event": "session-ready"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
         {"event": "port-failed", "port": 3, "error": "…"}."""
     def add_tap(self, number: int, name: str, mtu: int) -> dict[str, Any]:
         """Creates the TAP device in the present network namespace and attaches it; {"mac", "ifindex"}."""
