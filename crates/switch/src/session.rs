@@ -88,6 +88,18 @@ impl SwitchSession {
         self.connection.outgoing()
     }
 
+    /// Asks the peer for a sign of life.
+    pub fn probe(&mut self) {
+        if self.connection.is_open() {
+            let _ = self.connection.send(&Message::EchoRequest(Vec::new()));
+        }
+    }
+
+    /// True once both sides have greeted each other.
+    pub fn is_open(&self) -> bool {
+        self.connection.is_open()
+    }
+
     /// True when the connection is over: the socket is to be closed once `outgoing` is sent.
     pub fn is_closed(&self) -> bool {
         self.closed
