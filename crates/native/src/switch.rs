@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use tulle_switch::{Event, PortInfo, SessionKind, SessionOptions, SwitchError, UnderlayOptions};
+use tulle_datapath::Command;
+use tulle_switch::{Event, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions};
 
 use crate::error::refused;
+use crate::text::parse_flow;
 use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
 
 const STT_PORT: u16 = 7471;
@@ -43,14 +45,18 @@ impl Switch {
         Ok(list)
     }
 
+    #[pyo3(signature = (number, name, mtu, mac = None, set_up = true))]
     fn add_tap<'py>(
         &self,
         py: Python<'py>,
         number: u32,
-        name: &str,
+        name: String,
         mtu: u32,
+        mac: Option<&str>,
+        set_up: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let info = detached(py, || self.switch.add_tap(number, name, mtu))?;
+        let settings = TapSettings { name, mtu, mac: mac.map(parse_mac).transpose()?, set_up };
+        let info = detached(py, || self.switch.add_tap(number, &settings))?;
         emit_info(py, info)
     }
 
@@ -70,6 +76,45 @@ impl Switch {
     ) -> PyResult<()> {
         let (local, remote) = (parse_ipv4(local)?, parse_ipv4(remote)?);
         detached(py, || self.switch.add_tunnel(number, name, encapsulation, local, remote))
+    }
+
+    fn add_patch(&self, py: Python<'_>, number: u32, name: &str) -> PyResult<()> {
+        detached(py, || self.switch.add_patch(number, name))
+    }
+
+    #[pyo3(signature = (number, peer, peer_number))]
+    fn connect_patch(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        peer: Option<PyRef<'_, Switch>>,
+        peer_number: u32,
+    ) -> PyResult<()> {
+        let peer = peer.map(|switch| (switch.switch.patch_inbox(), peer_number));
+        detached(py, || self.switch.connect_patch(number, peer))
+    }
+
+    fn set_policing(&self, py: Python<'_>, number: u32, rate_kbps: u32, burst_kb: u32) -> PyResult<()> {
+        detached(py, || self.switch.set_policing(number, rate_kbps, burst_kb))
+    }
+
+    fn set_port_state(&self, py: Python<'_>, number: u32, is_up: bool, has_link: bool) -> PyResult<()> {
+        detached(py, || self.switch.set_port_state(number, is_up, has_link))
+    }
+
+    fn set_datapath_id(&self, datapath_id: u64) {
+        self.switch.set_datapath_id(datapath_id);
+    }
+
+    fn change_flows(&self, py: Python<'_>, command: &str, flows: Vec<String>) -> PyResult<()> {
+        let command = match command {
+            "add" => Command::Add,
+            "delete" => Command::Delete,
+            "delete-strict" => Command::DeleteStrict,
+            _ => return Err(refused(format!("unknown command {command:?}"))),
+        };
+        let flows = flows.iter().map(|text| parse_flow(text)).collect::<PyResult<Vec<_>>>()?;
+        detached(py, || self.switch.change_flows(command, flows))
     }
 
     fn remove_port(&self, py: Python<'_>, number: u32) -> PyResult<()> {
@@ -216,6 +261,15 @@ impl SwitchSession {
 
     fn outgoing<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.session.outgoing())
+    }
+
+    fn probe(&mut self) {
+        self.session.probe();
+    }
+
+    #[getter]
+    fn open(&self) -> bool {
+        self.session.is_open()
     }
 
     #[getter]

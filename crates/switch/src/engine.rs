@@ -17,7 +17,8 @@ use tulle_wire::vnet::Offload;
 
 use crate::job::Job;
 use crate::outbox::{Event, Outbox};
-use crate::port::Port;
+use crate::patch::{Crossing, PatchInbox};
+use crate::port::{Port, slot};
 use crate::tunnels::{Encapsulations, Kind, kind_of};
 use crate::wires::Wires;
 
@@ -44,6 +45,7 @@ pub(crate) struct Engine {
     jobs: Receiver<Job>,
     frame: FrameBuf,
     arrivals: Vec<Arrival>,
+    crossings: Vec<Crossing>,
     swept_ns: u64,
     is_stopping: bool,
 }
@@ -55,12 +57,13 @@ impl Engine {
         waker: Arc<Waker>,
         jobs: Receiver<Job>,
         outbox: Outbox,
+        inbox: Arc<PatchInbox>,
     ) -> std::io::Result<Engine> {
         let poller = Poller::new()?;
         poller.add(std::os::fd::AsFd::as_fd(&*waker), JOBS)?;
         Ok(Engine {
             datapath: Datapath::new(seed),
-            wires: Wires::new(outbox),
+            wires: Wires::new(outbox, inbox),
             receivers: None,
             datapath_id,
             poller,
@@ -68,6 +71,7 @@ impl Engine {
             jobs,
             frame: FrameBuf::new(),
             arrivals: (0..BATCH).map(|_| Arrival::new()).collect(),
+            crossings: Vec::new(),
             swept_ns: 0,
             is_stopping: false,
         })
@@ -120,6 +124,7 @@ impl Engine {
         while let Ok(job) = self.jobs.try_recv() {
             job(self);
         }
+        self.receive_patches();
         !self.is_stopping
     }
 
@@ -128,7 +133,7 @@ impl Engine {
         if let Some(fd) = port.fd() {
             self.poller.add(fd, u64::from(number))?;
         }
-        let at = number as usize;
+        let at = slot(number);
         if self.wires.ports.len() <= at {
             self.wires.ports.resize_with(at + 1, || None);
         }
@@ -139,7 +144,7 @@ impl Engine {
 
     /// Takes a port away; its device closes.
     pub(crate) fn detach(&mut self, number: u32) -> Option<Port> {
-        let port = self.wires.ports.get_mut(number as usize)?.take()?;
+        let port = self.wires.ports.get_mut(slot(number))?.take()?;
         if let Some(fd) = port.fd() {
             let _ = self.poller.remove(fd);
         }
@@ -198,9 +203,40 @@ impl Engine {
             }
             port.counters.received(frame.len());
             port.record(frame.bytes());
+            if port.policer.as_mut().is_some_and(|policer| !policer.admits(frame.len(), now)) {
+                port.counters.rx_dropped += 1;
+                wires.losses.count(number, "policed");
+                continue;
+            }
             let metadata = Metadata { in_port: number, tunnel: None };
             self.datapath.process(&mut self.frame, &offload, &metadata, now, &mut self.wires);
         }
+    }
+
+    /// Takes the frames that other bridges have sent through patch ports.
+    fn receive_patches(&mut self) {
+        let mut crossings = std::mem::take(&mut self.crossings);
+        self.wires.inbox.take(&mut crossings);
+        let now = monotonic_ns();
+        for crossing in &crossings {
+            self.receive_patch(crossing, now);
+        }
+        self.wires.crossings = 0;
+        self.wires.inbox.recycle(&mut crossings);
+        self.crossings = crossings;
+    }
+
+    fn receive_patch(&mut self, crossing: &Crossing, now: u64) {
+        let Self { wires, frame, datapath, .. } = self;
+        let Some(port) = wires.port(crossing.port) else {
+            return wires.losses.count(crossing.port, "unknown-port");
+        };
+        frame.fill(&crossing.frame);
+        port.counters.received(frame.len());
+        port.record(frame.bytes());
+        wires.crossings = crossing.crossings;
+        let metadata = Metadata { in_port: crossing.port, tunnel: None };
+        datapath.process(frame, &crossing.offload, &metadata, now, wires);
     }
 
     /// A device that fails is no longer waited for; the owner hears of it and may take the port away.

@@ -37,6 +37,18 @@ impl SwitchSession {
         bytes
     }
 
+    /// Asks the peer for a sign of life.
+    pub fn probe(&mut self) {
+        let id = self.id;
+        let _ = self.desk.call(move |engine| engine.ask_session(id));
+    }
+
+    /// True once both sides have greeted each other.
+    pub fn is_open(&self) -> bool {
+        let id = self.id;
+        self.desk.call(move |engine| engine.wires.sessions.is_open(id)).unwrap_or(false)
+    }
+
     /// True when the connection is over: the socket is to be closed once `outgoing` is sent.
     pub fn is_closed(&self) -> bool {
         self.closed

@@ -144,10 +144,20 @@ impl Session {
             return now.saturating_sub(self.probed_ns) >= self.options.probe_ns;
         }
         self.probed_ns = now;
+        self.ask_echo();
+        false
+    }
+
+    /// Sends an echo request.
+    pub(crate) fn ask_echo(&mut self) {
         if self.connection.is_open() {
             let _ = self.connection.send(&Message::EchoRequest(Vec::new()));
         }
-        false
+    }
+
+    /// True once both sides have greeted each other and until the connection is over.
+    pub(crate) fn is_open(&self) -> bool {
+        self.connection.is_open()
     }
 
     fn obey(&mut self, engine: &mut Engine, xid: Xid, message: Message) {

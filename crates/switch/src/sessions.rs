@@ -89,6 +89,10 @@ impl Sessions {
         self.entries.iter().map(|(id, entry)| entry.session.info(*id)).collect()
     }
 
+    pub(crate) fn is_open(&self, id: u64) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.session.is_open())
+    }
+
     fn add(&mut self, options: SessionOptions, carrier: Carrier) -> u64 {
         self.last += 1;
         self.entries.insert(self.last, Entry { session: Session::new(self.last, options), carrier });
@@ -137,6 +141,13 @@ impl Engine {
             if let Carrier::Socket(socket) = &entry.carrier {
                 self.unwatch(socket.as_fd());
             }
+        }
+    }
+
+    /// Sends an echo request in a session.
+    pub(crate) fn ask_session(&mut self, id: u64) {
+        if let Some(entry) = self.wires.sessions.entries.get_mut(&id) {
+            entry.session.ask_echo();
         }
     }
 

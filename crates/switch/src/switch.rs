@@ -7,7 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tulle_datapath::{CacheStats, DropReason, FlowFilter, FlowStats, Metadata, Trace, TunnelKey};
+use tulle_datapath::{
+    CacheStats, Command, DropReason, FlowFilter, FlowMod, FlowModError, FlowStats, Metadata, Trace, TunnelKey,
+};
+use tulle_flow::{Flow, port};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Device, PacketOptions, PacketSocket, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
@@ -20,6 +23,8 @@ use crate::error::SwitchError;
 use crate::handle::SwitchSession;
 use crate::job::Desk;
 use crate::outbox::{Event, Outbox};
+use crate::patch::{PatchInbox, PatchPeer};
+use crate::policing::Policer;
 use crate::port::{Link, MOST_PORTS, Port};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
@@ -40,6 +45,19 @@ pub struct UnderlayOptions {
     pub vxlan_port: u16,
 }
 
+/// A TAP device to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapSettings {
+    /// Its name.
+    pub name: String,
+    /// Largest payload of a frame, in bytes.
+    pub mtu: u32,
+    /// Its Ethernet address; the kernel draws one if there is none.
+    pub mac: Option<Mac>,
+    /// Set it up.
+    pub set_up: bool,
+}
+
 /// What is known of a device once it is a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortInfo {
@@ -58,7 +76,7 @@ pub struct Switch {
     outbox: Outbox,
     events: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
-    datapath_id: u64,
+    inbox: Arc<PatchInbox>,
 }
 
 impl Switch {
@@ -67,15 +85,21 @@ impl Switch {
         let (waker, events) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
         let outbox = Outbox::new(Arc::clone(&events));
         let (desk, jobs) = Desk::new(Arc::clone(&waker));
-        let engine = Engine::new(seed, datapath_id, waker, jobs, outbox.clone())?;
+        let inbox = Arc::new(PatchInbox::new(Arc::clone(&waker)));
+        let engine = Engine::new(seed, datapath_id, waker, jobs, outbox.clone(), Arc::clone(&inbox))?;
         let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
         let thread = Some(builder.spawn(move || engine.run())?);
-        Ok(Switch { desk: Some(desk), outbox, events, thread, datapath_id })
+        Ok(Switch { desk: Some(desk), outbox, events, thread, inbox })
     }
 
     /// The datapath id that sessions report.
     pub fn datapath_id(&self) -> u64 {
-        self.datapath_id
+        self.call(|engine| engine.datapath_id).unwrap_or_default()
+    }
+
+    /// Sessions that are opened from now on report this datapath id.
+    pub fn set_datapath_id(&self, datapath_id: u64) {
+        let _ = self.call(move |engine| engine.datapath_id = datapath_id);
     }
 
     /// Readable when [`Switch::events`] has something.
@@ -89,9 +113,11 @@ impl Switch {
     }
 
     /// Makes a TAP device in the calling thread's network namespace and attaches it.
-    pub fn add_tap(&self, number: u32, name: &str, mtu: u32) -> Result<PortInfo, SwitchError> {
+    pub fn add_tap(&self, number: u32, settings: &TapSettings) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
-        let tap = Tap::open(&TapOptions { mtu, ..TapOptions::named(name) }).map_err(device_error(name))?;
+        let TapSettings { name, mtu, mac, set_up } = settings;
+        let options = TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, ..TapOptions::named(name) };
+        let tap = Tap::open(&options).map_err(device_error(name))?;
         self.attach(number, name, Link::Tap(tap))
     }
 
@@ -126,6 +152,56 @@ impl Switch {
             let link = Link::Tunnel(Tunnel { kind, local, remote, template });
             Ok(engine.attach(number, Port::new(name, [0; 6], link))?)
         })?
+    }
+
+    /// Adds a patch port without a peer: its frames are lost until [`Switch::connect_patch`].
+    pub fn add_patch(&self, number: u32, name: &str) -> Result<(), SwitchError> {
+        self.check_free(number)?;
+        let port = Port::new(name.to_owned(), [0; 6], Link::Patch(None));
+        self.call(move |engine| engine.attach(number, port))??;
+        Ok(())
+    }
+
+    /// Where frames enter this switch by its patch ports.
+    pub fn patch_inbox(&self) -> Arc<PatchInbox> {
+        Arc::clone(&self.inbox)
+    }
+
+    /// Says where the frames of a patch port go: by a port of another switch, or nowhere.
+    pub fn connect_patch(
+        &self,
+        number: u32,
+        peer: Option<(Arc<PatchInbox>, u32)>,
+    ) -> Result<(), SwitchError> {
+        let peer = peer.map(|(inbox, port)| PatchPeer { inbox, port });
+        self.call(move |engine| match engine.wires.port(number).map(|port| &mut port.link) {
+            Some(Link::Patch(link)) => {
+                *link = peer;
+                Ok(())
+            }
+            _ => Err(SwitchError::NoPort(number)),
+        })?
+    }
+
+    /// Lets at most this much come in by a port: kbit/s (0: everything) and kbit at once (0: by the rate).
+    pub fn set_policing(&self, number: u32, rate_kbps: u32, burst_kb: u32) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| {
+            port.policer = (rate_kbps > 0).then(|| Policer::new(rate_kbps, burst_kb));
+        })
+    }
+
+    /// Says whether a port's device is up and has a link, for controllers.
+    pub fn set_port_state(&self, number: u32, is_up: bool, has_link: bool) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| (port.is_up, port.has_link) = (is_up, has_link))
+    }
+
+    fn change_port(
+        &self,
+        number: u32,
+        change: impl FnOnce(&mut Port) + Send + 'static,
+    ) -> Result<(), SwitchError> {
+        let changed = self.call(move |engine| engine.wires.port(number).map(change))?;
+        changed.ok_or(SwitchError::NoPort(number))
     }
 
     /// Takes a port away; a TAP device disappears.
@@ -169,10 +245,7 @@ impl Switch {
 
     /// Counters of every port.
     pub fn port_counters(&self) -> Result<BTreeMap<u32, PortCounters>, SwitchError> {
-        self.call(|engine| {
-            let listed = engine.wires.ports.iter().enumerate();
-            listed.filter_map(|(at, port)| Some((at as u32, port.as_ref()?.counters))).collect()
-        })
+        self.call(|engine| engine.wires.numbered().map(|(number, port)| (number, port.counters)).collect())
     }
 
     /// Packets lost, by port and reason: in the tables, at devices, in tunnels.
@@ -199,6 +272,22 @@ impl Switch {
     /// All flows with exact counters.
     pub fn flows(&self) -> Result<Vec<FlowStats>, SwitchError> {
         self.call(|engine| engine.datapath.flows(&FlowFilter::default(), monotonic_ns()))
+    }
+
+    /// Adds or removes flows, all of them between two batches of packets; `Delete` looks in all tables.
+    /// An error ends it, after the flows before.
+    pub fn change_flows(&self, command: Command, flows: Vec<Flow>) -> Result<(), SwitchError> {
+        let result = self.call(move |engine| -> Result<(), FlowModError> {
+            let now = monotonic_ns();
+            let all_tables = command == Command::Delete;
+            for flow in flows {
+                engine
+                    .datapath
+                    .flow_mod(&FlowMod { command, flow, all_tables, ..FlowMod::default() }, now)?;
+            }
+            Ok(())
+        })?;
+        result.map_err(|error| SwitchError::FlowRefused(error.to_string()))
     }
 
     /// Shows the way of a frame through the forwarding code; nothing is sent or counted.
@@ -273,7 +362,7 @@ impl Switch {
     }
 
     fn check_free(&self, number: u32) -> Result<(), SwitchError> {
-        if !(1..=MOST_PORTS).contains(&number) {
+        if !(1..=MOST_PORTS).contains(&number) && number != port::LOCAL {
             return Err(SwitchError::BadNumber(number));
         }
         let taken = self.call(move |engine| engine.wires.port(number).is_some())?;

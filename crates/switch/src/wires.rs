@@ -13,7 +13,8 @@ use crate::counters::Losses;
 use crate::error::SwitchError;
 use crate::notice::{Notice, PacketNotice};
 use crate::outbox::{Event, Outbox};
-use crate::port::{Link, Port, outcome};
+use crate::patch::{PatchInbox, PatchPeer};
+use crate::port::{Link, Port, number_in, outcome, slot};
 use crate::sessions::Sessions;
 use crate::tunnels::{Kind, Underlay};
 
@@ -26,11 +27,14 @@ pub(crate) struct Wires {
     pub sessions: Sessions,
     pub losses: Losses,
     pub outbox: Outbox,
+    pub inbox: Arc<PatchInbox>,
+    /// Patch ports that the present frame has crossed.
+    pub crossings: u8,
     scratch: FrameBuf,
 }
 
 impl Wires {
-    pub(crate) fn new(outbox: Outbox) -> Wires {
+    pub(crate) fn new(outbox: Outbox, inbox: Arc<PatchInbox>) -> Wires {
         Wires {
             ports: Vec::new(),
             underlay: None,
@@ -38,13 +42,20 @@ impl Wires {
             sessions: Sessions::default(),
             losses: Losses::default(),
             outbox,
+            inbox,
+            crossings: 0,
             scratch: FrameBuf::new(),
         }
     }
 
     #[inline]
     pub(crate) fn port(&mut self, number: u32) -> Option<&mut Port> {
-        self.ports.get_mut(number as usize)?.as_mut()
+        self.ports.get_mut(slot(number))?.as_mut()
+    }
+
+    /// All ports with their numbers.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Port)> {
+        self.ports.iter().enumerate().filter_map(|(at, port)| Some((number_in(at), port.as_ref()?)))
     }
 
     /// Makes the headers of all tunnels anew, after the underlay or a next hop has changed.
@@ -81,7 +92,7 @@ impl Wires {
         frame: &mut FrameBuf,
         offload: &Offload,
     ) -> Result<(), &'static str> {
-        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+        let Some(port) = self.ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
         port.record(frame.bytes());
@@ -89,6 +100,8 @@ impl Wires {
         let result = match &port.link {
             Link::Tap(tap) => outcome(tap.send(frame.bytes(), offload)),
             Link::Packet(socket) => outcome(socket.send(frame.bytes(), offload)),
+            Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
+            Link::Patch(None) => Err("patch-no-peer"),
             Link::Tunnel(link) => match (&mut self.underlay, &link.template) {
                 (Some(underlay), Some(template)) => {
                     let context = tunnel.map_or(0, |key| key.id);
