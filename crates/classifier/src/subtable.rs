@@ -7,7 +7,7 @@ use tulle_flow::{KEY_WORDS, Key, Match};
 
 /// Where the parts of a key end that are tried one after another: metadata and registers, layer 2, layer 3.
 /// The last word of layer 3 also holds the ports, so layer 4 begins with it.
-const STAGE_ENDS: [usize; 3] = [12, 14, 19];
+const STAGE_ENDS: [usize; 3] = [28, 33, 38];
 
 #[derive(Debug)]
 struct Entry<T> {

@@ -5,6 +5,7 @@
 //!
 //! What it is not: it does no I/O, reads no clock, and knows neither OpenFlow's bytes nor tunnels' headers.
 
+mod bridge;
 mod cache;
 mod datapath;
 mod drop;
@@ -20,6 +21,7 @@ mod trace;
 mod translate;
 mod verdict;
 
+pub use bridge::{BondMode, BridgeConfig, Bundle, Mirror, VlanMode};
 pub use datapath::{CacheStats, DEFAULT_FLOW_LIMIT, Datapath};
 pub use drop::{COUNTED_PORTS, DropCounters, DropReason};
 pub use extract::{Layout, extract};

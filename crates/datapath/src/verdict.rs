@@ -125,7 +125,9 @@ impl fmt::Display for Value {
         let Value(field, value) = *self;
         match field.format() {
             Format::Decimal | Format::Port => write!(f, "{value}"),
-            Format::Hex => write!(f, "{value:#x}"),
+            Format::Hex | Format::TcpFlags | Format::CtState | Format::TunFlags | Format::Frag => {
+                write!(f, "{value:#x}")
+            }
             Format::Ipv4 => write!(f, "{}", std::net::Ipv4Addr::from(value as u32)),
             Format::Ipv6 => write!(f, "{}", std::net::Ipv6Addr::from(value)),
             Format::Mac => {

@@ -13,6 +13,8 @@ pub mod port {
     pub const FLOOD: u32 = 0xffff_fffb;
     /// All ports but the ingress port.
     pub const ALL: u32 = 0xffff_fffc;
+    /// Start over in the first table; only a packet-out may send here.
+    pub const TABLE: u32 = 0xffff_fff9;
     /// The controller.
     pub const CONTROLLER: u32 = 0xffff_fffd;
     /// The bridge's own port.
@@ -30,8 +32,9 @@ pub mod port {
         NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(text)).map(|(number, _)| *number)
     }
 
-    const NAMES: [(u32, &str); 7] = [
+    const NAMES: [(u32, &str); 8] = [
         (IN_PORT, "IN_PORT"),
+        (TABLE, "TABLE"),
         (NORMAL, "NORMAL"),
         (FLOOD, "FLOOD"),
         (ALL, "ALL"),
@@ -84,10 +87,22 @@ impl SubField {
 }
 
 /// One action.  An empty list drops the packet.
+///
+/// The instructions of OpenFlow 1.1 and later stand in the same list, in the order of their execution:
+/// [`Meter`](Action::Meter), the applied actions, [`ClearActions`](Action::ClearActions),
+/// [`WriteActions`](Action::WriteActions), [`WriteMetadata`](Action::WriteMetadata), [`GotoTable`](Action::GotoTable).
+/// What is rare or large is boxed, so that a flow stays small.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Send out of a port, a number or one of [`port`].
     Output(u32),
+    /// Send at most `max_len` bytes out of a port (`output(port=N,max_len=M)`).
+    OutputTruncated {
+        /// The port.
+        port: u32,
+        /// Bytes to send, at least 14.
+        max_len: u32,
+    },
     /// Send out of the port whose number these bits hold.
     OutputField(SubField),
     /// Send to the controller, at most `max_len` bytes of the packet.
@@ -95,6 +110,19 @@ pub enum Action {
         /// Bytes to send; 0xffff means all.
         max_len: u16,
     },
+    /// Send to a controller, with more said (`controller(...)` of `ovs-actions(7)`).
+    ControllerWith(Box<ToController>),
+    /// Send out of a port, through one of its queues (OpenFlow 1.0).
+    Enqueue {
+        /// The port.
+        port: u32,
+        /// The queue.
+        queue: u32,
+    },
+    /// Use this queue for what is sent from here on.
+    SetQueue(u32),
+    /// Use the default queue again.
+    PopQueue,
     /// Set the bits of `mask` in a field to `value`.
     Set {
         /// Which field.
@@ -111,8 +139,36 @@ pub enum Action {
         /// To where, as many bits.
         target: SubField,
     },
+    /// Push bits of a field on the stack.
+    Push(SubField),
+    /// Pop bits from the stack into a field.
+    Pop(SubField),
+    /// Push a VLAN tag with this Ethernet type (0x8100 or 0x88a8); it copies the present tag's VID and PCP.
+    PushVlan(u16),
+    /// Take the outermost VLAN tag away, if there is one.
+    PopVlan,
+    /// Set the VLAN id, adding a tag where there is none (OpenFlow 1.0).
+    SetVlanVid(u16),
+    /// Set the VLAN priority, adding a tag where there is none (OpenFlow 1.0).
+    SetVlanPcp(u8),
+    /// Push an MPLS label stack entry, with this Ethernet type (0x8847 or 0x8848).
+    PushMpls(u16),
+    /// Take the outermost label stack entry away; what follows has this Ethernet type.
+    PopMpls(u16),
+    /// Set the TTL of the outermost label.
+    SetMplsTtl(u8),
+    /// Decrement the TTL of the outermost label; the packet ends here when it is used up.
+    DecMplsTtl,
+    /// Copy the TTL from the second outermost header to the outermost one (OpenFlow 1.3.5 section 5.12).
+    CopyTtlOut,
+    /// Copy the TTL from the outermost header to the second outermost one.
+    CopyTtlIn,
+    /// Set the IPv4 TTL or IPv6 hop limit.
+    SetTtl(u8),
     /// Decrement the IPv4 TTL or IPv6 hop limit; the packet ends here when it is used up.
     DecTtl,
+    /// As [`DecTtl`](Action::DecTtl), telling these controllers of packets that end here.
+    DecTtlTelling(Box<[u16]>),
     /// Look up again in a table, as if from `port` where given, then go on with the next action.
     Resubmit {
         /// The ingress port to look up with; `None` keeps the present one.
@@ -120,6 +176,308 @@ pub enum Action {
         /// The table; `None` means the present one.
         table: Option<u8>,
     },
+    /// As [`Resubmit`](Action::Resubmit), looking up with the connection's original addresses.
+    ResubmitTracked {
+        /// The ingress port to look up with; `None` keeps the present one.
+        port: Option<u16>,
+        /// The table; `None` means the present one.
+        table: Option<u8>,
+    },
+    /// Execute a group.
+    Group(u32),
+    /// Add or change a flow made from this packet.
+    Learn(Box<Learn>),
+    /// This flow is one clause of a conjunctive match; no other action but `note` may stand beside it.
+    Conjunction {
+        /// Which conjunctive match.
+        id: u32,
+        /// Which clause of it, from 0.
+        clause: u8,
+        /// How many clauses it has, 2 to 64.
+        clauses: u8,
+    },
+    /// Does nothing; for the controller's own use.
+    Note(Box<[u8]>),
+    /// Execute these actions; what they change is undone after them.
+    Clone(Box<[Action]>),
+    /// Track the packet's connection.
+    Ct(Box<Ct>),
+    /// Forget what is known of the packet's connection.
+    CtClear,
+    /// Choose a link by a hash (`multipath` of `ovs-actions(7)`).
+    Multipath(Box<Multipath>),
+    /// Choose a port by a hash or as the first that is live (`bundle`, `bundle_load`).
+    Bundle(Box<Bundle>),
+    /// Copy some packets to a collector (`sample`).
+    Sample(Box<Sample>),
+    /// Set a bit where the packet is longer than so many bytes, Ethernet header included.
+    CheckPacketLarger {
+        /// Bytes.
+        length: u16,
+        /// One bit.
+        target: SubField,
+    },
+    /// Give new timeouts to the flow once a TCP FIN or RST passes.
+    FinTimeout {
+        /// Seconds; 0 leaves the idle timeout as it is.
+        idle: u16,
+        /// Seconds; 0 leaves the hard timeout as it is.
+        hard: u16,
+    },
+    /// Execute no further action, here and in those who resubmitted to here.
+    Exit,
+    /// Pass a meter, or be dropped by it.
+    Meter(u32),
+    /// Forget the action set.
+    ClearActions,
+    /// Put these actions into the action set.
+    WriteActions(Box<[Action]>),
+    /// Set the bits of `mask` in the metadata field (an instruction; `Set` is the action).
+    WriteMetadata {
+        /// New value, no bit outside the mask.
+        value: u64,
+        /// Which bits.
+        mask: u64,
+    },
     /// Go on in a later table (an instruction of OpenFlow; always the last action).
     GotoTable(u8),
+}
+
+/// What goes to a controller besides the packet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ToController {
+    /// Bytes to send; 0xffff means all.
+    pub max_len: u16,
+    /// Which controllers; 0 stands for those that have set no id.
+    pub controller: u16,
+    /// The reason to state, an `ofp_packet_in_reason` of OpenFlow 1.4: 0 no match, 1 action, 2 invalid TTL.
+    pub reason: u8,
+    /// Opaque bytes for the controller.
+    pub userdata: Box<[u8]>,
+    /// The packet waits for the controller to let it go on.
+    pub pause: bool,
+    /// The meter that limits these packets.
+    pub meter: Option<u32>,
+}
+
+/// How a hash over a packet's headers is taken (`nx_hash_fields`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HashFields {
+    /// The source Ethernet address.
+    EthSrc,
+    /// Addresses, VLAN, type, and ports: the same in both directions.
+    SymmetricL4,
+    /// As `SymmetricL4`, and addresses and ports only where the packet is TCP or UDP.
+    SymmetricL3L4,
+    /// As `SymmetricL3L4`, with UDP ports.
+    SymmetricL3L4Udp,
+    /// As `SymmetricL3`, addresses only.
+    SymmetricL3,
+    /// The source IP address.
+    IpSrc,
+    /// The destination IP address.
+    IpDst,
+}
+
+/// How a hash chooses a link (`nx_mp_algorithm`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MultipathAlgorithm {
+    /// Hash modulo the number of links.
+    ModuloN,
+    /// Hash scaled to the number of links.
+    HashThreshold,
+    /// Highest random weight.
+    Hrw,
+    /// Iterative hash.
+    IterHash,
+}
+
+/// Choose a link by a hash and write its number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Multipath {
+    /// What is hashed.
+    pub fields: HashFields,
+    /// Added to the hash.
+    pub basis: u16,
+    /// How the hash chooses.
+    pub algorithm: MultipathAlgorithm,
+    /// How many links, less one.
+    pub max_link: u16,
+    /// For `IterHash`.
+    pub argument: u32,
+    /// Where the link's number goes.
+    pub target: SubField,
+}
+
+/// How a bundle chooses a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BundleAlgorithm {
+    /// The first that is live.
+    ActiveBackup,
+    /// The live one of the highest random weight.
+    Hrw,
+}
+
+/// Choose a port and send to it, or write its number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Bundle {
+    /// What is hashed.
+    pub fields: HashFields,
+    /// Added to the hash.
+    pub basis: u16,
+    /// How the hash chooses.
+    pub algorithm: BundleAlgorithm,
+    /// The ports to choose from.
+    pub members: Box<[u32]>,
+    /// Where the port's number goes; none sends to it (`bundle` rather than `bundle_load`).
+    pub target: Option<SubField>,
+}
+
+/// On which way a sample is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SampleDirection {
+    /// Decided by whether a sampling port is given.
+    Default,
+    /// On the way in.
+    Ingress,
+    /// On the way out.
+    Egress,
+}
+
+/// Copy some packets to an IPFIX collector.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sample {
+    /// Of 65535 packets, how many; never 0.
+    pub probability: u16,
+    /// The `Flow_Sample_Collector_Set`.
+    pub collector_set: u32,
+    /// IPFIX observation domain.
+    pub observation_domain: u32,
+    /// IPFIX observation point.
+    pub observation_point: u32,
+    /// The port that is sampled; `port::NONE` where not said.
+    pub sampling_port: u32,
+    /// On which way.
+    pub direction: SampleDirection,
+}
+
+/// Track a connection (`ct` of `ovs-actions(7)`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ct {
+    /// Confirm the connection.
+    pub commit: bool,
+    /// With `commit`: a new connection in this direction, replacing one of the other.
+    pub force: bool,
+    /// The zone.
+    pub zone: CtZone,
+    /// Go on in this table with what is known of the connection; none goes on with the next action without.
+    pub table: Option<u8>,
+    /// Translate addresses.
+    pub nat: Option<Nat>,
+    /// The protocol helper's port: 21 for `ftp`, 69 for `tftp`, 0 for none.
+    pub alg: u16,
+    /// With `commit`: `Set` and `Move` on `ct_mark` and `ct_label`.
+    pub exec: Box<[Action]>,
+}
+
+/// Where a connection's zone comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CtZone {
+    /// This one.
+    Fixed(u16),
+    /// These 16 bits.
+    Field(SubField),
+}
+
+impl Default for CtZone {
+    fn default() -> Self {
+        CtZone::Fixed(0)
+    }
+}
+
+/// Which address is translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NatKind {
+    /// None anew: what the connection has already.
+    Existing,
+    /// The source.
+    Source,
+    /// The destination.
+    Destination,
+}
+
+/// Address translation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Nat {
+    /// Which address.
+    pub kind: NatKind,
+    /// First and last address; none where only ports are translated.
+    pub addresses: Option<(std::net::IpAddr, std::net::IpAddr)>,
+    /// First and last port.
+    pub ports: Option<(u16, u16)>,
+    /// The same translation after a restart.
+    pub persistent: bool,
+    /// Choose the port by a hash.
+    pub hash: bool,
+    /// Choose the port at random.
+    pub random: bool,
+}
+
+/// Makes a flow from a packet (`learn` of `ovs-actions(7)`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Learn {
+    /// Seconds without a packet until the flow goes; 0 means never.
+    pub idle_timeout: u16,
+    /// Seconds until the flow goes; 0 means never.
+    pub hard_timeout: u16,
+    /// Priority of the flow.
+    pub priority: u16,
+    /// Cookie of the flow.
+    pub cookie: u64,
+    /// Its table.
+    pub table: u8,
+    /// Tell the controller of its end.
+    pub send_flow_removed: bool,
+    /// Delete what was learned when this flow goes.
+    pub delete_learned: bool,
+    /// At most so many flows with this cookie in the table; 0 means no limit.
+    pub limit: u32,
+    /// Gets a 1 where the flow was learned or refreshed, a 0 where the limit forbade it.
+    pub result: Option<SubField>,
+    /// With FIN or RST: new idle timeout; 0 for none.
+    pub fin_idle_timeout: u16,
+    /// With FIN or RST: new hard timeout; 0 for none.
+    pub fin_hard_timeout: u16,
+    /// What the flow matches and does.
+    pub specs: Box<[LearnSpec]>,
+}
+
+/// Where a learned value comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LearnSource {
+    /// Bits of the packet.
+    Field(SubField),
+    /// A value.
+    Value(u128),
+}
+
+/// One part of a learned flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LearnSpec {
+    /// The flow matches these bits with the value.
+    Match {
+        /// The value.
+        source: LearnSource,
+        /// The bits.
+        target: SubField,
+    },
+    /// The flow sets these bits to the value.
+    Load {
+        /// The value.
+        source: LearnSource,
+        /// The bits.
+        target: SubField,
+    },
+    /// The flow sends to the port whose number these bits of the packet hold.
+    Output(SubField),
 }

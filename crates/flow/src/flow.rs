@@ -16,6 +16,8 @@ pub struct Flow {
     pub idle_timeout: u16,
     /// Seconds until the flow goes; 0 means never.
     pub hard_timeout: u16,
+    /// Flows of lower importance are evicted first.
+    pub importance: u16,
     /// Which packets.
     pub matching: Match,
     /// What happens to them; empty means drop.

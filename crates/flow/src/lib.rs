@@ -18,7 +18,10 @@ mod key;
 mod matching;
 mod text;
 
-pub use action::{Action, SubField, port};
+pub use action::{
+    Action, Bundle, BundleAlgorithm, Ct, CtZone, HashFields, Learn, LearnSource, LearnSpec, Multipath,
+    MultipathAlgorithm, Nat, NatKind, Sample, SampleDirection, SubField, ToController, port,
+};
 pub use field::{Field, Format, Prerequisite};
 pub use flow::Flow;
 pub use key::{KEY_WORDS, Key};

@@ -13,6 +13,10 @@ pub struct Match {
 const IPV4: u128 = 0x0800;
 const ARP: u128 = 0x0806;
 const IPV6: u128 = 0x86dd;
+const MPLS_UNICAST: u128 = 0x8847;
+const MPLS_MULTICAST: u128 = 0x8848;
+/// The bit of `vlan_tci` that says that there is a tag.
+const VLAN_PRESENT: u128 = 0x1000;
 
 impl Default for Match {
     fn default() -> Self {
@@ -78,6 +82,16 @@ impl Match {
             Prerequisite::Arp => ethertype == Some(ARP),
             Prerequisite::Tcp => ip && proto == Some(6),
             Prerequisite::Udp => ip && proto == Some(17),
+            Prerequisite::Sctp => ip && proto == Some(132),
+            Prerequisite::Vlan => {
+                let (tci, mask) = (self.key.field(Field::VlanTci), self.mask.field(Field::VlanTci));
+                tci & mask & VLAN_PRESENT != 0
+            }
+            Prerequisite::Mpls => matches!(ethertype, Some(MPLS_UNICAST | MPLS_MULTICAST)),
+            Prerequisite::CtIp => ip,
+            Prerequisite::CtIpv4 => ethertype == Some(IPV4),
+            Prerequisite::CtIpv6 => ethertype == Some(IPV6),
+            Prerequisite::CtTp => matches!(self.exact(Field::CtProto), Some(1 | 6 | 17 | 58 | 132)),
             Prerequisite::Icmpv4 => ethertype == Some(IPV4) && proto == Some(1),
             Prerequisite::Icmpv6 => icmpv6,
             Prerequisite::Nd => icmpv6 && matches!(icmpv6_type, Some(135 | 136)),

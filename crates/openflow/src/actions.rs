@@ -108,7 +108,7 @@ fn emit_action(action: &Action, out: &mut Vec<u8>) -> Result<(), EmitError> {
         Action::OutputField(source) => return nicira::emit_output_field(*source, out),
         Action::Move { source, target } => return nicira::emit_move(*source, *target, out),
         Action::Resubmit { port, table } => nicira::emit_resubmit(*port, *table, out),
-        Action::GotoTable(_) => {}
+        _ => {}
     }
     Ok(())
 }

@@ -105,7 +105,8 @@ impl FlowMod {
         body.skip(2)?;
         let matching = parse_match(&mut body)?;
         let actions = parse_instructions(body, table)?;
-        let flow = Flow { table, priority, cookie, idle_timeout, hard_timeout, matching, actions };
+        let flow =
+            Flow { table, priority, cookie, idle_timeout, hard_timeout, matching, actions, importance: 0 };
         FlowMod { command, flow, cookie_mask, out_port, out_group, buffer, flags }.checked()
     }
 

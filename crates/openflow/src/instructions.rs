@@ -2,7 +2,7 @@
 //!
 //! An action set is not kept, so the instructions that write or clear one are refused.
 
-use tulle_flow::{Action, Field};
+use tulle_flow::Action;
 
 use crate::actions::{emit_actions, parse_actions};
 use crate::bytes::{Parsed, Put, Reader};
@@ -67,9 +67,9 @@ fn parse_apply(mut body: Reader<'_>) -> Parsed<Vec<Action>> {
 
 fn parse_write_metadata(mut body: Reader<'_>) -> Parsed<Action> {
     body.skip(4)?;
-    let (value, mask) = (u128::from(body.u64()?), u128::from(body.u64()?));
+    let (value, mask) = (body.u64()?, body.u64()?);
     body.finish()?;
-    Ok(Action::Set { field: Field::Metadata, value: value & mask, mask })
+    Ok(Action::WriteMetadata { value: value & mask, mask })
 }
 
 fn parse_goto(mut body: Reader<'_>, table: u8) -> Parsed<Action> {

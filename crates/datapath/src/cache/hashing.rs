@@ -32,7 +32,7 @@ pub(super) fn ingress_hash(key: &Key, seed: u64) -> u64 {
     let mut a = seed ^ 0x9e37_79b9_7f4a_7c15;
     let mut b = seed.rotate_left(32) ^ 0xa076_1d64_78bd_642f;
     for (x, y) in
-        [(w[0], w[1]), (w[2], w[12]), (w[13], w[14]), (w[15], w[16]), (w[17], w[18]), (w[19], w[20])]
+        [(w[0], w[1]), (w[2], w[28]), (w[29], w[33]), (w[34], w[35]), (w[36], w[37]), (w[38], w[39])]
     {
         a = fold(a ^ x, 0xe703_7ed1_a0b4_28db);
         b = fold(b ^ y, 0x8ebc_6af0_9c88_c6e3);

@@ -8,6 +8,10 @@ use tulle_flow::{Action, Field, Key, Prerequisite, SubField};
 const IPV4: u128 = 0x0800;
 const ARP: u128 = 0x0806;
 const IPV6: u128 = 0x86dd;
+const MPLS_UNICAST: u128 = 0x8847;
+const MPLS_MULTICAST: u128 = 0x8848;
+/// The bit of `vlan_tci` that says that there is a tag.
+const VLAN_PRESENT: u128 = 0x1000;
 
 impl<O: Observer> Walk<'_, O> {
     /// Executes actions in order; gives the table to go on in, if any.
@@ -27,7 +31,11 @@ impl<O: Observer> Walk<'_, O> {
                     }
                 }
                 Action::Resubmit { port, table } => self.resubmit(*port, table.unwrap_or(place.table))?,
+                Action::WriteMetadata { value, mask } => {
+                    self.set(Field::Metadata, u128::from(*value), u128::from(*mask));
+                }
                 Action::GotoTable(table) => return Ok(Some(*table)),
+                _ => {}
             }
         }
         self.place = place;
@@ -101,6 +109,13 @@ impl<O: Observer> Walk<'_, O> {
             P::Ipv6 => self.is(Field::EthType, &[IPV6]),
             P::Ip => self.is(Field::EthType, &[IPV4, IPV6]),
             P::Arp => self.is(Field::EthType, &[ARP]),
+            P::Vlan => self.looks_tagged(),
+            P::Mpls => self.is(Field::EthType, &[MPLS_UNICAST, MPLS_MULTICAST]),
+            P::CtIp => self.has(P::Ip),
+            P::CtIpv4 => self.has(P::Ipv4),
+            P::CtIpv6 => self.has(P::Ipv6),
+            P::CtTp => self.has(P::Ip) && self.is(Field::CtProto, &[1, 6, 17, 58, 132]),
+            P::Sctp => self.has(P::Ip) && self.is(Field::IpProto, &[132]),
             P::Tcp => self.has(P::Ip) && self.is(Field::IpProto, &[6]),
             P::Udp => self.has(P::Ip) && self.is(Field::IpProto, &[17]),
             P::Icmpv4 => self.has(P::Ipv4) && self.is(Field::IpProto, &[1]),
@@ -109,6 +124,11 @@ impl<O: Observer> Walk<'_, O> {
             P::NdSolicitation => self.has(P::Icmpv6) && self.is(Field::Icmpv6Type, &[135]),
             P::NdAdvertisement => self.has(P::Icmpv6) && self.is(Field::Icmpv6Type, &[136]),
         }
+    }
+
+    fn looks_tagged(&mut self) -> bool {
+        self.look_at_field(Field::VlanTci, VLAN_PRESENT);
+        self.key.field(Field::VlanTci) & VLAN_PRESENT != 0
     }
 
     fn is(&mut self, field: Field, values: &[u128]) -> bool {

@@ -101,7 +101,7 @@ proptest! {
     fn bits_outside_the_mask_change_no_verdict(
         flows in prop::collection::vec(flow(), 1..20),
         packets in prop::collection::vec(packet(), 1..6),
-        noise in any::<[u64; 26]>(),
+        noise in any::<[u64; tulle_flow::KEY_WORDS]>(),
     ) {
         let (mut tables, mut ports) = (Tables::new(1, 100), Ports::default());
         (0..4).for_each(|port| { ports.insert(port); });

@@ -177,6 +177,7 @@ impl fmt::Display for Action {
             Action::DecTtl => f.write_str("dec_ttl"),
             Action::Resubmit { port, table } => emit_resubmit(f, *port, *table),
             Action::GotoTable(table) => write!(f, "goto_table:{table}"),
+            other => write!(f, "{other:?}"),
         }
     }
 }

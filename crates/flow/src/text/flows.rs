@@ -159,6 +159,7 @@ fn set_header(flow: &mut Flow, part: &str) -> Result<bool, TextError> {
         "cookie" => flow.cookie = header_number(name, value.split('/').next().unwrap_or(value))?,
         "idle_timeout" => flow.idle_timeout = header_number(name, value)?,
         "hard_timeout" => flow.hard_timeout = header_number(name, value)?,
+        "importance" => flow.importance = header_number(name, value)?,
         _ => return Ok(false),
     }
     Ok(true)
@@ -183,6 +184,9 @@ impl fmt::Display for Flow {
         }
         if self.hard_timeout != 0 {
             write!(f, ",hard_timeout={}", self.hard_timeout)?;
+        }
+        if self.importance != 0 {
+            write!(f, ",importance={}", self.importance)?;
         }
         write!(f, ",priority={}", self.priority)?;
         if self.matching != Match::ANY {

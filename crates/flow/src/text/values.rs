@@ -36,7 +36,12 @@ pub(super) fn parse_value(field: Field, text: &str) -> Result<u128, TextError> {
         }
         Format::Ipv6 => (text.parse::<Ipv6Addr>().ok().map(u128::from), "an IPv6 address"),
         Format::Port => (port::from_name(text).map(u128::from), "a port number or name"),
-        Format::Decimal | Format::Hex => (None, "a number"),
+        Format::Decimal
+        | Format::Hex
+        | Format::TcpFlags
+        | Format::CtState
+        | Format::TunFlags
+        | Format::Frag => (None, "a number"),
     };
     value
         .or_else(|| parse_number(text))
@@ -73,7 +78,9 @@ fn bad(field: Field, expected: &'static str, got: &str) -> TextError {
 pub(super) fn emit_value(out: &mut String, field: Field, value: u128) {
     let result = match field.format() {
         Format::Decimal => write!(out, "{value}"),
-        Format::Hex => write!(out, "{value:#x}"),
+        Format::Hex | Format::TcpFlags | Format::CtState | Format::TunFlags | Format::Frag => {
+            write!(out, "{value:#x}")
+        }
         Format::Mac => emit_mac(out, value),
         Format::Ipv4 => write!(out, "{}", Ipv4Addr::from(value as u32)),
         Format::Ipv6 => write!(out, "{}", Ipv6Addr::from(value)),

@@ -96,7 +96,8 @@ impl FlowStats {
         let (cookie, packets, bytes) = (entry.u64()?, entry.u64()?, entry.u64()?);
         let matching = parse_match(&mut entry)?;
         let actions = parse_instructions(entry, table)?;
-        let flow = Flow { table, priority, cookie, idle_timeout, hard_timeout, matching, actions };
+        let flow =
+            Flow { table, priority, cookie, idle_timeout, hard_timeout, matching, actions, importance: 0 };
         Ok(FlowStats { flow, duration, flags, packets, bytes })
     }
 

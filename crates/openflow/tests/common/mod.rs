@@ -109,7 +109,7 @@ fn any_flow() -> impl Strategy<Value = Flow> {
     (numbers, any_match(), vec(any_action(), 0..6), goto).prop_map(
         |((table, [priority, idle_timeout, hard_timeout], cookie), matching, mut actions, goto)| {
             actions.extend(goto.filter(|next| *next > table && *next < 255).map(Action::GotoTable));
-            Flow { table, priority, cookie, idle_timeout, hard_timeout, matching, actions }
+            Flow { table, priority, cookie, idle_timeout, hard_timeout, matching, actions, importance: 0 }
         },
     )
 }
