@@ -24,4 +24,4 @@ pub use counters::{Drop, PortCounters};
 pub use error::SwitchError;
 pub use packet_in::Event;
 pub use session::SwitchSession;
-pub use switch::{PortInfo, Switch, UnderlayOptions};
+pub use switch::{DeviceOptions, PortInfo, Switch, UnderlayOptions};

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use tulle_datapath::{CacheStats, DropReason, FlowFilter, FlowStats, Metadata, Trace, TunnelKey};
 use tulle_io::clock::monotonic_ns;
-use tulle_io::{Device, PacketOptions, PacketSocket, Tap, TapOptions, Waker};
+use tulle_io::{Device, DevicePort, DevicePortOptions, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
 use tulle_wire::vnet::Offload;
 
@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::SwitchError;
 use crate::job::Desk;
 use crate::packet_in::{Event, Outbox};
-use crate::port::{Link, MOST_PORTS, Port};
+use crate::port::{Link, MOST_PORTS, MOST_RINGS, Port, RING_SLOTS};
 use crate::session::SwitchSession;
 use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
 
@@ -36,6 +36,21 @@ pub struct UnderlayOptions {
     pub stt_port: u16,
     /// UDP port of VXLAN.
     pub vxlan_port: u16,
+}
+
+/// How an existing device is used as a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Receive through memory shared with the kernel, where the switch has some left for it.
+    pub ring: bool,
+    /// Send small frames past the kernel's queueing discipline, where the device has none.
+    pub direct: bool,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        DeviceOptions { ring: true, direct: true }
+    }
 }
 
 /// What is known of a device once it is a port.
@@ -93,13 +108,25 @@ impl Switch {
         self.attach(number, name, Link::Tap(tap))
     }
 
-    /// Attaches an existing device, such as a veth, by a packet socket.
+    /// Attaches an existing device, such as a veth.
     pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
+        self.add_device_with(number, name, DeviceOptions::default())
+    }
+
+    /// As [`add_device`](Self::add_device), with a say in how frames are received and sent.
+    pub fn add_device_with(
+        &self,
+        number: u32,
+        name: &str,
+        options: DeviceOptions,
+    ) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let device = Device::open(name).map_err(device_error(name))?;
-        let options = PacketOptions { promiscuous: true, ..PacketOptions::device(device.index()) };
-        let socket = PacketSocket::open(&options).map_err(device_error(name))?;
-        self.attach(number, name, Link::Packet(socket))
+        let has_room = self.call(|engine| engine.wires.ring_count() < MOST_RINGS)?;
+        let ring_slots = if options.ring && has_room { RING_SLOTS } else { 0 };
+        let options = DevicePortOptions { ring_slots, direct: options.direct };
+        let port = DevicePort::open(&device, options).map_err(device_error(name))?;
+        self.attach(number, name, Link::Device(Box::new(port)))
     }
 
     /// Adds a tunnel to one peer.  Its frames are lost until the underlay is open and the next hop known.

@@ -24,6 +24,8 @@ pub(crate) struct Wires {
     pub sessions: Vec<PacketInQueue>,
     pub losses: Losses,
     pub outbox: Outbox,
+    /// Ports that have frames to flush.
+    unflushed: Vec<u32>,
     scratch: FrameBuf,
 }
 
@@ -36,6 +38,7 @@ impl Wires {
             sessions: Vec::new(),
             losses: Losses::default(),
             outbox,
+            unflushed: Vec::new(),
             scratch: FrameBuf::new(),
         }
     }
@@ -84,9 +87,10 @@ impl Wires {
         };
         port.record(frame.bytes());
         let length = frame.len();
-        let result = match &port.link {
+        let was_flushed = port.is_flushed();
+        let result = match &mut port.link {
             Link::Tap(tap) => outcome(tap.send(frame.bytes(), offload)),
-            Link::Packet(socket) => outcome(socket.send(frame.bytes(), offload)),
+            Link::Device(device) => outcome(device.send(frame.bytes(), offload)),
             Link::Tunnel(link) => match (&mut self.underlay, &link.template) {
                 (Some(underlay), Some(template)) => {
                     let context = tunnel.map_or(0, |key| key.id);
@@ -102,7 +106,36 @@ impl Wires {
             Ok(()) => port.counters.sent(length),
             Err(_) => port.counters.tx_dropped += 1,
         }
+        if was_flushed && !port.is_flushed() {
+            self.unflushed.push(number);
+        }
         result
+    }
+
+    /// Sends what waits at the ports.  To be called after each batch of frames.
+    pub(crate) fn flush(&mut self) {
+        while let Some(number) = self.unflushed.pop() {
+            let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else { continue };
+            if let Err((frames, reason)) = port.flush() {
+                self.losses.count_many(number, reason, u64::from(frames));
+            }
+        }
+    }
+
+    /// Counts what the kernel has dropped because the switch was too slow.
+    pub(crate) fn count_missed(&mut self) {
+        let Self { ports, losses, .. } = self;
+        for (number, port) in ports.iter_mut().enumerate() {
+            match port.as_mut().map_or(0, Port::missed) {
+                0 => {}
+                missed => losses.count_many(number as u32, "device-queue-overflow", u64::from(missed)),
+            }
+        }
+    }
+
+    /// How many ports have receive rings.
+    pub(crate) fn ring_count(&self) -> usize {
+        self.ports.iter().flatten().filter(|port| port.has_ring()).count()
     }
 }
 
