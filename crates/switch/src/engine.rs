@@ -93,8 +93,9 @@ impl Engine {
                     }
                     UNDERLAY => self.receive_underlay(),
                     session if session >= SESSIONS => self.session_ready(session - SESSIONS),
-                    number => self.receive_port(number as u32),
+                    number => self.receive_port(number as u32, event.failed),
                 }
+                self.wires.flush();
             }
             self.tell_sessions();
             self.sweep();
@@ -144,6 +145,7 @@ impl Engine {
 
     /// Takes a port away; its device closes.
     pub(crate) fn detach(&mut self, number: u32) -> Option<Port> {
+        self.wires.flush();
         let port = self.wires.ports.get_mut(slot(number))?.take()?;
         if let Some(fd) = port.fd() {
             let _ = self.poller.remove(fd);
@@ -185,32 +187,46 @@ impl Engine {
         self.datapath.packet_out(actions, &mut self.frame, &offload, &metadata, now, &mut self.wires);
     }
 
-    fn receive_port(&mut self, number: u32) {
+    fn receive_port(&mut self, number: u32, failed: bool) {
+        let Some(port) = self.wires.port(number) else { return };
+        let failure = if failed { port.take_failure() } else { Ok(()) };
+        let is_batched = port.batched_device().is_some();
+        let received = failure.and_then(|()| match is_batched {
+            true => self.receive_together(number),
+            false => self.receive_singly(number),
+        });
+        if let Err(error) = received {
+            self.fail(number, &error);
+        }
+    }
+
+    /// Receives frame by frame: from a ring, where that needs no system call, or a TAP device, which
+    /// has nothing better.
+    fn receive_singly(&mut self, number: u32) -> std::io::Result<()> {
         let now = monotonic_ns();
         for _ in 0..BATCH {
-            let Self { wires, frame, .. } = self;
-            let Some(port) = wires.port(number) else { return };
+            let Self { datapath, wires, frame, .. } = self;
+            let Some(port) = wires.port(number) else { return Ok(()) };
             let mut offload = Offload::default();
-            match port.receive(frame, &mut offload) {
-                Ok(Received::Frame) => {}
-                Ok(Received::Nothing | Received::DeviceDown) => return,
-                Ok(Received::Truncated | Received::Undescribable) => {
-                    port.counters.rx_dropped += 1;
-                    wires.losses.count(number, "device-bad-frame");
-                    continue;
-                }
-                Err(error) => return self.fail(number, &error),
+            match port.receive(frame, &mut offload)? {
+                Received::Nothing | Received::DeviceDown => return Ok(()),
+                received => accept(datapath, wires, number, received, frame, &offload, now),
             }
-            port.counters.received(frame.len());
-            port.record(frame.bytes());
-            if port.policer.as_mut().is_some_and(|policer| !policer.admits(frame.len(), now)) {
-                port.counters.rx_dropped += 1;
-                wires.losses.count(number, "policed");
-                continue;
-            }
-            let metadata = Metadata { in_port: number, tunnel: None };
-            self.datapath.process(&mut self.frame, &offload, &metadata, now, &mut self.wires);
         }
+        Ok(())
+    }
+
+    /// Receives a batch by one system call.
+    fn receive_together(&mut self, number: u32) -> std::io::Result<()> {
+        let Self { datapath, wires, arrivals, .. } = self;
+        let Some(device) = wires.port(number).and_then(Port::batched_device) else { return Ok(()) };
+        let (count, _) = device.receive_batch(arrivals)?;
+        let now = monotonic_ns();
+        for arrival in &mut arrivals[..count] {
+            let Arrival { frame, offload, received } = arrival;
+            accept(datapath, wires, number, *received, frame, offload, now);
+        }
+        Ok(())
     }
 
     /// Takes the frames that other bridges have sent through patch ports.
@@ -289,6 +305,7 @@ impl Engine {
             return;
         }
         self.swept_ns = now;
+        self.wires.count_missed();
         let removed = self.datapath.expire(now);
         self.tell_removed(removed);
         self.probe_sessions(now);
@@ -299,6 +316,32 @@ impl Engine {
             }
         }
     }
+}
+
+/// Hands one frame of a device to the datapath.
+#[inline]
+fn accept(
+    datapath: &mut Datapath,
+    wires: &mut Wires,
+    number: u32,
+    received: Received,
+    frame: &mut FrameBuf,
+    offload: &Offload,
+    now: u64,
+) {
+    let Some(port) = wires.port(number) else { return };
+    if received != Received::Frame {
+        port.counters.rx_dropped += 1;
+        return wires.losses.count(number, "device-bad-frame");
+    }
+    port.counters.received(frame.len());
+    port.record(frame.bytes());
+    if port.policer.as_mut().is_some_and(|policer| !policer.admits(frame.len(), now)) {
+        port.counters.rx_dropped += 1;
+        return wires.losses.count(number, "policed");
+    }
+    let metadata = Metadata { in_port: number, tunnel: None };
+    datapath.process(frame, offload, &metadata, now, wires);
 }
 
 /// Hands one frame out of a tunnel to the datapath; only known peers are listened to.

@@ -33,4 +33,4 @@ pub use outbox::Event;
 pub use patch::PatchInbox;
 pub use session::{SessionKind, SessionOptions};
 pub use sessions::SessionInfo;
-pub use switch::{PortInfo, Switch, TapSettings, UnderlayOptions};
+pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings, UnderlayOptions};

@@ -12,7 +12,7 @@ use tulle_datapath::{
 };
 use tulle_flow::{Flow, port};
 use tulle_io::clock::monotonic_ns;
-use tulle_io::{Device, PacketOptions, PacketSocket, Tap, TapOptions, Waker};
+use tulle_io::{Device, DevicePort, DevicePortOptions, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
 use tulle_wire::vnet::Offload;
 
@@ -25,7 +25,7 @@ use crate::job::Desk;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
 use crate::policing::Policer;
-use crate::port::{Link, MOST_PORTS, Port};
+use crate::port::{Link, MOST_PORTS, MOST_RINGS, Port, RING_SLOTS};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
 use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
@@ -56,6 +56,21 @@ pub struct TapSettings {
     pub mac: Option<Mac>,
     /// Set it up.
     pub set_up: bool,
+}
+
+/// How an existing device is used as a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Receive through memory shared with the kernel, where the switch has some left for it.
+    pub ring: bool,
+    /// Send small frames past the kernel's queueing discipline, where the device has none.
+    pub direct: bool,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        DeviceOptions { ring: true, direct: true }
+    }
 }
 
 /// What is known of a device once it is a port.
@@ -121,13 +136,25 @@ impl Switch {
         self.attach(number, name, Link::Tap(tap))
     }
 
-    /// Attaches an existing device, such as a veth, by a packet socket.
+    /// Attaches an existing device, such as a veth.
     pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
+        self.add_device_with(number, name, DeviceOptions::default())
+    }
+
+    /// As [`add_device`](Self::add_device), with a say in how frames are received and sent.
+    pub fn add_device_with(
+        &self,
+        number: u32,
+        name: &str,
+        options: DeviceOptions,
+    ) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let device = Device::open(name).map_err(device_error(name))?;
-        let options = PacketOptions { promiscuous: true, ..PacketOptions::device(device.index()) };
-        let socket = PacketSocket::open(&options).map_err(device_error(name))?;
-        self.attach(number, name, Link::Packet(socket))
+        let has_room = self.call(|engine| engine.wires.ring_count() < MOST_RINGS)?;
+        let ring_slots = if options.ring && has_room { RING_SLOTS } else { 0 };
+        let options = DevicePortOptions { ring_slots, direct: options.direct };
+        let port = DevicePort::open(&device, options).map_err(device_error(name))?;
+        self.attach(number, name, Link::Device(Box::new(port)))
     }
 
     /// Adds a tunnel to one peer.  Its frames are lost until the underlay is open and the next hop known.

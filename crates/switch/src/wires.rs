@@ -30,6 +30,8 @@ pub(crate) struct Wires {
     pub inbox: Arc<PatchInbox>,
     /// Patch ports that the present frame has crossed.
     pub crossings: u8,
+    /// Ports that have frames to flush.
+    unflushed: Vec<u32>,
     scratch: FrameBuf,
 }
 
@@ -44,6 +46,7 @@ impl Wires {
             outbox,
             inbox,
             crossings: 0,
+            unflushed: Vec::new(),
             scratch: FrameBuf::new(),
         }
     }
@@ -97,9 +100,10 @@ impl Wires {
         };
         port.record(frame.bytes());
         let length = frame.len();
-        let result = match &port.link {
+        let was_flushed = port.is_flushed();
+        let result = match &mut port.link {
             Link::Tap(tap) => outcome(tap.send(frame.bytes(), offload)),
-            Link::Packet(socket) => outcome(socket.send(frame.bytes(), offload)),
+            Link::Device(device) => outcome(device.send(frame.bytes(), offload)),
             Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
             Link::Patch(None) => Err("patch-no-peer"),
             Link::Tunnel(link) => match (&mut self.underlay, &link.template) {
@@ -117,7 +121,36 @@ impl Wires {
             Ok(()) => port.counters.sent(length),
             Err(_) => port.counters.tx_dropped += 1,
         }
+        if was_flushed && !port.is_flushed() {
+            self.unflushed.push(number);
+        }
         result
+    }
+
+    /// Sends what waits at the ports.  To be called after each batch of frames.
+    pub(crate) fn flush(&mut self) {
+        while let Some(number) = self.unflushed.pop() {
+            let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else { continue };
+            if let Err((frames, reason)) = port.flush() {
+                self.losses.count_many(number, reason, u64::from(frames));
+            }
+        }
+    }
+
+    /// Counts what the kernel has dropped because the switch was too slow.
+    pub(crate) fn count_missed(&mut self) {
+        let Self { ports, losses, .. } = self;
+        for (number, port) in ports.iter_mut().enumerate() {
+            match port.as_mut().map_or(0, Port::missed) {
+                0 => {}
+                missed => losses.count_many(number as u32, "device-queue-overflow", u64::from(missed)),
+            }
+        }
+    }
+
+    /// How many ports have receive rings.
+    pub(crate) fn ring_count(&self) -> usize {
+        self.ports.iter().flatten().filter(|port| port.has_ring()).count()
     }
 }
 
