@@ -130,7 +130,7 @@ impl Wires {
     /// Sends what waits at the ports.  To be called after each batch of frames.
     pub(crate) fn flush(&mut self) {
         while let Some(number) = self.unflushed.pop() {
-            let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else { continue };
+            let Some(port) = self.ports.get_mut(slot(number)).and_then(Option::as_mut) else { continue };
             if let Err((frames, reason)) = port.flush() {
                 self.losses.count_many(number, reason, u64::from(frames));
             }
@@ -140,10 +140,10 @@ impl Wires {
     /// Counts what the kernel has dropped because the switch was too slow.
     pub(crate) fn count_missed(&mut self) {
         let Self { ports, losses, .. } = self;
-        for (number, port) in ports.iter_mut().enumerate() {
+        for (at, port) in ports.iter_mut().enumerate() {
             match port.as_mut().map_or(0, Port::missed) {
                 0 => {}
-                missed => losses.count_many(number as u32, "device-queue-overflow", u64::from(missed)),
+                missed => losses.count_many(number_in(at), "device-queue-overflow", u64::from(missed)),
             }
         }
     }
