@@ -8,6 +8,7 @@
 //! What it is not: it knows nothing of Python, databases or configuration.
 
 mod capture;
+mod controls;
 mod counters;
 mod engine;
 mod error;

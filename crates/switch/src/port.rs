@@ -57,6 +57,8 @@ pub(crate) struct Port {
     pub policer: Option<Policer>,
     pub is_up: bool,
     pub has_link: bool,
+    /// When it came.
+    pub since_ns: u64,
 }
 
 impl Port {
@@ -70,6 +72,7 @@ impl Port {
             policer: None,
             is_up: true,
             has_link: true,
+            since_ns: tulle_io::clock::monotonic_ns(),
         }
     }
 

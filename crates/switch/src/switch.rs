@@ -219,7 +219,8 @@ impl Switch {
 
     /// Says whether a port's device is up and has a link, for controllers.
     pub fn set_port_state(&self, number: u32, is_up: bool, has_link: bool) -> Result<(), SwitchError> {
-        self.change_port(number, move |port| (port.is_up, port.has_link) = (is_up, has_link))
+        let changed = self.call(move |engine| engine.set_port_state(number, is_up, has_link))?;
+        if changed { Ok(()) } else { Err(SwitchError::NoPort(number)) }
     }
 
     fn change_port(

@@ -178,7 +178,6 @@ impl Effects for Wires {
             let _ = finish_checksum(&mut whole, offload.csum_start, offload.csum_offset);
         }
         let total_len = whole.len();
-        whole.truncate(usize::from(info.max_len));
         let notice = Notice::PacketIn(Arc::new(PacketNotice {
             frame: whole,
             total_len,
@@ -187,7 +186,13 @@ impl Effects for Wires {
             cookie: info.cookie,
             reason: info.reason,
             key: info.key,
+            controller: info.controller,
+            userdata: info.userdata.clone(),
+            pause: info.pause.clone(),
         }));
+        if let Some(place) = &info.pause {
+            self.sessions.pause(place);
+        }
         if !self.sessions.tell(notice) {
             self.losses.count(0, "packet-in-lost");
         }
