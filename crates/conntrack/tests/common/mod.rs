@@ -1,6 +1,8 @@
 //! Frames to track, and a tracker to track them with.
 #![allow(dead_code)]
 
+pub mod fragments;
+
 use std::net::IpAddr;
 
 use tulle_conntrack::{Config, Conntrack, DropReason, Headers, Nat, Outcome, Packet, Request};
