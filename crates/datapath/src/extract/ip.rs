@@ -19,7 +19,8 @@ const DESTINATION: u8 = 60;
 
 /// IPv4 (RFC 791).
 pub(super) fn ipv4(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(), DropReason> {
-    let at = layout.l3;
+    let at = layout.payload;
+    layout.l3 = at;
     let Some(header) = frame.get(at..at + 20) else { return Err(DropReason::Ipv4Truncated) };
     let header_len = usize::from(header[0] & 15) * 4;
     if header[0] >> 4 != 4 || header_len < 20 {
@@ -43,7 +44,8 @@ pub(super) fn ipv4(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(
 
 /// IPv6 (RFC 8200).
 pub(super) fn ipv6(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(), DropReason> {
-    let at = layout.l3;
+    let at = layout.payload;
+    layout.l3 = at;
     let Some(header) = frame.get(at..at + 40) else { return Err(DropReason::Ipv6Truncated) };
     if header[0] >> 4 != 6 {
         return Err(DropReason::Ipv6BadHeader);
