@@ -52,6 +52,8 @@ pub struct Layout {
     pub end: usize,
     /// The transport protocol.
     pub proto: u8,
+    /// As `ip_frag` has it: 0 no fragment, 1 the first, 3 a later one.
+    pub fragment: u8,
     /// An IPv6 routing header stands before the final destination (RFC 8200 section 8.1: the transport checksum
     /// is over the final destination, not over the one in the header).
     pub routed: bool,
@@ -64,6 +66,12 @@ pub fn extract(frame: &[u8], metadata: &Metadata) -> Result<(Key, Layout), DropR
     metadata.write(&mut key);
     let layout = ethernet(frame, &mut key)?;
     Ok((key, layout))
+}
+
+/// Finds out anew where the headers of a changed frame lie; what is no whole packet any more keeps none.
+#[cold]
+pub(crate) fn relayout(frame: &[u8], layout: &mut Layout) {
+    *layout = ethernet(frame, &mut {Key::ZERO}).unwrap_or_default();
 }
 
 #[inline]

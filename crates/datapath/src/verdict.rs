@@ -171,8 +171,14 @@ pub struct Branch {
 }
 
 impl Branch {
-    pub(crate) fn new(ops: Vec<Op>) -> Branch {
+    pub(crate) fn new(mut ops: Vec<Op>) -> Branch {
         let last_send = ops.iter().rposition(Op::needs_packet).unwrap_or(0);
+        // Changes after the packet has gone are seen by nobody, and the frame may be gone with it.
+        let mut place = 0;
+        ops.retain(|op| {
+            place += 1;
+            place <= last_send + 1 || matches!(op, Op::Drop(_) | Op::Meter { .. })
+        });
         Branch { ops: ops.into(), last_send }
     }
 }

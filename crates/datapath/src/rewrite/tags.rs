@@ -25,11 +25,7 @@ pub(crate) fn push_vlan(
 ) -> bool {
     let [a, b] = tpid.to_be_bytes();
     let [c, d] = tci.to_be_bytes();
-    let is_pushed = insert(frame, layout, offload, ADDRESSES, [a, b, c, d]);
-    if is_pushed && layout.payload == 0 {
-        layout.payload = ADDRESSES + 2;
-    }
-    is_pushed
+    insert(frame, layout, offload, ADDRESSES, [a, b, c, d])
 }
 
 /// Takes the outermost tag off.
@@ -145,8 +141,10 @@ fn insert(
     true
 }
 
-/// The caller has checked that there is something to take away.
 fn remove(frame: &mut FrameBuf, layout: &mut Layout, offload: &mut Offload, at: usize) {
+    if frame.len() < at + TAG {
+        return;
+    }
     frame.bytes_mut().copy_within(0..at, TAG);
     if frame.pull_front(TAG).is_none() {
         return;
