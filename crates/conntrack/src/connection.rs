@@ -112,7 +112,9 @@ impl Connection {
     pub fn note_translation(&mut self) {
         let (from, to) = (&self.original, self.translated(Direction::Original));
         let snat = from.source != to.source || from.source_port != to.source_port;
-        let dnat = from.destination != to.destination || from.destination_port != to.destination_port;
+        // Both ports of a query are its identifier, which is the caller's.
+        let calls_other_port = !from.is_query() && from.destination_port != to.destination_port;
+        let dnat = from.destination != to.destination || calls_other_port;
         (self.snat, self.dnat) = (snat, dnat);
     }
 

@@ -26,6 +26,7 @@ pub struct Conntrack {
     pub(crate) stats: Stats,
     wheel: Wheel,
     evictable: List,
+    drawn: u64,
 }
 
 fn entry(id: u32, direction: Direction) -> u32 {
@@ -52,6 +53,7 @@ impl Conntrack {
             stats: Stats::default(),
             wheel: Wheel::new(),
             evictable: List::new(Use::Evictable),
+            drawn: 0,
         }
     }
 
@@ -65,6 +67,12 @@ impl Conntrack {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.store.len() == 0
+    }
+
+    /// A number that nobody without the seed can foretell.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.drawn += 1;
+        self.hasher.hash([self.drawn])
     }
 
     /// The clock may begin anywhere.

@@ -30,8 +30,8 @@ drop_reasons! {
     TupleInUse "ct-tuple-in-use" "Replies to the new connection could not be told from those to another.",
     FragmentMalformed "ct-fragment-malformed" "A fragment's offset, length or headers contradict themselves.",
     FragmentOverlap "ct-fragment-overlap" "Fragments overlap, so the whole datagram is dropped.",
+    FragmentDuplicate "ct-fragment-duplicate" "The same fragment again; the first one is kept.",
     FragmentTooMany "ct-fragment-too-many" "A datagram in more fragments than any honest sender makes.",
-    FragmentTooLong "ct-fragment-too-long" "The fragments make a datagram of more than 65535 bytes.",
     FragmentEvicted "ct-fragment-evicted" "An incomplete datagram gave its memory to a newer one.",
     FragmentTimeout "ct-fragment-timeout" "A fragment whose datagram never became whole.",
 }

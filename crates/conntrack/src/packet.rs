@@ -77,7 +77,7 @@ fn transport<'a>(frame: &'a [u8], headers: &Headers) -> Option<&'a [u8]> {
 }
 
 #[inline]
-fn addresses(network: &[u8], family: Family) -> Option<(Address, Address)> {
+pub(crate) fn addresses(network: &[u8], family: Family) -> Option<(Address, Address)> {
     let (mut source, mut destination) = ([0; 16], [0; 16]);
     match family {
         Family::V4 => {

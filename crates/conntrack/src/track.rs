@@ -5,9 +5,12 @@ use tulle_wire::FrameBuf;
 use crate::connection::Connection;
 use crate::conntrack::Conntrack;
 use crate::drop_reason::DropReason;
+use crate::fragments::Datagram;
 use crate::headers::Fragment;
+use crate::nat::Side;
 use crate::packet::{self, Parsed};
 use crate::request::{Masked, Nat, Outcome, Packet, Request, state};
+use crate::rewrite;
 use crate::tcp::{Fit, Tcp};
 use crate::tuple::{Direction, Tuple};
 
@@ -24,13 +27,41 @@ impl Conntrack {
         request: &Request,
         now_ns: u64,
     ) -> Result<Outcome, DropReason> {
+        self.track_frame(frame, packet, request, now_ns, true)
+    }
+
+    /// The same for a datagram that came in fragments: each of them is translated, and goes on with the
+    /// same outcome.
+    pub fn track_datagram<T>(
+        &mut self,
+        datagram: &mut Datagram<T>,
+        request: &Request,
+        now_ns: u64,
+    ) -> Result<Outcome, DropReason> {
+        let (frame, packet) = datagram.whole();
+        let outcome = self.track_frame(frame, &packet, request, now_ns, false)?;
+        if outcome.rewritten {
+            datagram.copy_to_pieces();
+        }
+        Ok(outcome)
+    }
+
+    #[inline]
+    fn track_frame(
+        &mut self,
+        frame: &mut FrameBuf,
+        packet: &Packet,
+        request: &Request,
+        now_ns: u64,
+        resizable: bool,
+    ) -> Result<Outcome, DropReason> {
         self.start(now_ns);
         let parsed = match packet.headers.fragment {
             Fragment::No => packet::parse(frame.bytes(), packet, request.zone),
             _ => None,
         };
         let Some(parsed) = parsed else { return Ok(self.invalid(request.zone)) };
-        let mut pass = Pass { frame, packet, request, parsed: &parsed, now_ns };
+        let mut pass = Pass { frame, packet, request, parsed: &parsed, now_ns, resizable };
         let Some((id, direction)) = self.find_current(&pass) else { return self.unknown(&mut pass) };
         self.known(id, direction, &mut pass)
     }
@@ -117,12 +148,36 @@ impl Conntrack {
     }
 
     /// A reply tuple that no other connection has.
-    fn free_reply(&mut self, original: &Tuple, _nat: &Nat, now_ns: u64) -> Result<Tuple, DropReason> {
-        let reply = original.reversed();
-        match self.find(&reply, now_ns) {
-            None => Ok(reply),
-            Some(_) => Err(DropReason::TupleInUse),
+    fn free_reply(&mut self, original: &Tuple, nat: &Nat, now_ns: u64) -> Result<Tuple, DropReason> {
+        let chosen = match nat {
+            Nat::Source(range) => self.choose(original, Side::Source, range, None, now_ns)?,
+            Nat::Destination(range) => self.choose(original, Side::Destination, range, None, now_ns)?,
+            Nat::None | Nat::Existing => {
+                let taken = self.find(&original.reversed(), now_ns).is_some();
+                return if taken { Err(DropReason::TupleInUse) } else { Ok(original.reversed()) };
+            }
+        };
+        Ok(chosen.reversed())
+    }
+
+    /// Translates the other side too of a connection whose first packet an earlier call has translated
+    /// on one side: a client that reaches itself, or its neighbour, by an outside address.
+    fn extend(&mut self, id: u32, direction: Direction, pass: &Pass<'_>) -> Result<bool, DropReason> {
+        let connection = &self.store[id];
+        let first = direction == Direction::Original && !connection.replied;
+        if !pass.request.commit || !first || pass.parsed.quoted.is_some() {
+            return Ok(false);
         }
+        let (side, range) = match (&pass.request.nat, connection.snat, connection.dnat) {
+            (Nat::Source(range), false, true) => (Side::Source, range),
+            (Nat::Destination(range), true, false) => (Side::Destination, range),
+            _ => return Ok(false),
+        };
+        let target = connection.translated(Direction::Original);
+        let chosen = self.choose(&target, side, range, Some(id), pass.now_ns)?;
+        self.set_reply(id, chosen.reversed());
+        self.store[id].note_translation();
+        Ok(chosen != target)
     }
 
     /// Sets what is to be set of a connection, and says what there is to say of its packet.
@@ -135,6 +190,14 @@ impl Conntrack {
         pass: &mut Pass<'_>,
     ) -> Result<Outcome, DropReason> {
         let request = pass.request;
+        let mut translated = pass.carried();
+        let due = request.nat != Nat::None && self.store[id].is_translated();
+        let due = if pass.is_translated() { due && self.extend(id, direction, pass)? } else { due };
+        if due {
+            let to = self.store[id].translated(direction);
+            rewrite::translate(pass.frame.bytes_mut(), pass.packet, pass.parsed, &to);
+            translated = translation_bits(&self.store[id], direction);
+        }
         let connection = &mut self.store[id];
         if request.mark.mask != 0 {
             connection.mark = masked(connection.mark, request.mark);
@@ -145,14 +208,23 @@ impl Conntrack {
         }
         let reply = if direction == Direction::Reply { state::RPL } else { 0 };
         Ok(Outcome {
-            state: state::TRK | progress | reply | pass.carried(),
+            state: state::TRK | progress | reply | translated,
             zone: request.zone,
             mark: connection.mark,
             label: connection.label(),
             original: Some(connection.parent().unwrap_or_else(|| connection.original.endpoints())),
-            rewritten: false,
+            rewritten: due,
         })
     }
+}
+
+/// The original source is a reply's destination.
+fn translation_bits(connection: &Connection, direction: Direction) -> u32 {
+    let (source, destination) = match direction {
+        Direction::Original => (connection.snat, connection.dnat),
+        Direction::Reply => (connection.dnat, connection.snat),
+    };
+    u32::from(source) * state::SNAT | u32::from(destination) * state::DNAT
 }
 
 fn masked(old: u32, new: Masked<u32>) -> u32 {
@@ -166,6 +238,8 @@ pub(crate) struct Pass<'a> {
     pub request: &'a Request,
     pub parsed: &'a Parsed,
     pub now_ns: u64,
+    /// The frame may become longer or shorter.
+    pub resizable: bool,
 }
 
 impl Pass<'_> {

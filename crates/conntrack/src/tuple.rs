@@ -75,6 +75,12 @@ impl Tuple {
         self.kind & QUERY_MASK
     }
 
+    /// Whether it is of ICMP queries.
+    #[inline]
+    pub fn is_query(&self) -> bool {
+        self.query() != NO_QUERY
+    }
+
     /// The tuple of packets that travel the opposite way.
     #[inline]
     pub fn reversed(&self) -> Self {
@@ -101,7 +107,7 @@ impl Tuple {
 
     /// Whether ports (or an ICMP identifier) tell connections between the same hosts apart.
     pub fn has_ports(&self) -> bool {
-        matches!(self.protocol, protocol::TCP | protocol::UDP) || self.query() != NO_QUERY
+        matches!(self.protocol, protocol::TCP | protocol::UDP) || self.is_query()
     }
 
     /// The ICMP type of a query.
@@ -114,7 +120,7 @@ impl Tuple {
 
     /// The plain value that others see.
     pub fn endpoints(&self) -> Endpoints {
-        let is_query = self.query() != NO_QUERY;
+        let is_query = self.is_query();
         Endpoints {
             source: ip(&self.source, self.family()),
             destination: ip(&self.destination, self.family()),

@@ -124,7 +124,7 @@ fn a_silent_connection_is_forgotten() {
     state_of(&mut tracker, &udp(A, 1, B, 2), &committing(), 0);
     assert_eq!(state_of(&mut tracker, &udp(B, 2, A, 1), &looking(), 29 * SECOND), "est|rpl|trk");
     assert_eq!(state_of(&mut tracker, &udp(B, 2, A, 1), &looking(), 148 * SECOND), "est|rpl|trk");
-    assert_eq!(tracker.expire(268 * SECOND, usize::MAX), 0);
+    assert_eq!(tracker.expire(267 * SECOND, usize::MAX), 0);
     assert_eq!(tracker.expire(270 * SECOND, usize::MAX), 1);
     assert_eq!(tracker.len(), 0);
 }

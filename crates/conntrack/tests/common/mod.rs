@@ -1,6 +1,8 @@
 //! Frames to track, and a tracker to track them with.
 #![allow(dead_code)]
 
+pub mod fragments;
+
 use std::net::IpAddr;
 
 use tulle_conntrack::{Config, Conntrack, DropReason, Headers, Nat, Outcome, Packet, Request};
@@ -286,4 +288,69 @@ pub fn words(state: u32) -> String {
     let names = ["new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"];
     let set: Vec<_> = (0..8).filter(|bit| state >> bit & 1 == 1).map(|bit| names[bit]).collect();
     set.join("|")
+}
+
+/// Source and destination with port or identifier, after all checksums have been computed anew and found
+/// to be what they are.
+pub fn ends(bytes: &[u8]) -> String {
+    assert_sound(bytes);
+    ends_of(&bytes[ETHERNET..])
+}
+
+/// The same of a network packet, which may be cut short.
+pub fn ends_of(network: &[u8]) -> String {
+    let v6 = network[0] >> 4 == 6;
+    let (addresses, l4, protocol) = if v6 { (8, 40, network[6]) } else { (12, 20, network[9]) };
+    let len = if v6 { 16 } else { 4 };
+    let at = |at: usize| match v6 {
+        true => IpAddr::from(<[u8; 16]>::try_from(&network[at..at + len]).expect("16 bytes")),
+        false => IpAddr::from(<[u8; 4]>::try_from(&network[at..at + len]).expect("4 bytes")),
+    };
+    let (source, destination) = (at(addresses), at(addresses + len));
+    let half = |at: usize| u16::from_be_bytes([network[l4 + at], network[l4 + at + 1]]);
+    match protocol {
+        6 | 17 => format!("{source} {} > {destination} {}", half(0), half(2)),
+        1 | 58 if matches!(network[l4], 0 | 8 | 128 | 129) => {
+            format!("{source} > {destination} id {}", half(4))
+        }
+        _ => format!("{source} > {destination}"),
+    }
+}
+
+/// Checks every checksum of a frame against one computed from scratch, to the bit.
+pub fn assert_sound(bytes: &[u8]) {
+    let headers = Headers::find(bytes).expect("an IP frame");
+    let mut fresh = bytes.to_vec();
+    let (source, destination);
+    if bytes[ETHERNET] >> 4 == 4 {
+        let packet = tulle_wire::ipv4::Packet::new_checked(&bytes[ETHERNET..]).expect("a packet");
+        (source, destination) = (IpAddr::V4(packet.source()), IpAddr::V4(packet.destination()));
+        fresh[ETHERNET + 10..ETHERNET + 12].fill(0);
+        let sum = !checksum::sum(&fresh[ETHERNET..ETHERNET + packet.header_len()]);
+        fresh[ETHERNET + 10..ETHERNET + 12].copy_from_slice(&sum.to_be_bytes());
+    } else {
+        let packet = tulle_wire::ipv6::Packet::new_checked(&bytes[ETHERNET..]).expect("a packet");
+        (source, destination) = (IpAddr::V6(packet.source()), IpAddr::V6(packet.destination()));
+    }
+    let offset = match headers.protocol {
+        6 => 16,
+        17 => 6,
+        1 | 58 => 2,
+        _ => return,
+    };
+    let segment = &mut fresh[headers.l4..headers.end];
+    let len = segment.len();
+    let pseudo = if headers.protocol == 1 { 0 } else { pseudo(source, destination, headers.protocol, len) };
+    if headers.protocol == 17 && segment[6..8] == [0, 0] {
+        return;
+    }
+    segment[offset..offset + 2].copy_from_slice(&pseudo.to_be_bytes());
+    finish_checksum(segment, 0, offset as u16).expect("room");
+    assert_eq!(bytes, fresh, "checksums as computed from scratch");
+}
+
+/// The network packet that an ICMP error quotes.
+pub fn quoted(bytes: &[u8]) -> &[u8] {
+    let headers = Headers::find(bytes).expect("an IP frame");
+    &bytes[headers.l4 + 8..headers.end]
 }
