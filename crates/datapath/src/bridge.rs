@@ -6,8 +6,8 @@ mod compiled;
 mod macs;
 
 pub(crate) use compiled::Bridge;
-pub(crate) use macs::{MacTable, Taught};
 pub use macs::{FdbEntry, FdbStats};
+pub(crate) use macs::{MacTable, Taught};
 
 /// The most mirrors.
 pub const MAX_MIRRORS: usize = 32;

@@ -51,6 +51,8 @@ pub struct Frozen {
     pub action_set: Vec<Action>,
     /// The queue of what is sent from here on.
     pub queue: Option<u32>,
+    /// The mirrors, by their places, that have a copy of the packet.
+    pub mirrored: u64,
 }
 
 /// An interruption with its number.
@@ -61,9 +63,14 @@ pub struct Continuation {
 }
 
 impl Continuation {
-    /// Its number; never 0.
+    /// Its number; 0 only for one that a controller has given back.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// One that a controller gives back, for one packet only.
+    pub(crate) fn of_controller(frozen: Frozen) -> Continuation {
+        Continuation { id: 0, frozen }
     }
 
     /// What the walk had in hand.

@@ -75,9 +75,9 @@ reasons! {
     CtNatFamily "ct-nat-family" "an address of the other IP version to translate to";
     CtTupleInUse "ct-tuple-in-use" "answers could not be told from those of another connection";
     CtFragmentMalformed "ct-fragment-malformed" "a fragment that contradicts itself or others";
+    CtFragmentDuplicate "ct-fragment-duplicate" "a fragment that had come before";
     CtFragmentOverlap "ct-fragment-overlap" "fragments that overlap";
     CtFragmentTooMany "ct-fragment-too-many" "a datagram in too many fragments";
-    CtFragmentTooLong "ct-fragment-too-long" "fragments of a datagram of more than 65535 bytes";
     CtFragmentEvicted "ct-fragment-evicted" "an incomplete datagram gave its memory to a newer one";
     CtFragmentTimeout "ct-fragment-timeout" "a fragment whose datagram never became whole";
 }
@@ -92,9 +92,9 @@ impl From<tulle_conntrack::DropReason> for DropReason {
             Ct::NatFamily => DropReason::CtNatFamily,
             Ct::TupleInUse => DropReason::CtTupleInUse,
             Ct::FragmentMalformed => DropReason::CtFragmentMalformed,
+            Ct::FragmentDuplicate => DropReason::CtFragmentDuplicate,
             Ct::FragmentOverlap => DropReason::CtFragmentOverlap,
             Ct::FragmentTooMany => DropReason::CtFragmentTooMany,
-            Ct::FragmentTooLong => DropReason::CtFragmentTooLong,
             Ct::FragmentEvicted => DropReason::CtFragmentEvicted,
             Ct::FragmentTimeout => DropReason::CtFragmentTimeout,
         }

@@ -71,7 +71,7 @@ pub fn extract(frame: &[u8], metadata: &Metadata) -> Result<(Key, Layout), DropR
 /// Finds out anew where the headers of a changed frame lie; what is no whole packet any more keeps none.
 #[cold]
 pub(crate) fn relayout(frame: &[u8], layout: &mut Layout) {
-    *layout = ethernet(frame, &mut {Key::ZERO}).unwrap_or_default();
+    *layout = ethernet(frame, &mut { Key::ZERO }).unwrap_or_default();
 }
 
 #[inline]

@@ -144,7 +144,8 @@ pub struct Meters {
 impl Bucket {
     fn new(band: Band, is_packets: bool) -> Bucket {
         // Kilobits a second: a byte costs 8 bits of 1000 a second each.
-        let (cost_of_byte, cost_of_packet) = if is_packets { (0, NS_PER_S) } else { (8 * NS_PER_S / 1000, 0) };
+        let (cost_of_byte, cost_of_packet) =
+            if is_packets { (0, NS_PER_S) } else { (8 * NS_PER_S / 1000, 0) };
         let burst = if band.burst == 0 { band.rate } else { band.burst };
         let limit = u128::from(burst) * NS_PER_S;
         Bucket { band, tokens: limit, limit, cost_of_byte, cost_of_packet, traffic: Traffic::default() }
@@ -213,7 +214,8 @@ impl Meters {
         if meter.bands.iter().any(|band| band.rate == 0) {
             return Err(MeterModError::BadRate);
         }
-        let is_odd = |band: &Band| matches!(band.kind, BandKind::Remark(levels) if !(1..=2).contains(&levels));
+        let is_odd =
+            |band: &Band| matches!(band.kind, BandKind::Remark(levels) if !(1..=2).contains(&levels));
         if meter.bands.iter().any(is_odd) { Err(MeterModError::BadBandValue) } else { Ok(()) }
     }
 

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use crate::continuation::Continuation;
 use crate::drop::{DropCounters, DropReason};
 use crate::extract::Layout;
-use crate::meters::Meters;
 use crate::metadata::{Metadata, Tracked};
+use crate::meters::Meters;
 use crate::rewrite::{self, rewrite};
 use crate::verdict::{Branch, Drop, Egress, Op, PacketIn};
 use tulle_flow::Sample;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
-pub(crate) use track::{Held, Tracker};
+pub(crate) use track::Tracker;
 
 /// Buffers kept for later use; more are given back to the system.
 const MOST_SPARE: usize = 64;
@@ -82,7 +82,7 @@ pub(crate) enum GoesOn {
     /// In the tables.
     At(Arc<Continuation>),
     /// With the rest of its verdict, behind the tracker that held it.
-    With(Arc<[Op]>),
+    With(Arc<Branch>),
 }
 
 /// All that carrying out verdicts needs.
@@ -128,12 +128,13 @@ impl Machine {
     #[inline]
     pub fn execute(
         &mut self,
-        branch: &Branch,
+        ops: &[Op],
+        last_send: usize,
         packet: &mut Packet<'_>,
         now: u64,
         effects: &mut impl Effects,
     ) -> Option<Arc<Continuation>> {
-        match self.run(&branch.ops, branch.last_send, true, packet, now, effects) {
+        match self.run(ops, last_send, true, packet, now, effects) {
             Next::Done => None,
             Next::Again(continuation) => Some(continuation),
         }

@@ -37,7 +37,8 @@ use crate::groups::Groups;
 use crate::ports::Ports;
 use crate::rules::{Rule, RuleId};
 use crate::tables::Tables;
-use crate::verdict::{Branch, Drop, Op, PacketInReason, Verdict};
+use crate::verdict::{Branch, Drop, Op, PacketInReason, Translation, Verdict};
+use crate::versions::{Shared, SharedSet};
 use tulle_flow::{Action, Field, Key};
 
 /// How deep resubmits, groups and clones may be nested.
@@ -66,6 +67,11 @@ pub trait Observer {
     /// A table was looked up.
     fn looked_up(&mut self, depth: usize, table: u8, rule: Option<&Rule>) {
         let _ = (depth, table, rule);
+    }
+
+    /// An action is executed.
+    fn acted(&mut self, depth: usize, action: &Action) {
+        let _ = (depth, action);
     }
 
     /// Something else was decided, in words for people; `tell` makes them.
@@ -106,6 +112,8 @@ struct Walk<'a, 'p, O> {
     rules: Vec<RuleId>,
     looked_up: Vec<u8>,
     consequences: Vec<Consequence>,
+    /// What the way depends on besides the tables.
+    depends: SharedSet,
     depth: usize,
     place: Place,
     /// Why a packet that an action sends to the controller goes there.
@@ -131,7 +139,7 @@ pub(crate) fn translate<O: Observer>(
     key: &Key,
     from: Option<&Continuation>,
     observer: &mut O,
-) -> Verdict {
+) -> Translation {
     let mut walk = Walk::new(plane, key, observer);
     let outcome = match from {
         Some(continuation) => walk.thaw(continuation),
@@ -146,7 +154,7 @@ pub(crate) fn translate_actions<O: Observer>(
     key: &Key,
     actions: &[Action],
     observer: &mut O,
-) -> Verdict {
+) -> Translation {
     let mut walk = Walk::new(plane, key, observer);
     walk.is_packet_out = true;
     walk.reason = PacketInReason::PacketOut;
@@ -183,6 +191,7 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
             rules: Vec::new(),
             looked_up: Vec::new(),
             consequences: Vec::new(),
+            depends: SharedSet::default().with(Shared::Ports).with(Shared::Bridge).with(Shared::Fragments),
             depth: 0,
             place: Place { table: 0, cookie: None, is_miss_flow: false },
             reason: PacketInReason::Action,
@@ -212,7 +221,7 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
         self.table(0)
     }
 
-    fn finish(mut self, outcome: Result<(), Abort>) -> Verdict {
+    fn finish(mut self, outcome: Result<(), Abort>) -> Translation {
         let outcome = outcome.and_then(|()| self.conclude());
         if let Err(Abort(reason)) = outcome {
             self.ops.clear();
@@ -223,14 +232,17 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
         if !self.ops.iter().any(Op::is_effect) {
             self.drop(DropReason::NoOutput);
         }
-        Verdict {
-            branch: Branch::new(self.ops),
-            mask: self.mask,
+        let Branch { ops, last_send } = Branch::new(self.ops);
+        let verdict = Verdict {
+            ops,
+            last_send,
             rules: self.rules.into(),
             tables: self.looked_up.into(),
             consequences: self.consequences.into(),
             is_lasting: self.is_lasting,
-        }
+            depends: self.depends,
+        };
+        Translation { verdict, mask: self.mask }
     }
 
     /// The end of the pipeline: freezes the rest, or executes the action set.
@@ -276,8 +288,7 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
             return Ok(None);
         };
         self.rules.push(id);
-        let is_miss_flow = rule.flow.priority == 0 && *rule.flow.matching.mask() == Key::ZERO;
-        self.place = Place { table, cookie: Some(rule.flow.cookie), is_miss_flow };
+        self.place = Place { table, cookie: Some(rule.flow.cookie), is_miss_flow: rule.flow.is_miss_flow() };
         if rule.flow.actions.is_empty() && self.action_set.is_empty() {
             self.drop(DropReason::DroppedByFlow);
         }
@@ -325,6 +336,10 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
         self.op_count += 1;
         self.ops.push(op);
         Ok(())
+    }
+
+    fn depends_on(&mut self, what: Shared) {
+        self.depends = self.depends.with(what);
     }
 
     fn decided(&mut self, tell: impl Fn() -> String) {

@@ -11,6 +11,7 @@ use crate::continuation::Continuation;
 use crate::drop::DropReason;
 use crate::metadata::TunnelKey;
 use crate::rules::RuleId;
+use crate::versions::SharedSet;
 use tulle_flow::{Field, Key, Sample};
 
 /// Why a packet goes to the controller (`ofp_packet_in_reason` of OpenFlow 1.4).
@@ -172,6 +173,12 @@ pub struct Branch {
 
 impl Branch {
     pub(crate) fn new(mut ops: Vec<Op>) -> Branch {
+        // Nothing comes after the last operation, so it needs no copy of its own.
+        while let Some(Op::Clone(_)) = ops.last() {
+            if let Some(Op::Clone(branch)) = ops.pop() {
+                ops.extend(branch.ops);
+            }
+        }
         let last_send = ops.iter().rposition(Op::needs_packet).unwrap_or(0);
         // Changes after the packet has gone are seen by nobody, and the frame may be gone with it.
         let mut place = 0;
@@ -200,11 +207,9 @@ impl Op {
     /// True where the packet goes somewhere by this, or is counted as lost.
     pub(crate) fn is_effect(&self) -> bool {
         match self {
-            Op::Output(_)
-            | Op::Controller(_)
-            | Op::Drop(_)
-            | Op::Resume(_)
-            | Op::ResumeByLength { .. } => true,
+            Op::Output(_) | Op::Controller(_) | Op::Drop(_) | Op::Resume(_) | Op::ResumeByLength { .. } => {
+                true
+            }
             Op::Clone(branch) => branch.ops.iter().any(Op::is_effect),
             Op::Set { .. }
             | Op::PushVlan { .. }
@@ -244,13 +249,20 @@ impl Op {
     }
 }
 
-/// What is to be done, for which packets, and by which rules.
+/// A verdict, and for which packets it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Translation {
+    /// What is to be done.
+    pub verdict: Verdict,
+    /// The bits of the key that it depends on.
+    pub mask: Key,
+}
+
+/// What is to be done, and by which rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// What to do; never empty.
-    pub branch: Branch,
-    /// The bits of the key that the verdict depends on.
-    pub mask: Key,
+    pub ops: Box<[Op]>,
     /// The rules that matched, in order; one that matched twice is there twice.
     pub rules: Box<[RuleId]>,
     /// The tables looked up, in order.
@@ -259,11 +271,8 @@ pub struct Verdict {
     pub consequences: Box<[Consequence]>,
     /// False where another packet like this one may be treated differently, for want of room.
     pub is_lasting: bool,
-}
-
-impl Verdict {
-    /// The operations, in order.
-    pub fn ops(&self) -> &[Op] {
-        &self.branch.ops
-    }
+    /// What it depends on besides the tables.
+    pub(crate) depends: SharedSet,
+    /// The last operation that needs the packet.
+    pub(crate) last_send: usize,
 }

@@ -232,6 +232,10 @@ fn change_of(change: &FlowMod) -> datapath::FlowMod {
         notify_removal: change.flags & flow_mod_flags::SEND_FLOW_REMOVED != 0,
         check_overlap: change.flags & flow_mod_flags::CHECK_OVERLAP != 0,
         reset_counts: change.flags & flow_mod_flags::RESET_COUNTS != 0,
+        no_packet_counts: change.flags & flow_mod_flags::NO_PACKET_COUNTS != 0,
+        no_byte_counts: change.flags & flow_mod_flags::NO_BYTE_COUNTS != 0,
+        out_group: change.out_group,
+        ..datapath::FlowMod::default()
     }
 }
 
@@ -265,14 +269,17 @@ fn packet_in(packet: &QueuedPacketIn) -> PacketIn {
 }
 
 fn flow_removed(removed: datapath::FlowRemoved) -> FlowRemoved {
-    let stats = removed.stats;
+    let stats = removed.stats();
     FlowRemoved {
         cookie: stats.flow.cookie,
         priority: stats.flow.priority,
         reason: match removed.reason {
             datapath::RemovalReason::IdleTimeout => RemovedReason::IdleTimeout,
             datapath::RemovalReason::HardTimeout => RemovedReason::HardTimeout,
-            datapath::RemovalReason::Delete => RemovedReason::Delete,
+            datapath::RemovalReason::Delete
+            | datapath::RemovalReason::MeterDelete
+            | datapath::RemovalReason::Eviction => RemovedReason::Delete,
+            datapath::RemovalReason::GroupDelete => RemovedReason::GroupDelete,
         },
         table: stats.flow.table,
         duration: Duration::from_nanos(stats.duration_ns),

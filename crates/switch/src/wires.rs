@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use tulle_datapath::{Drop, Effects, PacketIn, TunnelKey};
+use tulle_datapath::{Drop, Effects, Egress, PacketIn, PacketInReason, TunnelKey};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum};
 
@@ -108,20 +108,17 @@ impl Wires {
 
 impl Effects for Wires {
     #[inline]
-    fn output(
-        &mut self,
-        port: u32,
-        tunnel: Option<TunnelKey>,
-        frame: &mut FrameBuf,
-        offload: &Offload,
-        _: bool,
-    ) {
-        if let Err(reason) = self.send(port, tunnel, frame, offload) {
-            self.losses.count(port, reason);
+    fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
+        if let Err(reason) = self.send(to.port, to.tunnel.as_deref().copied(), frame, offload) {
+            self.losses.count(to.port, reason);
         }
     }
 
     fn packet_in(&mut self, frame: &[u8], offload: &Offload, info: &PacketIn) {
+        // Controllers hear of these only where they have asked for it (OpenFlow 1.3.5 section 7.3.10).
+        if info.reason == PacketInReason::InvalidTtl {
+            return;
+        }
         let mut whole = frame.to_vec();
         if offload.needs_csum {
             let _ = finish_checksum(&mut whole, offload.csum_start, offload.csum_offset);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Bundle, BridgeConfig, MAX_MIRRORS, Mirror, VlanMode};
+use super::{BridgeConfig, Bundle, MAX_MIRRORS, Mirror, VlanMode};
 use crate::groups::Traffic;
 use crate::ports::Ports;
 

@@ -58,8 +58,5 @@ pub(crate) fn set_first_label(key: &mut Key, entry: u32) {
 /// The outermost label stack entry of a key.
 pub(crate) fn first_label(key: &Key) -> u32 {
     let part = |field| key.field(field) as u32;
-    part(Field::MplsLabel) << 12
-        | part(Field::MplsTc) << 9
-        | part(Field::MplsBos) << 8
-        | part(Field::MplsTtl)
+    part(Field::MplsLabel) << 12 | part(Field::MplsTc) << 9 | part(Field::MplsBos) << 8 | part(Field::MplsTtl)
 }

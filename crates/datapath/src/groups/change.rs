@@ -44,9 +44,8 @@ impl Groups {
     fn put(&mut self, group: Group, now: u64) -> Result<(), GroupModError> {
         self.check(&group)?;
         let before = self.groups.remove(&group.id);
-        let (traffic, created_ns) = before.as_ref().map_or((Traffic::default(), now), |entry| {
-            (entry.traffic, entry.created_ns)
-        });
+        let (traffic, created_ns) =
+            before.as_ref().map_or((Traffic::default(), now), |entry| (entry.traffic, entry.created_ns));
         // A bucket that stays the same keeps its counters.
         let kept = |bucket: &Bucket| {
             let entry = before.as_ref()?;
@@ -86,7 +85,8 @@ impl Groups {
             if bucket.id > LAST_BUCKET {
                 return Err(GroupModError::UnknownBucket(bucket.id));
             }
-            let watches_nobody = bucket.watch_group.is_some_and(|id| id != group.id && self.get(id).is_none());
+            let watches_nobody =
+                bucket.watch_group.is_some_and(|id| id != group.id && self.get(id).is_none());
             if watches_nobody || (group.kind == GroupKind::FastFailover && is_unwatched) {
                 return Err(GroupModError::BadWatch(bucket.id));
             }

@@ -3,18 +3,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Effects, Machine, Packet};
+use super::{Effects, GoesOn, Losses, Machine, Packet, Pass};
 use crate::drop::DropReason;
 use crate::extract::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Layout, relayout};
 use crate::metadata::{Metadata, Tracked};
-use crate::verdict::{Drop, Op, Track};
-use tulle_conntrack::{Conntrack, Family, Fragment, Headers, Outcome, state};
+use crate::verdict::{Branch, Drop, Op, Track};
+use tulle_conntrack::{Conntrack, Family, Fragment, FragmentLimits, Fragments, Headers, Outcome, state};
+use tulle_wire::FrameBuf;
 
 /// Who says what state a connection is in.
 #[derive(Debug)]
 pub(crate) enum Tracker {
-    /// The tracker itself.
-    Real(Box<Conntrack>),
+    /// The tracker itself, and the fragments that wait for their datagrams.
+    Real(Box<(Conntrack, Fragments<Held>)>),
     /// A list, for traces: one entry for each packet that is tracked, then a new connection.
     Assumed(VecDeque<u32>),
 }
@@ -22,9 +23,23 @@ pub(crate) enum Tracker {
 /// What a fragment goes on with when its datagram is whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
-    pub metadata: Metadata,
-    pub rest: Arc<[Op]>,
-    pub drop: Drop,
+    metadata: Metadata,
+    rest: Arc<Branch>,
+    drop: Drop,
+    length: usize,
+}
+
+impl Tracker {
+    pub fn real(tracker: Conntrack) -> Tracker {
+        Tracker::Real(Box::new((tracker, Fragments::new(FragmentLimits::default()))))
+    }
+
+    pub fn connections(&mut self) -> Option<&mut Conntrack> {
+        match self {
+            Tracker::Real(real) => Some(&mut real.0),
+            Tracker::Assumed(_) => None,
+        }
+    }
 }
 
 impl Machine {
@@ -37,14 +52,13 @@ impl Machine {
         now: u64,
         effects: &mut impl Effects,
     ) -> bool {
-        let _ = rest;
         let request = &track.request;
         let Some(headers) = headers(&packet.layout) else {
             packet.tracked = Outcome::invalid(request.zone).into();
             return true;
         };
-        let tracker = match &mut self.tracker {
-            Tracker::Real(tracker) => tracker,
+        let real = match &mut self.tracker {
+            Tracker::Real(real) => real,
             Tracker::Assumed(states) => {
                 let state = states.pop_front().unwrap_or(state::TRK | state::NEW);
                 packet.tracked = Tracked::assumed(state, request.zone);
@@ -53,7 +67,11 @@ impl Machine {
         };
         let Tracked { state, zone, .. } = packet.tracked;
         let known = tulle_conntrack::Packet { headers, offload: packet.offload, state, zone };
-        match tracker.track(packet.frame, &known, request, now) {
+        if headers.fragment != Fragment::No {
+            self.hold(track, &known, rest, packet, now, effects);
+            return false;
+        }
+        match real.0.track(packet.frame, &known, request, now) {
             Ok(outcome) => {
                 packet.tracked = outcome.into();
                 if outcome.rewritten {
@@ -67,6 +85,57 @@ impl Machine {
                 false
             }
         }
+    }
+
+    /// Holds a fragment; with the last one of a datagram all of them go on.
+    #[cold]
+    fn hold(
+        &mut self,
+        track: &Track,
+        known: &tulle_conntrack::Packet,
+        rest: &[Op],
+        packet: &Packet<'_>,
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let Tracker::Real(real) = &mut self.tracker else { return };
+        let (tracker, fragments) = &mut **real;
+        let rest = Arc::new(Branch::new(rest.to_vec()));
+        let held = Held { metadata: *packet.metadata, rest, drop: track.drop, length: packet.length };
+        let mut lost = Vec::new();
+        let mut lose = |reason: tulle_conntrack::DropReason, held: Held| lost.push((reason, held));
+        let (zone, frame) = (track.request.zone, packet.frame.bytes());
+        if let Some(mut datagram) = fragments.offer(frame, known, zone, held, now, &mut lose) {
+            match tracker.track_datagram(&mut datagram, &track.request, now) {
+                Ok(outcome) => {
+                    for piece in datagram.into_pieces() {
+                        let (frame, offload) = (FrameBuf::copied(&piece.frame), piece.packet.offload);
+                        let Held { metadata, rest, .. } = piece.context;
+                        let (tracked, goes_on) = (outcome.into(), GoesOn::With(rest));
+                        self.pending.push_back(Pass { frame, offload, tracked, metadata, goes_on });
+                    }
+                }
+                Err(reason) => {
+                    datagram.into_pieces().into_iter().for_each(|piece| lost.push((reason, piece.context)))
+                }
+            }
+        }
+        for (reason, held) in lost {
+            let drop = Drop { reason: reason.into(), ..held.drop };
+            let mut losses = Losses { counters: &mut self.drops, in_port: held.metadata.in_port };
+            losses.count(drop, held.length, effects);
+        }
+    }
+
+    /// Forgets dead connections, and fragments whose datagrams will not become whole.
+    pub(crate) fn expire(&mut self, now: u64) {
+        /// Connections looked at in one call.
+        const MOST_AT_ONCE: usize = 50_000;
+        let Machine { tracker, drops, .. } = self;
+        let Tracker::Real(real) = tracker else { return };
+        let (tracker, fragments) = &mut **real;
+        tracker.expire(now, MOST_AT_ONCE);
+        fragments.expire(now, &mut |reason, held| drops.count(held.metadata.in_port, reason.into()));
     }
 }
 

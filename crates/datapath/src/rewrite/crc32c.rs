@@ -27,7 +27,8 @@ const fn table() -> [u32; 256] {
 /// Writes bits of a 16-bit word.  The CRC is linear, so the checksum changes by the CRC (begun with zero) of the
 /// change: a wrong checksum stays wrong.
 pub(super) fn write(frame: &mut [u8], layout: &Layout, at: usize, value: u16, mask: u16) {
-    let Some(packet) = frame.get_mut(layout.l4..layout.end).filter(|packet| packet.len() >= CHECKSUM + 4) else {
+    let Some(packet) = frame.get_mut(layout.l4..layout.end).filter(|packet| packet.len() >= CHECKSUM + 4)
+    else {
         return;
     };
     let at = at - layout.l4;

@@ -64,9 +64,11 @@ pub(super) fn in_order(set: &[Action]) -> Vec<Action> {
     let mut ordered: Vec<Action> = Vec::with_capacity(set.len());
     for action in set {
         let is_last_of_type = rank(action) == FIELDS
-            || set.iter().rev().find(|other| is_same_type(other, action)).is_some_and(|last| {
-                std::ptr::eq(last, action)
-            });
+            || set
+                .iter()
+                .rev()
+                .find(|other| is_same_type(other, action))
+                .is_some_and(|last| std::ptr::eq(last, action));
         let is_overruled = match rank(action) {
             OUTPUT => has_group,
             RESUBMIT => has_group || has_output,

@@ -25,6 +25,7 @@ impl<O: Observer> Walk<'_, '_, O> {
                 self.freeze(Segment::Actions(place, actions[i..].into()));
                 return Ok(None);
             }
+            self.observer.acted(self.depth, action);
             let step = self.action(action)?;
             if self.freezing.is_some() {
                 self.freeze_rest(Segment::Actions(place, actions[i + 1..].into()));

@@ -14,10 +14,7 @@ impl<O: Observer> Walk<'_, '_, O> {
     }
 
     /// Walks a part whose changes nothing after it sees.  What freezes within it freezes only it.
-    pub(super) fn apart(
-        &mut self,
-        part: impl FnOnce(&mut Self) -> Result<(), Abort>,
-    ) -> Result<(), Abort> {
+    pub(super) fn apart(&mut self, part: impl FnOnce(&mut Self) -> Result<(), Abort>) -> Result<(), Abort> {
         if self.depth >= MAX_DEPTH {
             return Err(Abort(DropReason::ResubmitTooDeep));
         }
@@ -48,7 +45,8 @@ impl<O: Observer> Walk<'_, '_, O> {
         let sends = ops.iter().any(Op::is_effect);
         if !ops.iter().any(Op::is_seen_later) {
             self.ops.append(&mut ops);
-        } else if sends || ops.iter().any(|op| matches!(op, Op::Track(_) | Op::Meter { .. } | Op::Sample(_))) {
+        } else if sends || ops.iter().any(|op| matches!(op, Op::Track(_) | Op::Meter { .. } | Op::Sample(_)))
+        {
             self.ops.push(Op::Clone(Branch::new(ops)));
         }
     }

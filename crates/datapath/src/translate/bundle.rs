@@ -1,6 +1,6 @@
 //! Choosing a link by a hash: `multipath`, `bundle`, `bundle_load`.
 
-use super::hashing::mix;
+use super::hashing::draw;
 use super::{Abort, Observer, Walk};
 use crate::drop::DropReason;
 use tulle_flow::{Bundle, BundleAlgorithm, Multipath, MultipathAlgorithm, port};
@@ -20,7 +20,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             BundleAlgorithm::ActiveBackup => live.next(),
             BundleAlgorithm::Hrw => {
                 let hash = self.hash(bundle.fields, u64::from(bundle.basis));
-                live.max_by_key(|member| (mix(hash, u64::from(*member)), *member))
+                live.max_by_key(|member| (draw(hash, u64::from(*member)), *member))
             }
         };
         match (bundle.target, chosen) {
@@ -41,7 +41,7 @@ fn choose(algorithm: MultipathAlgorithm, hash: u64, links: u32, argument: u32) -
         MultipathAlgorithm::ModuloN => (short % u64::from(links)) as u32,
         MultipathAlgorithm::HashThreshold => (short * u64::from(links) >> 32) as u32,
         MultipathAlgorithm::Hrw => {
-            (0..links).max_by_key(|link| mix(hash, u64::from(*link))).unwrap_or_default()
+            (0..links).max_by_key(|link| draw(hash, u64::from(*link))).unwrap_or_default()
         }
         MultipathAlgorithm::IterHash => iterate(hash, links, argument),
     }
@@ -52,7 +52,7 @@ fn choose(algorithm: MultipathAlgorithm, hash: u64, links: u32, argument: u32) -
 fn iterate(hash: u64, links: u32, argument: u32) -> u32 {
     const DRAWS: u32 = 64;
     let space = u64::from(links.max(argument)).next_power_of_two();
-    let draws = (0..DRAWS).map(|i| mix(hash, u64::from(i)) % space);
+    let draws = (0..DRAWS).map(|i| draw(hash, u64::from(i)) % space);
     let found = draws.into_iter().find(|link| *link < u64::from(links));
     found.unwrap_or(hash % u64::from(links)) as u32
 }
@@ -67,7 +67,7 @@ mod tests {
         for algorithm in [ModuloN, HashThreshold, Hrw, IterHash] {
             let mut counts = [0_u32; 5];
             for i in 0..10_000 {
-                counts[choose(algorithm, mix(i, 77), 5, 0) as usize] += 1;
+                counts[choose(algorithm, draw(i, 77), 5, 0) as usize] += 1;
             }
             assert!(counts.iter().all(|count| (1700..2300).contains(count)), "{algorithm:?}: {counts:?}");
         }

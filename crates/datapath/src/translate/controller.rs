@@ -54,6 +54,16 @@ impl<O: Observer> Walk<'_, '_, O> {
         }
         let cookie = self.place.cookie.unwrap_or(u64::MAX);
         let table = self.place.table;
-        PacketIn { max_len, table, cookie, reason, key, controller, userdata: [].into(), meter: None, pause: None }
+        PacketIn {
+            max_len,
+            table,
+            cookie,
+            reason,
+            key,
+            controller,
+            userdata: [].into(),
+            meter: None,
+            pause: None,
+        }
     }
 }

@@ -57,7 +57,7 @@ impl<O: Observer> Walk<'_, '_, O> {
                 self.push(Op::Resume(to))
             }
             Until::Length(length, target) => {
-                let mut with_bit = |bit| {
+                let mut with_bit = |bit: u128| {
                     let (value, mask) = (bit << target.offset, target.mask());
                     let set: [Action; 1] = [Action::Set { field: target.field, value, mask }];
                     let first = Segment::Actions(self.place, set.into());
@@ -97,6 +97,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             stack: self.stack.clone(),
             action_set: self.action_set.clone(),
             queue: self.queue,
+            mirrored: self.mirrored,
         };
         let interned = self.plane.continuations.intern(frozen);
         interned.ok_or(Abort(DropReason::TooManyContinuations))
@@ -110,6 +111,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         self.stack.clone_from(&frozen.stack);
         self.action_set.clone_from(&frozen.action_set);
         self.queue = frozen.queue;
+        self.mirrored = frozen.mirrored;
         for (i, segment) in frozen.segments.iter().enumerate() {
             self.segment(segment)?;
             if self.freezing.is_some() {

@@ -7,9 +7,11 @@ use crate::consequence::Consequence;
 use crate::drop::DropReason;
 use crate::groups::{Bucket, Group, GroupKind, Selection};
 use crate::verdict::PacketInReason;
+use crate::versions::Shared;
 
 impl<O: Observer> Walk<'_, '_, O> {
     pub(super) fn group(&mut self, id: u32) -> Result<(), Abort> {
+        self.depends_on(Shared::Groups);
         let groups = self.plane.groups;
         let Some(group) = groups.get(id) else {
             self.drop(DropReason::UnknownGroup);

@@ -15,6 +15,14 @@ pub(super) fn mix_wide(hash: u64, value: u128) -> u64 {
     mix(mix(hash, value as u64), (value >> 64) as u64)
 }
 
+/// A number as if drawn at random, from a hash and a number (the finalizer of MurmurHash3).
+pub(super) fn draw(hash: u64, number: u64) -> u64 {
+    let mut value = hash ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    value = (value ^ value >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    value = (value ^ value >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    value ^ value >> 33
+}
+
 /// Which transport ports are hashed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Transports {
@@ -123,7 +131,7 @@ pub(super) fn choose_weighted(hash: u64, shares: impl Iterator<Item = (u32, u16)
         if weight == 0 {
             continue;
         }
-        let random = mix(mix(hash, u64::from(id) ^ FACTOR), 0x9e37_79b9_7f4a_7c15) >> 11;
+        let random = draw(hash, u64::from(id)) >> 11;
         let uniform = (random as f64 + 1.0) / (1_u64 << 53) as f64;
         let score = -uniform.ln() / f64::from(weight);
         if best.is_none_or(|(least, _)| score < least) {

@@ -13,7 +13,7 @@ const ENDS: u128 = 0x5;
 impl<O: Observer> Walk<'_, '_, O> {
     pub(super) fn learn(&mut self, learn: &Learn) -> Result<(), Abort> {
         let Some(flow) = self.learned_flow(learn) else { return Ok(()) };
-        let has_room = learn.limit == 0 || self.plane.tables.learned(&flow, learn.limit);
+        let has_room = learn.limit == 0 || self.plane.tables.may_learn(&flow, learn.limit);
         if let Some(result) = learn.result {
             self.set_bits(result, u128::from(has_room))?;
         }

@@ -1,11 +1,12 @@
 //! `OFPP_NORMAL`: forwarding as a learning switch does, by VLAN.
 
-use super::hashing::mix;
+use super::hashing::draw;
 use super::prerequisites::VLAN_PRESENT;
 use super::{Abort, Observer, Walk};
 use crate::bridge::{BondMode, Bundle, VlanMode};
 use crate::consequence::{Consequence, Seen};
 use crate::drop::DropReason;
+use crate::versions::Shared;
 use tulle_flow::{Field, port};
 
 const BROADCAST: u128 = 0xffff_ffff_ffff;
@@ -22,14 +23,15 @@ const SERVICE_VLAN: u16 = 0x88a8;
 #[derive(Clone, Copy)]
 pub(super) struct Bridged {
     /// The bundle it came from.
-    source: Option<usize>,
+    pub source: Option<usize>,
     pub vlan: u16,
     /// Its outermost tag is its VLAN's, rather than the payload of a tunnel.
-    has_tag: bool,
+    pub has_tag: bool,
 }
 
 impl<O: Observer> Walk<'_, '_, O> {
     pub(super) fn normal(&mut self) -> Result<(), Abort> {
+        self.depends_on(Shared::Macs);
         let in_port = self.in_port();
         let bridged = match self.admit(in_port) {
             Ok(bridged) => bridged,
@@ -203,7 +205,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             BondMode::ActiveBackup => bundle.live.first().copied(),
             BondMode::BalanceSlb => {
                 let source = self.constant(Field::EthSrc) as u64;
-                let hash = mix(mix(0x51b, source), u64::from(bridged.vlan)) >> 32;
+                let hash = draw(source, u64::from(bridged.vlan)) >> 32;
                 let place = (hash as usize).checked_rem(bundle.live.len())?;
                 // In order of number, so that the active one may change without moving addresses.
                 let mut live = bundle.live.clone();

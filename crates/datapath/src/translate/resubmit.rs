@@ -34,7 +34,11 @@ impl<O: Observer> Walk<'_, '_, O> {
         if let Some(port) = port {
             self.settle(Field::InPort, u128::from(wide(port)), u128::MAX & 0xffff_ffff);
         }
-        if is_tracked { self.table_of_connection(table)? } else { self.table(table)? }
+        if is_tracked {
+            self.table_of_connection(table)?
+        } else {
+            self.table(table)?
+        }
         if port.is_some() {
             if self.freezing.is_some() {
                 self.freeze_rest(Segment::InPort(before as u32));
