@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::drop_reason::DropReason;
+use crate::expectation::Expectations;
 use crate::hashing::Hasher;
 use crate::list::{List, Use};
 use crate::stats::Stats;
@@ -14,6 +15,11 @@ use crate::zones::Zones;
 
 /// What a new connection pays for the expiry of old ones.
 const EXPIRY_PER_COMMIT: usize = 2;
+/// The same where there is no room.
+const EXPIRY_WHEN_FULL: usize = 512;
+
+/// Bytes that a connection takes at most, its share of the tables included, when there are many.
+pub const MEMORY_PER_CONNECTION: usize = 280;
 
 /// A connection tracker.
 #[derive(Debug)]
@@ -24,6 +30,7 @@ pub struct Conntrack {
     pub(crate) store: Store,
     pub(crate) zones: Zones,
     pub(crate) stats: Stats,
+    pub(crate) expectations: Expectations,
     wheel: Wheel,
     evictable: List,
     drawn: u64,
@@ -38,12 +45,14 @@ fn direction_of(entry: u32) -> Direction {
 }
 
 impl Conntrack {
+    /// Entries of the table have 31 bits for a connection.
+    pub(crate) const MOST: usize = 1 << 30;
+
     /// Without connections. `seed` must be secret and random: it keeps tenants from aiming packets at
     /// one bucket, and from foretelling ports.
     #[must_use]
     pub fn new(config: Config, seed: u128) -> Self {
-        // Entries of the table have 31 bits for a connection.
-        let connections = config.connections.min(1 << 30);
+        let connections = config.connections.min(Self::MOST);
         Self {
             config: Config { connections, ..config },
             hasher: Hasher::new(seed),
@@ -51,6 +60,7 @@ impl Conntrack {
             store: Store::default(),
             zones: Zones::new(config.zone_limit),
             stats: Stats::default(),
+            expectations: Expectations::new(config.expectations),
             wheel: Wheel::new(),
             evictable: List::new(Use::Evictable),
             drawn: 0,
@@ -100,18 +110,28 @@ impl Conntrack {
         Some((entry >> 1, direction_of(entry)))
     }
 
-    /// Makes room for one more connection in a zone, if need be by giving up one that is half open.
-    pub(crate) fn make_room(&mut self, zone: u16, now_ns: u64) -> Result<(), DropReason> {
+    /// Makes room for one more connection in a zone, if need be by giving up one that is half open, but
+    /// not `spared`.
+    pub(crate) fn make_room(
+        &mut self,
+        zone: u16,
+        spared: Option<u32>,
+        now_ns: u64,
+    ) -> Result<(), DropReason> {
+        let is_full = |it: &Self| it.zones.is_full(zone) || it.store.len() >= it.config.connections;
         self.expire(now_ns, EXPIRY_PER_COMMIT);
+        if is_full(self) {
+            self.expire(now_ns, EXPIRY_WHEN_FULL);
+        }
         if self.zones.is_full(zone) {
             return Err(DropReason::ZoneFull);
         }
-        if self.store.len() < self.config.connections {
-            return Ok(());
+        if self.store.len() >= self.config.connections {
+            let oldest = self.evictable.first().filter(|id| spared != Some(*id));
+            let oldest = oldest.ok_or(DropReason::TableFull)?;
+            self.stats.evicted += 1;
+            self.remove(oldest);
         }
-        let oldest = self.evictable.first().ok_or(DropReason::TableFull)?;
-        self.stats.evicted += 1;
-        self.remove(oldest);
         Ok(())
     }
 
@@ -147,6 +167,15 @@ impl Conntrack {
         }
         self.zones.subtract(self.store[id].original.zone);
         self.store.remove(id);
+    }
+
+    pub(crate) fn forget_all(&mut self) {
+        self.table = Table::new();
+        self.store = Store::default();
+        self.evictable = List::new(Use::Evictable);
+        self.wheel.clear();
+        self.zones.clear_counts();
+        self.expectations.clear();
     }
 
     /// Gives a connection another reply tuple, which is not in use.

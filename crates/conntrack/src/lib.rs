@@ -1,16 +1,21 @@
 //! Connection tracking and address translation for the switch's `ct()` action.
 
+mod alg;
 mod config;
 mod connection;
 mod conntrack;
 mod drop_reason;
+mod entry;
 mod expectation;
 mod fragments;
+mod ftp;
 mod hashing;
 mod headers;
 mod list;
+mod management;
 mod nat;
 mod packet;
+mod payload;
 mod request;
 mod rewrite;
 mod sequence;
@@ -24,8 +29,9 @@ mod wheel;
 mod zones;
 
 pub use config::{Config, SECOND_NS, Timeout, Timeouts};
-pub use conntrack::Conntrack;
+pub use conntrack::{Conntrack, MEMORY_PER_CONNECTION};
 pub use drop_reason::DropReason;
+pub use entry::Entry;
 pub use fragments::{Datagram, FragmentLimits, Fragments, Piece};
 pub use headers::{Fragment, Headers};
 pub use request::{Alg, Masked, Nat, NatRange, Outcome, Packet, PortChoice, Request, state};

@@ -5,6 +5,7 @@ use tulle_wire::FrameBuf;
 use crate::connection::Connection;
 use crate::conntrack::Conntrack;
 use crate::drop_reason::DropReason;
+use crate::expectation::Expected;
 use crate::fragments::Datagram;
 use crate::headers::Fragment;
 use crate::nat::Side;
@@ -96,8 +97,11 @@ impl Conntrack {
         }
         let connection = &mut self.store[id];
         let fit = match &pass.parsed.segment {
-            Some(segment) => connection.tcp.update(direction, segment),
-            None => Fit::Valid,
+            // An earlier call about the same frame has counted it.
+            Some(segment) if !pass.is_translated() => {
+                connection.tcp.update(direction, &connection.own_numbers(direction, segment))
+            }
+            _ => Fit::Valid,
         };
         match fit {
             Fit::Invalid => return Ok(self.invalid(request.zone)),
@@ -121,28 +125,51 @@ impl Conntrack {
         if !pass.parsed.may_open {
             return Ok(self.invalid(request.zone));
         }
+        let announced = self.announced(&pass.parsed.tuple, pass.now_ns);
         if !request.commit {
-            return Ok(Outcome {
-                state: state::TRK | state::NEW | pass.carried(),
-                original: Some(pass.parsed.tuple.endpoints()),
-                ..Outcome::invalid(request.zone)
-            });
+            return Ok(self.uncommitted(announced.map(|(parent, _)| parent), pass));
         }
-        let id = self.commit(pass)?;
+        let id = self.commit(announced, pass)?;
         let related = if self.store[id].related { state::REL } else { 0 };
         self.settle(id, Direction::Original, state::NEW | related, pass)
     }
 
-    fn commit(&mut self, pass: &mut Pass<'_>) -> Result<u32, DropReason> {
+    /// The first packet of a connection that is not kept, or not yet.
+    fn uncommitted(&self, parent: Option<u32>, pass: &Pass<'_>) -> Outcome {
+        let outcome = Outcome {
+            state: state::TRK | state::NEW | pass.carried(),
+            original: Some(pass.parsed.tuple.endpoints()),
+            ..Outcome::invalid(pass.request.zone)
+        };
+        let Some(parent) = parent.map(|id| &self.store[id]) else { return outcome };
+        Outcome {
+            state: outcome.state | state::REL,
+            mark: parent.mark,
+            label: parent.label(),
+            original: Some(parent.original.endpoints()),
+            ..outcome
+        }
+    }
+
+    fn commit(&mut self, announced: Option<(u32, Expected)>, pass: &mut Pass<'_>) -> Result<u32, DropReason> {
         let (request, parsed) = (pass.request, pass.parsed);
         let original = parsed.tuple;
-        self.make_room(request.zone, pass.now_ns)?;
-        let reply = self.free_reply(&original, &request.nat, pass.now_ns)?;
+        self.make_room(request.zone, announced.map(|(parent, _)| parent), pass.now_ns)?;
+        let reply = match &announced {
+            Some((_, expected)) if request.nat != Nat::None => {
+                self.announced_reply(&original, expected, pass.now_ns)?
+            }
+            _ => self.free_reply(&original, &request.nat, pass.now_ns)?,
+        };
         let tcp = parsed.segment.as_ref().map_or(Tcp::NONE, Tcp::open);
         let mut connection = Connection::new(original, reply, tcp);
         connection.note_translation();
         if request.alg.is_some() {
             connection.extra_mut().alg = request.alg;
+        }
+        if let Some((parent, expected)) = announced {
+            connection.inherit(&self.store[parent]);
+            self.expectations.remove(&expected.tuple);
         }
         Ok(self.insert(connection, pass.now_ns))
     }
@@ -198,6 +225,7 @@ impl Conntrack {
             rewrite::translate(pass.frame.bytes_mut(), pass.packet, pass.parsed, &to);
             translated = translation_bits(&self.store[id], direction);
         }
+        let changed = pass.parsed.quoted.is_none() && self.listen(id, direction, pass, due);
         let connection = &mut self.store[id];
         if request.mark.mask != 0 {
             connection.mark = masked(connection.mark, request.mark);
@@ -213,7 +241,7 @@ impl Conntrack {
             mark: connection.mark,
             label: connection.label(),
             original: Some(connection.parent().unwrap_or_else(|| connection.original.endpoints())),
-            rewritten: due,
+            rewritten: due || changed,
         })
     }
 }
@@ -244,10 +272,12 @@ pub(crate) struct Pass<'a> {
 
 impl Pass<'_> {
     /// What an earlier call in this zone has translated.
+    #[inline]
     fn carried(&self) -> u32 {
         if self.packet.zone == self.request.zone { self.packet.state & state::TRANSLATED } else { 0 }
     }
 
+    #[inline]
     fn is_translated(&self) -> bool {
         self.carried() != 0
     }
