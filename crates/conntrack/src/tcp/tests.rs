@@ -214,7 +214,10 @@ proptest! {
                 // New data; an acknowledgment alone; some of the last data once more.
                 0 | 1 => (ends[from].sent, len.min(room)),
                 2 => (ends[from].sent, 0),
-                _ => (ends[from].sent.saturating_sub(len.min(900)).max(ends[to].received), 0),
+                _ => {
+                    let start = ends[from].sent.saturating_sub(len.min(900)).max(ends[to].received);
+                    (start, ends[from].sent.saturating_sub(start))
+                }
             };
             let got = Segment { window, ..make(ACK, sequence, ends[from].received, len) };
             prop_assert_eq!(tcp.update(direction, &got), Fit::Valid, "{:?}", got);
