@@ -138,7 +138,7 @@ impl Conntrack {
     /// Keeps a connection, neither of whose tuples is in use.
     pub(crate) fn insert(&mut self, mut connection: Connection, now_ns: u64) -> u32 {
         let tuples = [connection.original, connection.reply];
-        connection.expires_at_ns = now_ns + connection.timeout_ns(&self.config.timeouts);
+        connection.expires_at_ns = now_ns.saturating_add(connection.timeout_ns(&self.config.timeouts));
         let id = self.store.insert(connection);
         for (tuple, direction) in tuples.iter().zip([Direction::Original, Direction::Reply]) {
             self.table.insert(self.hasher.hash(tuple.words()), entry(id, direction));
@@ -190,7 +190,7 @@ impl Conntrack {
     pub(crate) fn refresh(&mut self, id: u32, now_ns: u64) {
         let timeouts = &self.config.timeouts;
         let connection = &mut self.store[id];
-        connection.expires_at_ns = now_ns + connection.timeout_ns(timeouts);
+        connection.expires_at_ns = now_ns.saturating_add(connection.timeout_ns(timeouts));
         if Wheel::is_late(connection.due, connection.expires_at_ns) {
             self.wheel.remove(id, &mut self.store);
             self.wheel.place(id, &mut self.store);

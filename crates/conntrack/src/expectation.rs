@@ -63,7 +63,7 @@ impl Expectations {
             self.remove(&oldest);
         }
         self.next_age += 1;
-        let (age, expires_at_ns) = (self.next_age, now_ns + TIMEOUT_NS);
+        let (age, expires_at_ns) = (self.next_age, now_ns.saturating_add(TIMEOUT_NS));
         self.ages.insert(age, expected.tuple);
         self.waiting.insert(expected.tuple, Waiting { expected, age, expires_at_ns });
     }

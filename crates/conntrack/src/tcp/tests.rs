@@ -102,6 +102,7 @@ fn a_refused_connection_is_over_and_a_forged_refusal_is_not() {
     assert_eq!(tcp.update(Reply, &back(RST | ACK, 0, 5, 0)), Fit::Invalid);
     assert_eq!(tcp.update(Reply, &back(SYN | ACK, 0, 2, 0)), Fit::Invalid, "a forged answer");
     assert_eq!(tcp.update(Reply, &back(RST | ACK, 0, 1, 0)), Fit::Valid);
+    assert_eq!(tcp.update(Reply, &back(RST | ACK, 0, 1, 0)), Fit::Valid, "a second action");
     assert_eq!(tcp.timeout(), Timeout::TcpClose);
 }
 

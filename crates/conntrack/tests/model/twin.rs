@@ -185,7 +185,7 @@ impl Twin {
             names = known.translated(reply);
             let (snat, dnat) = known.translates();
             let (source, destination) = if reply { (dnat, snat) } else { (snat, dnat) };
-            bits = u32::from(source) * state::SNAT | u32::from(destination) * state::DNAT;
+            bits = (u32::from(source) * state::SNAT) | (u32::from(destination) * state::DNAT);
         }
         let Masked { value, mask } = request.mark;
         known.mark = known.mark & !mask | value & mask;
