@@ -1,12 +1,14 @@
 //! How long one `ct()` takes: known connections among a million, new ones, translation.
 
+#![allow(missing_docs)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tulle_conntrack::{Config, Conntrack, Headers, Nat, NatRange, Packet, Request};
 use tulle_wire::vnet::Offload;
-use tulle_wire::{FrameBuf, checksum, ethernet, finish_checksum, ipv4, protocol, tcp, udp};
+use tulle_wire::{FrameBuf, checksum, ethernet, ipv4, protocol, tcp, udp};
 
 const MILLION: u32 = 1_000_000;
 const TRANSPORT: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;

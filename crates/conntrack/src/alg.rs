@@ -128,7 +128,7 @@ impl Conntrack {
             ..*original
         };
         let range = NatRange::to(ip(&expected.source, original.family()));
-        Ok(self.choose(&target, Side::Source, &range, None, now_ns)?.reversed())
+        Ok(self.choose(original, &target, Side::Source, &range, now_ns)?.reversed())
     }
 
     /// Announced connections that have not come yet.

@@ -42,8 +42,8 @@ impl Conntrack {
     /// A reply tuple that no other connection has.
     fn free_reply(&mut self, original: &Tuple, nat: &Nat, now_ns: u64) -> Result<Tuple, DropReason> {
         let chosen = match nat {
-            Nat::Source(range) => self.choose(original, Side::Source, range, None, now_ns)?,
-            Nat::Destination(range) => self.choose(original, Side::Destination, range, None, now_ns)?,
+            Nat::Source(range) => self.choose(original, original, Side::Source, range, now_ns)?,
+            Nat::Destination(range) => self.choose(original, original, Side::Destination, range, now_ns)?,
             Nat::None | Nat::Existing => {
                 let taken = self.find(&original.reversed(), now_ns).is_some();
                 return if taken { Err(DropReason::TupleInUse) } else { Ok(original.reversed()) };
@@ -70,8 +70,8 @@ impl Conntrack {
             (Nat::Destination(range), true, false) => (Side::Destination, range),
             _ => return Ok(false),
         };
-        let target = connection.translated(Direction::Original);
-        let chosen = self.choose(&target, side, range, Some(id), pass.now_ns)?;
+        let (original, target) = (connection.original, connection.translated(Direction::Original));
+        let chosen = self.choose(&original, &target, side, range, pass.now_ns)?;
         self.set_reply(id, chosen.reversed());
         self.store[id].note_translation();
         Ok(chosen != target)

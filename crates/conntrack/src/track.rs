@@ -83,7 +83,6 @@ impl Conntrack {
         self.find(tuple, pass.now_ns)
     }
 
-    #[inline]
     fn known(&mut self, id: u32, direction: Direction, pass: &mut Pass<'_>) -> Result<Outcome, DropReason> {
         let request = pass.request;
         if pass.parsed.quoted.is_some() {
@@ -91,7 +90,11 @@ impl Conntrack {
         }
         if request.commit && request.force && direction == Direction::Reply {
             self.remove(id);
-            return self.unknown(pass);
+            // What an earlier call has translated may now look like a packet of yet another connection.
+            return match self.find(&pass.parsed.tuple, pass.now_ns) {
+                Some((other, direction)) => self.known(other, direction, pass),
+                None => self.unknown(pass),
+            };
         }
         let connection = &mut self.store[id];
         let fit = match &pass.parsed.segment {

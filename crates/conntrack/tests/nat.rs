@@ -281,3 +281,20 @@ fn other_protocols_are_translated_by_address() {
     assert_eq!(result(&mut tracker, &frame(B, N), &existing()), format!("est|rpl|trk|dnat {B} > {A}"));
     assert_eq!(result(&mut tracker, &frame(A2, B), &source(N)), "ct-nat-exhausted");
 }
+
+/// A reply that is turned around where its translation is the original direction of another connection.
+#[test]
+fn a_forced_commit_never_makes_a_second_connection_of_one_tuple() {
+    let mut tracker = tracker();
+    result(&mut tracker, &udp(A, 1000, B, 54), &with_nat(Nat::Destination(NatRange::to(ip(A)))));
+    result(&mut tracker, &udp(B, 54, A, 1000), &with_nat(Nat::Source(NatRange::to(ip(A)))));
+    let mut buffer = FrameBuf::copied(&udp(A, 1000, A, 54).bytes());
+    let packet = untracked(buffer.bytes());
+    let first = tracker.track(&mut buffer, &packet, &existing(), 0).expect("known");
+    assert_eq!(ends(buffer.bytes()), format!("{A} 1000 > {B} 54"));
+    let packet = Packet { state: first.state, zone: 0, ..untracked(buffer.bytes()) };
+    let forced = Request { force: true, ..committing() };
+    let second = tracker.track(&mut buffer, &packet, &forced, 0).expect("known");
+    assert_eq!(words(second.state & 0x3f), "new|trk", "a packet of the first connection");
+    assert_eq!(tracker.len(), 1);
+}

@@ -79,8 +79,12 @@ impl Twin {
         position(false).or_else(|| position(true))
     }
 
-    pub fn is_taken(&self, zone: u16, target: Names, but: Option<usize>) -> bool {
-        self.find(zone, target.reversed()).is_some_and(|(index, _)| Some(index) != but)
+    /// Whether replies to `target` could be taken for something else.
+    fn is_taken(&self, zone: u16, target: Names, original: Names) -> bool {
+        match self.find(zone, target.reversed()) {
+            None => target.reversed() == original,
+            Some((index, reply)) => !reply || self.known[index].original != original,
+        }
     }
 
     pub fn forget_expired(&mut self, now: u64) {
@@ -104,11 +108,9 @@ impl Twin {
             found = self.find(zone, names.reversed()).map(|(index, reply)| (index, !reply));
         }
         let mut found = found.or_else(|| self.find(zone, names));
-        if let Some((index, true)) = found {
-            if request.commit && request.force {
-                self.known.remove(index);
-                found = None;
-            }
+        while let (Some((index, true)), true) = (found, request.commit && request.force) {
+            self.known.remove(index);
+            found = self.find(zone, names);
         }
         let (index, reply) = match found {
             Some(found) => found,
@@ -140,9 +142,9 @@ impl Twin {
             return Err(DropReason::ZoneFull);
         }
         let target = match &request.nat {
-            Nat::Source(range) => self.check(zone, names, true, range, None, chosen)?,
-            Nat::Destination(range) => self.check(zone, names, false, range, None, chosen)?,
-            _ if self.is_taken(zone, names, None) => return Err(DropReason::TupleInUse),
+            Nat::Source(range) => self.check(zone, names, true, range, names, chosen)?,
+            Nat::Destination(range) => self.check(zone, names, false, range, names, chosen)?,
+            _ if self.find(zone, names.reversed()).is_some() => return Err(DropReason::TupleInUse),
             _ => names,
         };
         let (original, reply) = (names, target.reversed());
@@ -166,12 +168,13 @@ impl Twin {
             due = false;
             let first = request.commit && !reply && !self.known[index].replied;
             let (zone, base) = (request.zone, self.known[index].translated(false));
+            let original = self.known[index].original;
             let target = match (&request.nat, translates) {
                 (Nat::Source(range), (false, true)) if first => {
-                    Some(self.check(zone, base, true, range, Some(index), chosen)?)
+                    Some(self.check(zone, base, true, range, original, chosen)?)
                 }
                 (Nat::Destination(range), (true, false)) if first => {
-                    Some(self.check(zone, base, false, range, Some(index), chosen)?)
+                    Some(self.check(zone, base, false, range, original, chosen)?)
                 }
                 _ => None,
             };
@@ -201,7 +204,7 @@ impl Twin {
         base: Names,
         source: bool,
         range: &NatRange,
-        but: Option<usize>,
+        original: Names,
         chosen: Result<Names, DropReason>,
     ) -> Result<Names, DropReason> {
         let address = range.addresses.0;
@@ -218,7 +221,7 @@ impl Twin {
         let own = with(base.source.1, base.destination.1);
         let own_port = if source { base.source.1 } else { base.destination.1 };
         let may_keep = base.protocol == 47 || range.ports.is_none_or(|(a, b)| (a..=b).contains(&own_port));
-        if may_keep && !self.is_taken(zone, own, but) {
+        if may_keep && !self.is_taken(zone, own, original) {
             assert_eq!(chosen, Ok(own), "the packet's own port is free");
             return chosen;
         }
@@ -230,12 +233,12 @@ impl Twin {
         match (chosen, range.ports) {
             (Err(DropReason::NatExhausted), _) if base.protocol == 47 => {}
             (Err(DropReason::NatExhausted), Some((low, high))) => {
-                assert!((low..=high).all(|port| self.is_taken(zone, changed(port), but)), "one is free");
+                assert!((low..=high).all(|port| self.is_taken(zone, changed(port), original)), "one is free");
             }
             (Ok(target), _) => {
                 let ports = range.ports.unwrap_or((0, u16::MAX));
                 assert!((ports.0..=ports.1).any(|port| changed(port) == target), "{target:?} is no choice");
-                assert!(!self.is_taken(zone, target, but), "{target:?} is taken");
+                assert!(!self.is_taken(zone, target, original), "{target:?} is taken");
             }
             (Err(other), _) => panic!("{other:?} where {own:?} was to be changed"),
         }
