@@ -1,6 +1,6 @@
 //! Flows as they stand in the tables, with their counters, each under a number that caches may keep.
 
-use tulle_classifier::PackedMatch;
+use tulle_classifier::{Clause, PackedMatch};
 use tulle_flow::{Action, Flow, port};
 
 /// The number of a rule.  Numbers of rules that have gone are used again.
@@ -108,17 +108,22 @@ impl Rule {
         self.flow.actions.iter().any(|action| matches!(action, Action::Conjunction { .. }))
     }
 
+    pub(crate) fn clauses(&self) -> Vec<Clause> {
+        let clause = |action: &Action| match action {
+            Action::Conjunction { id, clause, clauses } => {
+                Some(Clause { id: *id, clause: *clause, clauses: *clauses })
+            }
+            _ => None,
+        };
+        self.flow.actions.iter().filter_map(clause).collect()
+    }
+
     pub(crate) fn sends_to(&self, number: u32) -> bool {
-        any_action(&self.flow.actions, &|action| match action {
-            Action::Output(to) | Action::OutputTruncated { port: to, .. } => *to == number,
-            Action::Enqueue { port: to, .. } => *to == number,
-            Action::Controller { .. } | Action::ControllerWith(_) => number == port::CONTROLLER,
-            _ => false,
-        })
+        sends_to(&self.flow.actions, number)
     }
 
     pub(crate) fn uses_group(&self, number: u32) -> bool {
-        any_action(&self.flow.actions, &|action| matches!(action, Action::Group(group) if *group == number))
+        uses_group(&self.flow.actions, number)
     }
 
     pub(crate) fn uses_meter(&self, number: u32) -> bool {
@@ -128,6 +133,21 @@ impl Rule {
             _ => false,
         })
     }
+}
+
+/// True where actions send to a port, by its number.
+pub fn sends_to(actions: &[Action], number: u32) -> bool {
+    any_action(actions, &|action| match action {
+        Action::Output(to) | Action::OutputTruncated { port: to, .. } => *to == number,
+        Action::Enqueue { port: to, .. } => *to == number,
+        Action::Controller { .. } | Action::ControllerWith(_) => number == port::CONTROLLER,
+        _ => false,
+    })
+}
+
+/// True where actions execute a group.
+pub fn uses_group(actions: &[Action], number: u32) -> bool {
+    any_action(actions, &|action| matches!(action, Action::Group(group) if *group == number))
 }
 
 /// True where an action, or one inside it, is such.

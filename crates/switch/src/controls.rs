@@ -1,8 +1,10 @@
 //! What sessions change of the switch besides flows, groups, meters and ports: fragments, tables, connections.
 
-use tulle_conntrack::{Endpoints, Entry};
+use tulle_datapath::conntrack::{Endpoints, Entry};
 use tulle_datapath::{Continuation, FragmentHandling};
-use tulle_openflow::{Config, CtFlush, CtTuple, ErrorCode, PacketIn, TABLE_ALL, TableConfig, Version, table_config};
+use tulle_openflow::{
+    Config, CtFlush, CtTuple, ErrorCode, PacketIn, TABLE_ALL, TableConfig, Version, table_config,
+};
 use tulle_wire::protocol::{ICMP, ICMPV6};
 use tulle_wire::vnet::Offload;
 
@@ -45,9 +47,6 @@ impl Engine {
         if request.config & table_config::VACANCY_EVENTS != 0 {
             return Err(ErrorCode::BadTableConfig);
         }
-        let evicts = request.config & table_config::EVICTION != 0;
-        let tables = if request.table == TABLE_ALL { 0..TABLES } else { request.table..request.table + 1 };
-        tables.for_each(|table| self.datapath.set_eviction(table, evicts));
         Ok(())
     }
 

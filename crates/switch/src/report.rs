@@ -10,7 +10,8 @@ use tulle_datapath as datapath;
 use tulle_flow::port;
 use tulle_openflow::{
     BucketStats, Description, ErrorCode, GroupFeatures, GroupStats, Meter, MeterFeatures, MeterStats,
-    MultipartReply, MultipartRequest, Queue, QueueSelector, QueueStats, group_id, meter_flags, meter_id,
+    MultipartReply, MultipartRequest, Queue, QueueSelector, QueueStats, Version, group_id, meter_flags,
+    meter_id,
 };
 
 use crate::engine::Engine;
@@ -23,7 +24,11 @@ const GROUP_CAPABILITIES: u32 = 0b1111;
 const GROUP_ACTIONS: u32 = 1 | 0x1f << 11 | 0xf << 17 | 0x1f << 21;
 
 /// Answers one request.
-pub(crate) fn report(engine: &mut Engine, request: &MultipartRequest) -> Result<MultipartReply, ErrorCode> {
+pub(crate) fn report(
+    engine: &mut Engine,
+    request: &MultipartRequest,
+    version: Version,
+) -> Result<MultipartReply, ErrorCode> {
     use MultipartRequest as R;
     Ok(match request {
         R::Description => MultipartReply::Description(description(engine)),
@@ -33,9 +38,11 @@ pub(crate) fn report(engine: &mut Engine, request: &MultipartRequest) -> Result<
         R::Aggregate(request) => MultipartReply::Aggregate(flows::aggregate(engine, request)),
         R::NiciraAggregate(request) => MultipartReply::NiciraAggregate(flows::aggregate(engine, request)),
         R::Tables => MultipartReply::Tables(tables::stats(engine)),
-        R::TableFeatures(wanted) if wanted.is_empty() => MultipartReply::TableFeatures(tables::features(engine)),
+        R::TableFeatures(wanted) if wanted.is_empty() => {
+            MultipartReply::TableFeatures(tables::features(version))
+        }
         R::TableFeatures(_) => return Err(ErrorCode::TableFeaturesFixed),
-        R::TableDescriptions => MultipartReply::TableDescriptions(tables::descriptions(engine)),
+        R::TableDescriptions => MultipartReply::TableDescriptions(tables::descriptions()),
         R::PortStats(number) => MultipartReply::PortStats(ports::stats(engine, *number)?),
         R::Ports(number) => MultipartReply::Ports(ports::descriptions(engine, *number)?),
         R::QueueStats(selector) => MultipartReply::QueueStats(queue_stats(engine, *selector)?),
@@ -79,7 +86,8 @@ fn group_stats(engine: &mut Engine, number: u32) -> Vec<GroupStats> {
 }
 
 fn groups(engine: &Engine, number: u32) -> Vec<tulle_openflow::Group> {
-    let wanted = engine.datapath.groups().iter().filter(|group| number == group_id::ALL || number == group.id);
+    let wanted =
+        engine.datapath.groups().iter().filter(|group| number == group_id::ALL || number == group.id);
     wanted.map(described_group).collect()
 }
 
@@ -107,7 +115,8 @@ fn meter_stats(engine: &mut Engine, number: u32) -> Result<Vec<MeterStats>, Erro
 }
 
 fn meters(engine: &Engine, number: u32) -> Result<Vec<Meter>, ErrorCode> {
-    let wanted = engine.datapath.meters().iter().filter(|meter| number == meter_id::ALL || number == meter.id);
+    let wanted =
+        engine.datapath.meters().iter().filter(|meter| number == meter_id::ALL || number == meter.id);
     known(wanted.map(described_meter).collect(), number)
 }
 
@@ -120,7 +129,7 @@ fn meter_features() -> MeterFeatures {
     let units = meter_flags::KBPS | meter_flags::PKTPS;
     MeterFeatures {
         max_meters: datapath::MAX_METERS as u32,
-        band_kinds: MeterFeatures::BAND_KINDS,
+        band_kinds: Meter::BAND_KINDS,
         capabilities: u32::from(units | meter_flags::BURST | meter_flags::STATS),
         max_bands: datapath::MAX_BANDS as u8,
         max_color: 0,

@@ -296,7 +296,7 @@ impl Session {
         if let MultipartRequest::FlowMonitors(monitors) = request {
             return self.monitor_flows(engine, xid, monitors);
         }
-        match report(engine, &request) {
+        match report(engine, &request, self.version()) {
             Ok(reply) => self.reply(xid, Message::MultipartReply { more: false, reply }),
             Err(code) => self.refuse(xid, &Message::MultipartRequest { more: false, request }, code),
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use tulle_datapath::{Drop, Effects, Egress, PacketIn, PacketInReason, TunnelKey};
+use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum};
 

@@ -7,6 +7,8 @@ use tulle_openflow::{AggregateStats, FlowStats, FlowStatsRequest, TABLE_ALL, flo
 
 use crate::engine::Engine;
 
+const NS_PER_S: u64 = 1_000_000_000;
+
 pub(super) fn flows(engine: &mut Engine, request: &FlowStatsRequest) -> Vec<FlowStats> {
     let filter = datapath::FlowFilter {
         table: (request.table != TABLE_ALL).then_some(request.table),
@@ -21,6 +23,8 @@ pub(super) fn flows(engine: &mut Engine, request: &FlowStatsRequest) -> Vec<Flow
         flags: flags(stats.flags),
         flow: stats.flow,
         duration: Duration::from_nanos(stats.duration_ns),
+        idle_age_s: Some((stats.idle_ns / NS_PER_S) as u32),
+        hard_age_s: Some((stats.duration_ns / NS_PER_S) as u32),
         packets: stats.packets,
         bytes: stats.bytes,
     };

@@ -1,7 +1,7 @@
 //! Tables: what they counted, what they can do, how they are configured.
 
 use tulle_datapath as datapath;
-use tulle_openflow::{TableConfig, TableFeatures, TableStats};
+use tulle_openflow::{TableConfig, TableFeatures, TableStats, Version};
 
 use crate::engine::Engine;
 use crate::session::TABLES;
@@ -26,11 +26,11 @@ fn name(table: u8) -> String {
     if table == 0 { "classifier".to_owned() } else { format!("table{table}") }
 }
 
-pub(super) fn features(_engine: &Engine) -> Vec<TableFeatures> {
+pub(super) fn features(version: Version) -> Vec<TableFeatures> {
     let most = datapath::DEFAULT_FLOW_LIMIT as u32;
-    (0..TABLES).map(|table| TableFeatures::complete(table, TABLES - 1, most)).collect()
+    (0..TABLES).map(|table| TableFeatures::complete(version, table, TABLES - 1, most)).collect()
 }
 
-pub(super) fn descriptions(_engine: &Engine) -> Vec<TableConfig> {
+pub(super) fn descriptions() -> Vec<TableConfig> {
     (0..TABLES).map(|table| TableConfig { table, ..TableConfig::default() }).collect()
 }

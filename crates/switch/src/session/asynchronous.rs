@@ -1,8 +1,7 @@
 //! What a session is told unasked, by its role (OpenFlow 1.3.5 section 7.3.10).
 
 use tulle_openflow::{
-    AsyncConfig, AsyncMasks, Message, PortStatus, PortStatusReason, RequestForward, Role, RoleStatus,
-    Version,
+    AsyncConfig, AsyncMasks, Message, PortStatus, PortStatusReason, RequestForward, Role, RoleStatus, Version,
 };
 
 use super::changes::{flow_removed, removed_reason};

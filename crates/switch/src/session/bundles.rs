@@ -71,11 +71,7 @@ impl Session {
     }
 
     /// Does all of it, or nothing; the change that was refused is told beside the bundle's own failure.
-    fn commit_bundle(
-        &mut self,
-        engine: &mut Engine,
-        messages: Vec<(Xid, Message)>,
-    ) -> Result<(), ErrorCode> {
+    fn commit_bundle(&mut self, engine: &mut Engine, messages: Vec<(Xid, Message)>) -> Result<(), ErrorCode> {
         if let Err((xid, message, code)) = engine.commit(messages, self.version()) {
             self.refuse(xid, &message, code);
             return Err(ErrorCode::BundleMessageFailed);
@@ -206,11 +202,18 @@ impl Engine {
         Ok(true)
     }
 
-    fn commit_flow(&mut self, change: &FlowMod, version: Version, now: u64, removed: &mut Vec<datapath::FlowRemoved>) -> Answer {
+    fn commit_flow(
+        &mut self,
+        change: &FlowMod,
+        version: Version,
+        now: u64,
+        removed: &mut Vec<datapath::FlowRemoved>,
+    ) -> Answer {
         if change.buffer.is_some() {
             return Err(ErrorCode::BufferUnknown);
         }
-        let gone = self.datapath.flow_mod(&change_of(change, version), now).map_err(|error| error_code(&error))?;
+        let gone =
+            self.datapath.flow_mod(&change_of(change, version), now).map_err(|error| error_code(&error))?;
         removed.extend(gone);
         Ok(())
     }

@@ -77,8 +77,7 @@ pub(super) fn change_of(change: &FlowMod, version: Version) -> datapath::FlowMod
         out_group: change.out_group,
         notify_removal: flag(flow_mod_flags::SEND_FLOW_REMOVED),
         check_overlap: flag(flow_mod_flags::CHECK_OVERLAP),
-        reset_counts: flag(flow_mod_flags::RESET_COUNTS)
-            || (is_old && change.command == FlowModCommand::Add),
+        reset_counts: flag(flow_mod_flags::RESET_COUNTS) || (is_old && change.command == FlowModCommand::Add),
         no_packet_counts: flag(flow_mod_flags::NO_PACKET_COUNTS),
         no_byte_counts: flag(flow_mod_flags::NO_BYTE_COUNTS),
         adds_if_none: is_old && modifies && change.cookie_mask == 0,
@@ -94,7 +93,7 @@ pub(super) fn error_code(error: &datapath::FlowModError) -> ErrorCode {
         datapath::FlowModError::ReadOnlyField(_) => ErrorCode::BadSetType,
         datapath::FlowModError::BackwardGoto(_) => ErrorCode::BadGotoTable,
         datapath::FlowModError::UnknownGroup(_) => ErrorCode::BadOutGroup,
-        datapath::FlowModError::UnknownMeter(_) => ErrorCode::UnknownMeter,
+        datapath::FlowModError::UnknownMeter(_) => ErrorCode::InvalidMeter,
     }
 }
 

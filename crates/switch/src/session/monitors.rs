@@ -31,17 +31,15 @@ impl Session {
                 let request = MultipartRequest::FlowMonitors(requests);
                 return self.refuse(xid, &Message::MultipartRequest { more: false, request }, code);
             }
-            if request.command != FlowMonitorCommand::Delete && request.flags & flow_monitor_flags::INITIAL != 0 {
+            if request.command != FlowMonitorCommand::Delete
+                && request.flags & flow_monitor_flags::INITIAL != 0
+            {
                 initial.extend(existing(engine, request));
             }
         }
         self.monitors = monitors;
-        engine.watch_flows();
         engine.datapath.watch_flows(true);
-        self.reply(
-            xid,
-            Message::MultipartReply { more: false, reply: MultipartReply::FlowUpdates(initial) },
-        );
+        self.reply(xid, Message::MultipartReply { more: false, reply: MultipartReply::FlowUpdates(initial) });
     }
 
     /// Ends a monitor.
@@ -70,10 +68,8 @@ impl Session {
             updates.push(FlowUpdate::Abbreviated(change.xid));
         }
         !updates.is_empty()
-            && self.notify(&Message::MultipartReply {
-                more: false,
-                reply: MultipartReply::FlowUpdates(updates),
-            })
+            && self
+                .notify(&Message::MultipartReply { more: false, reply: MultipartReply::FlowUpdates(updates) })
     }
 
     fn update(&self, change: &FlowChange, event: &datapath::FlowEvent) -> Option<FlowUpdate> {
@@ -122,7 +118,8 @@ fn existing(engine: &mut Engine, request: &FlowMonitor) -> Vec<FlowUpdate> {
     };
     let actions = request.flags & flow_monitor_flags::INSTRUCTIONS != 0;
     let flows = engine.datapath.flows(&filter, tulle_io::clock::monotonic_ns());
-    let update = |stats: &datapath::FlowStats| FlowUpdate::Full(full(FlowUpdateEvent::Initial, 0, stats, actions));
+    let update =
+        |stats: &datapath::FlowStats| FlowUpdate::Full(full(FlowUpdateEvent::Initial, 0, stats, actions));
     flows.iter().map(update).collect()
 }
 
@@ -139,7 +136,7 @@ fn selects(monitor: &FlowMonitor, stats: &datapath::FlowStats) -> bool {
     (monitor.table == TABLE_ALL || monitor.table == flow.table)
         && (monitor.matching == Match::ANY || monitor.matching.contains(&flow.matching))
         && monitor.out_port.is_none_or(|port| datapath::sends_to(&flow.actions, port))
-        && monitor.out_group.is_none_or(|group| datapath::executes_group(&flow.actions, group))
+        && monitor.out_group.is_none_or(|group| datapath::uses_group(&flow.actions, group))
 }
 
 fn flag_of(change: &datapath::FlowChange) -> u16 {

@@ -28,7 +28,8 @@ impl Session {
 
     /// The message for a packet, in the form that this controller wants.
     pub(super) fn packet_in(&self, packet: &PacketNotice) -> PacketIn {
-        let continuation = packet.pause.as_ref().map_or_else(Vec::new, |paused| emit_continuation(paused.id()));
+        let continuation =
+            packet.pause.as_ref().map_or_else(Vec::new, |paused| emit_continuation(paused.id()));
         let is_paused = !continuation.is_empty();
         let wanted = if packet.reason == datapath::PacketInReason::NoMatch {
             packet.max_len.min(self.miss_send_len)
