@@ -32,7 +32,7 @@ class Switch:
         """Readable when `events()` has something."""
     def events(self) -> list[dict[str, Any]]:
         """Drains: {"event": "session-ready"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
-        {"event": "port-failed", "port": 3, "error": "…"}."""
+        {"event": "port-failed", "port": 3, "error": "…"}, {"event": "session-closed", "session": 1, "reason"}."""
     def add_tap(
         self, number: int, name: str, mtu: int, mac: str | None = None, set_up: bool = True
     ) -> dict[str, Any]:
@@ -72,7 +72,13 @@ class Switch:
         {"steps": [{"table", "priority", "cookie", "match", "actions", "depth"}],
          "outputs": [{"port", "tunnel": (id, src, dst) | None, "frame": bytes}],
          "controller": [{"cookie", "table"}], "drops": [reason]}"""
-    def open_session(self) -> SwitchSession: ...
+    def open_session(self, name: str = "", kind: str = "service", probe_s: float = 0.0) -> SwitchSession:
+        """A session whose bytes the caller moves; kind: "controller" (gets packet-ins unasked) or "service"."""
+    def serve(self, fd: int, name: str = "", kind: str = "service", probe_s: float = 0.0) -> int:
+        """A session over a connected stream socket, which the switch owns from now on; its number."""
+    def close_session(self, id: int) -> None: ...
+    def sessions(self) -> list[dict[str, Any]]:
+        """[{"session": 1, "name": "tcp:…", "role": "other" | "primary" | "secondary", "version": 4 | None}]"""
     def start_capture(self, number: int | None, path: str) -> None:
         """Copies the frames of a port (None: the underlay) to a pcap file until `stop_capture`."""
     def stop_capture(self, number: int | None) -> None: ...

@@ -153,6 +153,8 @@ class Bridges:
             match event["event"]:
                 case "next-hop-needed":
                     self.attaching.next_hops.hurry()
+                case "session-closed":
+                    bridge.session_ended(event["session"])
                 case "port-failed":
                     bridge.fail(event["port"], str(event["error"]))
                     self._on_change()

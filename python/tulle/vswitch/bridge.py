@@ -15,8 +15,8 @@ from tulle._native import Switch
 from tulle.ovsdb.tls import Tls
 from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
 from tulle.vswitch.controllers import Context, Controllers
-from tulle.vswitch.endpoint import OpenFlowEndpoint
 from tulle.vswitch.fail_mode import FailMode
+from tulle.vswitch.service_socket import ServiceSocket
 from tulle.vswitch.snoop import Snoop
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
@@ -64,7 +64,7 @@ class Bridge:
         self._states: dict[str, tuple[int, bool, bool]] = {}
         self._snoop = Snoop(directory / f"{name}.snoop")
         context = Context(self.switch, self._snoop, directory, tls)
-        self._endpoint = OpenFlowEndpoint(directory / f"{name}.mgmt", context.open_session)
+        self._service = ServiceSocket(directory / f"{name}.mgmt", self.switch)
         self.controllers = Controllers(context, on_change)
         self.fail_mode = FailMode(self.switch, name)
 
@@ -75,7 +75,7 @@ class Bridge:
 
     async def start(self) -> None:
         """Listen, and configure for the first time; raises OSError."""
-        await self._endpoint.start()
+        self._service.start()
         await self._snoop.start()
         await self.configure(self.settings)
 
@@ -101,8 +101,11 @@ class Bridge:
 
     def flush(self) -> None:
         """Send what sessions have queued."""
-        self._endpoint.flush()
         self.controllers.flush()
+
+    def session_ended(self, session: int) -> None:
+        """A connection that the native switch serves is over."""
+        self._service.ended(session)
 
     def follow_controllers(self) -> None:
         """See whether a controller is there, for the fail mode."""
@@ -124,6 +127,6 @@ class Bridge:
         with contextlib.suppress(ValueError, OSError):
             asyncio.get_running_loop().remove_reader(self.switch.event_fd)
         await self.controllers.close()
-        await self._endpoint.close()
+        self._service.close()
         await self._snoop.close()
         self.switch.close()
