@@ -179,6 +179,7 @@ impl Switch {
         found.set_item("misses", stats.misses)?;
         found.set_item("entries", stats.entries)?;
         found.set_item("masks", stats.masks)?;
+        found.set_item("flows", detached(py, || self.switch.flow_count())?)?;
         Ok(found)
     }
 

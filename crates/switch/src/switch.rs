@@ -291,6 +291,11 @@ impl Switch {
         self.call(|engine| engine.datapath.cache_stats())
     }
 
+    /// The number of flows.
+    pub fn flow_count(&self) -> Result<usize, SwitchError> {
+        self.call(|engine| engine.datapath.flow_count())
+    }
+
     /// A line for people about each cached verdict.
     pub fn cache_lines(&self) -> Result<Vec<String>, SwitchError> {
         self.call(|engine| engine.datapath.cache_lines())

@@ -93,6 +93,13 @@ class Bridge:
         state = self.ports.get(port)
         return native_number(state.number) if state is not None and state.error is None else None
 
+    def port_name(self, number: int) -> str:
+        """The name of a port by its native number, or the number itself."""
+        for name, port in self.ports.items():
+            if native_number(port.number) == number:
+                return name
+        return str(number)
+
     def fail(self, number: int, error: str) -> None:
         """A port stopped working."""
         for name, port in self.ports.items():
