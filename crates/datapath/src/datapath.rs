@@ -1,9 +1,9 @@
 //! The switch: tables, caches, ports and counters put together.
 
-use crate::cache::{self, Cache};
+use crate::cache::{self, Cache, Ledger};
 use crate::drop::{DropCounters, DropReason};
 use crate::extract::{Layout, extract};
-use crate::flow_mod::{FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, TableStats};
+use crate::flow_mod::{FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, TableStats};
 use crate::metadata::Metadata;
 use crate::ports::Ports;
 use crate::process::{Effects, Losses, check_offload, execute};
@@ -11,6 +11,7 @@ use crate::tables::{Credit, Tables};
 use crate::trace::{self, Trace};
 use crate::translate::{translate, translate_actions};
 use crate::verdict::Verdict;
+use crate::versions::Shared;
 use tulle_flow::{Action, Key};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
@@ -67,14 +68,14 @@ impl Datapath {
     /// Makes a port number known.
     pub fn add_port(&mut self, port: u32) {
         if self.ports.insert(port) {
-            self.cache.flush(&mut self.tables);
+            self.tables.change(Shared::Ports);
         }
     }
 
     /// Forgets a port number, and the drops counted for it.
     pub fn remove_port(&mut self, port: u32) {
         if self.ports.remove(port) {
-            self.cache.flush(&mut self.tables);
+            self.tables.change(Shared::Ports);
             self.drops.forget_port(port);
         }
     }
@@ -84,20 +85,56 @@ impl Datapath {
         &self.ports
     }
 
-    /// Changes the flow tables.  Gives the flows that a removal removed.  Errors: nothing has changed.
+    /// Changes the flow tables.  Gives the flows that went and of which the controller wants to hear.
+    /// Errors: nothing has changed.
     pub fn flow_mod(&mut self, change: &FlowMod, now: u64) -> Result<Vec<FlowRemoved>, FlowModError> {
-        self.cache.flush(&mut self.tables);
+        if self.tables.needs_credit(change) {
+            self.cache.credit(&mut self.tables);
+        }
         self.tables.apply(change, now)
+    }
+
+    /// Makes all changes, or none: no packet sees some of them.  Errors: the first change that is refused, by its
+    /// place; nothing has changed.
+    pub fn flow_mods(
+        &mut self,
+        changes: &[FlowMod],
+        now: u64,
+    ) -> Result<Vec<FlowRemoved>, (usize, FlowModError)> {
+        self.cache.credit(&mut self.tables);
+        self.tables.begin();
+        let mut removed = Vec::new();
+        for (place, change) in changes.iter().enumerate() {
+            match self.tables.apply(change, now) {
+                Ok(gone) => removed.extend(gone),
+                Err(error) => {
+                    self.tables.roll_back();
+                    return Err((place, error));
+                }
+            }
+        }
+        self.tables.commit();
+        Ok(removed)
+    }
+
+    /// Keeps what happens to flows from now on, for [`take_flow_events`](Self::take_flow_events), or no longer.
+    pub fn watch_flows(&mut self, is_watched: bool) {
+        self.tables.watch(is_watched);
+    }
+
+    /// What has happened to flows since the last call, in order.  To be called soon after changes while watching.
+    pub fn take_flow_events(&mut self) -> Vec<FlowEvent> {
+        self.tables.take_events()
     }
 
     /// Removes flows whose time has come, and forgets idle cached verdicts.  To be called about once a second.
     pub fn expire(&mut self, now: u64) -> Vec<FlowRemoved> {
         self.cache.sweep(&mut self.tables, now);
-        let removed = self.tables.expire(now);
-        if !removed.is_empty() {
-            self.cache.flush(&mut self.tables);
+        if !self.tables.is_expiry_due(now) {
+            return Vec::new();
         }
-        removed
+        self.cache.credit(&mut self.tables);
+        self.tables.expire(now)
     }
 
     /// Flows with exact counters, in order of table and falling priority.
@@ -128,6 +165,11 @@ impl Datapath {
         CacheStats { hits: self.hits, misses: self.misses, entries, masks }
     }
 
+    /// Forgets all cached verdicts; what their packets did stays counted.
+    pub fn flush_cache(&mut self) {
+        self.cache.flush(&mut self.tables);
+    }
+
     /// A line for people about each cached verdict.
     pub fn cache_lines(&self) -> Vec<String> {
         self.cache.lines().collect()
@@ -147,14 +189,18 @@ impl Datapath {
             Ok(parsed) => parsed,
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
-        let found = self.cache.find(&key);
-        self.hits += u64::from(found.is_some());
-        let Some(index) = found.or_else(|| self.remember(&key)) else {
-            let verdict = translate(&self.tables, &self.ports, &key, &mut ());
+        let entry = match self.cache.find(&key) {
+            Some(entry) if self.cache.version(entry) == self.tables.version() => {
+                self.hits += 1;
+                Some(entry)
+            }
+            stale => self.remember(&key, stale),
+        };
+        let Some(verdict) = entry.and_then(|entry| self.cache.count(entry, frame.len(), now)) else {
+            let verdict = translate(&self.tables, &self.ports, &key, &mut ()).verdict;
             self.credit_once(&verdict, frame.len(), now);
             return self.act(&verdict, frame, offload, &layout, metadata, effects);
         };
-        let verdict = self.cache.count(index, frame.len(), now);
         let mut losses = Losses { counters: &mut self.drops, in_port: metadata.in_port };
         execute(verdict, frame, &mut self.scratch, offload, &layout, &mut losses, effects);
     }
@@ -173,7 +219,7 @@ impl Datapath {
             Ok(parsed) => parsed,
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
-        let verdict = translate_actions(&self.tables, &self.ports, &key, actions);
+        let verdict = translate_actions(&self.tables, &self.ports, &key, actions).verdict;
         self.credit_once(&verdict, frame.len(), now);
         self.act(&verdict, frame, offload, &layout, metadata, effects);
     }
@@ -187,22 +233,33 @@ impl Datapath {
 
     #[cold]
     #[inline(never)]
-    fn remember(&mut self, key: &Key) -> Option<usize> {
+    fn remember(&mut self, key: &Key, stale: Option<u32>) -> Option<u32> {
+        let version = self.tables.version();
+        if let Some(entry) = stale.filter(|entry| self.is_still_right(*entry)) {
+            self.hits += 1;
+            self.cache.confirm(entry, version);
+            return Some(entry);
+        }
         self.misses += 1;
         if !self.is_caching {
             return None;
         }
-        if self.cache.is_full() {
-            self.cache.flush(&mut self.tables);
-        }
-        let verdict = translate(&self.tables, &self.ports, key, &mut ());
-        Some(self.cache.insert(key, verdict))
+        let made = translate(&self.tables, &self.ports, key, &mut ());
+        Some(match stale {
+            Some(entry) => self.cache.replace(entry, key, made, version, &mut self.tables),
+            None => self.cache.insert(key, made, version, &mut self.tables),
+        })
+    }
+
+    fn is_still_right(&self, entry: u32) -> bool {
+        let version = self.cache.version(entry);
+        self.cache.verdict(entry).is_some_and(|verdict| self.tables.is_current(verdict, version))
     }
 
     /// Counts one packet whose verdict is not remembered.
     fn credit_once(&mut self, verdict: &Verdict, bytes: usize, now: u64) {
         let credit = Credit { packets: 1, bytes: bytes as u64, used_ns: now };
-        self.tables.credit(&verdict.rules, &verdict.tables, credit);
+        self.tables.credit(verdict, credit);
     }
 
     fn act(

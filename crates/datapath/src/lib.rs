@@ -20,17 +20,20 @@ mod tables;
 mod trace;
 mod translate;
 mod verdict;
+mod versions;
 
 pub use bridge::{BondMode, BridgeConfig, Bundle, Mirror, VlanMode};
 pub use datapath::{CacheStats, DEFAULT_FLOW_LIMIT, Datapath};
 pub use drop::{COUNTED_PORTS, DropCounters, DropReason};
 pub use extract::{Layout, extract};
 pub use flow_mod::{
-    Command, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, RemovalReason, TableStats,
+    Command, FlowChange, FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, RemovalReason,
+    TableStats,
 };
 pub use metadata::{Metadata, TunnelKey};
 pub use ports::Ports;
 pub use process::Effects;
+pub use rules::{FlowFlags, StoredFlow};
 pub use tables::TABLE_COUNT;
 pub use trace::{Step, StepFlow, Trace, TracedOutput};
 pub use translate::{MAX_DEPTH, MAX_STEPS};

@@ -98,7 +98,7 @@ pub(crate) fn trace(
     layout: &Layout,
 ) -> Trace {
     let mut trace = Trace::default();
-    let verdict = translate(tables, ports, key, &mut trace.steps);
+    let verdict = translate(tables, ports, key, &mut trace.steps).verdict;
     trace.operations = verdict.ops.iter().map(ToString::to_string).collect();
     let (mut copy, mut scratch) = (FrameBuf::copied(frame), FrameBuf::new());
     let mut counters = DropCounters::default();

@@ -14,7 +14,8 @@ use crate::drop::DropReason;
 use crate::ports::Ports;
 use crate::rules::{Rule, RuleId};
 use crate::tables::Tables;
-use crate::verdict::{Drop, Op, Verdict};
+use crate::verdict::{Drop, Op, Translation, Verdict};
+use crate::versions::{Shared, SharedSet};
 use tulle_flow::{Action, Field, Key};
 
 /// How deep resubmits may be nested.
@@ -58,19 +59,31 @@ struct Walk<'a, O> {
     ops: Vec<Op>,
     rules: Vec<RuleId>,
     looked_up: Vec<u8>,
+    /// What the way depends on besides the tables.
+    depends: SharedSet,
     depth: usize,
     place: Place,
 }
 
 /// Walks the tables from table 0.
-pub(crate) fn translate<O: Observer>(tables: &Tables, ports: &Ports, key: &Key, observer: &mut O) -> Verdict {
+pub(crate) fn translate<O: Observer>(
+    tables: &Tables,
+    ports: &Ports,
+    key: &Key,
+    observer: &mut O,
+) -> Translation {
     let mut walk = Walk::new(tables, ports, key, observer);
     let outcome = walk.table(0);
     walk.finish(outcome)
 }
 
 /// Executes a list of actions, as for a packet-out.
-pub(crate) fn translate_actions(tables: &Tables, ports: &Ports, key: &Key, actions: &[Action]) -> Verdict {
+pub(crate) fn translate_actions(
+    tables: &Tables,
+    ports: &Ports,
+    key: &Key,
+    actions: &[Action],
+) -> Translation {
     let mut observer = ();
     let mut walk = Walk::new(tables, ports, key, &mut observer);
     let outcome = match walk.actions(actions) {
@@ -101,12 +114,13 @@ impl<'a, O: Observer> Walk<'a, O> {
             ops: Vec::new(),
             rules: Vec::new(),
             looked_up: Vec::new(),
+            depends: SharedSet::default().with(Shared::Ports),
             depth: 0,
             place: Place { table: 0, cookie: None, is_miss_flow: false },
         }
     }
 
-    fn finish(mut self, outcome: Result<(), Abort>) -> Verdict {
+    fn finish(mut self, outcome: Result<(), Abort>) -> Translation {
         if let Err(Abort(reason)) = outcome {
             self.ops.clear();
             self.drop(reason);
@@ -114,7 +128,8 @@ impl<'a, O: Observer> Walk<'a, O> {
         if self.ops.is_empty() {
             self.drop(DropReason::NoOutput);
         }
-        Verdict::new(self.ops, self.mask, self.rules, self.looked_up)
+        let verdict = Verdict::new(self.ops, self.rules, self.looked_up, self.depends);
+        Translation { verdict, mask: self.mask }
     }
 
     /// Looks up in a table and does what the flow says, on and on while it says to go on in another.
@@ -142,8 +157,7 @@ impl<'a, O: Observer> Walk<'a, O> {
             return Ok(None);
         };
         self.rules.push(id);
-        let is_miss_flow = rule.flow.priority == 0 && *rule.flow.matching.mask() == Key::ZERO;
-        self.place = Place { table, cookie: Some(rule.flow.cookie), is_miss_flow };
+        self.place = Place { table, cookie: Some(rule.flow.cookie), is_miss_flow: rule.flow.is_miss_flow() };
         if rule.flow.actions.is_empty() {
             self.drop(DropReason::DroppedByFlow);
         }

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::drop::DropReason;
 use crate::metadata::TunnelKey;
 use crate::rules::RuleId;
+use crate::versions::SharedSet;
 use tulle_flow::{Field, Format, Key};
 
 /// Why a packet goes to the controller.
@@ -75,26 +76,35 @@ pub enum Op {
     Drop(Drop),
 }
 
-/// What is to be done, for which packets, and by which rules.
+/// A verdict, and for which packets it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Translation {
+    /// What is to be done.
+    pub verdict: Verdict,
+    /// The bits of the key that it depends on.
+    pub mask: Key,
+}
+
+/// What is to be done, and by which rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// What to do; never empty.
     pub ops: Box<[Op]>,
-    /// The bits of the key that the verdict depends on.
-    pub mask: Key,
     /// The rules that matched, in order; one that matched twice is there twice.
     pub rules: Box<[RuleId]>,
     /// The tables looked up, in order.
     pub tables: Box<[u8]>,
+    /// What it depends on besides the tables.
+    pub(crate) depends: SharedSet,
     /// The last operation that sends.
     pub(crate) last_send: usize,
 }
 
 impl Verdict {
-    pub(crate) fn new(ops: Vec<Op>, mask: Key, rules: Vec<RuleId>, tables: Vec<u8>) -> Verdict {
+    pub(crate) fn new(ops: Vec<Op>, rules: Vec<RuleId>, tables: Vec<u8>, depends: SharedSet) -> Verdict {
         let sends = |op: &Op| matches!(op, Op::Output { .. } | Op::Controller(_));
         let last_send = ops.iter().rposition(sends).unwrap_or(0);
-        Verdict { ops: ops.into(), mask, rules: rules.into(), tables: tables.into(), last_send }
+        Verdict { ops: ops.into(), rules: rules.into(), tables: tables.into(), depends, last_send }
     }
 }
 

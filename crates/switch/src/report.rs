@@ -42,6 +42,7 @@ fn flows(engine: &mut Engine, request: &FlowStatsRequest) -> Vec<FlowStats> {
         cookie: request.cookie,
         cookie_mask: request.cookie_mask,
         out_port: request.out_port,
+        out_group: request.out_group,
     };
     let found = engine.datapath.flows(&filter, tulle_io::clock::monotonic_ns());
     let each = |stats: datapath::FlowStats| FlowStats {

@@ -61,6 +61,10 @@ fn change_of(change: &FlowMod) -> datapath::FlowMod {
         notify_removal: change.flags & flow_mod_flags::SEND_FLOW_REMOVED != 0,
         check_overlap: change.flags & flow_mod_flags::CHECK_OVERLAP != 0,
         reset_counts: change.flags & flow_mod_flags::RESET_COUNTS != 0,
+        no_packet_counts: change.flags & flow_mod_flags::NO_PACKET_COUNTS != 0,
+        no_byte_counts: change.flags & flow_mod_flags::NO_BYTE_COUNTS != 0,
+        out_group: change.out_group,
+        ..datapath::FlowMod::default()
     }
 }
 
@@ -78,12 +82,15 @@ pub(super) fn removed_reason(reason: datapath::RemovalReason) -> RemovedReason {
     match reason {
         datapath::RemovalReason::IdleTimeout => RemovedReason::IdleTimeout,
         datapath::RemovalReason::HardTimeout => RemovedReason::HardTimeout,
-        datapath::RemovalReason::Delete => RemovedReason::Delete,
+        datapath::RemovalReason::Delete
+        | datapath::RemovalReason::MeterDelete
+        | datapath::RemovalReason::Eviction => RemovedReason::Delete,
+        datapath::RemovalReason::GroupDelete => RemovedReason::GroupDelete,
     }
 }
 
 pub(super) fn flow_removed(removed: &datapath::FlowRemoved) -> FlowRemoved {
-    let stats = &removed.stats;
+    let stats = removed.stats();
     FlowRemoved {
         cookie: stats.flow.cookie,
         priority: stats.flow.priority,
