@@ -4,6 +4,7 @@ Python is called per batch or per configuration change, never per packet.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 class NativeError(Exception):
@@ -41,6 +42,19 @@ class Switch:
         """Attaches an existing device (veth) by AF_PACKET; {"mac", "ifindex", "mtu"}."""
     def add_tunnel(self, number: int, name: str, encapsulation: str, local: str, remote: str) -> None:
         """A tunnel to one peer.  Frames from other addresses than `remote` are counted drops."""
+    def hold(self, is_held: bool) -> None:
+        """Leaves what comes in by devices in their queues for now, or takes it again."""
+    def adopt_tap(self, number: int, name: str, descriptor: int, mac: str, ifindex: int, mtu: int) -> None:
+        """Attaches a TAP device that another switch left open; the caller may close its descriptor."""
+    def tap_descriptor(self, number: int) -> int:
+        """A copy of a TAP port's descriptor, for the caller to close; it keeps the device."""
+    def save_flows(self, path: Path) -> int:
+        """Writes all flows to a file, a line each; how many."""
+    def load_flows(self, path: Path) -> int:
+        """Adds the flows of such a file, all of them between two batches of packets; how many."""
+    @property
+    def version(self) -> int:
+        """Rises with every change of the flow tables."""
     def add_patch(self, number: int, name: str) -> None:
         """A patch port that leads nowhere until `connect_patch`."""
     def connect_patch(self, number: int, peer: Switch | None, peer_number: int) -> None:

@@ -143,6 +143,11 @@ impl Datapath {
         self.tables.flows(filter, now)
     }
 
+    /// A number that rises with every change of the tables.
+    pub fn version(&self) -> u64 {
+        self.tables.version()
+    }
+
     /// The number of flows.
     pub fn flow_count(&self) -> usize {
         self.tables.len()

@@ -16,6 +16,7 @@ from tulle.ovsdb.tls import Tls
 from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
 from tulle.vswitch.controllers import Context, Controllers
 from tulle.vswitch.fail_mode import FailMode
+from tulle.vswitch.saved_flows import SavedFlows
 from tulle.vswitch.service_socket import ServiceSocket
 from tulle.vswitch.snoop import Snoop
 
@@ -72,6 +73,11 @@ class Bridge:
     def state(self) -> BridgeState:
         """As `planning.plan` wants it."""
         return BridgeState(self.name, self.settings, dict(self.ports))
+
+    def restore(self, saved: SavedFlows) -> None:
+        """Take the flows that a process before this one had, if any."""
+        restored = saved.restore(self.name, self.switch)
+        self.fail_mode.configure(self.settings, time.monotonic(), restored=restored)
 
     async def start(self) -> None:
         """Listen, and configure for the first time; raises OSError."""

@@ -60,7 +60,8 @@ class ServiceSocket:
         if len(self._sessions) >= MAX_CONNECTIONS:
             peer.close()
             return
-        try:
-            self._sessions.add(self._switch.serve(peer.detach(), self._path.name))
-        except NativeError as error:
-            _logger.warning("OpenFlow connection refused", error=str(error))
+        with peer:
+            try:
+                self._sessions.add(self._switch.serve(peer.fileno(), self._path.name))
+            except NativeError as error:
+                _logger.warning("OpenFlow connection refused", error=str(error))
