@@ -120,12 +120,23 @@ impl Tables {
     fn put(&mut self, mut rule: Rule) -> RuleId {
         rule.serial = self.versions.next();
         self.timers.arm(&mut rule);
-        let (table, matching, priority) = (rule.flow.table, rule.flow.matching.clone(), rule.flow.priority);
         let id = self.rules.insert(rule);
-        self.timers.put(id, self.rules.get(id));
-        self.tables[usize::from(table)].insert_packed(&matching, priority, id);
-        self.versions.change_table(table);
+        self.enter(id);
         id
+    }
+
+    /// Puts a rule that has a number into its table.
+    fn enter(&mut self, id: RuleId) {
+        let Some(rule) = self.rules.get(id) else { return };
+        self.timers.put(id, rule);
+        let flow = &rule.flow;
+        self.tables[usize::from(flow.table)].insert_packed(
+            &flow.matching,
+            flow.priority,
+            &rule.clauses(),
+            id,
+        );
+        self.versions.change_table(flow.table);
     }
 
     fn take(&mut self, id: RuleId) -> Option<Rule> {

@@ -91,12 +91,14 @@ impl Tables {
         if change.reset_counts {
             (rule.packets, rule.bytes) = (0, 0);
         }
-        let (table, is_clause) = (rule.flow.table, rule.is_clause());
+        let (is_clause, flow) = (rule.is_clause(), &rule.flow);
+        if was_clause || is_clause {
+            let classifier = &mut self.tables[usize::from(flow.table)];
+            classifier.insert_packed(&flow.matching, flow.priority, &rule.clauses(), id);
+            self.versions.change_table(flow.table);
+        }
         let version = self.versions.next();
         self.rules.change(id, version);
-        if was_clause || is_clause {
-            self.versions.change_table(table);
-        }
         if let Some(old) = old {
             self.note(|| Undo::Modified(id, Box::new(old)));
         }

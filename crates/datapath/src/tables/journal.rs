@@ -61,11 +61,8 @@ impl Tables {
     }
 
     fn put_back(&mut self, id: RuleId, rule: Rule) {
-        let (table, matching, priority) = (rule.flow.table, rule.flow.matching.clone(), rule.flow.priority);
         let version = self.versions.next();
         self.rules.restore(id, rule, version);
-        self.timers.put(id, self.rules.get(id));
-        self.tables[usize::from(table)].insert_packed(&matching, priority, id);
-        self.versions.change_table(table);
+        self.enter(id);
     }
 }

@@ -30,8 +30,8 @@ impl Timers {
     }
 
     /// Adds an armed rule.
-    pub fn put(&mut self, id: RuleId, rule: Option<&Rule>) {
-        if let Some(rule) = rule.filter(|rule| rule.has_timeout()) {
+    pub fn put(&mut self, id: RuleId, rule: &Rule) {
+        if rule.has_timeout() {
             self.count += 1;
             self.heap.push(Reverse((rule.armed_ns, id)));
         }
@@ -83,7 +83,7 @@ impl Tables {
         self.timers.forget(rule);
         (rule.flow.idle_timeout, rule.flow.hard_timeout) = (idle_timeout, hard_timeout);
         rule.armed_ns = next_ns(rule);
-        self.timers.put(id, Some(rule));
+        self.timers.put(id, rule);
         self.timers.tidy(&self.rules);
     }
 
