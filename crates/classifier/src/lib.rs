@@ -4,25 +4,33 @@
 //! touches.  Subtables are visited by falling highest priority, until none that remains can win.
 //! Within a subtable, the hash is taken in stages (metadata, then layer 2, 3, 4) and the visit ends at the first
 //! stage whose hash no entry has, so that a packet of another network is told apart without looking at its ports.
+//! Tries of all prefixes of addresses and ports pass subtables over, and tell after a miss which few leading bits
+//! show it: a packet outside of 10.1.2.0/24 is often told apart by its first byte.
 //!
 //! What holds: a lookup reports every bit that its answer depends on, so an answer may be reused for
 //! each packet that agrees in those bits.  A lookup allocates nothing.
 //!
 //! What it is not: it does not know what a match is for, and it counts nothing.
 
+mod conjunction;
 pub mod hashing;
 mod packed;
 mod subtable;
+mod trie;
+mod tries;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
-use hashing::PassThrough;
+pub use conjunction::Clause;
+use conjunction::Gathered;
+use hashing::{HashIndex, PassThrough};
 pub use packed::{PackedMask, PackedMatch};
-use subtable::Subtable;
-use tulle_flow::{Key, Match};
+use subtable::{Covering, Subtable};
+use tries::{Search, Tries};
+use tulle_flow::{Field, Key, Match};
 
 /// Prioritised matches, each with a value.
 ///
@@ -37,6 +45,9 @@ pub struct Classifier<T> {
     by_mask: HashMap<Arc<PackedMask>, u32, BuildHasherDefault<PassThrough>>,
     /// Subtables by falling maximum priority, then by mask.
     order: Vec<Rank>,
+    tries: Tries,
+    /// What entries contribute to conjunctive matches, by subtable and place.
+    clauses: HashIndex<Box<[Clause]>>,
 }
 
 /// A subtable's place in the order of visits.
@@ -49,8 +60,16 @@ struct Rank {
 impl<T: Copy> Classifier<T> {
     /// An empty classifier; `seed` keeps tenants from aiming at one hash bucket.
     pub fn new(seed: u64) -> Self {
-        let (subtables, free, order) = (Vec::new(), Vec::new(), Vec::new());
-        Classifier { seed, length: 0, subtables, free, by_mask: HashMap::default(), order }
+        Classifier {
+            seed,
+            length: 0,
+            subtables: Vec::new(),
+            free: Vec::new(),
+            by_mask: HashMap::default(),
+            order: Vec::new(),
+            tries: Tries::new(),
+            clauses: HashIndex::default(),
+        }
     }
 
     /// The number of entries.
@@ -74,15 +93,30 @@ impl<T: Copy> Classifier<T> {
 
     /// Adds an entry; gives back the value that stood at the same match and priority.
     pub fn insert(&mut self, matching: &Match, priority: u16, value: T) -> Option<T> {
-        self.insert_packed(&self.pack(matching), priority, value)
+        self.insert_packed(&self.pack(matching), priority, &[], value)
     }
 
-    /// As [`insert`](Self::insert).
-    pub fn insert_packed(&mut self, matching: &PackedMatch, priority: u16, value: T) -> Option<T> {
+    /// As [`insert`](Self::insert); an entry with clauses is never found itself, but makes conjunctive matches.
+    pub fn insert_packed(
+        &mut self,
+        matching: &PackedMatch,
+        priority: u16,
+        clauses: &[Clause],
+        value: T,
+    ) -> Option<T> {
         let subtable = self.subtable_for(&matching.mask);
-        let before = self.subtables[subtable as usize].max_priority();
-        let replaced = self.subtables[subtable as usize].insert(&matching.values, priority, value);
-        self.length += usize::from(replaced.is_none());
+        let entries = &mut self.subtables[subtable as usize];
+        let before = entries.max_priority();
+        let (place, replaced) = entries.insert(&matching.values, priority, !clauses.is_empty(), value);
+        if replaced.is_none() {
+            self.length += 1;
+            entries.insert_prefixes(matching.unpacked().key(), &mut self.tries);
+        }
+        if clauses.is_empty() {
+            self.clauses.remove(&entry_number(subtable, place));
+        } else {
+            self.clauses.insert(entry_number(subtable, place), clauses.into());
+        }
         self.rank(subtable, before);
         replaced
     }
@@ -97,8 +131,11 @@ impl<T: Copy> Classifier<T> {
         let subtable = *self.by_mask.get(&matching.mask)?;
         let entries = &mut self.subtables[subtable as usize];
         let before = entries.max_priority();
-        let removed = entries.remove(&matching.values, priority)?;
+        let (place, removed) = entries.remove(&matching.values, priority)?;
+        entries.remove_prefixes(matching.unpacked().key(), &mut self.tries);
         self.length -= 1;
+        self.clauses.remove(&entry_number(subtable, place));
+        let entries = &self.subtables[subtable as usize];
         if entries.is_empty() {
             self.drop_subtable(subtable, before);
         } else {
@@ -118,23 +155,67 @@ impl<T: Copy> Classifier<T> {
         self.subtables[subtable as usize].find_exact(&matching.values, priority)
     }
 
-    /// The value of the highest priority that covers a packet.
+    /// The value of the highest priority that covers a packet; above it, that of the first conjunctive match which
+    /// the packet matches and for which a search with `conj_id` set finds something.
     ///
     /// Sets in `looked_at` each bit of `key` that the answer depends on, also where there is none.
     #[inline]
     pub fn lookup(&self, key: &Key, looked_at: &mut Key) -> Option<T> {
+        let mut gathered = Gathered::default();
+        let best = self.search(key, looked_at, &mut |priority, entry| {
+            gathered.push(priority, self.clauses.get(&entry).map_or(&[], |clauses| &**clauses));
+        });
+        if !gathered.is_empty()
+            && let Some(found) =
+                self.conjunctive(key, looked_at, gathered, best.map(|(priority, _)| priority))
+        {
+            return Some(found);
+        }
+        best.map(|(_, value)| value)
+    }
+
+    #[cold]
+    fn conjunctive(
+        &self,
+        key: &Key,
+        looked_at: &mut Key,
+        mut gathered: Gathered<'_>,
+        above: Option<u16>,
+    ) -> Option<T> {
+        gathered.complete(above).into_iter().find_map(|id| {
+            let (mut with_id, mut bits) = (*key, Key::ZERO);
+            with_id.set(Field::ConjId, u128::from(id));
+            let found = self.search(&with_id, &mut bits, &mut |_, _| {});
+            // These bits are not the packet's own.
+            bits.set(Field::ConjId, 0);
+            looked_at.merge(&bits);
+            found.map(|(_, value)| value)
+        })
+    }
+
+    /// The best entry that is no clause; shows each clause above it that covers the packet.
+    #[inline]
+    fn search(&self, key: &Key, looked_at: &mut Key, clause: &mut impl FnMut(u16, u64)) -> Option<(u16, T)> {
+        let mut search = Search::new(key, &self.tries);
         let mut best: Option<(u16, T)> = None;
         for rank in &self.order {
             if best.is_some_and(|(priority, _)| rank.max_priority <= priority) {
                 break;
             }
-            let found = self.subtables[rank.subtable as usize].lookup(key, looked_at);
-            best = match (best, found) {
-                (Some(best), Some(found)) if found.0 > best.0 => Some(found),
-                (best, found) => best.or(found),
-            };
+            let subtable = &self.subtables[rank.subtable as usize];
+            let mut next = subtable.lookup(&mut search, looked_at);
+            while let Some(Covering { place, priority, is_clause, value }) = next {
+                if !is_clause {
+                    if best.is_none_or(|(best, _)| priority > best) {
+                        best = Some((priority, value));
+                    }
+                    break;
+                }
+                clause(priority, entry_number(rank.subtable, place));
+                next = subtable.next_covering(place, key);
+            }
         }
-        best.map(|(_, value)| value)
+        best
     }
 
     /// All entries, in no particular order.
@@ -224,4 +305,8 @@ impl<T: Copy> Classifier<T> {
         self.order
             .partition_point(|rank| (Reverse(rank.max_priority), of(rank)) < (Reverse(max_priority), mask))
     }
+}
+
+fn entry_number(subtable: u32, place: u32) -> u64 {
+    u64::from(subtable) << 32 | u64::from(place)
 }

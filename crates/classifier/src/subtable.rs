@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::hashing::HashIndex;
 use crate::packed::{PackedMask, begin, end, step};
-use tulle_flow::Key;
+use crate::tries::{Check, Search, TRIES, Tries, last_word, prefix_length};
+use tulle_flow::{KEY_WORDS, Key};
 
 /// Where the parts of a key end that are tried one after another: metadata and registers, layer 2, layer 3.
 /// The last word of layer 3 also holds the ports, so layer 4 begins with it.
@@ -15,16 +16,28 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 struct Entry<T> {
     priority: u16,
+    is_clause: bool,
     /// The next entry with this hash; priorities fall.
     next: u32,
     value: T,
 }
 
-/// The first words of the mask, and how many entries have each hash over them.
+/// The first words of the mask, and how many entries have each hash over them (not counted for all words).
 #[derive(Debug)]
 struct Stage {
     words: usize,
     counts: HashIndex<u32>,
+    /// Prefixes that end in the words that this stage adds.
+    checks: Vec<Check>,
+}
+
+/// An entry that covers a packet, and where to look for those behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Covering<T> {
+    pub place: u32,
+    pub priority: u16,
+    pub is_clause: bool,
+    pub value: T,
 }
 
 /// Entries that share a mask.
@@ -71,20 +84,22 @@ impl<T: Copy> Subtable<T> {
         self.priorities.is_empty()
     }
 
-    pub fn insert(&mut self, values: &[u64], priority: u16, value: T) -> Option<T> {
+    pub fn insert(&mut self, values: &[u64], priority: u16, is_clause: bool, value: T) -> (u32, Option<T>) {
         let hash = self.hash(values);
         if let Some((place, _)) = self.locate(hash, values, priority) {
-            return Some(std::mem::replace(&mut self.entries[place as usize].value, value));
+            let entry = &mut self.entries[place as usize];
+            entry.is_clause = is_clause;
+            return (place, Some(std::mem::replace(&mut entry.value, value)));
         }
-        let place = self.allocate(values, Entry { priority, next: NONE, value });
+        let place = self.allocate(values, Entry { priority, is_clause, next: NONE, value });
         self.link(hash, place, priority);
         self.count_stages(values, 1);
         *self.priorities.entry(priority).or_default() += 1;
         self.max_priority = self.max_priority.max(priority);
-        None
+        (place, None)
     }
 
-    pub fn remove(&mut self, values: &[u64], priority: u16) -> Option<T> {
+    pub fn remove(&mut self, values: &[u64], priority: u16) -> Option<(u32, T)> {
         let hash = self.hash(values);
         let (place, before) = self.locate(hash, values, priority)?;
         let Entry { next, value, .. } = self.entries[place as usize];
@@ -96,7 +111,7 @@ impl<T: Copy> Subtable<T> {
         self.free.push(place);
         self.count_stages(values, u32::MAX);
         self.forget_priority(priority);
-        Some(value)
+        Some((place, value))
     }
 
     pub fn find_exact(&self, values: &[u64], priority: u16) -> Option<T> {
@@ -104,35 +119,74 @@ impl<T: Copy> Subtable<T> {
         Some(self.entries[place as usize].value)
     }
 
-    /// The best entry that covers `key`.  Sets the bits looked at, which are those of the first stage that misses.
+    /// The entry of the highest priority that covers a packet.  Sets the bits looked at: the few that show that
+    /// no entry has the packet's prefix, else those of the first stage that misses, else all of the mask's.
     #[inline]
-    pub fn lookup(&self, key: &Key, looked_at: &mut Key) -> Option<(u16, T)> {
-        let (mut state, mut done) = (begin(self.seed), 0);
+    pub fn lookup(&self, search: &mut Search<'_>, looked_at: &mut Key) -> Option<Covering<T>> {
+        let mut state = begin(self.seed);
         let mut parts = self.mask.parts();
-        for stage in &self.stages {
-            while done < stage.words {
-                let (i, mask) = parts.next()?;
-                state = step(state, key.words[i] & mask);
-                done += 1;
+        let mut done = 0;
+        for (i, stage) in self.stages.iter().enumerate() {
+            // To walk a trie takes as long as several stages: what is not known yet is asked for after a miss.
+            let mut checks = stage.checks.iter();
+            if checks.any(|check| search.is_known(*check) && search.excludes(*check, looked_at)) {
+                return None;
             }
-            if !stage.counts.contains_key(&end(state)) {
-                self.mask.merge_first(stage.words, looked_at);
+            for (i, mask) in parts.by_ref().take(stage.words - done) {
+                state = step(state, search.key.words[i] & mask);
+            }
+            done = stage.words;
+            if done < self.mask.len() && !stage.counts.contains_key(&end(state)) {
+                self.missed(i, search, looked_at);
                 return None;
             }
         }
-        for (i, mask) in parts {
-            state = step(state, key.words[i] & mask);
+        let head = self.heads.get(&end(state)).copied();
+        let found = head.and_then(|head| self.first_covering(head, search.key));
+        match found {
+            Some(_) => self.mask.merge(looked_at),
+            None => self.missed(self.stages.len() - 1, search, looked_at),
         }
-        self.mask.merge(looked_at);
-        let mut place = *self.heads.get(&end(state))?;
-        while !self.mask.matches(key, self.values_of(place)) {
-            place = self.entries[place as usize].next;
-            if place == NONE {
-                return None;
+        found
+    }
+
+    /// Sets the bits that show that no entry covers the packet, where the stages up to this one find none.
+    #[inline]
+    fn missed(&self, stage: usize, search: &mut Search<'_>, looked_at: &mut Key) {
+        let mut checks = self.stages[..=stage].iter().flat_map(|stage| &stage.checks);
+        if !checks.any(|check| search.excludes(*check, looked_at)) {
+            self.mask.merge_first(self.stages[stage].words, looked_at);
+        }
+    }
+
+    /// The next entry that covers the packet, after one that does.
+    pub fn next_covering(&self, place: u32, key: &Key) -> Option<Covering<T>> {
+        self.first_covering(self.entries[place as usize].next, key)
+    }
+
+    #[inline]
+    fn first_covering(&self, mut place: u32, key: &Key) -> Option<Covering<T>> {
+        while place != NONE {
+            let entry = &self.entries[place as usize];
+            if self.mask.matches(key, self.values_of(place)) {
+                let Entry { priority, is_clause, value, .. } = *entry;
+                return Some(Covering { place, priority, is_clause, value });
             }
+            place = entry.next;
         }
-        let entry = &self.entries[place as usize];
-        Some((entry.priority, entry.value))
+        None
+    }
+
+    /// Adds the prefixes of an entry to the tries.
+    pub fn insert_prefixes(&self, key: &Key, tries: &mut Tries) {
+        let checks = self.stages.iter().flat_map(|stage| &stage.checks);
+        checks.for_each(|check| tries.insert(key, usize::from(check.trie), check.length));
+    }
+
+    /// Takes the prefixes of an entry away from the tries.
+    pub fn remove_prefixes(&self, key: &Key, tries: &mut Tries) {
+        let checks = self.stages.iter().flat_map(|stage| &stage.checks);
+        checks.for_each(|check| tries.remove(key, usize::from(check.trie), check.length));
     }
 
     /// All entries: values, priority, value.
@@ -212,7 +266,8 @@ impl<T: Copy> Subtable<T> {
 
     /// Adds to the count of the hash of each stage; `u32::MAX` takes one away.
     fn count_stages(&mut self, values: &[u64], by: u32) {
-        for stage in &mut self.stages {
+        let width = self.mask.len();
+        for stage in self.stages.iter_mut().filter(|stage| stage.words < width) {
             let hash = end(values[..stage.words].iter().fold(begin(self.seed), |s, word| step(s, *word)));
             let count = stage.counts.entry(hash).or_default();
             *count = count.wrapping_add(by);
@@ -233,14 +288,21 @@ impl<T: Copy> Subtable<T> {
     }
 }
 
-/// The shortened masks, each longer than the one before and shorter than the whole.
+/// The stages: the shortened masks, each longer than the one before, and the whole.
 fn stages(mask: &PackedMask) -> Vec<Stage> {
+    let full = mask.unpacked();
+    let check = |trie| Check { trie: trie as u8, length: prefix_length(&full, trie) };
+    let checks: Vec<Check> = (0..TRIES).map(check).filter(|check| check.length > 0).collect();
+    let mut from = 0;
     let mut stages: Vec<Stage> = Vec::new();
-    for limit in STAGE_ENDS {
+    for limit in STAGE_ENDS.into_iter().chain([KEY_WORDS]) {
         let words = mask.parts().filter(|(place, _)| *place < limit).count();
         let before = stages.last().map_or(0, |stage| stage.words);
-        if words > before && words < mask.len() {
-            stages.push(Stage { words, counts: HashIndex::default() });
+        if words > before || (limit == KEY_WORDS && stages.is_empty()) {
+            let in_stage = |check: &&Check| (from..limit).contains(&last_word(usize::from(check.trie)));
+            let checks = checks.iter().filter(in_stage).copied().collect();
+            from = limit;
+            stages.push(Stage { words, counts: HashIndex::default(), checks });
         }
     }
     stages

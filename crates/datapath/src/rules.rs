@@ -1,6 +1,6 @@
 //! Flows as they stand in the tables, with their counters, each under a number that caches may keep.
 
-use tulle_classifier::PackedMatch;
+use tulle_classifier::{Clause, PackedMatch};
 use tulle_flow::{Action, Flow, port};
 
 /// The number of a rule.  Numbers of rules that have gone are used again.
@@ -106,6 +106,16 @@ impl Rule {
     /// True for one clause of a conjunctive match: it has no actions of its own.
     pub(crate) fn is_clause(&self) -> bool {
         self.flow.actions.iter().any(|action| matches!(action, Action::Conjunction { .. }))
+    }
+
+    pub(crate) fn clauses(&self) -> Vec<Clause> {
+        let clause = |action: &Action| match action {
+            Action::Conjunction { id, clause, clauses } => {
+                Some(Clause { id: *id, clause: *clause, clauses: *clauses })
+            }
+            _ => None,
+        };
+        self.flow.actions.iter().filter_map(clause).collect()
     }
 
     pub(crate) fn sends_to(&self, number: u32) -> bool {

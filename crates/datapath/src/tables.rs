@@ -6,6 +6,7 @@
 mod change;
 mod check;
 mod journal;
+mod learned;
 mod select;
 mod timers;
 
@@ -14,7 +15,6 @@ use crate::flow_mod::{FlowChange, FlowEvent, FlowStats, TableStats};
 use crate::rules::{Rule, RuleId, Rules};
 use crate::verdict::Verdict;
 use crate::versions::{Shared, Versions};
-pub(crate) use check::is_read_only;
 use journal::{Journal, Undo};
 use timers::Timers;
 use tulle_classifier::Classifier;
@@ -49,6 +49,8 @@ pub(crate) struct Tables {
     journal: Option<Journal>,
     /// What happened to flows, kept while somebody wants to know.
     events: Option<Vec<FlowEvent>>,
+    /// Tables and cookies of what flows had learned that have gone.
+    orphans: Vec<(u8, u64)>,
 }
 
 impl Tables {
@@ -63,6 +65,7 @@ impl Tables {
             timers: Timers::default(),
             journal: None,
             events: None,
+            orphans: Vec::new(),
         }
     }
 
@@ -117,12 +120,23 @@ impl Tables {
     fn put(&mut self, mut rule: Rule) -> RuleId {
         rule.serial = self.versions.next();
         self.timers.arm(&mut rule);
-        let (table, matching, priority) = (rule.flow.table, rule.flow.matching.clone(), rule.flow.priority);
         let id = self.rules.insert(rule);
-        self.timers.put(id, self.rules.get(id));
-        self.tables[usize::from(table)].insert_packed(&matching, priority, id);
-        self.versions.change_table(table);
+        self.enter(id);
         id
+    }
+
+    /// Puts a rule that has a number into its table.
+    fn enter(&mut self, id: RuleId) {
+        let Some(rule) = self.rules.get(id) else { return };
+        self.timers.put(id, rule);
+        let flow = &rule.flow;
+        self.tables[usize::from(flow.table)].insert_packed(
+            &flow.matching,
+            flow.priority,
+            &rule.clauses(),
+            id,
+        );
+        self.versions.change_table(flow.table);
     }
 
     fn take(&mut self, id: RuleId) -> Option<Rule> {

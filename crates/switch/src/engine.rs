@@ -389,7 +389,8 @@ fn deliver(
     };
     port.counters.received(frame.len());
     port.record(frame.bytes());
-    let key = TunnelKey { id: popped.context, src: popped.source, dst: popped.destination };
+    let (src, dst) = (popped.source, popped.destination);
+    let key = TunnelKey { id: popped.context, src, dst, ..TunnelKey::default() };
     let metadata = Metadata { in_port: number, tunnel: Some(key) };
     datapath.process(frame, &popped.offload, &metadata, now, wires);
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use tulle_datapath::{Drop, Effects, PacketIn, TunnelKey};
+use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum};
 
@@ -156,16 +156,9 @@ impl Wires {
 
 impl Effects for Wires {
     #[inline]
-    fn output(
-        &mut self,
-        port: u32,
-        tunnel: Option<TunnelKey>,
-        frame: &mut FrameBuf,
-        offload: &Offload,
-        _: bool,
-    ) {
-        if let Err(reason) = self.send(port, tunnel, frame, offload) {
-            self.losses.count(port, reason);
+    fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
+        if let Err(reason) = self.send(to.port, to.tunnel.as_deref().copied(), frame, offload) {
+            self.losses.count(to.port, reason);
         }
     }
 

@@ -91,12 +91,14 @@ impl Tables {
         if change.reset_counts {
             (rule.packets, rule.bytes) = (0, 0);
         }
-        let (table, is_clause) = (rule.flow.table, rule.is_clause());
+        let (is_clause, flow) = (rule.is_clause(), &rule.flow);
+        if was_clause || is_clause {
+            let classifier = &mut self.tables[usize::from(flow.table)];
+            classifier.insert_packed(&flow.matching, flow.priority, &rule.clauses(), id);
+            self.versions.change_table(flow.table);
+        }
         let version = self.versions.next();
         self.rules.change(id, version);
-        if was_clause || is_clause {
-            self.versions.change_table(table);
-        }
         if let Some(old) = old {
             self.note(|| Undo::Modified(id, Box::new(old)));
         }
@@ -111,7 +113,6 @@ impl Tables {
     }
 
     /// Removes the flows that use a group or a meter that goes.  What caches have gathered is to be credited before.
-    #[allow(dead_code)] // For groups and meters.
     pub fn remove_users(&mut self, reason: RemovalReason, number: u32, now: u64) -> Vec<FlowRemoved> {
         let uses = |rule: &Rule| match reason {
             RemovalReason::MeterDelete => rule.uses_meter(number),
@@ -124,6 +125,7 @@ impl Tables {
     /// Removes a rule; gives it where somebody wants to hear of it.
     pub(super) fn remove(&mut self, id: RuleId, reason: RemovalReason, now: u64) -> Option<FlowRemoved> {
         let rule = self.take(id)?;
+        self.orphan(&rule.flow.actions);
         self.tell(FlowChange::Removed(reason), &rule, now);
         if self.journal.is_some() {
             let copy = Box::new(rule.clone());

@@ -42,6 +42,7 @@ impl Tables {
     /// credited in between.
     pub fn roll_back(&mut self) {
         let Some(journal) = self.journal.take() else { return };
+        self.orphans.clear();
         journal.undos.into_iter().rev().for_each(|undo| self.undo(undo));
         if let Some(events) = &mut self.events {
             events.truncate(journal.events);
@@ -60,11 +61,8 @@ impl Tables {
     }
 
     fn put_back(&mut self, id: RuleId, rule: Rule) {
-        let (table, matching, priority) = (rule.flow.table, rule.flow.matching.clone(), rule.flow.priority);
         let version = self.versions.next();
         self.rules.restore(id, rule, version);
-        self.timers.put(id, self.rules.get(id));
-        self.tables[usize::from(table)].insert_packed(&matching, priority, id);
-        self.versions.change_table(table);
+        self.enter(id);
     }
 }

@@ -30,8 +30,8 @@ impl Timers {
     }
 
     /// Adds an armed rule.
-    pub fn put(&mut self, id: RuleId, rule: Option<&Rule>) {
-        if let Some(rule) = rule.filter(|rule| rule.has_timeout()) {
+    pub fn put(&mut self, id: RuleId, rule: &Rule) {
+        if rule.has_timeout() {
             self.count += 1;
             self.heap.push(Reverse((rule.armed_ns, id)));
         }
@@ -78,13 +78,12 @@ impl Tables {
     }
 
     /// Gives a flow other timeouts.
-    #[allow(dead_code)] // For the action fin_timeout.
     pub fn set_timeouts(&mut self, id: RuleId, idle_timeout: u16, hard_timeout: u16) {
         let Some(rule) = self.rules.get_mut(id) else { return };
         self.timers.forget(rule);
         (rule.flow.idle_timeout, rule.flow.hard_timeout) = (idle_timeout, hard_timeout);
         rule.armed_ns = next_ns(rule);
-        self.timers.put(id, Some(rule));
+        self.timers.put(id, rule);
         self.timers.tidy(&self.rules);
     }
 

@@ -1,5 +1,6 @@
 //! The datapath from outside: frames in, effects out.
 
+mod bundles;
 mod bytes;
 mod frames;
 mod recorder;

@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use tulle_datapath::{Command, Datapath, DropCounters, FlowFilter, FlowMod, Metadata, TunnelKey};
 use tulle_wire::vnet::Offload;
 
-const MATCHES: [&str; 18] = [
+const MATCHES: [&str; 19] = [
     "",
     "in_port=1",
     "in_port=2,dl_type=0x0800",
     "metadata=1",
+    "conj_id=1",
     "metadata=0/1",
     "reg0=2/3",
     "reg0=0x50",
@@ -64,10 +65,13 @@ enum Step {
 }
 
 fn flow() -> impl Strategy<Value = String> {
-    let actions = prop::collection::vec(0..ACTIONS.len(), 0..4);
+    let some = prop::collection::vec(0..ACTIONS.len(), 0..4)
+        .prop_map(|some| some.into_iter().map(|action| ACTIONS[action].to_owned()).collect());
+    let clause = (1..3).prop_map(|clause| vec![format!("conjunction(1,{clause}/2)")]);
+    let actions = prop_oneof![6 => some, 1 => clause];
     (0..3, 0..3, 0..MATCHES.len(), actions, 0..2, 0..30).prop_map(
         |(table, priority, matching, actions, idle, hard)| {
-            let actions: Vec<_> = actions.into_iter().map(|action| ACTIONS[action]).collect();
+            let actions: Vec<String> = actions;
             let actions = if actions.is_empty() { "drop".to_owned() } else { actions.join(",") };
             let timeouts =
                 format!("idle_timeout={},hard_timeout={}", idle * 2, if hard > 20 { hard } else { 0 });
@@ -112,7 +116,8 @@ fn sample_frames() -> Vec<Vec<u8>> {
 }
 
 fn send(datapath: &mut Datapath, frame: &[u8], in_port: u32, tunnel: u64, now: u64) -> String {
-    let key = TunnelKey { id: tunnel, src: [172, 31, 0, 1].into(), dst: [172, 31, 0, 2].into() };
+    let (src, dst) = ([172, 31, 0, 1].into(), [172, 31, 0, 2].into());
+    let key = TunnelKey { id: tunnel, src, dst, ..TunnelKey::default() };
     let metadata = Metadata { in_port, tunnel: (tunnel > 0).then_some(key) };
     format!("{:?}", send_with(datapath, frame, &Offload::default(), &metadata, now).0)
 }

@@ -88,6 +88,11 @@ fn port_reason(change: PortChange) -> PortStatusReason {
 pub(super) fn reason(reason: datapath::PacketInReason) -> PacketInReason {
     match reason {
         datapath::PacketInReason::NoMatch => PacketInReason::NoMatch,
-        datapath::PacketInReason::Action => PacketInReason::Action,
+        datapath::PacketInReason::InvalidTtl => PacketInReason::InvalidTtl,
+        // OpenFlow 1.3 has no other reasons.
+        datapath::PacketInReason::Action
+        | datapath::PacketInReason::ActionSet
+        | datapath::PacketInReason::Group
+        | datapath::PacketInReason::PacketOut => PacketInReason::Action,
     }
 }
