@@ -1,11 +1,10 @@
 //! One connection as it is kept: 208 bytes, and two words of the table (see `MEMORY_PER_CONNECTION`).
 
 use crate::config::{Timeout, Timeouts};
-use crate::expectation::Expected;
 use crate::list::Links;
 use crate::request::Alg;
 use crate::sequence::Adjustment;
-use crate::tcp::Tcp;
+use crate::tcp::{Segment, Tcp};
 use crate::tuple::{Direction, Endpoints, Tuple};
 
 /// What a connection carries in rare cases only.
@@ -15,6 +14,8 @@ pub(crate) struct Extra {
     pub parent: Option<Endpoints>,
     /// The control protocol to listen to.
     pub alg: Option<Alg>,
+    /// The connection that it has announced last.
+    pub expected: Option<Tuple>,
     /// How far sequence numbers have moved because payload grew or shrank.
     pub adjustment: Adjustment,
 }
@@ -66,11 +67,11 @@ impl Connection {
     }
 
     /// Takes over what the connection that announced it has.
-    pub fn inherit(&mut self, expected: &Expected) {
+    pub fn inherit(&mut self, parent: &Self) {
         self.related = true;
-        self.mark = expected.mark;
-        self.set_label(expected.label);
-        self.extra_mut().parent = Some(expected.parent);
+        self.mark = parent.mark;
+        self.label = parent.label;
+        self.extra_mut().parent = Some(parent.original.endpoints());
     }
 
     pub fn extra_mut(&mut self) -> &mut Extra {
@@ -97,6 +98,18 @@ impl Connection {
     #[inline]
     pub fn translated(&self, direction: Direction) -> Tuple {
         self.tuple(direction.opposite()).reversed()
+    }
+
+    /// A segment with what it acknowledges as the other side has counted it.
+    #[inline]
+    pub fn own_numbers(&self, direction: Direction, segment: &Segment) -> Segment {
+        match &self.extra {
+            Some(extra) => {
+                let acknowledgment = extra.adjustment.back(direction, segment.acknowledgment);
+                Segment { acknowledgment, ..*segment }
+            }
+            None => *segment,
+        }
     }
 
     #[inline]
