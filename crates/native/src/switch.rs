@@ -1,10 +1,12 @@
 //! The running switch and its OpenFlow sessions.
 
+use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_datapath::Command;
+use tulle_flow::Flow;
 use tulle_switch::{Event, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions};
 
 use tulle_openflow::Versions;
@@ -60,6 +62,49 @@ impl Switch {
         let settings = TapSettings { name, mtu, mac: mac.map(parse_mac).transpose()?, set_up };
         let info = detached(py, || self.switch.add_tap(number, &settings))?;
         emit_info(py, info)
+    }
+
+    fn hold(&self, py: Python<'_>, is_held: bool) -> PyResult<()> {
+        detached(py, || self.switch.hold(is_held))
+    }
+
+    fn adopt_tap(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        name: &str,
+        descriptor: i32,
+        mac: &str,
+        ifindex: u32,
+        mtu: u32,
+    ) -> PyResult<()> {
+        let info = PortInfo { mac: parse_mac(mac)?, ifindex, mtu };
+        detached(py, || self.switch.adopt_tap(number, name, descriptor, info))
+    }
+
+    fn tap_descriptor(&self, py: Python<'_>, number: u32) -> PyResult<i32> {
+        Ok(detached(py, || self.switch.tap_descriptor(number))?.into_raw_fd())
+    }
+
+    fn save_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        detached(py, || self.switch.save_flows(&path))
+    }
+
+    fn load_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        let work = || -> Result<usize, String> {
+            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            let parse = |line: &str| line.parse().map_err(|error| format!("{line}: {error}"));
+            let flows: Vec<Flow> = text.lines().map(parse).collect::<Result<_, _>>()?;
+            let count = flows.len();
+            self.switch.change_flows(Command::Add, flows).map_err(|error| error.to_string())?;
+            Ok(count)
+        };
+        py.detach(work).map_err(refused)
+    }
+
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        detached(py, || self.switch.version())
     }
 
     fn add_device<'py>(&self, py: Python<'py>, number: u32, name: &str) -> PyResult<Bound<'py, PyDict>> {
@@ -181,6 +226,7 @@ impl Switch {
         found.set_item("misses", stats.misses)?;
         found.set_item("entries", stats.entries)?;
         found.set_item("masks", stats.masks)?;
+        found.set_item("flows", detached(py, || self.switch.flow_count())?)?;
         Ok(found)
     }
 

@@ -54,6 +54,7 @@ pub(crate) struct Engine {
     crossings: Vec<Crossing>,
     swept_ns: u64,
     is_stopping: bool,
+    is_held: bool,
 }
 
 impl Engine {
@@ -82,6 +83,7 @@ impl Engine {
             crossings: Vec::new(),
             swept_ns: 0,
             is_stopping: false,
+            is_held: false,
         })
     }
 
@@ -139,7 +141,7 @@ impl Engine {
 
     /// Attaches a port whose number is free.
     pub(crate) fn attach(&mut self, number: u32, port: Port) -> std::io::Result<()> {
-        if let Some(fd) = port.fd() {
+        if let Some(fd) = port.fd().filter(|_| !self.is_held) {
             self.poller.add(fd, u64::from(number))?;
         }
         let at = slot(number);
@@ -197,9 +199,36 @@ impl Engine {
     /// Waits for the underlay's socket from now on.
     pub(crate) fn watch_underlay(&self) -> std::io::Result<()> {
         match &self.wires.underlay {
+            _ if self.is_held => Ok(()),
             Some(underlay) => self.poller.add(std::os::fd::AsFd::as_fd(&underlay.socket), UNDERLAY),
             None => Ok(()),
         }
+    }
+
+    /// Leaves what comes in by devices where it is, until [`Engine::release`].
+    pub(crate) fn hold(&mut self) {
+        for port in self.wires.ports.iter().flatten() {
+            if let Some(fd) = port.fd().filter(|_| !self.is_held) {
+                let _ = self.poller.remove(fd);
+            }
+        }
+        if let Some(underlay) = self.wires.underlay.as_ref().filter(|_| !self.is_held) {
+            let _ = self.poller.remove(std::os::fd::AsFd::as_fd(&underlay.socket));
+        }
+        self.is_held = true;
+    }
+
+    /// Takes what comes in by devices again; an error is of a device that is gone.
+    pub(crate) fn release(&mut self) -> std::io::Result<()> {
+        if !std::mem::take(&mut self.is_held) {
+            return Ok(());
+        }
+        for (number, port) in self.wires.numbered() {
+            if let Some(fd) = port.fd() {
+                self.poller.add(fd, u64::from(number))?;
+            }
+        }
+        self.watch_underlay()
     }
 
     /// Executes actions on a frame that a controller sends.

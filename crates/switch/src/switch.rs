@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -107,6 +108,18 @@ impl Switch {
         Ok(Switch { desk: Some(desk), outbox, events, thread, inbox })
     }
 
+    /// Leaves what comes in by devices in their queues for now (true), or takes it (false).
+    pub fn hold(&self, is_held: bool) -> Result<(), SwitchError> {
+        self.call(move |engine| {
+            if is_held {
+                engine.hold();
+                return Ok(());
+            }
+            engine.release()
+        })??;
+        Ok(())
+    }
+
     /// The datapath id that sessions report.
     pub fn datapath_id(&self) -> u64 {
         self.call(|engine| engine.datapath_id).unwrap_or_default()
@@ -134,6 +147,32 @@ impl Switch {
         let options = TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, ..TapOptions::named(name) };
         let tap = Tap::open(&options).map_err(device_error(name))?;
         self.attach(number, name, Link::Tap(tap))
+    }
+
+    /// Attaches a TAP device that another switch has left open; `info` is what that one knew of it.
+    /// The caller may close its own descriptor.
+    pub fn adopt_tap(
+        &self,
+        number: u32,
+        name: &str,
+        descriptor: RawFd,
+        info: PortInfo,
+    ) -> Result<(), SwitchError> {
+        self.check_free(number)?;
+        let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
+        let tap = Tap::adopt(copied, name).map_err(device_error(name))?;
+        let port = Port::new(name.to_owned(), info.mac, Link::Tap(tap));
+        self.call(move |engine| engine.attach(number, port))??;
+        Ok(())
+    }
+
+    /// A copy of the descriptor of a TAP port, which keeps the device when this switch is gone.
+    pub fn tap_descriptor(&self, number: u32) -> Result<OwnedFd, SwitchError> {
+        let copied = self.call(move |engine| match &engine.wires.port(number)?.link {
+            Link::Tap(tap) => Some(tap.as_fd().try_clone_to_owned()),
+            _ => None,
+        })?;
+        Ok(copied.ok_or(SwitchError::NoPort(number))??)
     }
 
     /// Attaches an existing device, such as a veth.
@@ -290,6 +329,35 @@ impl Switch {
     /// How the flow cache does.
     pub fn cache_stats(&self) -> Result<CacheStats, SwitchError> {
         self.call(|engine| engine.datapath.cache_stats())
+    }
+
+    /// Writes all flows to a file, a line each, between batches of packets: each table by itself.
+    pub fn save_flows(&self, path: &Path) -> Result<usize, SwitchError> {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        let mut count = 0;
+        for table in self.call(|engine| engine.datapath.table_stats())? {
+            if table.active == 0 {
+                continue;
+            }
+            let filter = FlowFilter { table: Some(table.table), ..FlowFilter::default() };
+            let flows = self.call(move |engine| engine.datapath.flows(&filter, monotonic_ns()))?;
+            count += flows.len();
+            for stats in flows {
+                writeln!(file, "{}", stats.flow)?;
+            }
+        }
+        file.flush()?;
+        Ok(count)
+    }
+
+    /// A number that rises with every change of the tables.
+    pub fn version(&self) -> Result<u64, SwitchError> {
+        self.call(|engine| engine.datapath.version())
+    }
+
+    /// The number of flows.
+    pub fn flow_count(&self) -> Result<usize, SwitchError> {
+        self.call(|engine| engine.datapath.flow_count())
     }
 
     /// A line for people about each cached verdict.

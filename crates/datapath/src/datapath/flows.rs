@@ -113,6 +113,11 @@ impl Datapath {
         self.state.tables.flows(filter, now)
     }
 
+    /// A number that rises with every change of the flow tables.
+    pub fn version(&self) -> u64 {
+        self.state.tables.version()
+    }
+
     /// The number of flows.
     pub fn flow_count(&self) -> usize {
         self.state.tables.len()
