@@ -5,24 +5,28 @@ use std::time::Duration;
 use tulle_datapath as datapath;
 use tulle_flow::port;
 use tulle_openflow::{
-    AggregateStats, Description, FlowStats, FlowStatsRequest, MultipartReply, MultipartRequest, Port,
-    PortStats, TABLE_ALL, TableFeatures, TableStats,
+    AggregateStats, Description, ErrorCode, FlowStats, FlowStatsRequest, MultipartReply, MultipartRequest,
+    Port, PortStats, TABLE_ALL, TableFeatures, TableStats, Version,
 };
 
 use crate::engine::Engine;
 use crate::session::TABLES;
 
-/// Answers one request.
-pub(crate) fn report(engine: &mut Engine, request: &MultipartRequest) -> MultipartReply {
-    match request {
+/// Answers one request, or says why there is no answer.
+pub(crate) fn report(engine: &mut Engine, request: &MultipartRequest) -> Result<MultipartReply, ErrorCode> {
+    Ok(match request {
         MultipartRequest::Description => MultipartReply::Description(description()),
         MultipartRequest::Flows(request) => MultipartReply::Flows(flows(engine, request)),
         MultipartRequest::Aggregate(request) => MultipartReply::Aggregate(aggregate(engine, request)),
         MultipartRequest::Tables => MultipartReply::Tables(tables(engine)),
         MultipartRequest::PortStats(number) => MultipartReply::PortStats(port_stats(engine, *number)),
-        MultipartRequest::Ports => MultipartReply::Ports(ports(engine)),
-        MultipartRequest::TableFeatures => MultipartReply::TableFeatures(table_features()),
-    }
+        MultipartRequest::Ports(_) => MultipartReply::Ports(ports(engine)),
+        MultipartRequest::TableFeatures(tables) if tables.is_empty() => {
+            MultipartReply::TableFeatures(table_features())
+        }
+        MultipartRequest::TableFeatures(_) => return Err(ErrorCode::TableFeaturesFixed),
+        _ => return Err(ErrorCode::BadMultipart),
+    })
 }
 
 fn description() -> Description {
@@ -47,9 +51,9 @@ fn flows(engine: &mut Engine, request: &FlowStatsRequest) -> Vec<FlowStats> {
     let each = |stats: datapath::FlowStats| FlowStats {
         flow: stats.flow,
         duration: Duration::from_nanos(stats.duration_ns),
-        flags: 0,
         packets: stats.packets,
         bytes: stats.bytes,
+        ..FlowStats::default()
     };
     found.into_iter().map(each).collect()
 }
@@ -69,18 +73,14 @@ fn tables(engine: &mut Engine) -> Vec<TableStats> {
         active: stats.active as u32,
         lookups: stats.lookups,
         matched: stats.matched,
+        ..TableStats::default()
     };
     engine.datapath.table_stats().into_iter().map(each).collect()
 }
 
 fn table_features() -> Vec<TableFeatures> {
-    let each = |table| TableFeatures {
-        table,
-        last_table: TABLES - 1,
-        name: format!("table{table}"),
-        max_entries: datapath::DEFAULT_FLOW_LIMIT as u32,
-    };
-    (0..TABLES).map(each).collect()
+    let most = datapath::DEFAULT_FLOW_LIMIT as u32;
+    (0..TABLES).map(|table| TableFeatures::complete(Version::V13, table, TABLES - 1, most)).collect()
 }
 
 fn port_stats(engine: &Engine, number: u32) -> Vec<PortStats> {

@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 
 use tulle_flow::{Field, Match};
 use tulle_openflow::{
-    Config, Connection, ErrorCode, Event, Features, Message, MultipartRequest, PacketIn, PacketOut, Role, Xid,
+    Config, Connection, ErrorCode, Event, Features, Message, MultipartRequest, PacketIn, PacketInFormat,
+    PacketOut, Role, Version, Versions, Xid,
 };
 
 use crate::engine::Engine;
@@ -75,7 +76,7 @@ impl Session {
         Session {
             id,
             options,
-            connection: Connection::new(),
+            connection: Connection::with_versions(Versions::only(Version::V13)),
             role: Role::Equal,
             wishes: Wishes::default(),
             miss_send_len,
@@ -130,7 +131,7 @@ impl Session {
             id,
             name: self.options.name.clone(),
             role: roles::name(self.role),
-            version: self.connection.is_open().then_some(tulle_openflow::VERSION),
+            version: self.connection.version().map(Version::wire),
         }
     }
 
@@ -174,8 +175,10 @@ impl Session {
             Message::RoleRequest(request) => self.take_role(engine, xid, request),
             Message::FlowMod(change) => self.change_flows(engine, xid, change),
             Message::PacketOut(packet) => self.send_packet(engine, xid, packet),
-            Message::MultipartRequest(request) => self.report(engine, xid, &request),
-            Message::UseStandardPacketIn | Message::EchoReply(_) | Message::Error(_) => {}
+            Message::MultipartRequest { request, .. } => self.report(engine, xid, &request),
+            Message::SetPacketInFormat(PacketInFormat::Standard)
+            | Message::EchoReply(_)
+            | Message::Error(_) => {}
             other => self.refuse(xid, &other, ErrorCode::BadType),
         }
     }
@@ -217,8 +220,13 @@ impl Session {
     }
 
     fn report(&mut self, engine: &mut Engine, xid: Xid, request: &MultipartRequest) {
-        let reply = report(engine, request);
-        self.reply(xid, Message::MultipartReply { more: false, reply });
+        match report(engine, request) {
+            Ok(reply) => self.reply(xid, Message::MultipartReply { more: false, reply }),
+            Err(code) => {
+                let request = request.clone();
+                self.refuse(xid, &Message::MultipartRequest { more: false, request }, code);
+            }
+        }
     }
 
     /// Queues a message that nothing asked for; false where the peer does not keep up.
@@ -228,7 +236,8 @@ impl Session {
 }
 
 fn features(datapath_id: u64) -> Features {
-    Features { datapath_id, buffers: 0, tables: TABLES, auxiliary_id: 0, capabilities: Features::STATISTICS }
+    let capabilities = Features::STATISTICS;
+    Features { datapath_id, tables: TABLES, capabilities, ..Features::default() }
 }
 
 fn packet_in(packet: &PacketNotice) -> PacketIn {
@@ -240,12 +249,12 @@ fn packet_in(packet: &PacketNotice) -> PacketIn {
         }
     }
     PacketIn {
-        buffer: None,
-        total_len: packet.total_len.min(0xffff) as u16,
+        total_len: packet.total_len as u32,
         reason: asynchronous::reason(packet.reason),
         table: packet.table,
         cookie: packet.cookie,
         metadata,
         data: packet.frame.clone(),
+        ..PacketIn::default()
     }
 }

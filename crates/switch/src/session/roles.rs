@@ -20,10 +20,10 @@ impl Session {
     pub(super) fn take_role(&mut self, engine: &mut Engine, xid: Xid, request: RoleState) {
         let sessions = &mut engine.wires.sessions;
         if matches!(request.role, Role::Master | Role::Slave) {
-            if is_stale(sessions.generation, request.generation) {
+            if request.generation.is_some_and(|asked| is_stale(sessions.generation, asked)) {
                 return self.refuse(xid, &Message::RoleRequest(request), ErrorCode::StaleRole);
             }
-            sessions.generation = Some(request.generation);
+            sessions.generation = request.generation.or(sessions.generation);
         }
         if request.role == Role::Master {
             let demoted = sessions.iter_mut().filter_map(|(id, session)| session.demote().then_some(id));
@@ -34,7 +34,7 @@ impl Session {
         if request.role != Role::NoChange {
             self.role = request.role;
         }
-        let generation = engine.wires.sessions.generation.unwrap_or(u64::MAX);
+        let generation = engine.wires.sessions.generation;
         self.reply(xid, Message::RoleReply(RoleState { role: self.role, generation }));
     }
 
