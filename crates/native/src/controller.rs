@@ -24,10 +24,8 @@ pub(crate) struct ControllerSession {
 impl ControllerSession {
     #[new]
     fn new() -> Self {
-        ControllerSession {
-            connection: Connection::with_versions(Versions::only(Version::V13)),
-            dumps: HashMap::new(),
-        }
+        let connection = Connection::with_versions(Versions::only(Version::V13));
+        ControllerSession { connection, dumps: HashMap::new() }
     }
 
     fn receive<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyList>> {

@@ -1,6 +1,6 @@
 //! `ofp_match`: a list of fields, in type-length-value form (OpenFlow 1.3.5 section 7.2.3), and Nicira's `nx_match`.
 
-use tulle_flow::{Field, Match};
+use tulle_flow::{Field, Match, Prerequisite};
 
 use crate::bytes::{Emitted, Parsed, Put, Reader, Writer};
 use crate::error::ErrorCode;
@@ -149,9 +149,16 @@ pub(crate) fn emit_nxm(
     Ok(())
 }
 
-/// Emits a match's fields; what a packet cannot be known by on the wire has no form.
+/// Emits a match's fields, those first that others need (OpenFlow 1.3.5 section 7.2.3.6).
 pub(crate) fn emit_oxms(matching: &Match, out: &mut Writer<'_>) -> Emitted {
-    matching.fields().try_for_each(|(field, value, mask)| emit_field(field, value, mask, out))
+    let needs_nothing = |field: Field| field.prerequisite() == Prerequisite::None;
+    for first in [true, false] {
+        let pass = matching.fields().filter(|(field, ..)| needs_nothing(*field) == first);
+        for (field, value, mask) in pass {
+            emit_field(field, value, mask, out)?;
+        }
+    }
+    Ok(())
 }
 
 fn emit_field(field: Field, value: u128, mask: u128, out: &mut Writer<'_>) -> Emitted {

@@ -235,6 +235,9 @@ pub(crate) fn covering(bits: SubField, version: Version, short: bool) -> Result<
     // The lowest two bits of the type of service go by another name than the rest.
     let ecn = bits.field == Field::IpTos && bits.offset + bits.bits <= 2;
     let field = if ecn { Field::IpEcn } else { bits.field };
+    // So do the 16 bits that ports had in OpenFlow 1.0.
+    let short_port = field == Field::InPort && bits.offset + bits.bits <= 16;
+    let version = if short_port { Version::V10 } else { version };
     let oxm = if short { Oxm::short(field, version) } else { Oxm::of(field, version) };
     let oxm = oxm.filter(|oxm| bits.offset < oxm.bits());
     let Some(oxm) = oxm.filter(|_| bits.field != Field::IpTos || ecn || bits.offset >= 2) else {
