@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod device;
 mod direct;
+pub mod egress;
 pub mod filter;
 pub mod guard;
 mod header;
@@ -22,10 +23,11 @@ pub mod tap;
 pub mod thread;
 
 pub use device::Device;
+pub use egress::{Egress, Listeners, Way};
 pub use filter::Filter;
 pub use guard::{GuardOptions, PortGuard};
 pub use outcome::{Received, Sent};
-pub use outgoing::Lost;
+pub use outgoing::{Lost, Outgoing};
 pub use packet::{Arrival, PacketOptions, PacketSocket};
 pub use pcap::PcapWriter;
 pub use poll::{Event, Poller, Waker};

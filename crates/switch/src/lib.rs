@@ -18,6 +18,7 @@ mod report;
 mod session;
 mod switch;
 mod tunnels;
+mod watch;
 mod wires;
 
 pub use counters::{Drop, PortCounters};

@@ -10,6 +10,7 @@ use tulle_wire::{FrameBuf, Mac};
 use crate::capture::Capture;
 use crate::counters::PortCounters;
 use crate::tunnels::Tunnel;
+use crate::watch::DirectPort;
 
 /// Largest port number that is not reserved.
 pub(crate) const MOST_PORTS: u32 = 65279;
@@ -38,11 +39,13 @@ pub(crate) struct Port {
     pub link: Link,
     pub counters: PortCounters,
     pub capture: Option<Capture>,
+    /// Small frames may go past the queueing discipline where there is none.
+    pub may_be_direct: bool,
 }
 
 impl Port {
     pub(crate) fn new(name: String, mac: Mac, link: Link) -> Port {
-        Port { name, mac, link, counters: PortCounters::default(), capture: None }
+        Port { name, mac, link, counters: PortCounters::default(), capture: None, may_be_direct: false }
     }
 
     /// The descriptor to wait for; a tunnel has none, it shares the underlay's.
@@ -76,6 +79,16 @@ impl Port {
     /// Whether it has a receive ring, which is memory that a switch has only so much of.
     pub(crate) fn has_ring(&self) -> bool {
         matches!(&self.link, Link::Device(device) if device.has_ring())
+    }
+
+    /// What decides whether it sends directly, where that has been allowed.
+    pub(crate) fn direct_port(&self, number: u32) -> Option<DirectPort> {
+        let Link::Device(device) = &self.link else { return None };
+        if !self.may_be_direct {
+            return None;
+        }
+        let (ifindex, is_direct) = (device.ifindex(), device.is_direct());
+        Some(DirectPort { number, ifindex, inode: device.inode().ok()?, is_direct })
     }
 
     /// Whether frames wait to be sent.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tulle_datapath::{CacheStats, DropReason, FlowFilter, FlowStats, Metadata, Trace, TunnelKey};
@@ -22,6 +22,7 @@ use crate::packet_in::{Event, Outbox};
 use crate::port::{Link, MOST_PORTS, MOST_RINGS, Port, RING_SLOTS};
 use crate::session::SwitchSession;
 use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
+use crate::watch::{Watch, may_go_directly};
 
 /// How the underlay is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,8 @@ pub struct UnderlayOptions {
 pub struct DeviceOptions {
     /// Receive through memory shared with the kernel, where the switch has some left for it.
     pub ring: bool,
-    /// Send small frames past the kernel's queueing discipline, where the device has none.
+    /// Send small frames directly, as long as the device has no queueing discipline, no filter on the
+    /// way out, one queue, and nobody listens on it.
     pub direct: bool,
 }
 
@@ -71,6 +73,7 @@ pub struct Switch {
     outbox: Outbox,
     events: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
+    watch: Mutex<Option<Watch>>,
     datapath_id: u64,
 }
 
@@ -83,7 +86,8 @@ impl Switch {
         let engine = Engine::new(seed, waker, jobs, outbox.clone())?;
         let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
         let thread = Some(builder.spawn(move || engine.run())?);
-        Ok(Switch { desk: Some(desk), outbox, events, thread, datapath_id })
+        let watch = Mutex::default();
+        Ok(Switch { desk: Some(desk), outbox, events, thread, watch, datapath_id })
     }
 
     /// The datapath id that sessions report.
@@ -105,10 +109,10 @@ impl Switch {
     pub fn add_tap(&self, number: u32, name: &str, mtu: u32) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let tap = Tap::open(&TapOptions { mtu, ..TapOptions::named(name) }).map_err(device_error(name))?;
-        self.attach(number, name, Link::Tap(tap))
+        self.attach(number, name, Link::Tap(tap), false)
     }
 
-    /// Attaches an existing device, such as a veth.
+    /// Attaches an existing device of the calling thread's network namespace, such as a veth.
     pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
         self.add_device_with(number, name, DeviceOptions::default())
     }
@@ -124,9 +128,22 @@ impl Switch {
         let device = Device::open(name).map_err(device_error(name))?;
         let has_room = self.call(|engine| engine.wires.ring_count() < MOST_RINGS)?;
         let ring_slots = if options.ring && has_room { RING_SLOTS } else { 0 };
-        let options = DevicePortOptions { ring_slots, direct: options.direct };
-        let port = DevicePort::open(&device, options).map_err(device_error(name))?;
-        self.attach(number, name, Link::Device(Box::new(port)))
+        let direct = options.direct && may_go_directly(device.index());
+        let port = DevicePort::open(&device, DevicePortOptions { ring_slots, direct });
+        let link = Link::Device(Box::new(port.map_err(device_error(name))?));
+        let info = self.attach(number, name, link, options.direct)?;
+        if options.direct {
+            self.start_watch()?;
+        }
+        Ok(info)
+    }
+
+    fn start_watch(&self) -> Result<(), SwitchError> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.is_none() {
+            *watch = Some(Watch::start(self.desk()?.clone())?);
+        }
+        Ok(())
     }
 
     /// Adds a tunnel to one peer.  Its frames are lost until the underlay is open and the next hop known.
@@ -266,6 +283,7 @@ impl Switch {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        *self.watch.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn desk(&self) -> Result<&Desk, SwitchError> {
@@ -287,11 +305,17 @@ impl Switch {
         if taken { Err(SwitchError::PortExists(number)) } else { Ok(()) }
     }
 
-    fn attach(&self, number: u32, name: &str, link: Link) -> Result<PortInfo, SwitchError> {
+    fn attach(
+        &self,
+        number: u32,
+        name: &str,
+        link: Link,
+        may_be_direct: bool,
+    ) -> Result<PortInfo, SwitchError> {
         let device = Device::open(name).map_err(device_error(name))?;
         let mac = device.mac().map_err(device_error(name))?;
         let mtu = device.mtu().map_err(device_error(name))?;
-        let port = Port::new(name.to_owned(), mac, link);
+        let port = Port { may_be_direct, ..Port::new(name.to_owned(), mac, link) };
         self.call(move |engine| engine.attach(number, port))??;
         Ok(PortInfo { mac, ifindex: device.index(), mtu })
     }

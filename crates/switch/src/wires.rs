@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use tulle_datapath::{Drop, Effects, PacketIn, TunnelKey};
+use tulle_io::{DevicePort, Outgoing};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum};
 
@@ -14,6 +15,7 @@ use crate::error::SwitchError;
 use crate::packet_in::{Event, Outbox, PacketInQueue, QueuedPacketIn, enqueue};
 use crate::port::{Link, Port, outcome};
 use crate::tunnels::{Kind, Underlay};
+use crate::watch::DirectPort;
 
 /// The ports by number, and what they share.
 #[derive(Debug)]
@@ -130,6 +132,35 @@ impl Wires {
                 0 => {}
                 missed => losses.count_many(number as u32, "device-queue-overflow", u64::from(missed)),
             }
+        }
+    }
+
+    /// The ports that may send directly.
+    pub(crate) fn direct_ports(&self) -> Vec<DirectPort> {
+        let listed = self.ports.iter().enumerate();
+        listed.filter_map(|(number, port)| port.as_ref()?.direct_port(number as u32)).collect()
+    }
+
+    /// Changes how a port sends, if it is still the same device.  Gives what is no longer needed.
+    pub(crate) fn replace_outgoing(&mut self, which: DirectPort, outgoing: Outgoing) -> Outgoing {
+        self.flush();
+        match self.same_device(which) {
+            Some(device) => device.replace_outgoing(outgoing),
+            None => outgoing,
+        }
+    }
+
+    /// Tells a port what its device takes, if it is still the same device.
+    pub(crate) fn set_mtu(&mut self, which: DirectPort, mtu: u32) {
+        if let Some(device) = self.same_device(which) {
+            device.set_mtu(mtu);
+        }
+    }
+
+    fn same_device(&mut self, which: DirectPort) -> Option<&mut DevicePort> {
+        match &mut self.port(which.number)?.link {
+            Link::Device(device) if device.inode().ok() == Some(which.inode) => Some(device),
+            _ => None,
         }
     }
 

@@ -175,3 +175,33 @@ fn frames_that_come_faster_than_they_are_taken_are_counted_by_reason() {
     let mut missed = drops.iter().filter(|drop| drop.port == 1);
     assert!(missed.all(|drop| drop.reason == "device-queue-overflow"), "{drops:?}");
 }
+
+/// Sends a frame every now and then until the condition holds.
+fn send_until(socket: &PacketSocket, what: &str, mut condition: impl FnMut() -> bool) {
+    let (frame, offload) = frame(0);
+    wait_for(what, || {
+        socket.send(&frame, &offload).expect("send");
+        condition().then_some(())
+    });
+}
+
+#[test]
+fn whoever_listens_on_a_port_sees_what_the_switch_sends() {
+    let network = Network::new();
+    let _switch = forwarding_switch(&network, DeviceOptions::default());
+    let left = network.socket(&network.left);
+    let (mut tcpdump, output) = network.tcpdump(&network.node, "port2");
+    send_until(&left, "tcpdump to see a frame", || output.try_recv().is_ok());
+    tcpdump.wait().expect("tcpdump ends");
+}
+
+#[test]
+fn a_discipline_that_is_put_on_a_port_is_not_passed_by() {
+    let network = Network::new();
+    let _switch = forwarding_switch(&network, DeviceOptions::default());
+    let left = network.socket(&network.left);
+    network.node.command("tc qdisc add dev port2 root pfifo");
+    let passed = || !network.node.output("tc -s qdisc show dev port2").contains("Sent 0 bytes");
+    assert!(!passed());
+    send_until(&left, "a frame through the discipline", passed);
+}
