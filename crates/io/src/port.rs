@@ -71,6 +71,11 @@ impl DevicePort {
         self.ring.is_some()
     }
 
+    /// The slots of the ring, 2 KB each.
+    pub fn ring_slots(&self) -> usize {
+        self.ring.as_ref().map_or(0, ReceiveRing::slots)
+    }
+
     /// Whether small frames go past the queueing discipline.
     pub fn is_direct(&self) -> bool {
         self.outgoing.is_direct()

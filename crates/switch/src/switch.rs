@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::SwitchError;
 use crate::job::Desk;
 use crate::packet_in::{Event, Outbox};
-use crate::port::{Link, MOST_PORTS, MOST_RINGS, Port, RING_SLOTS};
+use crate::port::{Link, MOST_PORTS, Port, ring_slots_for_one_more};
 use crate::session::SwitchSession;
 use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
 use crate::watch::{Watch, may_go_directly};
@@ -126,8 +126,8 @@ impl Switch {
     ) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let device = Device::open(name).map_err(device_error(name))?;
-        let has_room = self.call(|engine| engine.wires.ring_count() < MOST_RINGS)?;
-        let ring_slots = if options.ring && has_room { RING_SLOTS } else { 0 };
+        let taken = self.call(|engine| engine.wires.ring_slots())?;
+        let ring_slots = if options.ring { ring_slots_for_one_more(taken) } else { 0 };
         let direct = options.direct && may_go_directly(device.index());
         let port = DevicePort::open(&device, DevicePortOptions { ring_slots, direct });
         let link = Link::Device(Box::new(port.map_err(device_error(name))?));

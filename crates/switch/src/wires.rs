@@ -164,9 +164,9 @@ impl Wires {
         }
     }
 
-    /// How many ports have receive rings.
-    pub(crate) fn ring_count(&self) -> usize {
-        self.ports.iter().flatten().filter(|port| port.has_ring()).count()
+    /// The slots of all receive rings.
+    pub(crate) fn ring_slots(&self) -> usize {
+        self.ports.iter().flatten().map(Port::ring_slots).sum()
     }
 }
 
