@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tulle_datapath::{CacheStats, DropReason, FlowFilter, FlowStats, Metadata, Trace, TunnelKey};
 use tulle_io::clock::monotonic_ns;
@@ -15,7 +16,7 @@ use tulle_wire::vnet::Offload;
 
 use crate::capture::Capture;
 use crate::counters::{Drop, PortCounters};
-use crate::engine::Engine;
+use crate::engine::{AWAKE, Engine};
 use crate::error::SwitchError;
 use crate::job::Desk;
 use crate::packet_in::{Event, Outbox};
@@ -207,6 +208,12 @@ impl Switch {
             }
             engine.wires.refresh_templates();
         })
+    }
+
+    /// How long the thread looks for more packets before it sleeps; `None` means the default, 10 µs.
+    /// With a long time packets never wait for a thread to wake up, and a processor is never free.
+    pub fn set_busy_poll(&self, time: Option<Duration>) -> Result<(), SwitchError> {
+        self.call(move |engine| engine.stay_awake(time.unwrap_or(AWAKE)))
     }
 
     /// Counters of every port.
