@@ -5,6 +5,7 @@
 //! filters match on. Nothing here blocks except [`Poller::wait`].
 
 pub mod clock;
+pub mod descriptor;
 pub mod device;
 mod direct;
 pub mod egress;

@@ -3,17 +3,31 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use tulle_flow::port;
 use tulle_io::{DevicePort, Received, Sent, Tap};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, Mac};
 
 use crate::capture::Capture;
 use crate::counters::PortCounters;
+use crate::patch::PatchPeer;
+use crate::policing::Policer;
 use crate::tunnels::Tunnel;
 use crate::watch::DirectPort;
 
 /// Largest port number that is not reserved.
 pub(crate) const MOST_PORTS: u32 = 65279;
+
+/// Where a port stands in the list of ports: the bridge's own one first, since no port has number 0.
+#[inline]
+pub(crate) fn slot(number: u32) -> usize {
+    if number == port::LOCAL { 0 } else { number as usize }
+}
+
+/// The number of the port in a slot.
+pub(crate) fn number_in(slot: usize) -> u32 {
+    if slot == 0 { port::LOCAL } else { slot as u32 }
+}
 
 /// Slots of receive rings that a switch has for all its ports: 64 MB.
 const MOST_RING_SLOTS: usize = 32 << 10;
@@ -36,6 +50,8 @@ pub(crate) enum Link {
     Device(Box<DevicePort>),
     /// A tunnel to one peer.
     Tunnel(Tunnel),
+    /// The other end of a patch, where there is one.
+    Patch(Option<PatchPeer>),
 }
 
 /// One port.
@@ -46,21 +62,34 @@ pub(crate) struct Port {
     pub link: Link,
     pub counters: PortCounters,
     pub capture: Option<Capture>,
+    pub policer: Option<Policer>,
+    pub is_up: bool,
+    pub has_link: bool,
     /// Small frames may go past the queueing discipline where there is none.
     pub may_be_direct: bool,
 }
 
 impl Port {
     pub(crate) fn new(name: String, mac: Mac, link: Link) -> Port {
-        Port { name, mac, link, counters: PortCounters::default(), capture: None, may_be_direct: false }
+        Port {
+            name,
+            mac,
+            link,
+            counters: PortCounters::default(),
+            capture: None,
+            policer: None,
+            is_up: true,
+            has_link: true,
+            may_be_direct: false,
+        }
     }
 
-    /// The descriptor to wait for; a tunnel has none, it shares the underlay's.
+    /// The descriptor to wait for; a tunnel shares the underlay's, a patch the jobs'.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.link {
             Link::Tap(tap) => Some(tap.as_fd()),
             Link::Device(device) => Some(device.as_fd()),
-            Link::Tunnel(_) => None,
+            Link::Tunnel(_) | Link::Patch(_) => None,
         }
     }
 
@@ -70,7 +99,7 @@ impl Port {
         match &mut self.link {
             Link::Tap(tap) => tap.receive(frame, offload),
             Link::Device(device) => device.receive(frame, offload),
-            Link::Tunnel(_) => Ok(Received::Nothing),
+            Link::Tunnel(_) | Link::Patch(_) => Ok(Received::Nothing),
         }
     }
 

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tulle_datapath::{CacheStats, DropReason, FlowFilter, FlowStats, Metadata, Trace, TunnelKey};
+use tulle_datapath::{
+    CacheStats, Command, DropReason, FlowFilter, FlowMod, FlowModError, FlowStats, Metadata, Trace, TunnelKey,
+};
+use tulle_flow::{Flow, port};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Device, DevicePort, DevicePortOptions, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
@@ -18,10 +21,14 @@ use crate::capture::Capture;
 use crate::counters::{Drop, PortCounters};
 use crate::engine::{AWAKE, Engine};
 use crate::error::SwitchError;
+use crate::handle::SwitchSession;
 use crate::job::Desk;
-use crate::packet_in::{Event, Outbox};
+use crate::outbox::{Event, Outbox};
+use crate::patch::{PatchInbox, PatchPeer};
+use crate::policing::Policer;
 use crate::port::{Link, MOST_PORTS, Port, ring_slots_for_one_more};
-use crate::session::SwitchSession;
+use crate::session::SessionOptions;
+use crate::sessions::SessionInfo;
 use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
 use crate::watch::{Watch, may_go_directly};
 
@@ -38,6 +45,19 @@ pub struct UnderlayOptions {
     pub stt_port: u16,
     /// UDP port of VXLAN.
     pub vxlan_port: u16,
+}
+
+/// A TAP device to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapSettings {
+    /// Its name.
+    pub name: String,
+    /// Largest payload of a frame, in bytes.
+    pub mtu: u32,
+    /// Its Ethernet address; the kernel draws one if there is none.
+    pub mac: Option<Mac>,
+    /// Set it up.
+    pub set_up: bool,
 }
 
 /// How an existing device is used as a port.
@@ -74,8 +94,8 @@ pub struct Switch {
     outbox: Outbox,
     events: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
+    inbox: Arc<PatchInbox>,
     watch: Mutex<Option<Watch>>,
-    datapath_id: u64,
 }
 
 impl Switch {
@@ -84,16 +104,22 @@ impl Switch {
         let (waker, events) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
         let outbox = Outbox::new(Arc::clone(&events));
         let (desk, jobs) = Desk::new(Arc::clone(&waker));
-        let engine = Engine::new(seed, waker, jobs, outbox.clone())?;
+        let inbox = Arc::new(PatchInbox::new(Arc::clone(&waker)));
+        let engine = Engine::new(seed, datapath_id, waker, jobs, outbox.clone(), Arc::clone(&inbox))?;
         let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
         let thread = Some(builder.spawn(move || engine.run())?);
         let watch = Mutex::default();
-        Ok(Switch { desk: Some(desk), outbox, events, thread, watch, datapath_id })
+        Ok(Switch { desk: Some(desk), outbox, events, thread, inbox, watch })
     }
 
     /// The datapath id that sessions report.
     pub fn datapath_id(&self) -> u64 {
-        self.datapath_id
+        self.call(|engine| engine.datapath_id).unwrap_or_default()
+    }
+
+    /// Sessions that are opened from now on report this datapath id.
+    pub fn set_datapath_id(&self, datapath_id: u64) {
+        let _ = self.call(move |engine| engine.datapath_id = datapath_id);
     }
 
     /// Readable when [`Switch::events`] has something.
@@ -107,9 +133,11 @@ impl Switch {
     }
 
     /// Makes a TAP device in the calling thread's network namespace and attaches it.
-    pub fn add_tap(&self, number: u32, name: &str, mtu: u32) -> Result<PortInfo, SwitchError> {
+    pub fn add_tap(&self, number: u32, settings: &TapSettings) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
-        let tap = Tap::open(&TapOptions { mtu, ..TapOptions::named(name) }).map_err(device_error(name))?;
+        let TapSettings { name, mtu, mac, set_up } = settings;
+        let options = TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, ..TapOptions::named(name) };
+        let tap = Tap::open(&options).map_err(device_error(name))?;
         self.attach(number, name, Link::Tap(tap), false)
     }
 
@@ -171,6 +199,56 @@ impl Switch {
         })?
     }
 
+    /// Adds a patch port without a peer: its frames are lost until [`Switch::connect_patch`].
+    pub fn add_patch(&self, number: u32, name: &str) -> Result<(), SwitchError> {
+        self.check_free(number)?;
+        let port = Port::new(name.to_owned(), [0; 6], Link::Patch(None));
+        self.call(move |engine| engine.attach(number, port))??;
+        Ok(())
+    }
+
+    /// Where frames enter this switch by its patch ports.
+    pub fn patch_inbox(&self) -> Arc<PatchInbox> {
+        Arc::clone(&self.inbox)
+    }
+
+    /// Says where the frames of a patch port go: by a port of another switch, or nowhere.
+    pub fn connect_patch(
+        &self,
+        number: u32,
+        peer: Option<(Arc<PatchInbox>, u32)>,
+    ) -> Result<(), SwitchError> {
+        let peer = peer.map(|(inbox, port)| PatchPeer { inbox, port });
+        self.call(move |engine| match engine.wires.port(number).map(|port| &mut port.link) {
+            Some(Link::Patch(link)) => {
+                *link = peer;
+                Ok(())
+            }
+            _ => Err(SwitchError::NoPort(number)),
+        })?
+    }
+
+    /// Lets at most this much come in by a port: kbit/s (0: everything) and kbit at once (0: by the rate).
+    pub fn set_policing(&self, number: u32, rate_kbps: u32, burst_kb: u32) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| {
+            port.policer = (rate_kbps > 0).then(|| Policer::new(rate_kbps, burst_kb));
+        })
+    }
+
+    /// Says whether a port's device is up and has a link, for controllers.
+    pub fn set_port_state(&self, number: u32, is_up: bool, has_link: bool) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| (port.is_up, port.has_link) = (is_up, has_link))
+    }
+
+    fn change_port(
+        &self,
+        number: u32,
+        change: impl FnOnce(&mut Port) + Send + 'static,
+    ) -> Result<(), SwitchError> {
+        let changed = self.call(move |engine| engine.wires.port(number).map(change))?;
+        changed.ok_or(SwitchError::NoPort(number))
+    }
+
     /// Takes a port away; a TAP device disappears.
     pub fn remove_port(&self, number: u32) -> Result<(), SwitchError> {
         // The port comes back here, so that closing its device does not keep the engine from its packets.
@@ -218,10 +296,7 @@ impl Switch {
 
     /// Counters of every port.
     pub fn port_counters(&self) -> Result<BTreeMap<u32, PortCounters>, SwitchError> {
-        self.call(|engine| {
-            let listed = engine.wires.ports.iter().enumerate();
-            listed.filter_map(|(at, port)| Some((at as u32, port.as_ref()?.counters))).collect()
-        })
+        self.call(|engine| engine.wires.numbered().map(|(number, port)| (number, port.counters)).collect())
     }
 
     /// Packets lost, by port and reason: in the tables, at devices, in tunnels.
@@ -250,6 +325,22 @@ impl Switch {
         self.call(|engine| engine.datapath.flows(&FlowFilter::default(), monotonic_ns()))
     }
 
+    /// Adds or removes flows, all of them between two batches of packets; `Delete` looks in all tables.
+    /// An error ends it, after the flows before.
+    pub fn change_flows(&self, command: Command, flows: Vec<Flow>) -> Result<(), SwitchError> {
+        let result = self.call(move |engine| -> Result<(), FlowModError> {
+            let now = monotonic_ns();
+            let all_tables = command == Command::Delete;
+            for flow in flows {
+                engine
+                    .datapath
+                    .flow_mod(&FlowMod { command, flow, all_tables, ..FlowMod::default() }, now)?;
+            }
+            Ok(())
+        })?;
+        result.map_err(|error| SwitchError::FlowRefused(error.to_string()))
+    }
+
     /// Shows the way of a frame through the forwarding code; nothing is sent or counted.
     pub fn trace(
         &self,
@@ -263,9 +354,27 @@ impl Switch {
         })
     }
 
-    /// Opens an OpenFlow session.
-    pub fn open_session(&self) -> Result<SwitchSession, SwitchError> {
-        Ok(SwitchSession::new(self.desk()?.clone(), self.datapath_id))
+    /// Opens an OpenFlow session whose bytes the caller moves.
+    pub fn open_session(&self, options: SessionOptions) -> Result<SwitchSession, SwitchError> {
+        let id = self.call(move |engine| engine.open_session(options))?;
+        Ok(SwitchSession::new(self.desk()?.clone(), id))
+    }
+
+    /// Opens an OpenFlow session over a connected stream socket, which the switch serves from now on; its number.
+    /// The caller may close its own descriptor.
+    pub fn serve(&self, socket: RawFd, options: SessionOptions) -> Result<u64, SwitchError> {
+        let socket = tulle_io::descriptor::duplicate(socket)?;
+        Ok(self.call(move |engine| engine.serve_session(socket, options))??)
+    }
+
+    /// Ends a session that the switch serves.
+    pub fn close_session(&self, id: u64) -> Result<(), SwitchError> {
+        self.call(move |engine| engine.close_session(id))
+    }
+
+    /// The sessions there are.
+    pub fn sessions(&self) -> Result<Vec<SessionInfo>, SwitchError> {
+        self.call(|engine| engine.wires.sessions.infos())
     }
 
     /// Copies a port's frames (or, with `None`, the underlay's) to a pcap file.
@@ -305,7 +414,7 @@ impl Switch {
     }
 
     fn check_free(&self, number: u32) -> Result<(), SwitchError> {
-        if !(1..=MOST_PORTS).contains(&number) {
+        if !(1..=MOST_PORTS).contains(&number) && number != port::LOCAL {
             return Err(SwitchError::BadNumber(number));
         }
         let taken = self.call(move |engine| engine.wires.port(number).is_some())?;

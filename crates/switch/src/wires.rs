@@ -12,8 +12,11 @@ use tulle_wire::{FrameBuf, finish_checksum};
 use crate::capture::Capture;
 use crate::counters::Losses;
 use crate::error::SwitchError;
-use crate::packet_in::{Event, Outbox, PacketInQueue, QueuedPacketIn, enqueue};
-use crate::port::{Link, Port, outcome};
+use crate::notice::{Notice, PacketNotice};
+use crate::outbox::{Event, Outbox};
+use crate::patch::{PatchInbox, PatchPeer};
+use crate::port::{Link, Port, number_in, outcome, slot};
+use crate::sessions::Sessions;
 use crate::tunnels::{Kind, Underlay};
 use crate::watch::DirectPort;
 
@@ -23,23 +26,28 @@ pub(crate) struct Wires {
     pub ports: Vec<Option<Port>>,
     pub underlay: Option<Underlay>,
     pub peers: HashMap<(Kind, Ipv4Addr), u32>,
-    pub sessions: Vec<PacketInQueue>,
+    pub sessions: Sessions,
     pub losses: Losses,
     pub outbox: Outbox,
+    pub inbox: Arc<PatchInbox>,
+    /// Patch ports that the present frame has crossed.
+    pub crossings: u8,
     /// Ports that have frames to flush.
     unflushed: Vec<u32>,
     scratch: FrameBuf,
 }
 
 impl Wires {
-    pub(crate) fn new(outbox: Outbox) -> Wires {
+    pub(crate) fn new(outbox: Outbox, inbox: Arc<PatchInbox>) -> Wires {
         Wires {
             ports: Vec::new(),
             underlay: None,
             peers: HashMap::new(),
-            sessions: Vec::new(),
+            sessions: Sessions::default(),
             losses: Losses::default(),
             outbox,
+            inbox,
+            crossings: 0,
             unflushed: Vec::new(),
             scratch: FrameBuf::new(),
         }
@@ -47,7 +55,12 @@ impl Wires {
 
     #[inline]
     pub(crate) fn port(&mut self, number: u32) -> Option<&mut Port> {
-        self.ports.get_mut(number as usize)?.as_mut()
+        self.ports.get_mut(slot(number))?.as_mut()
+    }
+
+    /// All ports with their numbers.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Port)> {
+        self.ports.iter().enumerate().filter_map(|(at, port)| Some((number_in(at), port.as_ref()?)))
     }
 
     /// Makes the headers of all tunnels anew, after the underlay or a next hop has changed.
@@ -84,7 +97,7 @@ impl Wires {
         frame: &mut FrameBuf,
         offload: &Offload,
     ) -> Result<(), &'static str> {
-        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+        let Some(port) = self.ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
         port.record(frame.bytes());
@@ -93,6 +106,8 @@ impl Wires {
         let result = match &mut port.link {
             Link::Tap(tap) => outcome(tap.send(frame.bytes(), offload)),
             Link::Device(device) => outcome(device.send(frame.bytes(), offload)),
+            Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
+            Link::Patch(None) => Err("patch-no-peer"),
             Link::Tunnel(link) => match (&mut self.underlay, &link.template) {
                 (Some(underlay), Some(template)) => {
                     let context = tunnel.map_or(0, |key| key.id);
@@ -117,7 +132,7 @@ impl Wires {
     /// Sends what waits at the ports.  To be called after each batch of frames.
     pub(crate) fn flush(&mut self) {
         while let Some(number) = self.unflushed.pop() {
-            let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else { continue };
+            let Some(port) = self.port(number) else { continue };
             if let Err((frames, reason)) = port.flush() {
                 self.losses.count_many(number, reason, u64::from(frames));
             }
@@ -127,18 +142,17 @@ impl Wires {
     /// Counts what the kernel has dropped because the switch was too slow.
     pub(crate) fn count_missed(&mut self) {
         let Self { ports, losses, .. } = self;
-        for (number, port) in ports.iter_mut().enumerate() {
+        for (at, port) in ports.iter_mut().enumerate() {
             match port.as_mut().map_or(0, Port::missed) {
                 0 => {}
-                missed => losses.count_many(number as u32, "device-queue-overflow", u64::from(missed)),
+                missed => losses.count_many(number_in(at), "device-queue-overflow", u64::from(missed)),
             }
         }
     }
 
     /// The ports that may send directly.
     pub(crate) fn direct_ports(&self) -> Vec<DirectPort> {
-        let listed = self.ports.iter().enumerate();
-        listed.filter_map(|(number, port)| port.as_ref()?.direct_port(number as u32)).collect()
+        self.numbered().filter_map(|(number, port)| port.direct_port(number)).collect()
     }
 
     /// Changes how a port sends, if it is still the same device.  Gives what is no longer needed.
@@ -186,22 +200,27 @@ impl Effects for Wires {
     }
 
     fn packet_in(&mut self, frame: &[u8], offload: &Offload, info: &PacketIn) {
+        if self.sessions.is_empty() {
+            return self.losses.count(0, "packet-in-lost");
+        }
         let mut whole = frame.to_vec();
         if offload.needs_csum {
             let _ = finish_checksum(&mut whole, offload.csum_start, offload.csum_offset);
         }
         let total_len = whole.len();
         whole.truncate(usize::from(info.max_len));
-        let (table, cookie, key) = (info.table, info.cookie, info.key);
-        let packet = Arc::new(QueuedPacketIn { frame: whole, total_len, table, cookie, key });
-        let mut lost = self.sessions.is_empty();
-        for session in &self.sessions {
-            lost |= !enqueue(session, &packet);
-        }
-        if lost {
+        let notice = Notice::PacketIn(Arc::new(PacketNotice {
+            frame: whole,
+            total_len,
+            max_len: info.max_len,
+            table: info.table,
+            cookie: info.cookie,
+            reason: info.reason,
+            key: info.key,
+        }));
+        if !self.sessions.tell(notice) {
             self.losses.count(0, "packet-in-lost");
         }
-        self.outbox.tell(Event::PacketInQueued);
     }
 
     #[inline]
