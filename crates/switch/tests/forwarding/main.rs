@@ -7,8 +7,8 @@ mod network;
 
 use frames::{Ends, TCP_HEADERS_LEN, UDP_HEADERS_LEN};
 use network::{Network, wait_for};
+use tulle_datapath::Command;
 use tulle_io::{Arrival, PacketSocket, Received, Sent};
-use tulle_openflow::{Connection, FlowMod, Message};
 use tulle_switch::{DeviceOptions, PortCounters, Switch};
 use tulle_wire::vnet::Offload;
 
@@ -28,20 +28,10 @@ fn forwarding_switch(network: &Network, options: DeviceOptions) -> Switch {
     let switch = Switch::start("forwarding", 1, 1).expect("a switch");
     network.node.run(|| switch.add_device_with(1, "port1", options)).expect("port 1");
     network.node.run(|| switch.add_device_with(2, "port2", options)).expect("port 2");
-    add_flows(&switch, &["in_port=1,actions=output:2", "in_port=2,actions=output:1"]);
+    let flows = ["in_port=1,actions=output:2", "in_port=2,actions=output:1"];
+    let flows = flows.map(|text| text.parse().expect("a flow")).to_vec();
+    switch.change_flows(Command::Add, flows).expect("room");
     switch
-}
-
-fn add_flows(switch: &Switch, flows: &[&str]) {
-    let (mut session, mut controller) = (switch.open_session().expect("a session"), Connection::new());
-    session.receive(&controller.outgoing());
-    controller.receive(&session.outgoing()).for_each(drop);
-    for text in flows {
-        let flow = text.parse().expect("a flow");
-        controller.send(&Message::FlowMod(FlowMod::add(flow))).expect("a message");
-    }
-    session.receive(&controller.outgoing());
-    assert_eq!(switch.flows().expect("flows").len(), flows.len());
 }
 
 /// The frame of a number: kinds and lengths take turns, the payload tells one from another.
