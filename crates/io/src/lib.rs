@@ -1,8 +1,10 @@
-//! Packets in and out of the kernel: TAP devices, packet sockets, port guards, polling and the clock.
+//! Packets in and out of the kernel: TAP devices, packet sockets, devices as ports, port guards,
+//! polling and the clock.
 //!
 //! The only crate with `unsafe`. It moves frames and knows nothing of what is in them, apart from
 //! the virtio-net header, the VLAN tag that the kernel strips, and the fields that its socket
-//! filters match on. Nothing here blocks except [`Poller::wait`].
+//! filters match on. Nothing here blocks except [`Poller::wait`] and what
+//! opens, closes or looks at devices.
 
 pub mod clock;
 pub mod descriptor;
