@@ -31,8 +31,9 @@ const JOBS: u64 = 1 << 32;
 const UNDERLAY: u64 = JOBS + 1;
 /// Sessions' numbers are added to this one.
 const SESSIONS: u64 = 1 << 33;
-/// How long the thread looks for more before it sleeps.  Longer takes the processor from the workloads.
-const AWAKE: Duration = Duration::from_micros(10);
+/// How long the thread looks for more before it sleeps, unless told otherwise.  Longer takes the
+/// processor from the workloads.
+pub(crate) const AWAKE: Duration = Duration::from_micros(10);
 /// How often timeouts are looked after.
 const SWEEP: Duration = Duration::from_millis(250);
 
@@ -52,6 +53,7 @@ pub(crate) struct Engine {
     pub(crate) frame: FrameBuf,
     arrivals: Vec<Arrival>,
     crossings: Vec<Crossing>,
+    awake_ns: u64,
     swept_ns: u64,
     is_stopping: bool,
     is_held: bool,
@@ -81,6 +83,7 @@ impl Engine {
             frame: FrameBuf::new(),
             arrivals: (0..BATCH).map(|_| Arrival::new()).collect(),
             crossings: Vec::new(),
+            awake_ns: AWAKE.as_nanos() as u64,
             swept_ns: 0,
             is_stopping: false,
             is_held: false,
@@ -114,14 +117,20 @@ impl Engine {
 
     /// Waits for something to do: awake at first, since waking a sleeping thread costs more than a packet.
     fn wait(&self, ready: &mut Vec<tulle_io::Event>) -> std::io::Result<()> {
-        let asleep_at_ns = monotonic_ns() + AWAKE.as_nanos() as u64;
+        let sweep_ns = SWEEP.as_nanos() as u64;
+        let asleep_at_ns = monotonic_ns() + self.awake_ns.min(sweep_ns);
         while monotonic_ns() < asleep_at_ns {
             self.poller.wait(ready, Some(Duration::ZERO))?;
             if !ready.is_empty() {
                 return Ok(());
             }
         }
-        self.poller.wait(ready, Some(SWEEP))
+        if self.awake_ns < sweep_ns { self.poller.wait(ready, Some(SWEEP)) } else { Ok(()) }
+    }
+
+    /// How long the thread looks for more before it sleeps.
+    pub(crate) fn stay_awake(&mut self, time: Duration) {
+        self.awake_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     }
 
     /// Ends the thread after the present batch.

@@ -25,6 +25,7 @@ mod sessions;
 mod socket;
 mod switch;
 mod tunnels;
+mod watch;
 mod wires;
 
 pub use counters::{Drop, PortCounters};
