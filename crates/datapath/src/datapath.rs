@@ -7,7 +7,7 @@ use crate::flow_mod::{FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved,
 use crate::metadata::Metadata;
 use crate::ports::Ports;
 use crate::process::{Effects, Losses, check_offload, execute};
-use crate::tables::{Credit, Tables};
+use crate::tables::{Credit, TablePolicy, Tables};
 use crate::trace::{self, Trace};
 use crate::translate::{translate, translate_actions};
 use crate::verdict::Verdict;
@@ -115,6 +115,18 @@ impl Datapath {
         }
         self.tables.commit();
         Ok(removed)
+    }
+
+    /// Sets what happens when a table is full.  Gives the flows that went because of it and of which the controller
+    /// wants to hear.
+    pub fn set_table_policy(&mut self, table: u8, policy: TablePolicy, now: u64) -> Vec<FlowRemoved> {
+        self.cache.credit(&mut self.tables);
+        self.tables.set_policy(table, policy, now)
+    }
+
+    /// What happens when a table is full.
+    pub fn table_policy(&self, table: u8) -> TablePolicy {
+        self.tables.policy(table)
     }
 
     /// Keeps what happens to flows from now on, for [`take_flow_events`](Self::take_flow_events), or no longer.

@@ -34,7 +34,7 @@ pub use metadata::{Metadata, TunnelKey};
 pub use ports::Ports;
 pub use process::Effects;
 pub use rules::{FlowFlags, StoredFlow};
-pub use tables::TABLE_COUNT;
+pub use tables::{TABLE_COUNT, TablePolicy};
 pub use trace::{Step, StepFlow, Trace, TracedOutput};
 pub use translate::{MAX_DEPTH, MAX_STEPS};
 pub use verdict::{Drop, PacketIn, PacketInReason};
