@@ -139,7 +139,7 @@ impl Port {
         out.extend_from_slice(&self.mac);
         out.text(&self.name, NAME_LEN);
         out.u32(self.config);
-        out.u32(self.state);
+        out.u32(self.state & V10_STATES);
         let links = [self.current, self.advertised, self.supported, self.peer];
         links.into_iter().for_each(|link| out.u32(link_to_v10(link)));
         Ok(())
@@ -171,6 +171,9 @@ impl Port {
         out.set_length(start + 4, start);
     }
 }
+
+/// Link down, and the states of 802.1D: OpenFlow 1.0 does not say what is in use.
+const V10_STATES: u32 = 0x301;
 
 /// OpenFlow 1.0 has no 40 Gb/s, 100 Gb/s, 1 Tb/s and "other": what comes after them lies four bits lower.
 fn link_from_v10(link: u32) -> u32 {

@@ -55,6 +55,10 @@ impl TableConfig {
         let mut change = TableConfig { table, config: body.u32()?, ..TableConfig::default() };
         if body.version() >= Version::V14 {
             change.parse_properties(body)?;
+            // Only the switch knows what is free now.
+            if change.vacancy.is_some_and(|vacancy| vacancy.current != 0) {
+                return Err(ErrorCode::BadPropertyValue);
+            }
         } else {
             body.finish()?;
         }
@@ -69,7 +73,8 @@ impl TableConfig {
         out.zeros(3);
         out.u32(self.config);
         if out.version() >= Version::V14 {
-            self.emit_properties(out);
+            let vacancy = self.vacancy.map(|vacancy| Vacancy { current: 0, ..vacancy });
+            TableConfig { vacancy, ..*self }.emit_properties(out);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::Datapath;
 use crate::flow_mod::{
     Command, FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, TableStats,
 };
+use crate::tables::TablePolicy;
 use crate::versions::Shared;
 use tulle_flow::Action;
 
@@ -76,6 +77,18 @@ impl Datapath {
                 removed.extend(self.state.tables.apply(&change, now).unwrap_or_default());
             }
         }
+    }
+
+    /// Sets what happens when a table is full.  Gives the flows that went because of it and of which the controller
+    /// wants to hear.
+    pub fn set_table_policy(&mut self, table: u8, policy: TablePolicy, now: u64) -> Vec<FlowRemoved> {
+        self.cache.credit(&mut self.state);
+        self.state.tables.set_policy(table, policy, now)
+    }
+
+    /// What happens when a table is full.
+    pub fn table_policy(&self, table: u8) -> TablePolicy {
+        self.state.tables.policy(table)
     }
 
     /// Keeps what happens to flows from now on, for [`take_flow_events`](Self::take_flow_events), or no longer.

@@ -3,6 +3,7 @@
 mod acting;
 mod bundles;
 mod bytes;
+mod eviction;
 mod frames;
 mod recorder;
 mod rewriting;

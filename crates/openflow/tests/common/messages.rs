@@ -238,7 +238,10 @@ pub fn any_message() -> impl Strategy<Value = Message> {
         3 => any_flow_removed().prop_map(Message::FlowRemoved),
         3 => any_status(),
         9 => any_change(),
-        2 => any_table_config().prop_map(Message::TableMod),
+        2 => any_table_config().prop_map(|mut table| {
+            table.vacancy.iter_mut().for_each(|vacancy| vacancy.current = 0);
+            Message::TableMod(table)
+        }),
         2 => any_meter_mod().prop_map(Message::MeterMod),
         9 => any_request().prop_map(|request| Message::MultipartRequest { more: false, request }),
         9 => (any::<bool>(), any_reply()).prop_map(|(more, reply)| Message::MultipartReply { more, reply }),
