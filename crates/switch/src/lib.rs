@@ -7,6 +7,7 @@
 //!
 //! What it is not: it knows nothing of Python, databases or configuration.
 
+mod bridging;
 mod capture;
 mod counters;
 mod engine;
@@ -26,6 +27,7 @@ mod switch;
 mod tunnels;
 mod wires;
 
+pub use bridging::{ConnectionCounts, Flush};
 pub use counters::{Drop, PortCounters};
 pub use error::SwitchError;
 pub use handle::SwitchSession;

@@ -1,8 +1,8 @@
 //! The handle of a running switch, for the thread that configures it.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -258,7 +258,8 @@ impl Switch {
 
     /// Says whether a port's device is up and has a link, for controllers.
     pub fn set_port_state(&self, number: u32, is_up: bool, has_link: bool) -> Result<(), SwitchError> {
-        self.change_port(number, move |port| (port.is_up, port.has_link) = (is_up, has_link))
+        self.change_port(number, move |port| (port.is_up, port.has_link) = (is_up, has_link))?;
+        self.call(move |engine| engine.datapath.set_port_live(number, is_up && has_link))
     }
 
     fn change_port(
@@ -391,10 +392,11 @@ impl Switch {
         in_port: u32,
         frame: Vec<u8>,
         tunnel: Option<TunnelKey>,
+        states: Vec<u32>,
     ) -> Result<Result<Trace, DropReason>, SwitchError> {
         self.call(move |engine| {
             let metadata = Metadata { in_port, tunnel };
-            engine.datapath.trace(&frame, &Offload::default(), &metadata)
+            engine.datapath.trace_tracked(&frame, &Offload::default(), &metadata, &states)
         })
     }
 
@@ -449,7 +451,7 @@ impl Switch {
         self.desk.as_ref().ok_or(SwitchError::Closed)
     }
 
-    fn call<R: Send + 'static>(
+    pub(crate) fn call<R: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Engine) -> R + Send + 'static,
     ) -> Result<R, SwitchError> {
