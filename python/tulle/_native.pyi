@@ -42,6 +42,29 @@ class Switch:
         """Attaches an existing device (veth) by AF_PACKET; {"mac", "ifindex", "mtu"}."""
     def add_tunnel(self, number: int, name: str, encapsulation: str, local: str, remote: str) -> None:
         """A tunnel to one peer.  Frames from other addresses than `remote` are counted drops."""
+    def configure_bridge(self, config: dict[str, Any]) -> None:
+        """What NORMAL and mirrors follow, all of it anew: {"bundles": [{"name", "members": [number],
+        "live": [number], "vlan_mode", "tag", "trunks", "bond", "protected"}], "mirrors": [{"name", "select_all",
+        "select_sources", "select_destinations", "select_vlans", "output_port", "output_vlan", "snap_len"}],
+        "flood_vlans", "mac_aging_s", "mac_limit", "forward_bpdu"}"""
+    def fdb(self) -> list[tuple[int, int, str, int, bool]]:
+        """(port, VLAN, MAC address, age in seconds, whether it was told rather than learned)."""
+    def fdb_statistics(self) -> dict[str, int]:
+        """current static limit learned expired evicted moved."""
+    def flush_fdb(self) -> None: ...
+    def add_fdb(self, vlan: int, mac: str, port: int) -> None: ...
+    def remove_fdb(self, vlan: int, mac: str) -> bool: ...
+    def mirror_statistics(self) -> list[tuple[str, int, int]]:
+        """(name, packets, bytes)."""
+    def connections(self, zone: int | None, most: int) -> list[str]:
+        """A line about each tracked connection."""
+    def flush_connections(self, zone: int | None = None, parts: Sequence[str] = ()) -> None:
+        """Forgets connections: all, those of a zone, those whose line has all the parts."""
+    def connection_counts(self) -> dict[str, Any]:
+        """current limit zones default_limit limits created expired evicted invalid; zones and limits are pairs."""
+    def set_connection_limit(self, limit: int) -> None: ...
+    def set_zone_limit(self, zone: int | None, limit: int | None) -> None:
+        """Of one zone, or the default one; None is no limit."""
     def hold(self, is_held: bool) -> None:
         """Leaves what comes in by devices in their queues for now, or takes it again."""
     def adopt_tap(self, number: int, name: str, descriptor: int, mac: str, ifindex: int, mtu: int) -> None:
@@ -81,8 +104,17 @@ class Switch:
         """A line for people about each cached verdict."""
     def flows(self) -> list[tuple[str, int, int]]:
         """(canonical text, packets, bytes) of every flow."""
-    def trace(self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None) -> dict[str, Any]:
-        """Runs the forwarding code itself on a frame, without sending or counting.
+    def trace(
+        self,
+        in_port: int,
+        frame: bytes,
+        tunnel: tuple[int, str, str] | None = None,
+        states: Sequence[int] = (),
+    ) -> dict[str, Any]:
+        """Runs the forwarding code itself on a frame, without sending or counting.  `states` are the ct_state
+        after each ct(), instead of a new connection.
+        "passes": [{"id", "ct_state", "flow", "megaflow", "operations", "events": [("table" | "action" | "note",
+        depth, text)]}],
         {"steps": [{"table", "priority", "cookie", "match", "actions", "depth"}],
          "outputs": [{"port", "tunnel": (id, src, dst) | None, "frame": bytes}],
          "controller": [{"cookie", "table"}], "drops": [reason]}"""

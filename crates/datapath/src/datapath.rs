@@ -130,6 +130,13 @@ impl Datapath {
         }
     }
 
+    /// Says whether packets that no flow matches go to the controller, as OpenFlow 1.0 has it, or are lost.
+    pub fn set_miss_to_controller(&mut self, to_controller: bool) {
+        if std::mem::replace(&mut self.state.miss_to_controller, to_controller) != to_controller {
+            self.cache.flush(&mut self.state);
+        }
+    }
+
     /// What is done with IP fragments before the tables are looked up.
     pub fn fragment_handling(&self) -> FragmentHandling {
         self.state.fragments

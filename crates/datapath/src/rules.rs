@@ -138,7 +138,9 @@ impl Rule {
 /// True where actions send to a port, by its number.
 pub fn sends_to(actions: &[Action], number: u32) -> bool {
     any_action(actions, &|action| match action {
-        Action::Output(to) | Action::OutputTruncated { port: to, .. } => *to == number,
+        Action::Output(to)
+        | Action::OutputNoting { port: to, .. }
+        | Action::OutputTruncated { port: to, .. } => *to == number,
         Action::Enqueue { port: to, .. } => *to == number,
         Action::Controller { .. } | Action::ControllerWith(_) => number == port::CONTROLLER,
         _ => false,

@@ -7,10 +7,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_datapath::Command;
 use tulle_flow::Flow;
-use tulle_switch::{Event, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions};
+use tulle_switch::{
+    Event, Flush, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions,
+};
 
 use tulle_openflow::Versions;
 
+use crate::bridging::parse_config;
 use crate::error::refused;
 use crate::text::parse_flow;
 use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
@@ -62,6 +65,91 @@ impl Switch {
         let settings = TapSettings { name, mtu, mac: mac.map(parse_mac).transpose()?, set_up };
         let info = detached(py, || self.switch.add_tap(number, &settings))?;
         emit_info(py, info)
+    }
+
+    fn configure_bridge(&self, py: Python<'_>, config: &Bound<'_, PyDict>) -> PyResult<()> {
+        let config = parse_config(config)?;
+        detached(py, || self.switch.configure_bridge(config))
+    }
+
+    fn fdb(&self, py: Python<'_>) -> PyResult<Vec<(u32, u16, String, u64, bool)>> {
+        let rows = detached(py, || self.switch.fdb())?;
+        let mac = |mac: u64| {
+            let [_, _, bytes @ ..] = mac.to_be_bytes();
+            emit_mac(bytes)
+        };
+        Ok(rows.iter().map(|row| (row.port, row.vlan, mac(row.mac), row.age_s, row.is_static)).collect())
+    }
+
+    fn fdb_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = detached(py, || self.switch.fdb_stats())?;
+        let found = PyDict::new(py);
+        found.set_item("current", stats.current)?;
+        found.set_item("static", stats.current_static)?;
+        found.set_item("limit", stats.limit)?;
+        found.set_item("learned", stats.learned)?;
+        found.set_item("expired", stats.expired)?;
+        found.set_item("evicted", stats.evicted)?;
+        found.set_item("moved", stats.moved)?;
+        Ok(found)
+    }
+
+    fn flush_fdb(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || self.switch.flush_fdb())
+    }
+
+    fn add_fdb(&self, py: Python<'_>, vlan: u16, mac: &str, port: u32) -> PyResult<()> {
+        let mac = address(mac)?;
+        detached(py, || self.switch.add_fdb(vlan, mac, port))
+    }
+
+    fn remove_fdb(&self, py: Python<'_>, vlan: u16, mac: &str) -> PyResult<bool> {
+        let mac = address(mac)?;
+        detached(py, || self.switch.remove_fdb(vlan, mac))
+    }
+
+    fn mirror_statistics(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, u64)>> {
+        let rows = detached(py, || self.switch.mirror_stats())?;
+        Ok(rows.into_iter().map(|(name, traffic)| (name, traffic.packets, traffic.bytes)).collect())
+    }
+
+    #[pyo3(signature = (zone, most))]
+    fn connections(&self, py: Python<'_>, zone: Option<u16>, most: usize) -> PyResult<Vec<String>> {
+        detached(py, || self.switch.connection_lines(zone, most))
+    }
+
+    #[pyo3(signature = (zone = None, parts = Vec::new()))]
+    fn flush_connections(&self, py: Python<'_>, zone: Option<u16>, parts: Vec<String>) -> PyResult<()> {
+        let flush = match (zone, parts.is_empty()) {
+            (None, true) => Flush::All,
+            (Some(zone), true) => Flush::Zone(zone),
+            (zone, false) => Flush::Parts(zone, parts),
+        };
+        detached(py, || self.switch.flush_connections(flush))
+    }
+
+    fn connection_counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = detached(py, || self.switch.connection_counts())?;
+        let found = PyDict::new(py);
+        found.set_item("current", counts.current)?;
+        found.set_item("limit", counts.limit)?;
+        found.set_item("zones", counts.zones)?;
+        found.set_item("default_limit", counts.default_limit)?;
+        found.set_item("limits", counts.limits)?;
+        found.set_item("created", counts.stats.created)?;
+        found.set_item("expired", counts.stats.expired)?;
+        found.set_item("evicted", counts.stats.evicted)?;
+        found.set_item("invalid", counts.stats.invalid)?;
+        Ok(found)
+    }
+
+    fn set_connection_limit(&self, py: Python<'_>, limit: usize) -> PyResult<()> {
+        detached(py, || self.switch.set_connection_limit(limit))
+    }
+
+    #[pyo3(signature = (zone, limit))]
+    fn set_zone_limit(&self, py: Python<'_>, zone: Option<u16>, limit: Option<u32>) -> PyResult<()> {
+        detached(py, || self.switch.set_zone_limit(zone, limit))
     }
 
     fn hold(&self, py: Python<'_>, is_held: bool) -> PyResult<()> {
@@ -239,16 +327,17 @@ impl Switch {
         Ok(flows.into_iter().map(|stats| (stats.flow.to_string(), stats.packets, stats.bytes)).collect())
     }
 
-    #[pyo3(signature = (in_port, frame, tunnel = None))]
+    #[pyo3(signature = (in_port, frame, tunnel = None, states = Vec::new()))]
     fn trace<'py>(
         &self,
         py: Python<'py>,
         in_port: u32,
         frame: &[u8],
         tunnel: Option<TunnelTuple>,
+        states: Vec<u32>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (frame, tunnel) = (frame.to_vec(), parse_tunnel(tunnel)?);
-        let traced = detached(py, || self.switch.trace(in_port, frame, tunnel))?;
+        let traced = detached(py, || self.switch.trace(in_port, frame, tunnel, states))?;
         values::trace(py, traced)
     }
 
@@ -369,6 +458,11 @@ fn parse_options(
     let versions = versions.map(parse_versions).transpose()?;
     let probe_ns = (probe_s.max(0.0) * 1e9) as u64;
     Ok(SessionOptions { name: name.to_owned(), kind, versions, probe_ns })
+}
+
+fn address(text: &str) -> PyResult<u64> {
+    let [a, b, c, d, e, f] = parse_mac(text)?;
+    Ok(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
 
 fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {

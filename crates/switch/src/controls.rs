@@ -1,7 +1,7 @@
 //! What sessions change of the switch besides flows, groups, meters and ports: fragments, tables, connections.
 
 use tulle_datapath::conntrack::{Endpoints, Entry};
-use tulle_datapath::{Continuation, FragmentHandling};
+use tulle_datapath::{Continuation, FragmentHandling, TablePolicy};
 use tulle_openflow::{
     Config, CtFlush, CtTuple, ErrorCode, PacketIn, TABLE_ALL, TableConfig, Version, table_config,
 };
@@ -13,8 +13,17 @@ use crate::outbox::Event;
 use crate::session::{Answer, TABLES};
 
 impl Engine {
+    /// Packets that no flow matches go to controllers of OpenFlow 1.0, and of no later version (1.3.5 section 5.4).
+    pub(crate) fn note_versions(&mut self, greeted: Option<Version>) {
+        let sessions = &mut self.wires.sessions;
+        let is_old =
+            greeted == Some(Version::V10) || sessions.iter_mut().any(|(_, session)| session.is_old());
+        self.datapath.set_miss_to_controller(is_old);
+    }
+
     /// A session has agreed upon a version: the owner may want to know.
     pub(crate) fn session_greeted(&mut self, session: u64, version: Version) {
+        self.note_versions(Some(version));
         self.wires.outbox.tell(Event::SessionOpened { session, version: version.wire() });
     }
 
@@ -46,6 +55,14 @@ impl Engine {
         }
         if request.config & table_config::VACANCY_EVENTS != 0 {
             return Err(ErrorCode::BadTableConfig);
+        }
+        let evicts = request.config & table_config::EVICTION != 0;
+        let tables = if request.table == TABLE_ALL { 0..TABLES } else { request.table..request.table + 1 };
+        let now = tulle_io::clock::monotonic_ns();
+        for table in tables {
+            let policy = TablePolicy { evicts, ..self.datapath.table_policy(table) };
+            let removed = self.datapath.set_table_policy(table, policy, now);
+            self.tell_removed(removed);
         }
         Ok(())
     }

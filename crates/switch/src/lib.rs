@@ -7,6 +7,7 @@
 //!
 //! What it is not: it knows nothing of Python, databases or configuration.
 
+mod bridging;
 mod capture;
 mod controls;
 mod counters;
@@ -28,6 +29,7 @@ mod tunnels;
 mod watch;
 mod wires;
 
+pub use bridging::{ConnectionCounts, Flush};
 pub use counters::{Drop, PortCounters};
 pub use error::SwitchError;
 pub use handle::SwitchSession;

@@ -185,6 +185,11 @@ impl Session {
         engine.session_greeted(self.id, version);
     }
 
+    /// True where OpenFlow 1.0 is spoken.
+    pub(crate) fn is_old(&self) -> bool {
+        self.connection.version() == Some(Version::V10)
+    }
+
     fn version(&self) -> Version {
         self.connection.version().unwrap_or(Version::V13)
     }

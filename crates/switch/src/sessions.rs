@@ -164,6 +164,7 @@ impl Engine {
             if let Carrier::Socket(socket) = &entry.carrier {
                 self.unwatch(socket.as_fd());
             }
+            self.note_versions(None);
         }
     }
 
@@ -212,6 +213,7 @@ impl Engine {
     }
 
     fn session_ended(&mut self, id: u64, reason: String) {
+        self.note_versions(None);
         self.wires.outbox.tell(Event::SessionClosed { session: id, reason });
     }
 

@@ -416,10 +416,11 @@ impl Switch {
         in_port: u32,
         frame: Vec<u8>,
         tunnel: Option<TunnelKey>,
+        states: Vec<u32>,
     ) -> Result<Result<Trace, DropReason>, SwitchError> {
         self.call(move |engine| {
             let metadata = Metadata { in_port, tunnel };
-            engine.datapath.trace(&frame, &Offload::default(), &metadata)
+            engine.datapath.trace_tracked(&frame, &Offload::default(), &metadata, &states)
         })
     }
 
@@ -475,7 +476,7 @@ impl Switch {
         self.desk.as_ref().ok_or(SwitchError::Closed)
     }
 
-    fn call<R: Send + 'static>(
+    pub(crate) fn call<R: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Engine) -> R + Send + 'static,
     ) -> Result<R, SwitchError> {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -110,7 +110,7 @@ class Bridges:
                 case SetPort(bridge, name, port_settings):
                     await self._set_port(self.bridges[bridge], name, port_settings)
 
-    async def resume(self, states: Iterable[BridgeState]) -> None:
+    async def resume(self, states: Sequence[BridgeState]) -> None:
         """Forward as a process before this one did: flows first, then ports, then sockets.
 
         Packets wait in the devices until all ports are there.  Tunnels are left to the first configuration.
@@ -123,6 +123,8 @@ class Bridges:
             for port in state.ports.values():
                 if port.device.kind != "tunnel" and port.error is None:
                     await self._add_port(bridge, port.number, port.device, port.settings)
+        for state in states:
+            self.bridges[state.name].configure_forwarding(state.forwarding)
         for bridge in self.bridges.values():
             bridge.switch.hold(False)
         for bridge in list(self.bridges.values()):

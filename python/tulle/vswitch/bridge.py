@@ -8,14 +8,17 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from tulle._native import Switch
 from tulle.ovsdb.tls import Tls
+from tulle.vswitch.bonds import Bond, new_bond
 from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
 from tulle.vswitch.controllers import Context, Controllers
 from tulle.vswitch.fail_mode import FailMode
+from tulle.vswitch.forwarding import Forwarding, native
 from tulle.vswitch.saved_flows import SavedFlows
 from tulle.vswitch.service_socket import ServiceSocket
 from tulle.vswitch.snoop import Snoop
@@ -62,6 +65,9 @@ class Bridge:
         self.switch = Switch(name, settings.datapath_id, secrets.randbits(64))
         self.ports: dict[str, PortState] = {}
         self.links: dict[str, Link] = {}
+        self.forwarding = Forwarding()
+        self.bonds: dict[str, Bond] = {}
+        self._told: dict[str, Any] = {}
         self._states: dict[str, tuple[int, bool, bool]] = {}
         self._snoop = Snoop(directory / f"{name}.snoop")
         context = Context(self.switch, self._snoop, directory, tls)
@@ -72,7 +78,7 @@ class Bridge:
     @property
     def state(self) -> BridgeState:
         """As `planning.plan` wants it."""
-        return BridgeState(self.name, self.settings, dict(self.ports))
+        return BridgeState(self.name, self.settings, dict(self.ports), self.forwarding)
 
     def restore(self, saved: SavedFlows) -> None:
         """Take the flows that a process before this one had, if any."""
@@ -93,6 +99,22 @@ class Bridge:
         self.fail_mode.configure(settings, time.monotonic())
         anew = (before.datapath_id, before.protocols) != (settings.datapath_id, settings.protocols)
         await self.controllers.configure(settings.controllers, anew=anew)
+
+    def configure_forwarding(self, forwarding: Forwarding | None = None) -> None:
+        """Tell the native switch of VLANs, bonds and mirrors, where that differs from what it was told."""
+        if forwarding is not None:
+            self.forwarding = forwarding
+            several = {one.name: one for one in forwarding.bundles if len(one.members) > 1}
+            self.bonds = {
+                name: self.bonds[name]
+                if name in self.bonds and self.bonds[name].config == one
+                else new_bond(one)
+                for name, one in several.items()
+            }
+        wanted = native(self.forwarding, self.number, {name: bond.live for name, bond in self.bonds.items()})
+        if wanted != self._told:
+            self.switch.configure_bridge(wanted)
+            self._told = wanted
 
     def number(self, port: str) -> int | None:
         """The native number of a port that works."""
@@ -134,6 +156,10 @@ class Bridge:
             if self._states.get(name) != (number, *state):
                 self._states[name] = (number, *state)
                 self.switch.set_port_state(number, *state)
+        up = {name: all(state[1:]) for name, state in self._states.items() if self.number(name) is not None}
+        for bond in self.bonds.values():
+            bond.follow(up, time.monotonic())
+        self.configure_forwarding()
 
     async def close(self) -> None:
         """Stop forwarding and close the sockets."""

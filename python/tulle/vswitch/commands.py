@@ -13,7 +13,7 @@ import orjson
 
 from tulle.errors import InvalidInput, NotFound
 from tulle.ovsdb.unixctl import ControlServer
-from tulle.vswitch import commands_datapath, commands_log, commands_trace
+from tulle.vswitch import commands_bridge, commands_conntrack, commands_datapath, commands_log, commands_trace
 from tulle.vswitch.bridge import Bridge
 
 
@@ -35,6 +35,8 @@ def register(server: ControlServer, bridges: Mapping[str, Bridge], leave: Callab
     server.register("memory/show", "", lambda _: show_memory(bridges))
     commands_trace.register(server, bridges, find_bridge)
     commands_datapath.register(server, bridges, find_bridge)
+    commands_bridge.register(server, bridges, find_bridge)
+    commands_conntrack.register(server, bridges)
     commands_log.register(server)
 
 

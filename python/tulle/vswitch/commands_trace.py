@@ -19,6 +19,8 @@ from tulle.vswitch.configuration import NATIVE_LOCAL_PORT, native_number
 
 MAX_FRAME_BYTES = 65536
 MOST_BRIDGES = 16
+CT_STATES = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
+"""In the order of their bits (ovs-fields(7), ct_state)."""
 _PATH_FIELDS = {"in_port", "tun_id", "tunnel_id", "tun_src", "tun_dst"}
 Tunnel = tuple[int, str, str]
 Bridges = Mapping[str, Bridge]
@@ -49,7 +51,8 @@ def trace_json(bridges: Bridges, find: Finder, request: str) -> str:
 
 def trace_text(bridges: Bridges, find: Finder, words: list[str]) -> str:
     """Trace a packet for people; the arguments are those of ovs-vswitchd(8)."""
-    bridge, flow, packet = _parsed(bridges, find, _without_options(words))
+    plain, states = _without_options(words)
+    bridge, flow, packet = _parsed(bridges, find, plain)
     fields = [part.strip() for part in flow.split(",") if part.strip()]
     path = dict(part.split("=", 1) for part in fields if _name(part) in _PATH_FIELDS and "=" in part)
     inner = ",".join(part for part in fields if _name(part) not in _PATH_FIELDS)
@@ -60,20 +63,28 @@ def trace_text(bridges: Bridges, find: Finder, words: list[str]) -> str:
     except (ValueError, NativeError) as error:
         raise InvalidInput(f"not a flow or packet: {error}") from error
     lines = [f"Flow: {flow}", ""]
-    lines += _followed(bridges, bridge, in_port, frame, tunnel)
+    lines += _followed(bridges, bridge, in_port, frame, tunnel, states)
     return "\n".join(lines) + "\n"
 
 
-def _without_options(words: list[str]) -> list[str]:
-    """A packet is made up or given; there is nothing to choose.  Connections are those that are tracked."""
-    left = []
+def _without_options(words: list[str]) -> tuple[list[str], list[int]]:
+    """The arguments, and the states that `--ct-next` gives.  A packet is made up or given, whatever else is said."""
+    left, states = [], []
     rest = iter(words)
     for word in rest:
-        if word == "--ct-next":
-            next(rest, None)
+        if word == "--ct-next" or word.startswith("--ct-next="):
+            states.append(_state(word.partition("=")[2] or next(rest, "")))
         elif not word.startswith("-"):
             left.append(word)
-    return left
+    return left, states
+
+
+def _state(text: str) -> int:
+    """`trk,est` as bits; raises `InvalidInput`."""
+    names = [name for name in text.replace("|", ",").split(",") if name]
+    if unknown := [name for name in names if name not in CT_STATES]:
+        raise InvalidInput(f"unknown connection state {unknown[0]}; known are {', '.join(CT_STATES)}")
+    return sum({1 << CT_STATES.index(name) for name in names})
 
 
 def _parsed(bridges: Bridges, find: Finder, words: list[str]) -> tuple[Bridge, str, str]:
@@ -97,18 +108,30 @@ def _parsed(bridges: Bridges, find: Finder, words: list[str]) -> tuple[Bridge, s
 
 
 def _followed(
-    bridges: Bridges, bridge: Bridge, in_port: int, frame: bytes, tunnel: Tunnel | None, depth: int = 0
+    bridges: Bridges,
+    bridge: Bridge,
+    in_port: int,
+    frame: bytes,
+    tunnel: Tunnel | None,
+    states: list[int],
+    depth: int = 0,
 ) -> Iterator[str]:
-    traced = _trace(bridge, in_port, frame, tunnel)
+    traced = _trace(bridge, in_port, frame, tunnel, states)
     title = f'bridge("{bridge.name}")'
     yield from (title, "-" * len(title))
-    for step in traced["steps"]:
-        indent = "    " * int(step.get("depth", 0))
-        if step["priority"] is None:
-            yield f"{indent}{step['table']:2}. No match."
-            continue
-        yield f"{indent}{step['table']:2}. {step['match'] or 'any'}, priority {step['priority']}"
-        yield f"{indent}     cookie {step['cookie']:#x}: {step['actions']}"
+    for number, walk in enumerate(traced["passes"]):
+        if number:
+            yield from ("", f"recirc({walk['id']:#x})", "-" * 14)
+        for kind, deep, text in walk["events"]:
+            indent = "    " * int(deep)
+            yield (
+                f"{indent}{text}"
+                if kind == "table"
+                else f"{indent}    {'-> ' if kind == 'note' else ''}{text}"
+            )
+        yield from ("", f"Flow at the start: {walk['flow']}")
+        yield f"Megaflow: {walk['megaflow'] or 'any'}"
+        yield f"Datapath actions: {','.join(walk['operations']) or 'drop'}"
     yield ""
     next_bridges = []
     for output in traced["outputs"]:
@@ -121,13 +144,12 @@ def _followed(
         f"controller: table {one['table']}, cookie {one['cookie']:#x}" for one in traced["controller"]
     )
     yield from (f"drop: {reason}" for reason in traced["drops"])
-    yield f"Datapath actions: {','.join(traced['operations']) or 'drop'}"
     for peer_bridge, number, outgoing in next_bridges:
         yield ""
         if depth >= MOST_BRIDGES:
             yield "drop: patch-loop"
         else:
-            yield from _followed(bridges, peer_bridge, number, outgoing, None, depth + 1)
+            yield from _followed(bridges, peer_bridge, number, outgoing, None, states, depth + 1)
 
 
 def _peer(bridges: Bridges, bridge: Bridge, number: int) -> tuple[Bridge, int] | None:
@@ -158,11 +180,13 @@ def _name(part: str) -> str:
     return part.split("=", 1)[0]
 
 
-def _trace(bridge: Bridge, in_port: int, frame: bytes, tunnel: Tunnel | None) -> dict[str, Any]:
+def _trace(
+    bridge: Bridge, in_port: int, frame: bytes, tunnel: Tunnel | None, states: list[int] | None = None
+) -> dict[str, Any]:
     if len(frame) > MAX_FRAME_BYTES:
         raise InvalidInput(f"a frame has at most {MAX_FRAME_BYTES} bytes, not {len(frame)}")
     try:
-        return bridge.switch.trace(in_port, frame, tunnel)
+        return bridge.switch.trace(in_port, frame, tunnel, states or [])
     except (NativeError, OverflowError) as error:
         raise InvalidInput(str(error)) from error
 

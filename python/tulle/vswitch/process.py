@@ -187,6 +187,10 @@ class VswitchProcess:
             desired, errors = rows.bridges(self._tables())
             done = {uuid: row["next_cfg"] for uuid, row in self.database.rows("Open_vSwitch").items()}
             await self.bridges.apply(plan(self.bridges.state, desired))
+            for config in desired:
+                self.bridges.bridges[config.name].configure_forwarding(config.forwarding)
+            if any(bridge.bonds for bridge in self.bridges.bridges.values()):
+                self._follow(await self._links())
             self.bridges.saved.save_states(self.bridges.state.values())
         self._write(
             status.write_status(self.database.schema, self._tables(), self.bridges.bridges, errors, done)

@@ -98,7 +98,7 @@ impl Checker {
             Action::Push(bits) | Action::OutputField(bits) => self.reads(*bits),
             Action::Pop(bits) => self.writes(bits.field),
             Action::CheckPacketLarger { target, .. } => self.writes(target.field),
-            Action::Output(number) => check_port(*number),
+            Action::Output(number) | Action::OutputNoting { port: number, .. } => check_port(*number),
             Action::OutputTruncated { port, max_len } => check_truncated(*port, *max_len),
             Action::Enqueue { port, .. } => check_enqueue(*port),
             Action::Group(group) if *group > group_id::MAX => Err(ErrorCode::BadOutGroup),
@@ -252,6 +252,7 @@ fn may_be_in_set(action: &Action) -> bool {
     matches!(
         action,
         Action::Output(_)
+            | Action::OutputNoting { .. }
             | Action::Controller { .. }
             | Action::Group(_)
             | Action::Resubmit { .. }

@@ -100,6 +100,7 @@ pub(super) fn output(number: u32, max_len: u16) -> Parsed<Action> {
         0 | port::NONE => Err(ErrorCode::BadOutPort),
         _ if is_out_of_range(number) => Err(ErrorCode::BadOutPort),
         0xffff_ff00..port::IN_PORT => Err(ErrorCode::BadOutPort),
+        _ if max_len != 0 => Ok(Action::OutputNoting { port: number, max_len }),
         _ => Ok(Action::Output(number)),
     }
 }
@@ -109,6 +110,7 @@ pub(super) fn emit_action(action: &Action, out: &mut Writer<'_>) -> Result<bool,
     match action {
         Action::Output(port::CONTROLLER) => emit_output(port::CONTROLLER, WHOLE_PACKET, out)?,
         Action::Output(number) => emit_output(*number, 0, out)?,
+        Action::OutputNoting { port, max_len } => emit_output(*port, *max_len, out)?,
         Action::Controller { max_len } => emit_output(port::CONTROLLER, *max_len, out)?,
         Action::Enqueue { port, queue } => emit_enqueue(*port, *queue, out)?,
         Action::CopyTtlOut => emit_number(COPY_TTL_OUT, 0, out)?,

@@ -95,6 +95,7 @@ pub(super) fn emit_action(action: &Action, out: &mut Writer<'_>) -> Result<bool,
             let max_len = if *number == port::CONTROLLER { 0xffff } else { 0 };
             emit_output(*number, max_len, out)?;
         }
+        Action::OutputNoting { port, max_len } => emit_output(*port, *max_len, out)?,
         Action::Controller { max_len } => emit_output(port::CONTROLLER, *max_len, out)?,
         Action::SetVlanVid(vid) => emit_padded(SET_VLAN_VID, (*vid).into(), 2, 2, out)?,
         Action::SetVlanPcp(pcp) => emit_padded(SET_VLAN_PCP, (*pcp).into(), 1, 3, out)?,

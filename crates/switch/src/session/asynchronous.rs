@@ -1,5 +1,6 @@
 //! What a session is told unasked, by its role (OpenFlow 1.3.5 section 7.3.10).
 
+use tulle_datapath::PacketInReason;
 use tulle_openflow::{
     AsyncConfig, AsyncMasks, Message, PortStatus, PortStatusReason, RequestForward, Role, RoleStatus, Version,
 };
@@ -100,7 +101,9 @@ impl Session {
     }
 
     fn hear_packet(&mut self, mask: Option<u32>, packet: &PacketNotice) -> bool {
+        let is_implicit = packet.reason == PacketInReason::NoMatch && packet.cookie == u64::MAX;
         packet.controller == self.controller_id
+            && (self.is_old() || !is_implicit)
             && wants(mask, reason(packet.reason) as u32)
             && self.can_be_told(packet)
             && self.notify(&Message::PacketIn(self.packet_in(packet)))
