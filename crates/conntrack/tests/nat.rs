@@ -298,3 +298,15 @@ fn a_forced_commit_never_makes_a_second_connection_of_one_tuple() {
     assert_eq!(words(second.state & 0x3f), "new|trk", "a packet of the first connection");
     assert_eq!(tracker.len(), 1);
 }
+
+#[test]
+fn a_checksum_that_comes_out_as_zero_is_written_as_all_ones() {
+    let mut tracker = tracker();
+    let mut seen = 0;
+    for port in 1024..=u16::MAX {
+        let (_, bytes) = pass(&mut tracker, &udp(A, port, B, 53), &source(N), 0);
+        seen += u32::from(bytes[40..42] == [0xff; 2]);
+        assert_ne!(bytes[40..42], [0; 2], "no checksum at all (RFC 768)");
+    }
+    assert_eq!(seen, 1, "one in 65535 ports");
+}
