@@ -176,8 +176,8 @@ fn a_hidden_client_is_called_back() {
     assert_eq!(control.say(1, "221 bye\r\n"), "221 bye\r\n");
     control.end(1);
     control.end(0);
-    let states: Vec<_> = control.tracker.entries(0).map(|entry| entry.tcp_state).collect();
-    assert!(states.contains(&Some("TIME_WAIT")), "{states:?}");
+    let control = control.tracker.entries(0).find(|entry| entry.original.destination_port == 21);
+    assert_eq!(control.map(|it| (it.tcp_state, it.timeout_s)), Some((Some("TIME_WAIT"), 120)), "both FINs");
 }
 
 #[test]
