@@ -191,7 +191,6 @@ impl Both {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
     fn says_and_does_what_a_list_of_connections_would(steps in steps(), limited in any::<bool>()) {
         let mut both = Both::new(if limited { ZONE_LIMIT } else { u32::MAX });
@@ -222,15 +221,19 @@ proptest! {
 
     #[test]
     fn what_leaves_translated_comes_back_as_it_was(frame in frame(), nat in nat(), more in nat()) {
-        prop_assume!(!matches!(frame.body, Body::Echo { request: false, .. }));
+        let mut frame = frame;
+        if let Body::Echo { request, .. } = &mut frame.body {
+            *request = true;
+        }
         let mut tracker = tracker();
         let mut buffer = FrameBuf::copied(&frame.bytes());
         let mut earlier = (0, 0);
         for nat in [nat, more] {
             let packet = Packet { state: earlier.0, zone: earlier.1, ..untracked(buffer.bytes()) };
             let outcome = tracker.track(&mut buffer, &packet, &with_nat(nat), 0);
-            prop_assume!(outcome.is_ok());
-            earlier = outcome.map_or((0, 0), |outcome| (outcome.state, outcome.zone));
+            // A refusal: no translation of a packet to itself tells its reply from it.
+            let Ok(outcome) = outcome else { return Ok(()) };
+            earlier = (outcome.state, outcome.zone);
         }
         let translated = names_of(buffer.bytes());
         let back = answer(translated);
