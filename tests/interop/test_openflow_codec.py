@@ -260,7 +260,9 @@ def test_ovs_ofctl_prints_messages_of_every_kind_and_version_that_we_emit(exampl
     lines = [line.split() for line in emitted.splitlines()]
     assert len(lines) > 250
     for version, name, message in lines:
-        printed = subprocess.run(["ovs-ofctl", "ofp-print", message], capture_output=True, text=True, check=True)
+        printed = subprocess.run(
+            ["ovs-ofctl", "ofp-print", message], capture_output=True, text=True, check=True
+        )
         output = printed.stdout + printed.stderr
         wrong = ("decode error", "WARN", "unknown")
         assert not any(word in output for word in wrong), f"{version} {name}: {output}"

@@ -221,7 +221,12 @@ impl FlowMod {
 
     /// True where only Nicira's message of OpenFlow 1.0 can hold it.
     pub(crate) fn is_extended(&self) -> bool {
-        self.cookie_mask != 0 || !match_v10::holds(&self.flow.matching)
+        self.filters_cookies() || !match_v10::holds(&self.flow.matching)
+    }
+
+    /// True where only flows with some cookie are meant; to add one, there is nothing to choose from.
+    fn filters_cookies(&self) -> bool {
+        self.cookie_mask != 0 && self.command != FlowModCommand::Add
     }
 
     pub(crate) fn emit(&self, out: &mut Writer<'_>) -> Emitted {
@@ -267,13 +272,15 @@ impl FlowMod {
         Ok(())
     }
 
+    /// The cookie to look for stands in the match; all ones beside it leave the flows' cookies as they are.
     pub(crate) fn emit_nicira(&self, out: &mut Writer<'_>) -> Emitted {
-        out.u64(self.flow.cookie);
+        let filter = (self.flow.cookie, self.cookie_mask);
+        let filter = self.filters_cookies().then_some(filter);
+        out.u64(if filter.is_some() { u64::MAX } else { self.flow.cookie });
         self.emit_v10_middle(out)?;
         let at = out.len();
         out.zeros(8);
-        let cookie = (self.cookie_mask != 0).then_some((self.flow.cookie, self.cookie_mask));
-        emit_nxm(&self.flow.matching, cookie, at, out)?;
+        emit_nxm(&self.flow.matching, filter, at, out)?;
         emit_instructions(&self.flow.actions, out)
     }
 }

@@ -28,8 +28,8 @@ pub struct PacketOut {
 impl PacketOut {
     pub(crate) fn parse(mut body: Reader<'_>) -> Parsed<PacketOut> {
         let version = body.version();
-        let mut packet = PacketOut::default();
-        packet.buffer = Some(body.u32()?).filter(|buffer| *buffer != NO_BUFFER);
+        let buffer = Some(body.u32()?).filter(|buffer| *buffer != NO_BUFFER);
+        let mut packet = PacketOut { buffer, ..PacketOut::default() };
         if version < Version::V15 {
             packet.in_port = parse_port(&mut body)?;
         }

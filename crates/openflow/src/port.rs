@@ -4,7 +4,7 @@
 use crate::bytes::{Emitted, Parsed, Put, Reader, Writer};
 use crate::error::ErrorCode;
 use crate::port_number::{emit_port, emit_short_port, parse_port, parse_short_port};
-use crate::property::{EXPERIMENTER, emit_property, next_property};
+use crate::property::{EXPERIMENTER, emit_property, emit_u32, next_property};
 use crate::version::Version;
 
 const NAME_LEN: usize = 16;
@@ -282,7 +282,10 @@ impl PortMod {
         out.u32(self.config);
         out.u32(self.mask);
         if version >= Version::V14 {
-            crate::property::emit_u32(ETHERNET, self.advertise, out);
+            // Where it is left out, what the port offers stays as it is.
+            if self.advertise != 0 {
+                emit_u32(ETHERNET, self.advertise, out);
+            }
             return Ok(());
         }
         out.u32(if old { link_to_v10(self.advertise) } else { self.advertise });

@@ -262,7 +262,7 @@ fn what_is_wrong_with_a_flow_has_the_error_of_the_standard() {
         ("", apply("00190010 80001c02 0050000000000000"), ErrorCode::MatchInconsistent),
         ("", apply("00190010 80000a02 0800000000000000"), ErrorCode::BadSetType),
         ("", apply("00190010 0001d604 0000000500000000"), ErrorCode::BadSetArgument),
-        ("", apply("00190018 80000f08 000000000001 000000000001"), ErrorCode::BadSetMask),
+        ("", apply("00190018 8000070c 000000000001 000000000001 00000000"), ErrorCode::BadSetMask),
         ("", apply("00160008 ffffff01"), ErrorCode::BadOutGroup),
         ("", apply("00000010 0000ff00 0000000000000000"), ErrorCode::BadOutPort),
         ("", apply("ffff0010 00002320 0022010100000001"), ErrorCode::BadConjunction),

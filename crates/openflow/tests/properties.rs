@@ -136,6 +136,8 @@ fn loses(message: &Message) -> bool {
     let text = format!("{message:?}");
     let other_ways = ["Enqueue", "SetVlanVid", "SetVlanPcp", "IpTos"];
     match message {
+        // Only OpenFlow 1.0 has this error.
+        Message::Error(report) => report.code == ErrorCode::UnsupportedActionList,
         Message::FeaturesReply(features) => features.actions != 0 || !features.ports.is_empty(),
         Message::MultipartReply { reply: MultipartReply::Tables(tables), .. } => !tables.is_empty(),
         _ => other_ways.iter().any(|way| text.contains(way)),
