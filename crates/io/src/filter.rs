@@ -66,6 +66,18 @@ impl Filter {
         builder.finish()
     }
 
+    /// UDP over IPv4 to one port, whoever it is addressed to; no fragments other than the first, and
+    /// nothing behind a VLAN tag that is in the packet's bytes.
+    #[must_use]
+    pub fn udp_packets(port: u16) -> Self {
+        let mut builder = Builder::default();
+        builder.require(LOAD_HALF, ETHER_TYPE_AT, ETHER_TYPE_IPV4);
+        builder.refuse_bits(LOAD_HALF, FRAGMENT_AT, FRAGMENT_OFFSET_BITS);
+        builder.load(LOAD_X_HEADER_LENGTH, IPV4_AT);
+        builder.accept_ports(libc::IPPROTO_UDP as u32, &[port]);
+        builder.finish()
+    }
+
     /// Attaches it to a socket, replacing the filter that it had. Errors: EINVAL if the program is
     /// longer than the kernel takes (4096 instructions).
     pub fn attach(&self, socket: &impl AsRawFd) -> io::Result<()> {

@@ -140,3 +140,12 @@ fn the_empty_filter_lets_nothing_through_until_it_is_replaced() {
     wire.left.send(&second, &Offload::default()).expect("send");
     assert_eq!(receive(&wire.right).0, second);
 }
+
+#[test]
+fn udp_to_one_port_passes_whoever_it_is_for() {
+    let wire = Wire::new(Filter::udp_packets(VXLAN));
+    let elsewhere = Ends { destination: [198, 51, 100, 1], ..Ends::to([2, 0, 0, 0, 0, 9], VXLAN) };
+    assert!(wire.passes(&frames::udp(elsewhere, b"for another host")));
+    assert!(!wire.passes(&frames::udp(wire.ends(9), b"another port")));
+    assert!(!wire.passes(&frames::tcp(wire.ends(VXLAN), 10).0));
+}
