@@ -1,0 +1,72 @@
+"""Figures without devices: the criterion benches of the crates, and what criterion found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from switching import load
+from switching.bench import Bench
+from switching.figures import Figure, Line
+from switching.spaces import command
+
+NS_PER_S = 1e9
+TIMES = ("--warm-up-time", "1", "--measurement-time", "3")
+QUICK = ("--quick",)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark of a crate; `identity` is criterion's folder for it."""
+
+    package: str
+    program: str
+    identity: str
+    title: str
+    unit: Literal["ns", "1/s"]
+    target: float | None = None
+
+    def line(self) -> Line:
+        """Its line in the table."""
+        name = self.identity.replace("/", "_") + ("_ns" if self.unit == "ns" else "_per_second")
+        better: Literal["higher", "lower"] = "lower" if self.unit == "ns" else "higher"
+        return Line(name, self.title, self.unit, better, self.target, is_ratio=False)
+
+
+_ROUND = "in memory: 64 bytes parsed, looked up, through"
+_PACKET = ("tulle-datapath", "packet")
+_TABLES = ("tulle-datapath", "tables")
+_LOOKUP = ("tulle-classifier", "lookup")
+BENCHMARKS = (
+    Benchmark(*_PACKET, "packet/stt_1", f"{_ROUND} STT and back, 1 flow", "ns", 300),
+    Benchmark(*_PACKET, "packet/stt_10000", f"{_ROUND} STT and back, 10,000 flows", "ns", 300),
+    Benchmark(*_PACKET, "packet/vxlan_1", f"{_ROUND} VXLAN and back, 1 flow", "ns", 300),
+    Benchmark(*_PACKET, "packet/vxlan_10000", f"{_ROUND} VXLAN and back, 10,000 flows", "ns", 300),
+    Benchmark(*_LOOKUP, "classifier/lookup", "in memory: lookup, 100,000 flows, 50 masks", "ns"),
+    Benchmark(*_LOOKUP, "classifier/lookup_without_match", "in memory: the same, nothing matches", "ns"),
+    Benchmark(*_TABLES, "tables/miss_20_tables", "in memory: cache misses through 20 tables", "1/s", 200_000),
+)
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """Runs each program once; criterion repeats by itself."""
+    figures = []
+    for package, program in dict.fromkeys((one.package, one.program) for one in BENCHMARKS):
+        bench.tell(f"criterion: {package} {program}")
+        words = ["cargo", "bench", "--quiet", "--manifest-path", str(load.ROOT / "Cargo.toml"), "-p", package]
+        times = QUICK if bench.size.is_quick else TIMES
+        command(*words, "--bench", program, "--", *times, timeout_s=load.BUILD_S)
+        figures += [found(one) for one in BENCHMARKS if (one.package, one.program) == (package, program)]
+    return figures
+
+
+def found(benchmark: Benchmark) -> Figure:
+    """What criterion has written: the estimate and its 95 % interval stand for three runs."""
+    file = load.TARGET / "criterion" / benchmark.identity / "new" / "estimates.json"
+    estimate = json.loads(file.read_text())["median"]
+    interval = estimate["confidence_interval"]
+    values = [interval["lower_bound"], estimate["point_estimate"], interval["upper_bound"]]
+    if benchmark.unit == "1/s":
+        values = [NS_PER_S / value for value in values]
+    return Figure(benchmark.line(), ours=values)

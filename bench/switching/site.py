@@ -1,0 +1,92 @@
+"""A switch with hosts at its ports: the place where packets are measured.
+
+The hosts' ends of all ports are in one namespace and have no addresses: what loads them speaks raw frames.
+The switch has one processor, the load the other, so that neither takes time from the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from switching import load
+from switching.spaces import cable, namespace
+from switching.switches import SWITCHES, Switch
+
+SWITCH_CPU, LOAD_CPU = 0, 1
+# Load runs so long before and after what is measured.
+LEAD_S = 0.3
+PATIENCE_S = 20
+
+
+@dataclass
+class Site:
+    """A running switch; its port n leads to the device `h{n}` in the namespace `hosts`."""
+
+    switch: Switch
+    hosts: str
+
+    def flood(self, seconds: float, *words: object, port: int = 1) -> Any:
+        """As many packets as possible into a port, for as long as something else is done."""
+        sending = ("send", f"h{port}", "--seconds", seconds, *words)
+        return load.running(self.hosts, "load", *sending, cpu=LOAD_CPU)
+
+    def count(self, seconds: float, port: int = 2) -> float:
+        """Packets a second that come out of a port now."""
+        return float(
+            load.run(self.hosts, "load", "count", f"h{port}", "--seconds", seconds)["packets_per_second"]
+        )
+
+    def rate(self, seconds: float, *words: object) -> tuple[float, float]:
+        """Packets a second from port 1 to port 2, and nanoseconds of the switch's processor time for each."""
+        with self.flood(seconds + 3 * LEAD_S, *words):
+            time.sleep(LEAD_S)
+            started, used = time.perf_counter(), self.switch.cpu_ns()
+            packets_s = self.count(seconds)
+            used = self.switch.cpu_ns() - used
+            elapsed = time.perf_counter() - started
+        if packets_s == 0:
+            raise RuntimeError(f"{self.switch.name} forwards nothing: {self.switch.process.tail()}")
+        return packets_s, used / elapsed / packets_s
+
+    def wait_for_packets(self) -> None:
+        """Until packets pass: a veth that came up a moment ago loses them."""
+        end = time.monotonic() + PATIENCE_S
+        with self.flood(PATIENCE_S, "--rate", 1000):
+            while self.count(0.2) == 0:
+                self.switch.process.check()
+                if time.monotonic() > end:
+                    flows = self.switch.ofctl("dump-flows")
+                    raise RuntimeError(f"{self.switch.name} forwards nothing; its flows: {flows}")
+
+
+@contextmanager
+def site(kind: type[Switch], directory: Path, ports: int = 2) -> Iterator[Site]:
+    """A fresh switch with so many ports."""
+    with ExitStack() as stack:
+        space = stack.enter_context(namespace(kind.name))
+        hosts = stack.enter_context(namespace(f"{kind.name}-hosts"))
+        for port in range(1, ports + 1):
+            cable(space, f"p{port}", hosts, f"h{port}", port)
+        switch = kind(directory / kind.name, space, SWITCH_CPU)
+        stack.callback(switch.stop)
+        switch.start()
+        switch.add_ports(*(f"p{port}" for port in range(1, ports + 1)))
+        yield Site(switch, hosts)
+
+
+@contextmanager
+def both_sites(directory: Path, ports: int = 2) -> Iterator[list[Site]]:
+    """Ours and theirs, side by side; whichever is not measured does nothing."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(site(kind, directory, ports)) for kind in SWITCHES]
+
+
+def alternating(sites: list[Site], runs: int) -> Iterator[Site]:
+    """Each site once a run, and each first in turn, so that a change of the machine's speed meets both alike."""
+    for run in range(runs):
+        yield from sites if run % 2 else reversed(sites)
