@@ -17,11 +17,13 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
-from switching import connections, explosion, in_memory, load, loading, packets, setup
+from switching import connections, explosion, in_memory, load, loading, packets, pause, setup
 from switching.bench import FULL, QUICK, Bench, Size
-from switching.figures import Figure, kept, table
+from switching.figures import Figure, NotYet, kept, markdown, table
 
 RESULTS = Path(__file__).parent / "results" / "vswitch.json"
+# Of a table that goes to a file.
+WIDTH = 150
 ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "packets": packets.measure,
     "setup": setup.measure,
@@ -29,6 +31,7 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "bundle": loading.bundle,
     "connections": connections.measure,
     "explosion": explosion.measure,
+    "pause": pause.measure,
     "in-memory": in_memory.measure,
 }
 
@@ -42,10 +45,14 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     with console.status("building the load", refresh_per_second=1):
         load.build()
     figures, failures = measure(console, options.rows, size)
     console.print(table(figures, f"Switches, medians of {size.runs}"))
+    if options.markdown:
+        print(markdown(figures))
     for row, reason in failures.items():
         console.print(f"[red]{row} failed:[/] {reason}", highlight=False)
     if not options.quick:
@@ -56,6 +63,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short run of each, without results")
+    parser.add_argument("--markdown", action="store_true", help="print the table for docs/performance.md too")
     parser.add_argument("--runs", type=int, help="how many runs")
     names = ", ".join(ROWS)
     parser.add_argument(
@@ -76,6 +84,8 @@ def measure(console: Console, rows: list[str], size: Size) -> tuple[list[Figure]
             bench = Bench(size, Path(place) / row, lambda text, row=row: status.update(f"{row}: {text}"))  # type: ignore[misc]
             try:
                 figures += ROWS[row](bench)
+            except NotYet as reason:
+                console.print(f"{row} is not measured: {reason}", highlight=False)
             except Exception as error:
                 failures[row] = f"{type(error).__name__}: {error}"
                 console.print(f"[dim]{traceback.format_exc()}[/]", highlight=False)

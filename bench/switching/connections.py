@@ -34,7 +34,7 @@ def measure(bench: Bench) -> list[Figure]:
             except RuntimeError as error:
                 if site.switch.name == "theirs":
                     raise
-                figure.note = f"ours not yet: {str(error).splitlines()[-1][:120]}"
+                figure.note = f"ours not yet: {_reason(error)}"
                 sites.remove(site)
         for site in alternating(sites, bench.size.runs):
             bench.tell(f"connections, {site.switch.name}")
@@ -48,3 +48,9 @@ def _rate(site: Site, seconds: float) -> float:
     if told["lost"] > MOST_LOST * told["connections"]:
         raise RuntimeError(f"{site.switch.name} loses connections: {told}")
     return float(told["connections_per_second"])
+
+
+def _reason(error: RuntimeError) -> str:
+    """The line of a tool's words that says what is wrong; hexadecimal dumps follow it."""
+    lines = str(error).splitlines()
+    return next((line for line in lines if "OFPB" in line or "OFPT_ERROR" in line), lines[0])[-100:]

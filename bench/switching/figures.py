@@ -89,13 +89,13 @@ def table(figures: Sequence[Figure], title: str) -> Table:
     """For people: medians, the figure that the promise is about in green or red, and its spread."""
     shown = Table(title=title)
     for heading in ("", "unit", "ovs-vswitchd", "ours", "ratio", "target", "spread", "note"):
-        shown.add_column(heading, justify="left" if heading in ("", "unit", "note") else "right")
+        justify: Literal["left", "right"] = "left" if heading in ("", "unit", "note") else "right"
+        shown.add_column(heading, justify=justify, overflow="fold")
     for figure in figures:
         line = figure.line
         style = {True: "green", False: "red", None: "default"}[figure.is_met]
         ours = _median(figure.ours)
         ratio = _shown(figure.value) if line.is_ratio else ""
-        spread = f"{_shown(min(figure.runs))} to {_shown(max(figure.runs))}" if len(figure.runs) > 1 else ""
         shown.add_row(
             line.title,
             line.unit,
@@ -103,10 +103,38 @@ def table(figures: Sequence[Figure], title: str) -> Table:
             ours if line.is_ratio else f"[{style}]{ours}[/]",
             f"[{style}]{ratio}[/]",
             _target(line),
-            spread,
+            _spread(figure),
             figure.note,
         )
     return shown
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """The same table for docs/performance.md; a promise that is not kept is in bold."""
+    rows = [
+        "| | unit | ovs-vswitchd | ours | ratio | target | spread |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for figure in figures:
+        line = figure.line
+        mark = "**" if figure.is_met is False else ""
+        ours = _median(figure.ours)
+        cells = [
+            line.title,
+            line.unit,
+            _median(figure.theirs),
+            ours if line.is_ratio else f"{mark}{ours}{mark}",
+            f"{mark}{_shown(figure.value)}{mark}" if line.is_ratio and figure.runs else "",
+            _target(line),
+            _spread(figure),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _spread(figure: Figure) -> str:
+    runs = figure.runs
+    return f"{_shown(min(runs))} to {_shown(max(runs))}" if len(runs) > 1 else ""
 
 
 def _target(line: Line) -> str:

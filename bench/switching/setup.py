@@ -8,12 +8,25 @@ from switching.site import LEAD_S, Site, alternating, both_sites
 
 # Well above what either switch can set up, below what the load and the packet sockets can carry.
 OFFERED = 400_000
-# Copying a field makes the way depend on every bit of it: no prefix can stand for several flows.
+# The tables of a small logical network (ARCHITECTURE.md, one packet's walk), with access lists of 100 lines.
+# Copying a field makes the way depend on every bit of it: no prefix stands for several flows.
 FLOWS = (
-    "table=0,priority=10,udp,actions=move:NXM_OF_IP_SRC[]->NXM_NX_REG0[],"
-    "move:NXM_OF_UDP_SRC[]->NXM_NX_REG1[0..15],move:NXM_OF_UDP_DST[]->NXM_NX_REG1[16..31],resubmit(,1)",
-    "table=1,priority=20,udp,tp_dst=53,actions=drop",
-    "table=1,priority=10,in_port=1,actions=output:2",
+    "table=0,priority=10,in_port=1,actions=load:7->OXM_OF_METADATA[],load:1->NXM_NX_REG14[],resubmit(,10)",
+    "table=10,priority=1,metadata=7,actions=resubmit(,12)",
+    "table=12,priority=10,metadata=7,dl_dst=02:00:00:00:00:02,actions=load:2->NXM_NX_REG15[],resubmit(,30)",
+    "table=30,priority=10,reg15=2,metadata=7,actions=resubmit(,40)",
+    "table=40,priority=1,metadata=7,reg15=2,udp,actions=move:NXM_OF_IP_SRC[]->NXM_NX_REG0[],"
+    "move:NXM_OF_UDP_SRC[]->NXM_NX_REG1[0..15],resubmit(,41)",
+    "table=41,priority=1,metadata=7,reg15=2,actions=output:2",
+    *(
+        f"table=10,priority={10 + line},metadata=7,reg14=1,udp,nw_src=10.2.{line}.0/24,"
+        f"tp_src={1024 + line},actions=drop"
+        for line in range(100)
+    ),
+    *(
+        f"table=40,priority={10 + line},metadata=7,reg15=2,tcp,tp_dst={1 + line},actions=resubmit(,41)"
+        for line in range(100)
+    ),
 )
 LINE = Line("flow_setup", "flow set-up, a new 5-tuple each packet", "1/s", "higher", 2.0)
 SAMPLE = 2000

@@ -89,6 +89,12 @@ class Switch(ABC):
             self.stop()
             raise
 
+    def restart(self) -> None:
+        """End it and start it again with the configuration that it has."""
+        self.stop()
+        self._start()
+        self._wait_for("ovs-vsctl", f"--db=unix:{self._database}", "--timeout=1", "--no-wait", "show")
+
     @abstractmethod
     def _start(self) -> None: ...
 

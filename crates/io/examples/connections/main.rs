@@ -4,8 +4,8 @@
 //!
 //! Both ends are in this process and speak TCP by themselves, without a kernel's sockets, which would cost more
 //! than most switches do: SYN, SYN-ACK, ACK, FIN, FIN, ACK, with right numbers and checksums, a new source
-//! port each.  At most N connections are open at a time.  Prints one line of JSON.  Connections from before a
-//! repeated run meet what the path remembers of them, so that it should be told to forget in between.
+//! port each.  At most N connections are open at a time, few enough for a switch's receive buffer of the usual
+//! 200 KB.  Prints one line of JSON.  A second run uses the same ports again: the path should forget in between.
 
 mod client;
 mod segment;
@@ -37,7 +37,7 @@ impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let mut device = || words.next().ok_or("expected two devices");
         let (client, server) = (device()?, device()?);
-        let mut arguments = Self { client, server, duration: Duration::from_secs(1), window: 512, cpu: None };
+        let mut arguments = Self { client, server, duration: Duration::from_secs(1), window: 64, cpu: None };
         while let Some(option) = words.next() {
             let value = words.next().ok_or_else(|| format!("{option} needs a value"))?;
             match option.as_str() {
