@@ -31,14 +31,28 @@ class Switch:
     def event_fd(self) -> int:
         """Readable when `events()` has something."""
     def events(self) -> list[dict[str, Any]]:
-        """Drains: {"event": "packet-in-queued"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
+        """Drains: {"event": "session-ready"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
         {"event": "port-failed", "port": 3, "error": "…"}."""
-    def add_tap(self, number: int, name: str, mtu: int) -> dict[str, Any]:
+    def add_tap(
+        self, number: int, name: str, mtu: int, mac: str | None = None, set_up: bool = True
+    ) -> dict[str, Any]:
         """Creates the TAP device in the present network namespace and attaches it; {"mac", "ifindex"}."""
     def add_device(self, number: int, name: str) -> dict[str, Any]:
         """Attaches an existing device (veth) by AF_PACKET; {"mac", "ifindex", "mtu"}."""
     def add_tunnel(self, number: int, name: str, encapsulation: str, local: str, remote: str) -> None:
         """A tunnel to one peer.  Frames from other addresses than `remote` are counted drops."""
+    def add_patch(self, number: int, name: str) -> None:
+        """A patch port that leads nowhere until `connect_patch`."""
+    def connect_patch(self, number: int, peer: Switch | None, peer_number: int) -> None:
+        """Frames that leave by the patch port enter the peer by its port, or are lost where there is none."""
+    def set_policing(self, number: int, rate_kbps: int, burst_kb: int) -> None:
+        """What may come in by a port: rate in kbit/s (0: everything), burst in kbit (0: made from the rate)."""
+    def set_port_state(self, number: int, is_up: bool, has_link: bool) -> None:
+        """What controllers are told of a port."""
+    def set_datapath_id(self, datapath_id: int) -> None:
+        """What sessions report that are opened from now on."""
+    def change_flows(self, command: str, flows: Sequence[str]) -> None:
+        """Changes flows between two batches of packets; command: "add", "delete" (of all tables), "delete-strict"."""
     def remove_port(self, number: int) -> None: ...
     def open_underlay(self, device: str, local: str, mtu: int, ports: dict[str, int]) -> None:
         """Opens the underlay device once for all tunnels; ports: {"stt": 7471, "vxlan": 4789}.  Idempotent."""
@@ -72,6 +86,11 @@ class SwitchSession:
         """Takes what came from the peer and applies it."""
     def outgoing(self) -> bytes:
         """What is to be sent now: replies, and packet-ins queued meanwhile."""
+    def probe(self) -> None:
+        """Queues an echo request."""
+    @property
+    def open(self) -> bool:
+        """True once both sides have greeted each other."""
     @property
     def closed(self) -> bool:
         """True when the peer broke the protocol: send `outgoing()`, then close."""

@@ -89,7 +89,7 @@ EMITTED = [
         "actions=IN_PORT",
     ),
     (
-        "add icmp,icmp_type=8,icmp_code=0,nw_ttl=1,nw_tos=0x29 actions=dec_ttl,CONTROLLER:128",
+        "add icmp,icmp_type=8,icmp_code=0,nw_ttl=1,nw_tos=0x28,nw_ecn=1 actions=dec_ttl,CONTROLLER:128",
         "ADD icmp,nw_tos=40,nw_ecn=1,nw_ttl=1,icmp_type=8,icmp_code=0 actions=dec_ttl,CONTROLLER:128",
     ),
     (

@@ -76,7 +76,8 @@ def test_ovs_ofctl_adds_dumps_and_deletes_flows(vswitch: VswitchProcess) -> None
 
 
 def test_ovs_appctl_traces_and_shows(vswitch: VswitchProcess) -> None:
-    vswitch.vsctl("add-br", "br0", "--", "add-port", "br0", "t1", "--", "set", "Interface", "t1", "type=tap")
+    vswitch.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
+    vswitch.vsctl("add-port", "br0", "t1", "--", "set", "Interface", "t1", "type=tap")
     vswitch.ofctl("add-flow", "priority=3,in_port=1,ip,actions=IN_PORT")
     flow = "in_port=1,icmp,nw_src=10.0.0.1,nw_dst=10.0.0.2"
     assert "output: port 1" in vswitch.appctl("ofproto/trace", "br0", flow)

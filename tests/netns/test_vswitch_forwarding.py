@@ -66,7 +66,7 @@ def answers() -> bool:
 def test_two_taps_ping_through_flows_of_ovs_ofctl(tmp_path: Path) -> None:
     switch = VswitchProcess(tmp_path / "vs", NODES[0])
     try:
-        switch.vsctl("add-br", "br0")
+        switch.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
         plug(switch, "tap1", 1, 0)
         plug(switch, "tap2", 2, 1)
         assert not answers(), "a switch without flows must not forward"

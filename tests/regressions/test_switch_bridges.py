@@ -9,6 +9,7 @@ import pytest
 
 from tulle.ovsdb import Database, Transaction, schema
 from tulle.vswitch import rows, underlay
+from tulle.vswitch.rows_reference import TABLES
 from tulle.vswitch.underlay import NextHops, Route
 
 
@@ -20,7 +21,7 @@ def test_a_bridge_whose_name_is_no_file_name_is_left_out(name: str) -> None:
     bridges = [txn.insert("Bridge", {"name": one}) for one in (name, "br-int")]
     txn.insert("Open_vSwitch", {"bridges": bridges})
     database.transact(txn.operations)
-    tables = {one: database.rows(one) for one in ("Open_vSwitch", "Bridge", "Port", "Interface")}
+    tables = {one: database.rows(one) for one in TABLES}
     assert [bridge.name for bridge in rows.bridges(tables)[0]] == ["br-int"]
 
 

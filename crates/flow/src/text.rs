@@ -1,8 +1,11 @@
 //! The text of flows, in the syntax of `ovs-ofctl(8)`: parse and emit, each the inverse of the other.
 
 mod actions;
+mod flags;
 mod flows;
+mod names;
 mod values;
+mod vlan;
 
 use thiserror::Error;
 

@@ -5,14 +5,19 @@
 //! filters match on. Nothing here blocks except [`Poller::wait`].
 
 pub mod clock;
+pub mod descriptor;
 pub mod device;
+mod direct;
 pub mod filter;
 pub mod guard;
 mod header;
+mod mapping;
 pub mod outcome;
+mod outgoing;
 pub mod packet;
 pub mod pcap;
 pub mod poll;
+pub mod port;
 mod sys;
 pub mod tap;
 pub mod thread;
@@ -21,7 +26,9 @@ pub use device::Device;
 pub use filter::Filter;
 pub use guard::{GuardOptions, PortGuard};
 pub use outcome::{Received, Sent};
+pub use outgoing::Lost;
 pub use packet::{Arrival, PacketOptions, PacketSocket};
 pub use pcap::PcapWriter;
 pub use poll::{Event, Poller, Waker};
+pub use port::{DevicePort, DevicePortOptions};
 pub use tap::{Tap, TapOptions};

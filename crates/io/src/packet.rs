@@ -4,17 +4,20 @@
 //! leave whole. Source: packet(7), linux/if_packet.h.
 
 mod receive;
+pub(crate) mod ring;
 mod send;
 mod vlan;
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub use receive::Arrival;
 
+use self::ring::ReceiveRing;
 use crate::filter::Filter;
-use crate::sys::{bind, check, set_option, socket};
+use crate::outcome::Received;
+use crate::sys::{bind, option, set_option, socket};
 
 /// How a packet socket is made.
 #[derive(Clone, Debug)]
@@ -67,6 +70,21 @@ pub struct PacketCounters {
 impl PacketSocket {
     /// Opens and binds. Errors: EPERM without CAP_NET_RAW, ENODEV if there is no such device.
     pub fn open(options: &PacketOptions) -> io::Result<Self> {
+        let socket = Self::unbound(options)?;
+        socket.bind(options)?;
+        Ok(socket)
+    }
+
+    /// As [`open`](Self::open), with a ring in place of the queue.
+    pub(crate) fn open_with_ring(options: &PacketOptions, slots: u32) -> io::Result<(Self, ReceiveRing)> {
+        let socket = Self::unbound(options)?;
+        let ring = ReceiveRing::open(&socket.socket, slots)?;
+        socket.bind(options)?;
+        Ok((socket, ring))
+    }
+
+    /// A socket that receives nothing yet.
+    fn unbound(options: &PacketOptions) -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK;
         // Protocol 0 receives nothing yet: the filter must be there before the first frame.
         let socket = socket(libc::AF_PACKET, kind, 0)?;
@@ -79,11 +97,22 @@ impl PacketSocket {
         if let Some(filter) = &options.filter {
             filter.attach(&socket)?;
         }
-        bind(&socket, &address(options.ifindex))?;
-        if options.promiscuous {
-            join_promiscuous(&socket, options.ifindex)?;
-        }
         Ok(Self { socket })
+    }
+
+    fn bind(&self, options: &PacketOptions) -> io::Result<()> {
+        bind(&self.socket, &address(options.ifindex))?;
+        if options.promiscuous {
+            join_promiscuous(&self.socket, options.ifindex)?;
+        }
+        Ok(())
+    }
+
+    /// The failure that poll reports, which it goes on reporting until it is taken from here or met
+    /// by a receive call.
+    pub(crate) fn take_failure(&self) -> io::Result<Option<Received>> {
+        let code: c_int = option(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR)?;
+        if code == 0 { Ok(None) } else { Received::from_error(io::Error::from_raw_os_error(code)).map(Some) }
     }
 
     /// Replaces the filter; frames that wait already stay.
@@ -93,19 +122,7 @@ impl PacketSocket {
 
     /// Counts since the last call; reading sets them to zero.
     pub fn counters(&self) -> io::Result<PacketCounters> {
-        let mut counts = [0_u32; 2];
-        let mut length = size_of_val(&counts) as libc::socklen_t;
-        // SAFETY: tpacket_stats is two unsigned ints; pointer and length describe `counts`.
-        check(unsafe {
-            libc::getsockopt(
-                self.socket.as_raw_fd(),
-                libc::SOL_PACKET,
-                libc::PACKET_STATISTICS,
-                counts.as_mut_ptr().cast(),
-                &raw mut length,
-            )
-        })?;
-        let [frames, drops] = counts;
+        let [frames, drops]: [u32; 2] = option(&self.socket, libc::SOL_PACKET, libc::PACKET_STATISTICS)?;
         Ok(PacketCounters { frames, drops })
     }
 }

@@ -32,6 +32,17 @@ pub(crate) fn set_option<T: Copy>(fd: &impl AsRawFd, level: c_int, name: c_int, 
     Ok(())
 }
 
+/// Reads a socket option, a C struct of integers or an integer; what the kernel does not fill is zero.
+pub(crate) fn option<T: Copy>(fd: &impl AsRawFd, level: c_int, name: c_int) -> io::Result<T> {
+    let mut value = std::mem::MaybeUninit::<T>::zeroed();
+    let mut length = size_of::<T>() as libc::socklen_t;
+    let pointer = value.as_mut_ptr().cast::<c_void>();
+    // SAFETY: pointer and length describe `value`, which outlives the call.
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut length) })?;
+    // SAFETY: every caller asks for integers, of which any bits are a value.
+    Ok(unsafe { value.assume_init() })
+}
+
 /// Binds a socket to a socket address given as its C struct.
 pub(crate) fn bind<T: Copy>(fd: &impl AsRawFd, address: &T) -> io::Result<()> {
     let pointer = std::ptr::from_ref(address).cast::<libc::sockaddr>();

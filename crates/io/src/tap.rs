@@ -29,6 +29,8 @@ pub struct TapOptions {
     pub mtu: u32,
     /// Ethernet address of the kernel's end; the kernel draws one if there is none.
     pub mac: Option<[u8; 6]>,
+    /// Set it up; one that was there already stays as it is otherwise.
+    pub set_up: bool,
     /// Also let the kernel hand over UDP super-frames (needs Linux 6.2; left out where refused).
     pub udp_segmentation: bool,
 }
@@ -37,7 +39,7 @@ impl TapOptions {
     /// A device with an MTU of 1500 and nothing special.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), mtu: 1500, mac: None, udp_segmentation: false }
+        Self { name: name.to_owned(), mtu: 1500, mac: None, set_up: true, udp_segmentation: false }
     }
 }
 
@@ -158,5 +160,8 @@ fn configure(options: &TapOptions) -> io::Result<()> {
         device.set_mac(mac)?;
     }
     device.set_mtu(options.mtu)?;
-    device.set_up()
+    if options.set_up {
+        device.set_up()?;
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Where a thread runs.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 use crate::sys::check;
 
@@ -19,6 +20,15 @@ pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Moves the calling thread into a network namespace, given as an open file such as
+/// `/run/netns/NAME`.  Sockets and devices that it opens from now on are there.  Errors: EPERM, EINVAL
+/// if the file is none.
+pub fn enter_network_namespace(namespace: &impl AsFd) -> io::Result<()> {
+    // SAFETY: integers only; the descriptor is open.
+    check(unsafe { libc::setns(namespace.as_fd().as_raw_fd(), libc::CLONE_NEWNET) })?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +41,12 @@ mod tests {
             unsafe { libc::sched_getcpu() }
         });
         assert_eq!(seen.join().expect("thread"), 0);
+    }
+
+    #[test]
+    fn a_file_that_is_no_namespace_is_refused() {
+        let file = std::fs::File::open("/dev/null").expect("a file");
+        assert!(enter_network_namespace(&file).is_err());
     }
 
     #[test]

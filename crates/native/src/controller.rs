@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_flow::Field;
 use tulle_openflow::{
-    Connection, Event, FlowMod, FlowModCommand, FlowStats, FlowStatsRequest, Message, MultipartReply,
+    Config, Connection, Event, FlowMod, FlowModCommand, FlowStats, FlowStatsRequest, Message, MultipartReply,
     MultipartRequest, PacketIn, PacketOut, TABLE_ALL, Xid,
 };
 
@@ -72,6 +72,9 @@ impl ControllerSession {
         let found = PyDict::new(py);
         match event {
             Event::Negotiated { version } => {
+                // A switch sends packets to a controller that connects by itself only once it says how much of them.
+                let config = Config { flags: 0, miss_send_len: u16::MAX };
+                self.connection.send(&Message::SetConfig(config)).map_err(refused)?;
                 found.set_item("event", "negotiated")?;
                 found.set_item("version", version)?;
             }

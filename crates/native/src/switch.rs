@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use tulle_switch::{Event, PortInfo, SwitchError, UnderlayOptions};
+use tulle_datapath::Command;
+use tulle_switch::{Event, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions};
 
 use crate::error::refused;
+use crate::text::parse_flow;
 use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
 
 const STT_PORT: u16 = 7471;
@@ -43,14 +45,18 @@ impl Switch {
         Ok(list)
     }
 
+    #[pyo3(signature = (number, name, mtu, mac = None, set_up = true))]
     fn add_tap<'py>(
         &self,
         py: Python<'py>,
         number: u32,
-        name: &str,
+        name: String,
         mtu: u32,
+        mac: Option<&str>,
+        set_up: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let info = detached(py, || self.switch.add_tap(number, name, mtu))?;
+        let settings = TapSettings { name, mtu, mac: mac.map(parse_mac).transpose()?, set_up };
+        let info = detached(py, || self.switch.add_tap(number, &settings))?;
         emit_info(py, info)
     }
 
@@ -70,6 +76,45 @@ impl Switch {
     ) -> PyResult<()> {
         let (local, remote) = (parse_ipv4(local)?, parse_ipv4(remote)?);
         detached(py, || self.switch.add_tunnel(number, name, encapsulation, local, remote))
+    }
+
+    fn add_patch(&self, py: Python<'_>, number: u32, name: &str) -> PyResult<()> {
+        detached(py, || self.switch.add_patch(number, name))
+    }
+
+    #[pyo3(signature = (number, peer, peer_number))]
+    fn connect_patch(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        peer: Option<PyRef<'_, Switch>>,
+        peer_number: u32,
+    ) -> PyResult<()> {
+        let peer = peer.map(|switch| (switch.switch.patch_inbox(), peer_number));
+        detached(py, || self.switch.connect_patch(number, peer))
+    }
+
+    fn set_policing(&self, py: Python<'_>, number: u32, rate_kbps: u32, burst_kb: u32) -> PyResult<()> {
+        detached(py, || self.switch.set_policing(number, rate_kbps, burst_kb))
+    }
+
+    fn set_port_state(&self, py: Python<'_>, number: u32, is_up: bool, has_link: bool) -> PyResult<()> {
+        detached(py, || self.switch.set_port_state(number, is_up, has_link))
+    }
+
+    fn set_datapath_id(&self, datapath_id: u64) {
+        self.switch.set_datapath_id(datapath_id);
+    }
+
+    fn change_flows(&self, py: Python<'_>, command: &str, flows: Vec<String>) -> PyResult<()> {
+        let command = match command {
+            "add" => Command::Add,
+            "delete" => Command::Delete,
+            "delete-strict" => Command::DeleteStrict,
+            _ => return Err(refused(format!("unknown command {command:?}"))),
+        };
+        let flows = flows.iter().map(|text| parse_flow(text)).collect::<PyResult<Vec<_>>>()?;
+        detached(py, || self.switch.change_flows(command, flows))
     }
 
     fn remove_port(&self, py: Python<'_>, number: u32) -> PyResult<()> {
@@ -159,8 +204,33 @@ impl Switch {
         values::trace(py, traced)
     }
 
-    fn open_session(&self, py: Python<'_>) -> PyResult<SwitchSession> {
-        Ok(SwitchSession { session: detached(py, || self.switch.open_session())? })
+    #[pyo3(signature = (name = "", kind = "service", probe_s = 0.0))]
+    fn open_session(&self, py: Python<'_>, name: &str, kind: &str, probe_s: f64) -> PyResult<SwitchSession> {
+        let options = parse_options(name, kind, probe_s)?;
+        Ok(SwitchSession { session: detached(py, || self.switch.open_session(options))? })
+    }
+
+    #[pyo3(signature = (fd, name = "", kind = "service", probe_s = 0.0))]
+    fn serve(&self, py: Python<'_>, fd: i32, name: &str, kind: &str, probe_s: f64) -> PyResult<u64> {
+        let options = parse_options(name, kind, probe_s)?;
+        detached(py, || self.switch.serve(fd, options))
+    }
+
+    fn close_session(&self, py: Python<'_>, id: u64) -> PyResult<()> {
+        detached(py, || self.switch.close_session(id))
+    }
+
+    fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for session in detached(py, || self.switch.sessions())? {
+            let entry = PyDict::new(py);
+            entry.set_item("session", session.id)?;
+            entry.set_item("name", session.name)?;
+            entry.set_item("role", session.role)?;
+            entry.set_item("version", session.version)?;
+            list.append(entry)?;
+        }
+        Ok(list)
     }
 
     #[pyo3(signature = (number, path))]
@@ -193,6 +263,15 @@ impl SwitchSession {
         PyBytes::new(py, &self.session.outgoing())
     }
 
+    fn probe(&mut self) {
+        self.session.probe();
+    }
+
+    #[getter]
+    fn open(&self) -> bool {
+        self.session.is_open()
+    }
+
     #[getter]
     fn closed(&self) -> bool {
         self.session.is_closed()
@@ -201,6 +280,15 @@ impl SwitchSession {
     fn close(&mut self, py: Python<'_>) {
         py.detach(|| self.session.close());
     }
+}
+
+fn parse_options(name: &str, kind: &str, probe_s: f64) -> PyResult<SessionOptions> {
+    let kind = match kind {
+        "controller" => SessionKind::Controller,
+        "service" => SessionKind::Service,
+        _ => return Err(refused(format!("expected controller or service, got {kind:?}"))),
+    };
+    Ok(SessionOptions { name: name.to_owned(), kind, probe_ns: (probe_s.max(0.0) * 1e9) as u64 })
 }
 
 fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {
@@ -214,7 +302,12 @@ fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {
 fn emit_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict>> {
     let found = PyDict::new(py);
     match event {
-        Event::PacketInQueued => found.set_item("event", "packet-in-queued")?,
+        Event::SessionReady => found.set_item("event", "session-ready")?,
+        Event::SessionClosed { session, reason } => {
+            found.set_item("event", "session-closed")?;
+            found.set_item("session", session)?;
+            found.set_item("reason", reason)?;
+        }
         Event::NextHopNeeded(remote) => {
             found.set_item("event", "next-hop-needed")?;
             found.set_item("remote", remote.to_string())?;

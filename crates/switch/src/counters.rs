@@ -31,6 +31,13 @@ impl PortCounters {
         self.tx_packets += 1;
         self.tx_bytes += bytes as u64;
     }
+
+    /// Frames that counted as sent when they were collected.
+    pub(crate) fn lost_after_all(&mut self, packets: u64, bytes: u64) {
+        self.tx_packets -= packets;
+        self.tx_bytes -= bytes;
+        self.tx_dropped += packets;
+    }
 }
 
 /// How many packets were lost at a port for a reason.
@@ -52,7 +59,11 @@ pub(crate) struct Losses {
 
 impl Losses {
     pub(crate) fn count(&mut self, port: u32, reason: &'static str) {
-        *self.counts.entry((port, reason)).or_default() += 1;
+        self.count_many(port, reason, 1);
+    }
+
+    pub(crate) fn count_many(&mut self, port: u32, reason: &'static str, packets: u64) {
+        *self.counts.entry((port, reason)).or_default() += packets;
     }
 
     pub(crate) fn forget_port(&mut self, port: u32) {

@@ -2,6 +2,7 @@
 //!
 //! One batch of a device is bounded, so that a busy device starves neither the others nor the jobs.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -15,8 +16,9 @@ use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
 use crate::job::Job;
-use crate::packet_in::{Event, Outbox};
-use crate::port::Port;
+use crate::outbox::{Event, Outbox};
+use crate::patch::{Crossing, PatchInbox};
+use crate::port::{Port, slot};
 use crate::tunnels::{Encapsulations, Kind, kind_of};
 use crate::wires::Wires;
 
@@ -25,6 +27,8 @@ const BATCH: usize = 32;
 /// Tokens of the poller above all port numbers.
 const JOBS: u64 = 1 << 32;
 const UNDERLAY: u64 = JOBS + 1;
+/// Sessions' numbers are added to this one.
+const SESSIONS: u64 = 1 << 33;
 /// How long the thread looks for more before it sleeps.  Longer takes the processor from the workloads.
 const AWAKE: Duration = Duration::from_micros(10);
 /// How often timeouts are looked after.
@@ -35,11 +39,13 @@ pub(crate) struct Engine {
     pub datapath: Datapath,
     pub wires: Wires,
     pub receivers: Option<Encapsulations>,
+    pub datapath_id: u64,
     poller: Poller,
     waker: Arc<Waker>,
     jobs: Receiver<Job>,
     frame: FrameBuf,
     arrivals: Vec<Arrival>,
+    crossings: Vec<Crossing>,
     swept_ns: u64,
     is_stopping: bool,
 }
@@ -47,21 +53,25 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(
         seed: u64,
+        datapath_id: u64,
         waker: Arc<Waker>,
         jobs: Receiver<Job>,
         outbox: Outbox,
+        inbox: Arc<PatchInbox>,
     ) -> std::io::Result<Engine> {
         let poller = Poller::new()?;
         poller.add(std::os::fd::AsFd::as_fd(&*waker), JOBS)?;
         Ok(Engine {
             datapath: Datapath::new(seed),
-            wires: Wires::new(outbox),
+            wires: Wires::new(outbox, inbox),
             receivers: None,
+            datapath_id,
             poller,
             waker,
             jobs,
             frame: FrameBuf::new(),
             arrivals: (0..BATCH).map(|_| Arrival::new()).collect(),
+            crossings: Vec::new(),
             swept_ns: 0,
             is_stopping: false,
         })
@@ -82,9 +92,12 @@ impl Engine {
                         }
                     }
                     UNDERLAY => self.receive_underlay(),
-                    number => self.receive_port(number as u32),
+                    session if session >= SESSIONS => self.session_ready(session - SESSIONS),
+                    number => self.receive_port(number as u32, event.failed),
                 }
+                self.wires.flush();
             }
+            self.tell_sessions();
             self.sweep();
         }
     }
@@ -112,6 +125,7 @@ impl Engine {
         while let Ok(job) = self.jobs.try_recv() {
             job(self);
         }
+        self.receive_patches();
         !self.is_stopping
     }
 
@@ -120,7 +134,7 @@ impl Engine {
         if let Some(fd) = port.fd() {
             self.poller.add(fd, u64::from(number))?;
         }
-        let at = number as usize;
+        let at = slot(number);
         if self.wires.ports.len() <= at {
             self.wires.ports.resize_with(at + 1, || None);
         }
@@ -131,7 +145,8 @@ impl Engine {
 
     /// Takes a port away; its device closes.
     pub(crate) fn detach(&mut self, number: u32) -> Option<Port> {
-        let port = self.wires.ports.get_mut(number as usize)?.take()?;
+        self.wires.flush();
+        let port = self.wires.ports.get_mut(slot(number))?.take()?;
         if let Some(fd) = port.fd() {
             let _ = self.poller.remove(fd);
         }
@@ -139,6 +154,21 @@ impl Engine {
         self.wires.losses.forget_port(number);
         self.datapath.remove_port(number);
         Some(port)
+    }
+
+    /// Waits for a session's socket from now on.
+    pub(crate) fn watch_session(&self, id: u64, fd: BorrowedFd<'_>) -> std::io::Result<()> {
+        self.poller.add(fd, SESSIONS + id)
+    }
+
+    /// Chooses anew what to wait for at a session's socket.
+    pub(crate) fn watch_again(&self, id: u64, fd: BorrowedFd<'_>, readable: bool, writable: bool) {
+        let _ = self.poller.modify(fd, SESSIONS + id, readable, writable);
+    }
+
+    /// Waits no more for a descriptor.
+    pub(crate) fn unwatch(&self, fd: BorrowedFd<'_>) {
+        let _ = self.poller.remove(fd);
     }
 
     /// Waits for the underlay's socket from now on.
@@ -157,27 +187,72 @@ impl Engine {
         self.datapath.packet_out(actions, &mut self.frame, &offload, &metadata, now, &mut self.wires);
     }
 
-    fn receive_port(&mut self, number: u32) {
+    fn receive_port(&mut self, number: u32, failed: bool) {
+        let Some(port) = self.wires.port(number) else { return };
+        let failure = if failed { port.take_failure() } else { Ok(()) };
+        let is_batched = port.batched_device().is_some();
+        let received = failure.and_then(|()| match is_batched {
+            true => self.receive_together(number),
+            false => self.receive_singly(number),
+        });
+        if let Err(error) = received {
+            self.fail(number, &error);
+        }
+    }
+
+    /// Receives frame by frame: from a ring, where that needs no system call, or a TAP device, which
+    /// has nothing better.
+    fn receive_singly(&mut self, number: u32) -> std::io::Result<()> {
         let now = monotonic_ns();
         for _ in 0..BATCH {
-            let Self { wires, frame, .. } = self;
-            let Some(port) = wires.port(number) else { return };
+            let Self { datapath, wires, frame, .. } = self;
+            let Some(port) = wires.port(number) else { return Ok(()) };
             let mut offload = Offload::default();
-            match port.receive(frame, &mut offload) {
-                Ok(Received::Frame) => {}
-                Ok(Received::Nothing | Received::DeviceDown) => return,
-                Ok(Received::Truncated | Received::Undescribable) => {
-                    port.counters.rx_dropped += 1;
-                    wires.losses.count(number, "device-bad-frame");
-                    continue;
-                }
-                Err(error) => return self.fail(number, &error),
+            match port.receive(frame, &mut offload)? {
+                Received::Nothing | Received::DeviceDown => return Ok(()),
+                received => accept(datapath, wires, number, received, frame, &offload, now),
             }
-            port.counters.received(frame.len());
-            port.record(frame.bytes());
-            let metadata = Metadata { in_port: number, tunnel: None };
-            self.datapath.process(&mut self.frame, &offload, &metadata, now, &mut self.wires);
         }
+        Ok(())
+    }
+
+    /// Receives a batch by one system call.
+    fn receive_together(&mut self, number: u32) -> std::io::Result<()> {
+        let Self { datapath, wires, arrivals, .. } = self;
+        let Some(device) = wires.port(number).and_then(Port::batched_device) else { return Ok(()) };
+        let (count, _) = device.receive_batch(arrivals)?;
+        let now = monotonic_ns();
+        for arrival in &mut arrivals[..count] {
+            let Arrival { frame, offload, received } = arrival;
+            accept(datapath, wires, number, *received, frame, offload, now);
+        }
+        Ok(())
+    }
+
+    /// Takes the frames that other bridges have sent through patch ports.
+    fn receive_patches(&mut self) {
+        let mut crossings = std::mem::take(&mut self.crossings);
+        self.wires.inbox.take(&mut crossings);
+        let now = monotonic_ns();
+        for crossing in &crossings {
+            self.receive_patch(crossing, now);
+        }
+        self.wires.crossings = 0;
+        self.wires.inbox.recycle(&mut crossings);
+        self.crossings = crossings;
+    }
+
+    fn receive_patch(&mut self, crossing: &Crossing, now: u64) {
+        let Self { wires, frame, datapath, .. } = self;
+        let Some(port) = wires.port(crossing.port) else {
+            return wires.losses.count(crossing.port, "unknown-port");
+        };
+        frame.fill(&crossing.frame);
+        port.counters.received(frame.len());
+        port.record(frame.bytes());
+        wires.crossings = crossing.crossings;
+        let metadata = Metadata { in_port: crossing.port, tunnel: None };
+        datapath.process(frame, &crossing.offload, &metadata, now, wires);
     }
 
     /// A device that fails is no longer waited for; the owner hears of it and may take the port away.
@@ -230,7 +305,10 @@ impl Engine {
             return;
         }
         self.swept_ns = now;
-        self.datapath.expire(now);
+        self.wires.count_missed();
+        let removed = self.datapath.expire(now);
+        self.tell_removed(removed);
+        self.probe_sessions(now);
         let Self { wires, receivers, .. } = self;
         for kind in [Kind::Stt, Kind::Vxlan] {
             if let Some(receivers) = receivers {
@@ -238,6 +316,32 @@ impl Engine {
             }
         }
     }
+}
+
+/// Hands one frame of a device to the datapath.
+#[inline]
+fn accept(
+    datapath: &mut Datapath,
+    wires: &mut Wires,
+    number: u32,
+    received: Received,
+    frame: &mut FrameBuf,
+    offload: &Offload,
+    now: u64,
+) {
+    let Some(port) = wires.port(number) else { return };
+    if received != Received::Frame {
+        port.counters.rx_dropped += 1;
+        return wires.losses.count(number, "device-bad-frame");
+    }
+    port.counters.received(frame.len());
+    port.record(frame.bytes());
+    if port.policer.as_mut().is_some_and(|policer| !policer.admits(frame.len(), now)) {
+        port.counters.rx_dropped += 1;
+        return wires.losses.count(number, "policed");
+    }
+    let metadata = Metadata { in_port: number, tunnel: None };
+    datapath.process(frame, offload, &metadata, now, wires);
 }
 
 /// Hands one frame out of a tunnel to the datapath; only known peers are listened to.

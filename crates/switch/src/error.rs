@@ -11,8 +11,8 @@ pub enum SwitchError {
     /// The thread has ended.
     #[error("the switch is closed")]
     Closed,
-    /// Port numbers are 1 to 65279 (OpenFlow 1.3.5 section 7.2.1).
-    #[error("port number {0} is not within 1 to 65279")]
+    /// Port numbers are 1 to 65279, and OFPP_LOCAL (OpenFlow 1.3.5 section 7.2.1).
+    #[error("port number {0} is neither within 1 to 65279 nor the local one")]
     BadNumber(u32),
     /// The number is taken.
     #[error("port {0} exists already")]
@@ -26,6 +26,9 @@ pub enum SwitchError {
     /// Two tunnels of one encapsulation to one peer.
     #[error("port {1} is a tunnel to {0} already")]
     PeerExists(Ipv4Addr, u32),
+    /// A flow cannot be.
+    #[error("flow refused: {0}")]
+    FlowRefused(String),
     /// A device cannot be opened.
     #[error("{name}: {source}")]
     Device {

@@ -3,26 +3,47 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use tulle_io::{PacketSocket, Received, Sent, Tap};
+use tulle_flow::port;
+use tulle_io::{DevicePort, Received, Sent, Tap};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, Mac};
 
 use crate::capture::Capture;
 use crate::counters::PortCounters;
+use crate::patch::PatchPeer;
+use crate::policing::Policer;
 use crate::tunnels::Tunnel;
 
 /// Largest port number that is not reserved.
 pub(crate) const MOST_PORTS: u32 = 65279;
+
+/// Where a port stands in the list of ports: the bridge's own one first, since no port has number 0.
+#[inline]
+pub(crate) fn slot(number: u32) -> usize {
+    if number == port::LOCAL { 0 } else { number as usize }
+}
+
+/// The number of the port in a slot.
+pub(crate) fn number_in(slot: usize) -> u32 {
+    if slot == 0 { port::LOCAL } else { slot as u32 }
+}
+
+/// Slots of 2 KB that a device's receive ring has: a burst of a thousand frames fits.
+pub(crate) const RING_SLOTS: u32 = 1024;
+/// Ports that get a ring, 2 MB each; those that come later are received from by system calls.
+pub(crate) const MOST_RINGS: usize = 64;
 
 /// What a port leads to.
 #[derive(Debug)]
 pub(crate) enum Link {
     /// A TAP device.
     Tap(Tap),
-    /// An existing device, by a packet socket.
-    Packet(PacketSocket),
+    /// An existing device.
+    Device(Box<DevicePort>),
     /// A tunnel to one peer.
     Tunnel(Tunnel),
+    /// The other end of a patch, where there is one.
+    Patch(Option<PatchPeer>),
 }
 
 /// One port.
@@ -33,29 +54,88 @@ pub(crate) struct Port {
     pub link: Link,
     pub counters: PortCounters,
     pub capture: Option<Capture>,
+    pub policer: Option<Policer>,
+    pub is_up: bool,
+    pub has_link: bool,
 }
 
 impl Port {
     pub(crate) fn new(name: String, mac: Mac, link: Link) -> Port {
-        Port { name, mac, link, counters: PortCounters::default(), capture: None }
+        Port {
+            name,
+            mac,
+            link,
+            counters: PortCounters::default(),
+            capture: None,
+            policer: None,
+            is_up: true,
+            has_link: true,
+        }
     }
 
-    /// The descriptor to wait for; a tunnel has none, it shares the underlay's.
+    /// The descriptor to wait for; a tunnel shares the underlay's, a patch the jobs'.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.link {
             Link::Tap(tap) => Some(tap.as_fd()),
-            Link::Packet(socket) => Some(socket.as_fd()),
-            Link::Tunnel(_) => None,
+            Link::Device(device) => Some(device.as_fd()),
+            Link::Tunnel(_) | Link::Patch(_) => None,
         }
     }
 
     /// Receives one frame from the device.
     #[inline]
-    pub(crate) fn receive(&self, frame: &mut FrameBuf, offload: &mut Offload) -> io::Result<Received> {
-        match &self.link {
+    pub(crate) fn receive(&mut self, frame: &mut FrameBuf, offload: &mut Offload) -> io::Result<Received> {
+        match &mut self.link {
             Link::Tap(tap) => tap.receive(frame, offload),
-            Link::Packet(socket) => socket.receive(frame, offload),
-            Link::Tunnel(_) => Ok(Received::Nothing),
+            Link::Device(device) => device.receive(frame, offload),
+            Link::Tunnel(_) | Link::Patch(_) => Ok(Received::Nothing),
+        }
+    }
+
+    /// The device, where frames come from it several at a time by one system call.
+    #[inline]
+    pub(crate) fn batched_device(&mut self) -> Option<&mut DevicePort> {
+        match &mut self.link {
+            Link::Device(device) if !device.has_ring() => Some(device),
+            _ => None,
+        }
+    }
+
+    /// Whether it has a receive ring, which is memory that a switch has only so much of.
+    pub(crate) fn has_ring(&self) -> bool {
+        matches!(&self.link, Link::Device(device) if device.has_ring())
+    }
+
+    /// Whether frames wait to be sent.
+    #[inline]
+    pub(crate) fn is_flushed(&self) -> bool {
+        if let Link::Device(device) = &self.link { device.is_flushed() } else { true }
+    }
+
+    /// Sends what waits; the number of frames that were lost although they counted as sent, and why.
+    pub(crate) fn flush(&mut self) -> Result<(), (u32, &'static str)> {
+        let Link::Device(device) = &mut self.link else { return Ok(()) };
+        let lost = device.flush();
+        if lost.frames == 0 {
+            return Ok(());
+        }
+        self.counters.lost_after_all(u64::from(lost.frames), lost.bytes);
+        Err((lost.frames, outcome(Ok(lost.reason)).err().unwrap_or("device-failed")))
+    }
+
+    /// Frames that the kernel has dropped since the last call because nobody took them in time.
+    pub(crate) fn missed(&mut self) -> u32 {
+        let Link::Device(device) = &self.link else { return 0 };
+        let missed = device.counters().map_or(0, |counters| counters.drops);
+        self.counters.rx_dropped += u64::from(missed);
+        missed
+    }
+
+    /// Takes the failure that the poller reports, where no receive call would meet it.
+    pub(crate) fn take_failure(&self) -> io::Result<()> {
+        match &self.link {
+            Link::Device(device) if device.has_ring() => device.take_failure().map(drop),
+            _ => Ok(()),
         }
     }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tulle_datapath as datapath;
+use tulle_flow::port;
 use tulle_openflow::{
     AggregateStats, Description, FlowStats, FlowStatsRequest, MultipartReply, MultipartRequest, Port,
     PortStats, TABLE_ALL, TableFeatures, TableStats,
 };
 
 use crate::engine::Engine;
-use crate::port::MOST_PORTS;
 use crate::session::TABLES;
 
 /// Answers one request.
@@ -84,12 +84,11 @@ fn table_features() -> Vec<TableFeatures> {
 }
 
 fn port_stats(engine: &Engine, number: u32) -> Vec<PortStats> {
-    let listed = engine.wires.ports.iter().enumerate();
-    let wanted = listed.filter(|(at, _)| number > MOST_PORTS || *at == number as usize);
-    let each = |(at, port): (usize, &Option<crate::port::Port>)| {
-        let counters = port.as_ref()?.counters;
-        Some(PortStats {
-            number: at as u32,
+    let wanted = engine.wires.numbered().filter(|(at, _)| number == port::NONE || *at == number);
+    let each = |(at, port): (u32, &crate::port::Port)| {
+        let counters = port.counters;
+        PortStats {
+            number: at,
             received_packets: counters.rx_packets,
             sent_packets: counters.tx_packets,
             received_bytes: counters.rx_bytes,
@@ -97,22 +96,19 @@ fn port_stats(engine: &Engine, number: u32) -> Vec<PortStats> {
             receive_drops: counters.rx_dropped,
             send_drops: counters.tx_dropped,
             ..PortStats::default()
-        })
+        }
     };
-    wanted.filter_map(each).collect()
+    wanted.map(each).collect()
 }
 
 fn ports(engine: &Engine) -> Vec<Port> {
-    let listed = engine.wires.ports.iter().enumerate();
-    let each = |(at, port): (usize, &Option<crate::port::Port>)| {
-        let port = port.as_ref()?;
-        Some(Port {
-            number: at as u32,
-            mac: port.mac,
-            name: port.name.clone(),
-            state: Port::STATE_LIVE,
-            ..Port::default()
-        })
+    let each = |(number, port): (u32, &crate::port::Port)| Port {
+        number,
+        mac: port.mac,
+        name: port.name.clone(),
+        config: if port.is_up { 0 } else { Port::CONFIG_DOWN },
+        state: if port.is_up && port.has_link { Port::STATE_LIVE } else { Port::STATE_LINK_DOWN },
+        ..Port::default()
     };
-    listed.filter_map(each).collect()
+    engine.wires.numbered().map(each).collect()
 }

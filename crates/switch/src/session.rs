@@ -1,136 +1,198 @@
 //! The switch's side of one OpenFlow connection: what each message does.
 //!
-//! Bytes in, bytes out; whoever owns the socket moves them.  Changes are applied on the engine's thread,
-//! a run of flow modifications as one job, in order, before the next message is looked at.
+//! A plain state machine on the engine's thread: bytes in, changes to the engine, bytes out.
+//! A message is done with before the next is looked at, so a barrier needs nothing but its answer.
+
+mod asynchronous;
+mod changes;
+mod roles;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use tulle_datapath as datapath;
 use tulle_flow::{Field, Match};
 use tulle_openflow::{
-    Config, Connection, ErrorCode, Event, Features, FlowMod, FlowModCommand, FlowRemoved, Message,
-    MultipartRequest, PacketIn, PacketInReason, PacketOut, RemovedReason, TABLE_ALL, Xid, flow_mod_flags,
+    Config, Connection, ErrorCode, Event, Features, Message, MultipartRequest, PacketIn, PacketOut, Role, Xid,
 };
 
 use crate::engine::Engine;
-use crate::job::Desk;
-use crate::packet_in::{PacketInQueue, QueuedPacketIn, take};
+use crate::notice::PacketNotice;
 use crate::report::report;
+use crate::sessions::SessionInfo;
+use asynchronous::Wishes;
 
 /// Tables that the datapath has.
 pub(crate) const TABLES: u8 = 254;
 
 /// Bytes of replies that may wait before the next request is looked at.
 const MOST_OUTGOING: usize = 1 << 20;
+/// Bytes that may wait before packets and other notices for a peer that does not read are lost.
+const MOST_UNREAD: usize = 4 << 20;
+
+/// What a peer is to the switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionKind {
+    /// A controller: gets packets and other notices unasked.
+    #[default]
+    Controller,
+    /// A tool that connects for a while: gets notices only after it has set a miss length.
+    Service,
+}
+
+/// How a session is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// What its owner calls it.
+    pub name: String,
+    /// What the peer is.
+    pub kind: SessionKind,
+    /// Nanoseconds of silence after which the peer is asked for an echo, and as many again after which it is
+    /// given up; 0 for never.
+    pub probe_ns: u64,
+}
 
 /// One connection of a controller to the switch.
 #[derive(Debug)]
-pub struct SwitchSession {
+pub(crate) struct Session {
+    id: u64,
+    options: SessionOptions,
     connection: Connection,
-    desk: Desk,
-    queue: PacketInQueue,
-    datapath_id: u64,
+    role: Role,
+    wishes: Wishes,
     miss_send_len: u16,
-    changes: Vec<(Xid, FlowMod)>,
     /// Messages that wait until the replies before them have been taken.
     waiting: VecDeque<Event>,
-    closed: bool,
+    heard_ns: u64,
+    probed_ns: u64,
+    closed: Option<String>,
 }
 
-impl SwitchSession {
-    pub(crate) fn new(desk: Desk, datapath_id: u64) -> SwitchSession {
-        let queue: PacketInQueue = Arc::new(Mutex::new(VecDeque::new()));
-        let registered = Arc::clone(&queue);
-        let closed = desk.call(move |engine| engine.wires.sessions.push(registered)).is_err();
-        let connection = Connection::new();
-        SwitchSession {
-            connection,
-            desk,
-            queue,
-            datapath_id,
-            miss_send_len: 0xffff,
-            changes: Vec::new(),
+impl Session {
+    pub(crate) fn new(id: u64, options: SessionOptions) -> Session {
+        let miss_send_len = match options.kind {
+            SessionKind::Controller => 128,
+            SessionKind::Service => 0,
+        };
+        Session {
+            id,
+            options,
+            connection: Connection::new(),
+            role: Role::Equal,
+            wishes: Wishes::default(),
+            miss_send_len,
             waiting: VecDeque::new(),
-            closed,
+            heard_ns: tulle_io::clock::monotonic_ns(),
+            probed_ns: 0,
+            closed: None,
         }
     }
 
-    /// Takes what came from the controller and does it, but for what waits until replies have been taken.
-    pub fn receive(&mut self, bytes: &[u8]) {
+    /// Takes what came from the peer and does it, but for what waits until replies have been taken.
+    pub(crate) fn receive(&mut self, engine: &mut Engine, bytes: &[u8]) {
+        self.heard_ns = tulle_io::clock::monotonic_ns();
         self.waiting.extend(self.connection.receive(bytes));
-        self.work();
+        self.work(engine);
     }
 
     /// A short request may have a long reply: no more of them than fit are answered at a time.
-    fn work(&mut self) {
+    fn work(&mut self, engine: &mut Engine) {
         while self.connection.outgoing_len() < MOST_OUTGOING {
             let Some(event) = self.waiting.pop_front() else { break };
             match event {
-                Event::MessageReceived { xid, message } => self.obey(xid, message),
-                Event::Closed { .. } => self.closed = true,
+                Event::MessageReceived { xid, message } => self.obey(engine, xid, message),
+                Event::Closed { reason } => self.closed = Some(format!("{reason:?}")),
                 Event::Negotiated { .. } | Event::MessageRefused { .. } => {}
             }
         }
-        self.apply_changes();
     }
 
-    /// What is to be sent now: replies, and packet-ins that were queued meanwhile.  To be called until it
-    /// gives nothing, before more is received.
-    pub fn outgoing(&mut self) -> Vec<u8> {
-        self.work();
-        for packet in take(&self.queue) {
-            if self.connection.is_open() {
-                let _ = self.connection.notify(&Message::PacketIn(packet_in(&packet)));
-            }
-        }
+    /// What is to be sent now.  To be called until it gives nothing, before more is received.
+    pub(crate) fn outgoing(&mut self, engine: &mut Engine) -> Vec<u8> {
+        self.work(engine);
         self.connection.outgoing()
     }
 
+    pub(crate) fn has_outgoing(&self) -> bool {
+        self.connection.outgoing_len() > 0
+    }
+
     /// True when the connection is over: the socket is to be closed once `outgoing` is sent.
-    pub fn is_closed(&self) -> bool {
-        self.closed
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some()
     }
 
-    /// Ends the session; packet-ins no longer reach it.
-    pub fn close(&mut self) {
-        let queue = Arc::clone(&self.queue);
-        let _ = self
-            .desk
-            .call(move |engine| engine.wires.sessions.retain(|session| !Arc::ptr_eq(session, &queue)));
-        self.closed = true;
+    /// Why the connection is over, for people.
+    pub(crate) fn reason(&self) -> String {
+        self.closed.clone().unwrap_or_else(|| "connection closed by the peer".to_owned())
     }
 
-    fn obey(&mut self, xid: Xid, message: Message) {
-        if let Message::FlowMod(change) = message {
-            self.changes.push((xid, change));
-            return;
+    pub(crate) fn info(&self, id: u64) -> SessionInfo {
+        SessionInfo {
+            id,
+            name: self.options.name.clone(),
+            role: roles::name(self.role),
+            version: self.connection.is_open().then_some(tulle_openflow::VERSION),
         }
-        self.apply_changes();
-        match &message {
-            Message::FeaturesRequest => self.reply(xid, Message::FeaturesReply(self.features())),
+    }
+
+    /// Asks a silent peer for an echo; true where it has not answered the last one.
+    pub(crate) fn probe(&mut self, now: u64) -> bool {
+        let silence = now.saturating_sub(self.heard_ns);
+        if self.options.probe_ns == 0 || silence < self.options.probe_ns {
+            return false;
+        }
+        if self.probed_ns > self.heard_ns {
+            return now.saturating_sub(self.probed_ns) >= self.options.probe_ns;
+        }
+        self.probed_ns = now;
+        self.ask_echo();
+        false
+    }
+
+    /// Sends an echo request.
+    pub(crate) fn ask_echo(&mut self) {
+        if self.connection.is_open() {
+            let _ = self.connection.send(&Message::EchoRequest(Vec::new()));
+        }
+    }
+
+    /// True once both sides have greeted each other and until the connection is over.
+    pub(crate) fn is_open(&self) -> bool {
+        self.connection.is_open()
+    }
+
+    fn obey(&mut self, engine: &mut Engine, xid: Xid, message: Message) {
+        match message {
+            Message::FeaturesRequest => {
+                self.reply(xid, Message::FeaturesReply(features(engine.datapath_id)));
+            }
             Message::ConfigRequest => {
                 let config = Config { flags: 0, miss_send_len: self.miss_send_len };
                 self.reply(xid, Message::ConfigReply(config));
             }
             Message::SetConfig(config) => self.miss_send_len = config.miss_send_len,
-            Message::BarrierRequest => self.reply(xid, Message::BarrierReply),
-            Message::RoleRequest(role) => self.reply(xid, Message::RoleReply(*role)),
-            Message::PacketOut(packet) => self.send_packet(xid, packet, &message),
-            Message::MultipartRequest(request) => self.report(xid, request),
+            Message::BarrierRequest => self.answer_barrier(engine, xid),
+            Message::RoleRequest(request) => self.take_role(engine, xid, request),
+            Message::FlowMod(change) => self.change_flows(engine, xid, change),
+            Message::PacketOut(packet) => self.send_packet(engine, xid, packet),
+            Message::MultipartRequest(request) => self.report(engine, xid, &request),
             Message::UseStandardPacketIn | Message::EchoReply(_) | Message::Error(_) => {}
-            _ => self.refuse(xid, &message, ErrorCode::BadType),
+            other => self.refuse(xid, &other, ErrorCode::BadType),
         }
     }
 
-    fn features(&self) -> Features {
-        Features {
-            datapath_id: self.datapath_id,
-            buffers: 0,
-            tables: TABLES,
-            auxiliary_id: 0,
-            capabilities: Features::STATISTICS,
+    /// What was asked before has been done; what it made happen is told before the answer.
+    fn answer_barrier(&mut self, engine: &mut Engine, xid: Xid) {
+        self.hear_waiting(engine);
+        self.reply(xid, Message::BarrierReply);
+    }
+
+    /// This session is not in its place while it obeys: hears what waits, and leaves it for the others.
+    fn hear_waiting(&mut self, engine: &mut Engine) {
+        for notice in engine.wires.sessions.take_notices() {
+            self.hear(&notice);
+            engine.wires.sessions.iter_mut().for_each(|(_, session)| {
+                session.hear(&notice);
+            });
         }
     }
 
@@ -144,108 +206,32 @@ impl SwitchSession {
         let _ = self.connection.refuse(xid, request, code);
     }
 
-    /// Applies the flow modifications that have gathered, as one job.
-    fn apply_changes(&mut self) {
-        if self.changes.is_empty() {
-            return;
+    fn send_packet(&mut self, engine: &mut Engine, xid: Xid, packet: PacketOut) {
+        if self.role == Role::Slave {
+            return self.refuse(xid, &Message::PacketOut(packet), ErrorCode::RoleForbids);
         }
-        let changes = std::mem::take(&mut self.changes);
-        let job = move |engine: &mut Engine| -> Vec<(Xid, FlowMod, Applied)> {
-            let now = tulle_io::clock::monotonic_ns();
-            let apply = |(xid, change): (Xid, FlowMod)| {
-                let applied = apply(engine, &change, now);
-                (xid, change, applied)
-            };
-            changes.into_iter().map(apply).collect()
-        };
-        match self.desk.call(job) {
-            Ok(results) => {
-                results.into_iter().for_each(|(xid, change, applied)| self.answer(xid, change, applied))
-            }
-            Err(_) => self.closed = true,
-        }
-    }
-
-    fn answer(&mut self, xid: Xid, change: FlowMod, applied: Applied) {
-        match applied {
-            Ok(removed) => {
-                for flow in removed.into_iter().filter(|flow| flow.notify) {
-                    let _ = self.connection.notify(&Message::FlowRemoved(flow_removed(flow)));
-                }
-            }
-            Err(code) => self.refuse(xid, &Message::FlowMod(change), code),
-        }
-    }
-
-    fn send_packet(&mut self, xid: Xid, packet: &PacketOut, request: &Message) {
         if packet.buffer.is_some() {
-            return self.refuse(xid, request, ErrorCode::BufferUnknown);
+            return self.refuse(xid, &Message::PacketOut(packet), ErrorCode::BufferUnknown);
         }
-        let packet = packet.clone();
-        if self
-            .desk
-            .call(move |engine| engine.send_packet(packet.in_port, &packet.actions, &packet.data))
-            .is_err()
-        {
-            self.closed = true;
-        }
+        engine.send_packet(packet.in_port, &packet.actions, &packet.data);
     }
 
-    fn report(&mut self, xid: Xid, request: &MultipartRequest) {
-        let request = request.clone();
-        match self.desk.call(move |engine| report(engine, &request)) {
-            Ok(reply) => self.reply(xid, Message::MultipartReply { more: false, reply }),
-            Err(_) => self.closed = true,
-        }
+    fn report(&mut self, engine: &mut Engine, xid: Xid, request: &MultipartRequest) {
+        let reply = report(engine, request);
+        self.reply(xid, Message::MultipartReply { more: false, reply });
+    }
+
+    /// Queues a message that nothing asked for; false where the peer does not keep up.
+    fn notify(&mut self, message: &Message) -> bool {
+        self.connection.outgoing_len() < MOST_UNREAD && self.connection.notify(message).is_ok()
     }
 }
 
-impl Drop for SwitchSession {
-    /// A session that nobody closed must not go on gathering packet-ins.
-    fn drop(&mut self) {
-        self.close();
-    }
+fn features(datapath_id: u64) -> Features {
+    Features { datapath_id, buffers: 0, tables: TABLES, auxiliary_id: 0, capabilities: Features::STATISTICS }
 }
 
-type Applied = Result<Vec<datapath::FlowRemoved>, ErrorCode>;
-
-fn apply(engine: &mut Engine, change: &FlowMod, now: u64) -> Applied {
-    if change.buffer.is_some() {
-        return Err(ErrorCode::BufferUnknown);
-    }
-    engine.datapath.flow_mod(&change_of(change), now).map_err(|error| error_code(&error))
-}
-
-fn change_of(change: &FlowMod) -> datapath::FlowMod {
-    datapath::FlowMod {
-        command: match change.command {
-            FlowModCommand::Add => datapath::Command::Add,
-            FlowModCommand::Modify => datapath::Command::Modify,
-            FlowModCommand::ModifyStrict => datapath::Command::ModifyStrict,
-            FlowModCommand::Delete => datapath::Command::Delete,
-            FlowModCommand::DeleteStrict => datapath::Command::DeleteStrict,
-        },
-        flow: change.flow.clone(),
-        all_tables: change.flow.table == TABLE_ALL && change.command.deletes(),
-        cookie_mask: change.cookie_mask,
-        out_port: change.out_port,
-        notify_removal: change.flags & flow_mod_flags::SEND_FLOW_REMOVED != 0,
-        check_overlap: change.flags & flow_mod_flags::CHECK_OVERLAP != 0,
-        reset_counts: change.flags & flow_mod_flags::RESET_COUNTS != 0,
-    }
-}
-
-fn error_code(error: &datapath::FlowModError) -> ErrorCode {
-    match error {
-        datapath::FlowModError::TableFull { .. } => ErrorCode::TableFull,
-        datapath::FlowModError::BadTable(_) => ErrorCode::BadFlowModTable,
-        datapath::FlowModError::Overlap => ErrorCode::Overlap,
-        datapath::FlowModError::ReadOnlyField(_) => ErrorCode::BadSetType,
-        datapath::FlowModError::BackwardGoto(_) => ErrorCode::BadGotoTable,
-    }
-}
-
-fn packet_in(packet: &QueuedPacketIn) -> PacketIn {
+fn packet_in(packet: &PacketNotice) -> PacketIn {
     let mut metadata = Match::ANY;
     for field in Field::ALL.iter().copied().filter(|field| field.is_metadata()) {
         let value = packet.key.field(field);
@@ -256,30 +242,10 @@ fn packet_in(packet: &QueuedPacketIn) -> PacketIn {
     PacketIn {
         buffer: None,
         total_len: packet.total_len.min(0xffff) as u16,
-        reason: PacketInReason::Action,
+        reason: asynchronous::reason(packet.reason),
         table: packet.table,
         cookie: packet.cookie,
         metadata,
         data: packet.frame.clone(),
-    }
-}
-
-fn flow_removed(removed: datapath::FlowRemoved) -> FlowRemoved {
-    let stats = removed.stats;
-    FlowRemoved {
-        cookie: stats.flow.cookie,
-        priority: stats.flow.priority,
-        reason: match removed.reason {
-            datapath::RemovalReason::IdleTimeout => RemovedReason::IdleTimeout,
-            datapath::RemovalReason::HardTimeout => RemovedReason::HardTimeout,
-            datapath::RemovalReason::Delete => RemovedReason::Delete,
-        },
-        table: stats.flow.table,
-        duration: Duration::from_nanos(stats.duration_ns),
-        idle_timeout: stats.flow.idle_timeout,
-        hard_timeout: stats.flow.hard_timeout,
-        packets: stats.packets,
-        bytes: stats.bytes,
-        matching: stats.flow.matching,
     }
 }

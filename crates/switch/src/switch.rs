@@ -7,9 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tulle_datapath::{CacheStats, DropReason, FlowFilter, FlowStats, Metadata, Trace, TunnelKey};
+use tulle_datapath::{
+    CacheStats, Command, DropReason, FlowFilter, FlowMod, FlowModError, FlowStats, Metadata, Trace, TunnelKey,
+};
+use tulle_flow::{Flow, port};
 use tulle_io::clock::monotonic_ns;
-use tulle_io::{Device, PacketOptions, PacketSocket, Tap, TapOptions, Waker};
+use tulle_io::{Device, DevicePort, DevicePortOptions, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
 use tulle_wire::vnet::Offload;
 
@@ -17,10 +20,14 @@ use crate::capture::Capture;
 use crate::counters::{Drop, PortCounters};
 use crate::engine::Engine;
 use crate::error::SwitchError;
+use crate::handle::SwitchSession;
 use crate::job::Desk;
-use crate::packet_in::{Event, Outbox};
-use crate::port::{Link, MOST_PORTS, Port};
-use crate::session::SwitchSession;
+use crate::outbox::{Event, Outbox};
+use crate::patch::{PatchInbox, PatchPeer};
+use crate::policing::Policer;
+use crate::port::{Link, MOST_PORTS, MOST_RINGS, Port, RING_SLOTS};
+use crate::session::SessionOptions;
+use crate::sessions::SessionInfo;
 use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
 
 /// How the underlay is reached.
@@ -36,6 +43,34 @@ pub struct UnderlayOptions {
     pub stt_port: u16,
     /// UDP port of VXLAN.
     pub vxlan_port: u16,
+}
+
+/// A TAP device to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapSettings {
+    /// Its name.
+    pub name: String,
+    /// Largest payload of a frame, in bytes.
+    pub mtu: u32,
+    /// Its Ethernet address; the kernel draws one if there is none.
+    pub mac: Option<Mac>,
+    /// Set it up.
+    pub set_up: bool,
+}
+
+/// How an existing device is used as a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Receive through memory shared with the kernel, where the switch has some left for it.
+    pub ring: bool,
+    /// Send small frames past the kernel's queueing discipline, where the device has none.
+    pub direct: bool,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        DeviceOptions { ring: true, direct: true }
+    }
 }
 
 /// What is known of a device once it is a port.
@@ -56,7 +91,7 @@ pub struct Switch {
     outbox: Outbox,
     events: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
-    datapath_id: u64,
+    inbox: Arc<PatchInbox>,
 }
 
 impl Switch {
@@ -65,15 +100,21 @@ impl Switch {
         let (waker, events) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
         let outbox = Outbox::new(Arc::clone(&events));
         let (desk, jobs) = Desk::new(Arc::clone(&waker));
-        let engine = Engine::new(seed, waker, jobs, outbox.clone())?;
+        let inbox = Arc::new(PatchInbox::new(Arc::clone(&waker)));
+        let engine = Engine::new(seed, datapath_id, waker, jobs, outbox.clone(), Arc::clone(&inbox))?;
         let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
         let thread = Some(builder.spawn(move || engine.run())?);
-        Ok(Switch { desk: Some(desk), outbox, events, thread, datapath_id })
+        Ok(Switch { desk: Some(desk), outbox, events, thread, inbox })
     }
 
     /// The datapath id that sessions report.
     pub fn datapath_id(&self) -> u64 {
-        self.datapath_id
+        self.call(|engine| engine.datapath_id).unwrap_or_default()
+    }
+
+    /// Sessions that are opened from now on report this datapath id.
+    pub fn set_datapath_id(&self, datapath_id: u64) {
+        let _ = self.call(move |engine| engine.datapath_id = datapath_id);
     }
 
     /// Readable when [`Switch::events`] has something.
@@ -87,19 +128,33 @@ impl Switch {
     }
 
     /// Makes a TAP device in the calling thread's network namespace and attaches it.
-    pub fn add_tap(&self, number: u32, name: &str, mtu: u32) -> Result<PortInfo, SwitchError> {
+    pub fn add_tap(&self, number: u32, settings: &TapSettings) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
-        let tap = Tap::open(&TapOptions { mtu, ..TapOptions::named(name) }).map_err(device_error(name))?;
+        let TapSettings { name, mtu, mac, set_up } = settings;
+        let options = TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, ..TapOptions::named(name) };
+        let tap = Tap::open(&options).map_err(device_error(name))?;
         self.attach(number, name, Link::Tap(tap))
     }
 
-    /// Attaches an existing device, such as a veth, by a packet socket.
+    /// Attaches an existing device, such as a veth.
     pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
+        self.add_device_with(number, name, DeviceOptions::default())
+    }
+
+    /// As [`add_device`](Self::add_device), with a say in how frames are received and sent.
+    pub fn add_device_with(
+        &self,
+        number: u32,
+        name: &str,
+        options: DeviceOptions,
+    ) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let device = Device::open(name).map_err(device_error(name))?;
-        let options = PacketOptions { promiscuous: true, ..PacketOptions::device(device.index()) };
-        let socket = PacketSocket::open(&options).map_err(device_error(name))?;
-        self.attach(number, name, Link::Packet(socket))
+        let has_room = self.call(|engine| engine.wires.ring_count() < MOST_RINGS)?;
+        let ring_slots = if options.ring && has_room { RING_SLOTS } else { 0 };
+        let options = DevicePortOptions { ring_slots, direct: options.direct };
+        let port = DevicePort::open(&device, options).map_err(device_error(name))?;
+        self.attach(number, name, Link::Device(Box::new(port)))
     }
 
     /// Adds a tunnel to one peer.  Its frames are lost until the underlay is open and the next hop known.
@@ -124,6 +179,56 @@ impl Switch {
             let link = Link::Tunnel(Tunnel { kind, local, remote, template });
             Ok(engine.attach(number, Port::new(name, [0; 6], link))?)
         })?
+    }
+
+    /// Adds a patch port without a peer: its frames are lost until [`Switch::connect_patch`].
+    pub fn add_patch(&self, number: u32, name: &str) -> Result<(), SwitchError> {
+        self.check_free(number)?;
+        let port = Port::new(name.to_owned(), [0; 6], Link::Patch(None));
+        self.call(move |engine| engine.attach(number, port))??;
+        Ok(())
+    }
+
+    /// Where frames enter this switch by its patch ports.
+    pub fn patch_inbox(&self) -> Arc<PatchInbox> {
+        Arc::clone(&self.inbox)
+    }
+
+    /// Says where the frames of a patch port go: by a port of another switch, or nowhere.
+    pub fn connect_patch(
+        &self,
+        number: u32,
+        peer: Option<(Arc<PatchInbox>, u32)>,
+    ) -> Result<(), SwitchError> {
+        let peer = peer.map(|(inbox, port)| PatchPeer { inbox, port });
+        self.call(move |engine| match engine.wires.port(number).map(|port| &mut port.link) {
+            Some(Link::Patch(link)) => {
+                *link = peer;
+                Ok(())
+            }
+            _ => Err(SwitchError::NoPort(number)),
+        })?
+    }
+
+    /// Lets at most this much come in by a port: kbit/s (0: everything) and kbit at once (0: by the rate).
+    pub fn set_policing(&self, number: u32, rate_kbps: u32, burst_kb: u32) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| {
+            port.policer = (rate_kbps > 0).then(|| Policer::new(rate_kbps, burst_kb));
+        })
+    }
+
+    /// Says whether a port's device is up and has a link, for controllers.
+    pub fn set_port_state(&self, number: u32, is_up: bool, has_link: bool) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| (port.is_up, port.has_link) = (is_up, has_link))
+    }
+
+    fn change_port(
+        &self,
+        number: u32,
+        change: impl FnOnce(&mut Port) + Send + 'static,
+    ) -> Result<(), SwitchError> {
+        let changed = self.call(move |engine| engine.wires.port(number).map(change))?;
+        changed.ok_or(SwitchError::NoPort(number))
     }
 
     /// Takes a port away; a TAP device disappears.
@@ -167,10 +272,7 @@ impl Switch {
 
     /// Counters of every port.
     pub fn port_counters(&self) -> Result<BTreeMap<u32, PortCounters>, SwitchError> {
-        self.call(|engine| {
-            let listed = engine.wires.ports.iter().enumerate();
-            listed.filter_map(|(at, port)| Some((at as u32, port.as_ref()?.counters))).collect()
-        })
+        self.call(|engine| engine.wires.numbered().map(|(number, port)| (number, port.counters)).collect())
     }
 
     /// Packets lost, by port and reason: in the tables, at devices, in tunnels.
@@ -199,6 +301,22 @@ impl Switch {
         self.call(|engine| engine.datapath.flows(&FlowFilter::default(), monotonic_ns()))
     }
 
+    /// Adds or removes flows, all of them between two batches of packets; `Delete` looks in all tables.
+    /// An error ends it, after the flows before.
+    pub fn change_flows(&self, command: Command, flows: Vec<Flow>) -> Result<(), SwitchError> {
+        let result = self.call(move |engine| -> Result<(), FlowModError> {
+            let now = monotonic_ns();
+            let all_tables = command == Command::Delete;
+            for flow in flows {
+                engine
+                    .datapath
+                    .flow_mod(&FlowMod { command, flow, all_tables, ..FlowMod::default() }, now)?;
+            }
+            Ok(())
+        })?;
+        result.map_err(|error| SwitchError::FlowRefused(error.to_string()))
+    }
+
     /// Shows the way of a frame through the forwarding code; nothing is sent or counted.
     pub fn trace(
         &self,
@@ -212,9 +330,27 @@ impl Switch {
         })
     }
 
-    /// Opens an OpenFlow session.
-    pub fn open_session(&self) -> Result<SwitchSession, SwitchError> {
-        Ok(SwitchSession::new(self.desk()?.clone(), self.datapath_id))
+    /// Opens an OpenFlow session whose bytes the caller moves.
+    pub fn open_session(&self, options: SessionOptions) -> Result<SwitchSession, SwitchError> {
+        let id = self.call(move |engine| engine.open_session(options))?;
+        Ok(SwitchSession::new(self.desk()?.clone(), id))
+    }
+
+    /// Opens an OpenFlow session over a connected stream socket, which the switch serves from now on; its number.
+    /// The caller may close its own descriptor.
+    pub fn serve(&self, socket: RawFd, options: SessionOptions) -> Result<u64, SwitchError> {
+        let socket = tulle_io::descriptor::duplicate(socket)?;
+        Ok(self.call(move |engine| engine.serve_session(socket, options))??)
+    }
+
+    /// Ends a session that the switch serves.
+    pub fn close_session(&self, id: u64) -> Result<(), SwitchError> {
+        self.call(move |engine| engine.close_session(id))
+    }
+
+    /// The sessions there are.
+    pub fn sessions(&self) -> Result<Vec<SessionInfo>, SwitchError> {
+        self.call(|engine| engine.wires.sessions.infos())
     }
 
     /// Copies a port's frames (or, with `None`, the underlay's) to a pcap file.
@@ -253,7 +389,7 @@ impl Switch {
     }
 
     fn check_free(&self, number: u32) -> Result<(), SwitchError> {
-        if !(1..=MOST_PORTS).contains(&number) {
+        if !(1..=MOST_PORTS).contains(&number) && number != port::LOCAL {
             return Err(SwitchError::BadNumber(number));
         }
         let taken = self.call(move |engine| engine.wires.port(number).is_some())?;

@@ -11,8 +11,11 @@ use tulle_wire::{FrameBuf, finish_checksum};
 use crate::capture::Capture;
 use crate::counters::Losses;
 use crate::error::SwitchError;
-use crate::packet_in::{Event, Outbox, PacketInQueue, QueuedPacketIn, enqueue};
-use crate::port::{Link, Port, outcome};
+use crate::notice::{Notice, PacketNotice};
+use crate::outbox::{Event, Outbox};
+use crate::patch::{PatchInbox, PatchPeer};
+use crate::port::{Link, Port, number_in, outcome, slot};
+use crate::sessions::Sessions;
 use crate::tunnels::{Kind, Underlay};
 
 /// The ports by number, and what they share.
@@ -21,28 +24,41 @@ pub(crate) struct Wires {
     pub ports: Vec<Option<Port>>,
     pub underlay: Option<Underlay>,
     pub peers: HashMap<(Kind, Ipv4Addr), u32>,
-    pub sessions: Vec<PacketInQueue>,
+    pub sessions: Sessions,
     pub losses: Losses,
     pub outbox: Outbox,
+    pub inbox: Arc<PatchInbox>,
+    /// Patch ports that the present frame has crossed.
+    pub crossings: u8,
+    /// Ports that have frames to flush.
+    unflushed: Vec<u32>,
     scratch: FrameBuf,
 }
 
 impl Wires {
-    pub(crate) fn new(outbox: Outbox) -> Wires {
+    pub(crate) fn new(outbox: Outbox, inbox: Arc<PatchInbox>) -> Wires {
         Wires {
             ports: Vec::new(),
             underlay: None,
             peers: HashMap::new(),
-            sessions: Vec::new(),
+            sessions: Sessions::default(),
             losses: Losses::default(),
             outbox,
+            inbox,
+            crossings: 0,
+            unflushed: Vec::new(),
             scratch: FrameBuf::new(),
         }
     }
 
     #[inline]
     pub(crate) fn port(&mut self, number: u32) -> Option<&mut Port> {
-        self.ports.get_mut(number as usize)?.as_mut()
+        self.ports.get_mut(slot(number))?.as_mut()
+    }
+
+    /// All ports with their numbers.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Port)> {
+        self.ports.iter().enumerate().filter_map(|(at, port)| Some((number_in(at), port.as_ref()?)))
     }
 
     /// Makes the headers of all tunnels anew, after the underlay or a next hop has changed.
@@ -79,14 +95,17 @@ impl Wires {
         frame: &mut FrameBuf,
         offload: &Offload,
     ) -> Result<(), &'static str> {
-        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+        let Some(port) = self.ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
         port.record(frame.bytes());
         let length = frame.len();
-        let result = match &port.link {
+        let was_flushed = port.is_flushed();
+        let result = match &mut port.link {
             Link::Tap(tap) => outcome(tap.send(frame.bytes(), offload)),
-            Link::Packet(socket) => outcome(socket.send(frame.bytes(), offload)),
+            Link::Device(device) => outcome(device.send(frame.bytes(), offload)),
+            Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
+            Link::Patch(None) => Err("patch-no-peer"),
             Link::Tunnel(link) => match (&mut self.underlay, &link.template) {
                 (Some(underlay), Some(template)) => {
                     let context = tunnel.map_or(0, |key| key.id);
@@ -102,7 +121,36 @@ impl Wires {
             Ok(()) => port.counters.sent(length),
             Err(_) => port.counters.tx_dropped += 1,
         }
+        if was_flushed && !port.is_flushed() {
+            self.unflushed.push(number);
+        }
         result
+    }
+
+    /// Sends what waits at the ports.  To be called after each batch of frames.
+    pub(crate) fn flush(&mut self) {
+        while let Some(number) = self.unflushed.pop() {
+            let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else { continue };
+            if let Err((frames, reason)) = port.flush() {
+                self.losses.count_many(number, reason, u64::from(frames));
+            }
+        }
+    }
+
+    /// Counts what the kernel has dropped because the switch was too slow.
+    pub(crate) fn count_missed(&mut self) {
+        let Self { ports, losses, .. } = self;
+        for (number, port) in ports.iter_mut().enumerate() {
+            match port.as_mut().map_or(0, Port::missed) {
+                0 => {}
+                missed => losses.count_many(number as u32, "device-queue-overflow", u64::from(missed)),
+            }
+        }
+    }
+
+    /// How many ports have receive rings.
+    pub(crate) fn ring_count(&self) -> usize {
+        self.ports.iter().flatten().filter(|port| port.has_ring()).count()
     }
 }
 
@@ -122,22 +170,27 @@ impl Effects for Wires {
     }
 
     fn packet_in(&mut self, frame: &[u8], offload: &Offload, info: &PacketIn) {
+        if self.sessions.is_empty() {
+            return self.losses.count(0, "packet-in-lost");
+        }
         let mut whole = frame.to_vec();
         if offload.needs_csum {
             let _ = finish_checksum(&mut whole, offload.csum_start, offload.csum_offset);
         }
         let total_len = whole.len();
         whole.truncate(usize::from(info.max_len));
-        let (table, cookie, key) = (info.table, info.cookie, info.key);
-        let packet = Arc::new(QueuedPacketIn { frame: whole, total_len, table, cookie, key });
-        let mut lost = self.sessions.is_empty();
-        for session in &self.sessions {
-            lost |= !enqueue(session, &packet);
-        }
-        if lost {
+        let notice = Notice::PacketIn(Arc::new(PacketNotice {
+            frame: whole,
+            total_len,
+            max_len: info.max_len,
+            table: info.table,
+            cookie: info.cookie,
+            reason: info.reason,
+            key: info.key,
+        }));
+        if !self.sessions.tell(notice) {
             self.losses.count(0, "packet-in-lost");
         }
-        self.outbox.tell(Event::PacketInQueued);
     }
 
     #[inline]

@@ -175,7 +175,7 @@ class Dialer(Endpoint):
             return (await loop.create_connection(self._connection, place.host, place.port))[1]
         tls = self.server.tls_required()
         if tls.needs_bootstrap:
-            tls.learn(await _peer(place, tls.client_context()))
+            tls.learn(await peer_ssl_object(place, tls.client_context()))
         _, made = await loop.create_connection(
             self._connection,
             place.host,
@@ -193,7 +193,7 @@ class Dialer(Endpoint):
         return "CONNECTING" if self._connecting and not self.connections else super()._state()
 
 
-async def _peer(place: Remote, context: ssl.SSLContext) -> object:
+async def peer_ssl_object(place: Remote, context: ssl.SSLContext) -> object:
     """The ssl object of a connection that is made only to see the peer's certificates."""
     transport, _ = await asyncio.get_running_loop().create_connection(
         asyncio.Protocol, place.host, place.port, ssl=context, server_hostname=""

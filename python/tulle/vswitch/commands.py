@@ -11,7 +11,7 @@ import orjson
 from tulle._native import NativeError, emit_frame
 from tulle.errors import InvalidInput, NotFound
 from tulle.ovsdb.unixctl import ControlServer
-from tulle.vswitch.apply import Bridge
+from tulle.vswitch.bridge import Bridge
 
 MAX_FRAME_BYTES = 65536
 _PATH_FIELDS = {"in_port", "tun_id", "tunnel_id", "tun_src", "tun_dst"}

@@ -1,34 +1,57 @@
-"""What the switch should be and the steps that lead there.  Pure: `apply` does the steps.
+"""The values between the database and the switch: bridges and ports as they should be, as they are, and the
+steps that lead there.
 
-A port that failed stays in the state with its error, so that planning again gives nothing.
+Two kinds of thing are told apart: what a port *is* (`Device`; another one is another port) and what can be
+changed while packets pass (`PortSettings`, `BridgeSettings`, `Forwarding`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
 
+from tulle.ovsdb.remote import Remote
+
 LOCAL_PORT = 65534
 """The number of a bridge's own interface (OFPP_LOCAL of OpenFlow 1.0, as ovs-vsctl shows it)."""
 LAST_PORT = 0xFEFF
+NATIVE_LOCAL_PORT = 0xFFFF_FFFE
+"""The same in OpenFlow 1.3 (section 7.2.1) and in the native switch."""
 
-Kind = Literal["tap", "device", "tunnel", "local"]
+Kind = Literal["tap", "internal", "device", "tunnel", "patch", "local"]
+CREATED = ("tap", "internal", "local")
+"""Kinds of devices that the switch makes."""
+FailMode = Literal["standalone", "secure"]
+
+
+def native_number(number: int) -> int:
+    """A port's number as the native switch has it."""
+    return NATIVE_LOCAL_PORT if number == LOCAL_PORT else number
 
 
 class Device(Struct, frozen=True):
     """What a port is attached to.
 
-    `mtu` in bytes is for devices that are created; empty `local` means the route's source address.
+    Of a tunnel, empty `local` means the route's source address.  Of a patch, `peer` is the other port's name.
     """
 
     name: str
     kind: Kind
-    mtu: int = 1500
     encapsulation: str = ""
     remote: str = ""
     local: str = ""
+    peer: str = ""
+
+
+class PortSettings(Struct, frozen=True):
+    """What of a port can be changed.  `mtu` in bytes; None leaves a device as it is, policing 0 lets all in."""
+
+    mtu: int | None = None
+    mac: str | None = None
+    policing_kbps: int = 0
+    policing_burst_kb: int = 0
 
 
 class PortConfig(Struct, frozen=True):
@@ -37,13 +60,39 @@ class PortConfig(Struct, frozen=True):
     device: Device
     request: int | None = None
     previous: int | None = None
+    settings: PortSettings = PortSettings()
+
+
+class ControllerConfig(Struct, frozen=True):
+    """One row of table Controller; `place` is None where `error` says why the target cannot be."""
+
+    target: str
+    place: Remote | None
+    error: str = ""
+    max_backoff_s: float = 8.0
+    probe_s: float = 5.0
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it is one that the bridge obeys, for `fail_mode`: those that it connects to."""
+        return self.place is not None and not self.place.listens
+
+
+class BridgeSettings(Struct, frozen=True):
+    """What of a bridge can be changed.  `mac` is the address of its own interface."""
+
+    datapath_id: int
+    mac: str | None = None
+    fail_mode: FailMode = "standalone"
+    controllers: tuple[ControllerConfig, ...] = ()
+    protocols: tuple[str, ...] = ()
 
 
 class BridgeConfig(Struct, frozen=True):
     """A bridge as it should be."""
 
     name: str
-    datapath_id: int
+    settings: BridgeSettings
     ports: tuple[PortConfig, ...] = ()
 
 
@@ -53,13 +102,14 @@ class PortState(Struct, frozen=True):
     device: Device
     number: int
     error: str | None = None
+    settings: PortSettings = PortSettings()
 
 
 class BridgeState(Struct, frozen=True):
     """A bridge as it is; ports by name."""
 
     name: str
-    datapath_id: int
+    settings: BridgeSettings
     ports: Mapping[str, PortState]
 
 
@@ -67,7 +117,7 @@ class AddBridge(Struct, frozen=True, tag=True):
     """Make a bridge without ports."""
 
     name: str
-    datapath_id: int
+    settings: BridgeSettings
 
 
 class RemoveBridge(Struct, frozen=True, tag=True):
@@ -76,12 +126,20 @@ class RemoveBridge(Struct, frozen=True, tag=True):
     name: str
 
 
+class SetBridge(Struct, frozen=True, tag=True):
+    """Change a bridge while it forwards."""
+
+    name: str
+    settings: BridgeSettings
+
+
 class AddPort(Struct, frozen=True, tag=True):
     """Attach a device under this number."""
 
     bridge: str
     number: int
     device: Device
+    settings: PortSettings = PortSettings()
 
 
 class RemovePort(Struct, frozen=True, tag=True):
@@ -92,76 +150,12 @@ class RemovePort(Struct, frozen=True, tag=True):
     name: str
 
 
-Step = AddBridge | RemoveBridge | AddPort | RemovePort
+class SetPort(Struct, frozen=True, tag=True):
+    """Change a port while it forwards."""
+
+    bridge: str
+    name: str
+    settings: PortSettings
 
 
-def plan(current: Mapping[str, BridgeState], desired: Iterable[BridgeConfig]) -> list[Step]:
-    """Removals come first, so that names, devices and numbers are free for what is added."""
-    wanted = {bridge.name: bridge for bridge in desired}
-    removals: list[Step] = []
-    additions: list[Step] = []
-    for name, state in current.items():
-        if name not in wanted or wanted[name].datapath_id != state.datapath_id:
-            removals.append(RemoveBridge(name))
-    for name, bridge in wanted.items():
-        old = current.get(name)
-        if old is None or old.datapath_id != bridge.datapath_id:
-            additions.append(AddBridge(name, bridge.datapath_id))
-            old = BridgeState(name, bridge.datapath_id, {})
-        leaving = _leaving(old, bridge)
-        removals += [RemovePort(name, old.ports[port].number, port) for port in leaving]
-        kept = {port: state.number for port, state in old.ports.items() if port not in leaving}
-        additions += _arriving(kept, bridge)
-    return removals + additions
-
-
-def _leaving(state: BridgeState, bridge: BridgeConfig) -> list[str]:
-    """Ports that change or go; one whose requested number is held by a port that stays does neither."""
-    wanted = {port.device.name: port for port in bridge.ports}
-    same = {
-        name: (port.number, wanted[name].request)
-        for name, port in state.ports.items()
-        if name in wanted and wanted[name].device == port.device
-    }
-    settled = {number for number, request in same.values() if request in (None, number)}
-    while more := {number for number, request in same.values() if request in settled} - settled:
-        settled |= more
-    return [name for name in state.ports if name not in same or same[name][0] not in settled]
-
-
-def _arriving(kept: Mapping[str, int], bridge: BridgeConfig) -> Iterator[Step]:
-    new = [port for port in bridge.ports if port.device.name not in kept]
-    numbers = assign_numbers(set(kept.values()), new)
-    for port in new:
-        yield AddPort(bridge.name, numbers[port.device.name], port.device)
-
-
-def assign_numbers(taken: set[int], ports: Iterable[PortConfig]) -> dict[str, int]:
-    """A free number for each port: the requested one, else the previous one, else the lowest."""
-    ports = list(ports)
-    numbers = {port.device.name: LOCAL_PORT for port in ports if port.device.kind == "local"}
-    used = set(taken) | set(numbers.values())
-    for wish in (_request, _previous):
-        for port in ports:
-            number = wish(port)
-            if port.device.name not in numbers and number is not None and number not in used:
-                numbers[port.device.name] = number
-                used.add(number)
-    lowest = 1
-    for port in ports:
-        if port.device.name in numbers:
-            continue
-        while lowest in used:
-            lowest += 1
-        numbers[port.device.name] = lowest
-        used.add(lowest)
-    return numbers
-
-
-def _request(port: PortConfig) -> int | None:
-    return port.request
-
-
-def _previous(port: PortConfig) -> int | None:
-    number = port.previous
-    return number if number is not None and 0 < number <= LAST_PORT else None
+Step = AddBridge | RemoveBridge | SetBridge | AddPort | RemovePort | SetPort

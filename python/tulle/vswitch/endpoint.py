@@ -1,82 +1,93 @@
-"""The OpenFlow sockets of one bridge: each connection is a native session, this file only moves bytes.
-
-A peer that does not read stops being read from; what the switch queues for it is bounded natively.
-"""
+"""Where controllers come to a bridge: a listening socket that gives each connection a native session."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
-READ_BYTES = 65536
+import structlog
+
+from tulle.errors import TulleError
+from tulle.ovsdb.remote import Remote
+from tulle.vswitch.channel import Channel, Observer, Session
+
 MAX_CONNECTIONS = 64
-MAX_BUFFER_BYTES = 4 << 20
-
-
-class Session(Protocol):
-    """`_native.SwitchSession`, or what stands in for it."""
-
-    def receive(self, data: bytes) -> None: ...
-    def outgoing(self) -> bytes: ...
-    @property
-    def closed(self) -> bool: ...
-    def close(self) -> None: ...
+_logger = structlog.get_logger(__name__)
 
 
 class OpenFlowEndpoint:
-    """Listens on a unix socket (mode 0600) and gives every connection a session."""
+    """Listens on a unix socket (mode 0600) or a TCP port."""
 
-    def __init__(self, path: Path, open_session: Callable[[], Session]) -> None:
-        self.path = path
+    def __init__(
+        self,
+        place: Path | Remote,
+        open_session: Callable[[], Session],
+        *,
+        probe_s: float = 0.0,
+        context: ssl.SSLContext | None = None,
+        observers: Callable[[], tuple[Observer, Observer]] | None = None,
+    ) -> None:
+        """`context` is for TLS; `observers` gives a pair for each connection, see `Channel`."""
+        self.place = Remote(True, path=str(place)) if isinstance(place, Path) else place
+        self.last_error = ""
         self._open_session = open_session
-        self._connections: dict[asyncio.StreamWriter, Session] = {}
+        self._probe_s = probe_s
+        self._context = context
+        self._observers = observers
+        self._channels: set[Channel] = set()
         self._servers: list[asyncio.Server] = []
 
+    @property
+    def connections(self) -> int:
+        """How many peers there are."""
+        return len(self._channels)
+
+    @property
+    def port(self) -> int:
+        """The TCP port, chosen for port 0."""
+        return int(self._servers[0].sockets[0].getsockname()[1])
+
     async def start(self) -> None:
-        """Listen, in place of a socket that a dead process left."""
-        self.path.unlink(missing_ok=True)
-        self._servers.append(await asyncio.start_unix_server(self._serve, self.path))
-        self.path.chmod(0o600)
+        """Listen, in place of a socket that a dead process left; raises OSError."""
+        if not self.place.path:
+            host, port = self.place.host, self.place.port
+            self._servers.append(await asyncio.start_server(self._serve, host, port, ssl=self._context))
+            return
+        path = Path(self.place.path)
+        path.unlink(missing_ok=True)
+        self._servers.append(await asyncio.start_unix_server(self._serve, path))
+        path.chmod(0o600)
 
     async def close(self) -> None:
         """Stop listening, end connections and remove the socket."""
         for server in self._servers:
             server.close()
-        for writer in list(self._connections):
-            writer.transport.abort()
-        self.path.unlink(missing_ok=True)
+        self._servers.clear()
+        for channel in list(self._channels):
+            channel.abort()
+        if self.place.path:
+            Path(self.place.path).unlink(missing_ok=True)
 
     def flush(self) -> None:
         """Send what the sessions have queued, to the peers that keep up."""
-        for writer, session in self._connections.items():
-            if writer.transport.get_write_buffer_size() < MAX_BUFFER_BYTES:
-                writer.write(session.outgoing())
+        for channel in list(self._channels):
+            channel.flush()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if len(self._channels) >= MAX_CONNECTIONS:
             writer.close()
             return
-        session = self._open_session()
-        self._connections[writer] = session
+        observers = self._observers() if self._observers is not None else None
+        channel = Channel(self._open_session(), reader, writer, self._probe_s, observers)
+        self._channels.add(channel)
         try:
-            await _converse(session, reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass  # the peer went, or the process ends
+            await channel.run()
+        except (OSError, TulleError) as error:
+            self.last_error = str(error)
+            _logger.debug("OpenFlow connection ended", place=str(self.place), error=str(error))
+        except asyncio.CancelledError:
+            pass  # the process ends
         finally:
-            del self._connections[writer]
-            session.close()
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-
-async def _converse(session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(session.outgoing())
-    while not session.closed and (data := await reader.read(READ_BYTES)):
-        session.receive(data)
-        while out := session.outgoing():
-            writer.write(out)
-            await writer.drain()
+            self._channels.discard(channel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import platform
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,19 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from tulle._native import NativeError
-from tulle.errors import TulleError
+from tulle.errors import TulleError, Unavailable
 from tulle.ovsdb import Change, Database, Server, Storage, Transaction, schema
+from tulle.ovsdb.configured import ConfiguredRemotes
 from tulle.ovsdb.memory import relax_collector
+from tulle.ovsdb.tls import Credentials, Tls
 from tulle.ovsdb.unixctl import ControlServer
-from tulle.vswitch import commands, rows, status
+from tulle.vswitch import commands, rows, rundir, status
 from tulle.vswitch.apply import Bridges
-from tulle.vswitch.configuration import plan
+from tulle.vswitch.bridge import KernelLink
 from tulle.vswitch.lifetime import first_of, run_until_signal, running
+from tulle.vswitch.planning import plan
+from tulle.vswitch.rows_interface import STANDARD_PORTS
+from tulle.vswitch.rows_reference import TABLES, Tables
 
 STATISTICS_S = 1.0
 RETRY_EVERY = 2
@@ -37,12 +43,27 @@ class Options(Struct, frozen=True):
     name: str = "node1"
 
 
+def root_columns(database: Database) -> dict[str, Any]:
+    """What the root row says of this process and its machine."""
+    system = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
+    return {
+        "ovs_version": commands.release(),
+        "system_type": system.get("ID", "tulle"),
+        "system_version": system.get("VERSION_ID", "unknown"),
+        "db_version": database.schema.version,
+        "datapath_types": frozenset({"netdev", "system"}),
+        "iface_types": frozenset({"internal", "patch", "system", "tap", *STANDARD_PORTS}),
+        "dpdk_initialized": False,
+    }
+
+
 class VswitchProcess:
     """One switch process between start and stop."""
 
     def __init__(self, options: Options, database: Database, netlink: AsyncIPRoute) -> None:
         self.database = database
-        self.bridges = Bridges(options.directory, netlink, self._wake)
+        self.tls = Tls(self._credentials)
+        self.bridges = Bridges(options.directory, netlink, self._wake, self.tls)
         self.leaving = asyncio.Event()
         self._name = options.name
         self._netlink = netlink
@@ -52,11 +73,7 @@ class VswitchProcess:
     def prepare(self) -> None:
         """Make sure that there is a root row, and follow the database."""
         external = {"system-id": self._name, "hostname": self._name}
-        columns: dict[str, Any] = {
-            "ovs_version": commands.release(),
-            "system_type": "tulle",
-            "db_version": "8.3.1",
-        }
+        columns = root_columns(self.database)
         transaction = Transaction(self.database.schema)
         roots = list(self.database.rows("Open_vSwitch").values())
         if not roots:
@@ -90,6 +107,7 @@ class VswitchProcess:
                 if tick % RETRY_EVERY == 0:
                     await self._mend()
                 links = await self._links()
+                self._follow(links)
                 self._write(
                     status.write_statistics(self.database.schema, self._tables(), self.bridges.bridges, links)
                 )
@@ -98,6 +116,18 @@ class VswitchProcess:
             except Exception:
                 # Whatever is wrong with statistics, the node must not lose its switch.
                 _logger.exception("statistics failed")
+
+    def _follow(self, links: dict[str, KernelLink]) -> None:
+        for bridge in self.bridges.bridges.values():
+            bridge.follow_controllers()
+            bridge.follow_links(links)
+
+    def _credentials(self) -> Credentials:
+        for row in self.database.rows("SSL").values():
+            return Credentials(
+                row["private_key"], row["certificate"], row["ca_cert"] or None, row["bootstrap_ca_cert"]
+            )
+        raise Unavailable("TLS needs a row of table SSL")
 
     async def _mend(self) -> None:
         async with self.bridges.lock:
@@ -138,13 +168,12 @@ class VswitchProcess:
         if outcome.failed:
             _logger.error("status not written", results=outcome.results)
 
-    def _tables(self) -> rows.Tables:
-        names = ("Open_vSwitch", "Bridge", "Port", "Interface")
-        return {name: self.database.rows(name) for name in names}
+    def _tables(self) -> Tables:
+        return {name: self.database.rows(name) for name in TABLES}
 
-    async def _links(self) -> dict[str, status.KernelLink]:
+    async def _links(self) -> dict[str, KernelLink]:
         return {
-            link.get("ifname"): status.KernelLink(link["flags"], int(link.get("mtu") or 0))
+            link.get("ifname"): KernelLink(link["flags"], int(link.get("mtu") or 0), link.get("address"))
             async for link in await self._netlink.get_links()
         }
 
@@ -162,13 +191,16 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
         stack.push_async_callback(process.close)
         process.prepare()
         control = ControlServer(directory / "vswitchd.ctl")
+        stack.enter_context(rundir.announced(directory, control.path))
         commands.register(control, process.bridges.bridges, process.leaving.set)
         await control.start()
         stack.push_async_callback(control.close)
-        server = await stack.enter_async_context(Server([storage.database]))
+        server = await stack.enter_async_context(Server([storage.database], tls=process.tls))
         await server.listen(f"punix:{directory / 'db.sock'}")
         (directory / "db.sock").chmod(0o600)
-        tasks = [process.configure(), process.report(), process.bridges.next_hops.run()]
+        remotes = ConfiguredRemotes(server, ["db:Open_vSwitch,Open_vSwitch,manager_options"])
+        next_hops = process.bridges.attaching.next_hops
+        tasks = [process.configure(), process.report(), next_hops.run(), remotes.run()]
         relax_collector()
         async with running(*tasks):
             await first_of(process.leaving, leaving or asyncio.Event())

@@ -8,15 +8,25 @@ import pytest
 
 from tulle.errors import InvalidInput
 from tulle.ovsdb import Database, Transaction, schema
-from tulle.vswitch import rows
-from tulle.vswitch.configuration import Device
+from tulle.vswitch import rows, rows_bridge, rows_interface
+from tulle.vswitch.configuration import Device, PortSettings
+from tulle.vswitch.rows_reference import TABLES, Tables
+
+
+DEFAULTS = {
+    "mtu_request": None,
+    "mac": None,
+    "ingress_policing_rate": 0,
+    "ingress_policing_burst": 0,
+    "ofport": None,
+}
 
 
 def interface(name: str, kind: str = "", request: int | None = None, **options: str) -> dict[str, Any]:
     return {"name": name, "type": kind, "options": options, "ofport_request": request}
 
 
-def tables_with(*interfaces: dict[str, Any], system: str = "node1") -> rows.Tables:
+def tables_with(*interfaces: dict[str, Any], system: str = "node1") -> Tables:
     database = Database(schema.load("vswitch"))
     txn = Transaction(database.schema)
     ports = []
@@ -26,7 +36,7 @@ def tables_with(*interfaces: dict[str, Any], system: str = "node1") -> rows.Tabl
     bridge = txn.insert("Bridge", {"name": "br-int", "ports": ports})
     txn.insert("Open_vSwitch", {"bridges": [bridge], "external_ids": {"system-id": system}})
     database.transact(txn.operations)
-    return {name: database.rows(name) for name in ("Open_vSwitch", "Bridge", "Port", "Interface")}
+    return {name: database.rows(name) for name in TABLES}
 
 
 def test_each_kind_of_interface_becomes_a_device() -> None:
@@ -51,7 +61,12 @@ def test_each_kind_of_interface_becomes_a_device() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (interface("a", "geneve"), "type 'geneve'"),
+        (interface("a", "geneve"), "geneve is not supported yet"),
+        (interface("a", "pear"), "type 'pear'"),
+        (interface("a", "patch"), "option peer is needed"),
+        (interface("a", "patch", peer="a"), "another port"),
+        ({**interface("a", "tap"), "mtu_request": 70000}, "mtu_request is 68 to 65535"),
+        ({**interface("a", "tap"), "mac": "01:00:00:00:00:01"}, "unicast"),
         (interface("a", "vxlan"), "remote_ip is needed"),
         (interface("a", "vxlan", remote_ip="flow"), "IPv4 address, not 'flow'"),
         (interface("a", "stt", remote_ip="192.0.2.1", local_ip="::1"), "local_ip must be"),
@@ -67,17 +82,19 @@ def test_what_cannot_be_is_said(row: dict[str, Any], said: str) -> None:
     assert [port.device.name for port in bridge.ports] == ["good"]
     assert said in errors[row["name"]], errors
     with pytest.raises(InvalidInput):
-        rows.device({**row, "mtu_request": None}, "br-int")
+        rows_interface.port({**DEFAULTS, **row}, "br-int")
 
 
 def test_datapath_ids_differ_between_nodes_and_stay_the_same_for_one() -> None:
-    ids = [rows.bridges(tables_with(system=name))[0][0].datapath_id for name in ("a", "b", "a")]
+    ids = [rows.bridges(tables_with(system=name))[0][0].settings.datapath_id for name in ("a", "b", "a")]
     assert ids[0] == ids[2] != ids[1]
     assert 0 < ids[0] < 1 << 48
 
 
 def test_a_datapath_id_that_is_given_is_taken_and_nonsense_is_not() -> None:
     bridge = {"name": "br", "other_config": {"datapath-id": "00000000000000ff"}}
-    assert rows.datapath_id(bridge, "node1") == 0xFF
+    assert rows_bridge.datapath_id(bridge, "node1") == 0xFF
     odd = {"name": "br", "other_config": {"datapath-id": "pear"}}
-    assert rows.datapath_id(odd, "node1") == rows.datapath_id({"name": "br", "other_config": {}}, "node1")
+    assert rows_bridge.datapath_id(odd, "node1") == rows_bridge.datapath_id(
+        {"name": "br", "other_config": {}}, "node1"
+    )

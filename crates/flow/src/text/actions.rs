@@ -1,20 +1,37 @@
-//! Actions as text.
+//! Actions as text (`ovs-actions(7)`): which word begins which action.
+
+mod change;
+mod choose;
+mod connection;
+mod learn;
+mod send;
+mod subfield;
+mod words;
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use super::values::{emit_masked, parse_masked, parse_number};
 use super::{TextError, split_list};
-use crate::action::{Action, SubField, port};
-use crate::field::Field;
+use crate::action::Action;
+use words::{Words, number};
+
+/// Actions within actions: no honest flow goes deeper.
+const MAX_NESTING: usize = 16;
 
 /// Parses a list of actions; `drop` stands for the empty list.
 pub(super) fn parse_actions(text: &str) -> Result<Vec<Action>, TextError> {
+    parse_list(text, 0)
+}
+
+fn parse_list(text: &str, depth: usize) -> Result<Vec<Action>, TextError> {
+    if depth > MAX_NESTING {
+        return Err(TextError::Malformed(text.chars().take(40).collect()));
+    }
     let parts = split_list(text);
     if parts == ["drop"] {
         return Ok(Vec::new());
     }
-    parts.into_iter().map(str::parse).collect()
+    parts.into_iter().map(|part| parse_action(part, depth)).collect()
 }
 
 /// Emits a list of actions.
@@ -22,9 +39,19 @@ pub(super) fn emit_actions(out: &mut String, actions: &[Action]) {
     if actions.is_empty() {
         out.push_str("drop");
     }
-    for (i, action) in actions.iter().enumerate() {
-        let separator = if i == 0 { "" } else { "," };
-        let _ = write!(out, "{separator}{action}");
+    let _ = write!(out, "{}", List(actions));
+}
+
+/// Actions with commas between them.
+struct List<'a>(&'a [Action]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, action) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "," };
+            write!(f, "{separator}{action}")?;
+        }
+        Ok(())
     }
 }
 
@@ -32,18 +59,47 @@ impl FromStr for Action {
     type Err = TextError;
 
     fn from_str(text: &str) -> Result<Action, TextError> {
-        let (name, argument) = split_name(text);
-        match name {
-            "output" => parse_output(argument),
-            "set_field" | "load" => parse_set(argument),
-            "move" => parse_move(argument),
-            "dec_ttl" => Ok(Action::DecTtl),
-            "resubmit" => parse_resubmit(argument),
-            "goto_table" => Ok(Action::GotoTable(number("goto_table", argument)?)),
-            "controller" | "CONTROLLER" => parse_controller(argument),
-            _ => parse_port(text),
-        }
+        parse_action(text, 0)
     }
+}
+
+fn parse_action(text: &str, depth: usize) -> Result<Action, TextError> {
+    let (name, argument) = split_name(text);
+    let nested = |argument| parse_list(argument, depth + 1).map(Vec::into_boxed_slice);
+    match name {
+        "clone" => nested(argument).map(Action::Clone),
+        "write_actions" => nested(argument).map(Action::WriteActions),
+        "ct" => connection::parse(argument, depth),
+        _ => parse_plain(name, argument, text),
+    }
+}
+
+fn parse_plain(name: &str, argument: &str, text: &str) -> Result<Action, TextError> {
+    let found = send::parse(name, argument)
+        .or_else(|| change::parse(name, argument))
+        .or_else(|| choose::parse(name, argument))
+        .or_else(|| parse_control(name, argument));
+    found.unwrap_or_else(|| send::parse_port(text))
+}
+
+/// Actions that decide how to go on.
+fn parse_control(name: &str, argument: &str) -> Option<Result<Action, TextError>> {
+    let id = |make: fn(u32) -> Action| number(name, argument).map(make);
+    Some(match name {
+        "resubmit" => parse_resubmit(argument),
+        "goto_table" => number(name, argument).map(Action::GotoTable),
+        "group" => id(Action::Group),
+        "meter" => id(Action::Meter),
+        "exit" => Ok(Action::Exit),
+        "clear_actions" => Ok(Action::ClearActions),
+        "write_metadata" => change::parse_write_metadata(argument),
+        "ct_clear" => Ok(Action::CtClear),
+        "conjunction" => parse_conjunction(argument),
+        "note" => parse_note(argument),
+        "learn" => learn::parse(argument).map(|learn| Action::Learn(Box::new(learn))),
+        "fin_timeout" => parse_fin_timeout(argument),
+        _ => return None,
+    })
 }
 
 /// `name:argument`, `name(argument)` or just `name`.
@@ -56,134 +112,91 @@ fn split_name(text: &str) -> (&str, &str) {
     (&text[..at], if closed { argument.strip_suffix(')').unwrap_or(argument) } else { argument })
 }
 
-fn number<T: TryFrom<u128>>(field: &str, text: &str) -> Result<T, TextError> {
-    parse_number(text).and_then(|value| T::try_from(value).ok()).ok_or_else(|| TextError::BadValue {
-        field: field.to_owned(),
-        expected: "a number in range",
-        got: text.to_owned(),
-    })
-}
-
-fn parse_port(text: &str) -> Result<Action, TextError> {
-    if let Some(number) = port::from_name(text) {
-        return Ok(Action::Output(number));
-    }
-    let unknown = || TextError::UnknownAction(text.to_owned());
-    let number = parse_number(text).ok_or_else(unknown)?;
-    Ok(Action::Output(u32::try_from(number).map_err(|_| unknown())?))
-}
-
-fn parse_output(argument: &str) -> Result<Action, TextError> {
-    match parse_port(argument) {
-        Ok(action) => Ok(action),
-        Err(_) => Ok(Action::OutputField(parse_subfield(argument)?)),
-    }
-}
-
-fn parse_controller(argument: &str) -> Result<Action, TextError> {
-    let length = argument.strip_prefix("max_len=").unwrap_or(argument);
-    let max_len = if length.is_empty() { 0xffff } else { number("controller", length)? };
-    Ok(Action::Controller { max_len })
-}
-
-/// `port`, `,table`, `port,table`, or nothing.
+/// `port`, `,table`, `port,table`, `,table,ct`, or nothing.
 fn parse_resubmit(argument: &str) -> Result<Action, TextError> {
-    let (port_text, table_text) = argument.split_once(',').unwrap_or((argument, ""));
-    let port = match port_text.trim() {
+    let mut parts = argument.split(',').map(str::trim);
+    let port = match parts.next().unwrap_or_default() {
         "" | "in_port" => None,
         text => Some(number("resubmit port", text)?),
     };
-    let table = match table_text.trim() {
+    let table = match parts.next().unwrap_or_default() {
         "" => None,
         text => Some(number("resubmit table", text)?),
     };
-    Ok(Action::Resubmit { port, table })
+    match (parts.next(), parts.next()) {
+        (None, _) => Ok(Action::Resubmit { port, table }),
+        (Some("ct"), None) => Ok(Action::ResubmitTracked { port, table }),
+        _ => Err(TextError::Malformed(argument.to_owned())),
+    }
 }
 
-/// `value->field`, `value/mask->field`, or `value->field[a..b]`.
-fn parse_set(argument: &str) -> Result<Action, TextError> {
-    let (value, target) = split_arrow(argument)?;
-    let target = parse_subfield(target)?;
-    if target == SubField::whole(target.field) {
-        let (value, mask) = parse_masked(target.field, value)?;
-        return Ok(Action::Set { field: target.field, value, mask });
-    }
-    let value: u128 = number(target.field.name(), value)?;
-    let shifted = value << target.offset;
-    if shifted & !target.mask() != 0 || shifted >> target.offset != value {
-        return Err(TextError::Malformed(argument.to_owned()));
-    }
-    Ok(Action::Set { field: target.field, value: shifted, mask: target.mask() })
+/// `id,clause/clauses`, clauses counted from 1.
+fn parse_conjunction(argument: &str) -> Result<Action, TextError> {
+    let malformed = || TextError::Malformed(argument.to_owned());
+    let (id, place) = argument.split_once(',').ok_or_else(malformed)?;
+    let (clause, clauses) = place.split_once('/').ok_or_else(malformed)?;
+    let id = number("conjunction", id.trim())?;
+    let (clause, clauses): (u8, u8) = (number("clause", clause.trim())?, number("clauses", clauses.trim())?);
+    let valid = (2..=64).contains(&clauses) && (1..=clauses).contains(&clause);
+    if valid { Ok(Action::Conjunction { id, clause: clause - 1, clauses }) } else { Err(malformed()) }
 }
 
-fn parse_move(argument: &str) -> Result<Action, TextError> {
-    let (source, target) = split_arrow(argument)?;
-    let (source, target) = (parse_subfield(source)?, parse_subfield(target)?);
-    if source.bits != target.bits {
-        return Err(TextError::Malformed(argument.to_owned()));
-    }
-    Ok(Action::Move { source, target })
+/// Bytes in hexadecimal with dots between them.
+fn parse_note(argument: &str) -> Result<Action, TextError> {
+    words::bytes(argument).map(Action::Note).ok_or_else(|| TextError::Malformed(argument.to_owned()))
 }
 
-fn split_arrow(text: &str) -> Result<(&str, &str), TextError> {
-    text.split_once("->").ok_or_else(|| TextError::Malformed(text.to_owned()))
-}
-
-/// `field`, `field[]`, `field[bit]` or `field[low..high]`.
-fn parse_subfield(text: &str) -> Result<SubField, TextError> {
-    let (name, bits) = match text.split_once('[') {
-        Some((name, rest)) => {
-            (name, rest.strip_suffix(']').ok_or_else(|| TextError::Malformed(text.to_owned()))?)
-        }
-        None => (text, ""),
-    };
-    let field = Field::from_name(name).ok_or_else(|| TextError::UnknownField(name.to_owned()))?;
-    if bits.is_empty() {
-        return Ok(SubField::whole(field));
-    }
-    let (low, high) = bits.split_once("..").unwrap_or((bits, bits));
-    let (low, high): (u32, u32) = (number(name, low)?, number(name, high)?);
-    high.checked_sub(low)
-        .and_then(|span| SubField::new(field, low, span.checked_add(1)?))
-        .ok_or_else(|| TextError::Malformed(text.to_owned()))
-}
-
-impl fmt::Display for SubField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.field.name();
-        match (*self == SubField::whole(self.field), self.bits) {
-            (true, _) => write!(f, "{name}[]"),
-            (false, 1) => write!(f, "{name}[{}]", self.offset),
-            (false, bits) => write!(f, "{name}[{}..{}]", self.offset, self.offset + bits - 1),
-        }
-    }
+fn parse_fin_timeout(argument: &str) -> Result<Action, TextError> {
+    let words = Words::parse(argument, &["idle_timeout", "hard_timeout"])?;
+    Ok(Action::FinTimeout {
+        idle: words.number("idle_timeout")?.unwrap_or(0),
+        hard: words.number("hard_timeout")?.unwrap_or(0),
+    })
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Action::Output(number) => match port::name(*number) {
-                Some(name) => f.write_str(name),
-                None => write!(f, "output:{number}"),
-            },
-            Action::OutputField(source) => write!(f, "output:{source}"),
-            Action::Controller { max_len } => write!(f, "CONTROLLER:{max_len}"),
-            Action::Set { field, value, mask } => {
-                let mut text = String::new();
-                emit_masked(&mut text, *field, *value, *mask);
-                write!(f, "set_field:{text}->{}", field.name())
-            }
-            Action::Move { source, target } => write!(f, "move:{source}->{target}"),
-            Action::DecTtl => f.write_str("dec_ttl"),
-            Action::Resubmit { port, table } => emit_resubmit(f, *port, *table),
+            Action::Resubmit { port, table } => emit_resubmit(f, *port, *table, ""),
+            Action::ResubmitTracked { port, table } => emit_resubmit(f, *port, *table, ",ct"),
             Action::GotoTable(table) => write!(f, "goto_table:{table}"),
-            other => write!(f, "{other:?}"),
+            Action::Group(group) => write!(f, "group:{group}"),
+            Action::Meter(meter) => write!(f, "meter:{meter}"),
+            Action::Exit => f.write_str("exit"),
+            Action::ClearActions => f.write_str("clear_actions"),
+            Action::WriteActions(actions) => write!(f, "write_actions({})", List(actions)),
+            Action::Clone(actions) => write!(f, "clone({})", List(actions)),
+            Action::Ct(ct) => connection::emit(f, ct),
+            Action::CtClear => f.write_str("ct_clear"),
+            Action::Conjunction { id, clause, clauses } => {
+                write!(f, "conjunction({id},{}/{clauses})", u16::from(*clause) + 1)
+            }
+            Action::Note(bytes) => write!(f, "note:{}", words::dotted(bytes)),
+            Action::Learn(learn) => learn::emit(f, learn),
+            Action::FinTimeout { idle, hard } => {
+                write!(f, "fin_timeout(idle_timeout={idle},hard_timeout={hard})")
+            }
+            Action::Multipath(_) | Action::Bundle(_) | Action::Sample(_) => choose::emit(f, self),
+            Action::Output(_)
+            | Action::OutputTruncated { .. }
+            | Action::OutputField(_)
+            | Action::Controller { .. }
+            | Action::ControllerWith(_)
+            | Action::Enqueue { .. }
+            | Action::SetQueue(_)
+            | Action::PopQueue => send::emit(f, self),
+            _ => change::emit(f, self),
         }
     }
 }
 
-fn emit_resubmit(f: &mut fmt::Formatter<'_>, port: Option<u16>, table: Option<u8>) -> fmt::Result {
+fn emit_resubmit(
+    f: &mut fmt::Formatter<'_>,
+    port: Option<u16>,
+    table: Option<u8>,
+    tracked: &str,
+) -> fmt::Result {
     let port = port.map(|port| port.to_string()).unwrap_or_default();
     let table = table.map(|table| table.to_string()).unwrap_or_default();
-    write!(f, "resubmit({port},{table})")
+    write!(f, "resubmit({port},{table}{tracked})")
 }

@@ -5,24 +5,31 @@ use std::str::FromStr;
 
 use super::actions::{emit_actions, parse_actions};
 use super::values::{emit_masked, parse_masked, parse_number};
-use super::{TextError, split_list};
+use super::{TextError, names, split_list, vlan};
 use crate::field::Field;
 use crate::flow::Flow;
 use crate::matching::Match;
 
-/// Names that stand for an Ethernet type and, for some, an IP protocol.
-const PROTOCOLS: [(&str, u128, Option<u128>); 10] = [
+/// Names that stand for an Ethernet type and, for some, an IP protocol; the last ones are only understood.
+const PROTOCOLS: [(&str, u128, Option<u128>); 15] = [
     ("ip", 0x0800, None),
     ("ipv6", 0x86dd, None),
     ("arp", 0x0806, None),
+    ("rarp", 0x8035, None),
+    ("mpls", 0x8847, None),
+    ("mplsm", 0x8848, None),
     ("tcp", 0x0800, Some(6)),
     ("udp", 0x0800, Some(17)),
+    ("sctp", 0x0800, Some(132)),
     ("icmp", 0x0800, Some(1)),
     ("tcp6", 0x86dd, Some(6)),
     ("udp6", 0x86dd, Some(17)),
+    ("sctp6", 0x86dd, Some(132)),
     ("icmp6", 0x86dd, Some(58)),
     ("ip6", 0x86dd, None),
 ];
+/// The names that are emitted.
+const EMITTED: usize = 14;
 
 impl FromStr for Match {
     type Err = TextError;
@@ -42,35 +49,38 @@ fn require(matching: &mut Match, part: &str) -> Result<(), TextError> {
     let Some((name, value)) = part.split_once('=') else {
         return require_protocol(matching, part);
     };
+    if let Some(required) = vlan::require(matching, name, value) {
+        return required;
+    }
     let field = match_field(matching, name)?;
     let (value, mask) = parse_masked(field, value)?;
-    matching.require(field, value, mask);
+    if name == "nw_tos" {
+        // The two ECN bits are a field of their own.
+        matching.require(Field::IpDscp, value >> 2, mask >> 2);
+    } else {
+        matching.require(field, value, mask);
+    }
     Ok(())
 }
 
 /// A match may name ports without their protocol (`tp_dst`); the protocol named before decides.
 fn match_field(matching: &Match, name: &str) -> Result<Field, TextError> {
-    let udp = matching.exact(Field::IpProto) == Some(17);
-    Ok(match name {
-        "tp_src" => {
-            if udp {
-                Field::UdpSrc
-            } else {
-                Field::TcpSrc
-            }
-        }
-        "tp_dst" => {
-            if udp {
-                Field::UdpDst
-            } else {
-                Field::TcpDst
-            }
-        }
-        _ => Field::from_name(name).ok_or_else(|| TextError::UnknownField(name.to_owned()))?,
-    })
+    let by_protocol = |tcp, udp, sctp| match matching.exact(Field::IpProto) {
+        Some(17) => udp,
+        Some(132) => sctp,
+        _ => tcp,
+    };
+    match name {
+        "tp_src" => Ok(by_protocol(Field::TcpSrc, Field::UdpSrc, Field::SctpSrc)),
+        "tp_dst" => Ok(by_protocol(Field::TcpDst, Field::UdpDst, Field::SctpDst)),
+        _ => names::field(name).ok_or_else(|| TextError::UnknownField(name.to_owned())),
+    }
 }
 
 fn require_protocol(matching: &mut Match, name: &str) -> Result<(), TextError> {
+    if name == "eth" {
+        return Ok(());
+    }
     let (_, ethertype, proto) = PROTOCOLS
         .iter()
         .find(|(known, _, _)| *known == name)
@@ -100,7 +110,7 @@ fn check_prerequisites(matching: &Match) -> Result<(), TextError> {
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        let protocol = PROTOCOLS.iter().take(9).rev().find(|(_, ethertype, proto)| {
+        let protocol = PROTOCOLS.iter().take(EMITTED).rev().find(|(_, ethertype, proto)| {
             self.exact(Field::EthType) == Some(*ethertype)
                 && (proto.is_none() || self.exact(Field::IpProto) == *proto)
         });
@@ -108,18 +118,31 @@ impl fmt::Display for Match {
             parts.push((*name).to_owned());
         }
         for (field, value, mask) in self.fields() {
-            let said = match field {
-                Field::EthType => protocol.is_some(),
-                Field::IpProto => protocol.is_some_and(|(_, _, proto)| proto.is_some()),
-                _ => false,
-            };
-            if !said {
-                let mut text = format!("{}=", field.name());
-                emit_masked(&mut text, field, value, mask);
-                parts.push(text);
+            match field {
+                Field::EthType if protocol.is_some() => {}
+                Field::IpProto if protocol.is_some_and(|(_, _, proto)| proto.is_some()) => {}
+                Field::VlanTci => vlan::emit(&mut parts, value, mask),
+                Field::IpTos => emit_tos(&mut parts, value, mask),
+                _ => parts.push(emit_part(field, value, mask)),
             }
         }
         f.write_str(&parts.join(","))
+    }
+}
+
+fn emit_part(field: Field, value: u128, mask: u128) -> String {
+    let mut text = format!("{}=", field.name());
+    emit_masked(&mut text, field, value, mask);
+    text
+}
+
+/// DSCP, in its place within the byte, and ECN; the whole byte where only some bits of either count.
+fn emit_tos(parts: &mut Vec<String>, value: u128, mask: u128) {
+    match mask {
+        0xfc => parts.push(format!("nw_tos={value}")),
+        0x03 => parts.push(format!("nw_ecn={value}")),
+        0xff => parts.extend([format!("nw_tos={}", value & 0xfc), format!("nw_ecn={}", value & 3)]),
+        _ => parts.push(format!("ip_tos={value}/{mask}")),
     }
 }
 

@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::TextError;
+use super::{TextError, flags};
 use crate::action::port;
 use crate::field::{Field, Format};
 
 /// Parses `value` or `value/mask`; the mask may be a prefix length for addresses.
 pub(super) fn parse_masked(field: Field, text: &str) -> Result<(u128, u128), TextError> {
+    if let Some(named) = flags::parse(field, text) {
+        return named;
+    }
     let Some((value, mask)) = text.split_once('/') else {
         return Ok((parse_value(field, text)?, field.ones()));
     };
@@ -102,6 +105,9 @@ fn emit_mac(out: &mut String, value: u128) -> std::fmt::Result {
 
 /// Emits `value`, or `value/mask` where not all bits count.
 pub(super) fn emit_masked(out: &mut String, field: Field, value: u128, mask: u128) {
+    if flags::emit(out, field, value, mask) {
+        return;
+    }
     emit_value(out, field, value);
     if mask == field.ones() {
         return;

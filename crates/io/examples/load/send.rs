@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tulle_io::{Device, PacketOptions, PacketSocket, Sent};
+use tulle_io::{Device, DevicePort, DevicePortOptions, Sent};
 use tulle_wire::vnet::Offload;
 
 use crate::Failure;
@@ -10,7 +10,7 @@ use crate::arguments::Arguments;
 use crate::frames;
 
 const BATCH: usize = 32;
-/// Frames that a device does not take in one go are tried again, so a pause is no loss.
+/// How long a device whose queue is full is left alone.
 const RETRY: Duration = Duration::from_micros(50);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -18,16 +18,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(format!("expected a size of at least {} and a flow", frames::SHORTEST).into());
     }
     let device = Device::open(&arguments.device)?;
-    let options = PacketOptions { qdisc_bypass: true, ..PacketOptions::device(device.index()) };
-    let socket = PacketSocket::open(&options)?;
+    let mut port = DevicePort::open(&device, DevicePortOptions { ring_slots: 0, direct: true })?;
     let (start, mut traffic) = (Instant::now(), Traffic::new(arguments));
-    let mut sent: u64 = 0;
+    let (mut numbered, mut sent) = (0_u64, 0_u64);
     while start.elapsed() < arguments.duration {
         if let Some(rate) = arguments.rate {
-            wait_until(start + Duration::from_secs_f64(sent as f64 / rate));
+            wait_until(start + Duration::from_secs_f64(numbered as f64 / rate));
         }
-        send_all(&socket, traffic.batch(sent))?;
-        sent += BATCH as u64;
+        sent += send_all(&mut port, traffic.batch(numbered))?;
+        numbered += BATCH as u64;
     }
     let seconds = start.elapsed().as_secs_f64();
     let rate = sent as f64 / seconds;
@@ -66,19 +65,17 @@ impl Traffic {
     }
 }
 
-fn send_all(socket: &PacketSocket, frames: [&[u8]; BATCH]) -> Result<(), Failure> {
-    let batch = frames.map(|frame| (frame, Offload::default()));
-    let mut done = 0;
-    while done < BATCH {
-        let (count, outcome) = socket.send_batch(&batch[done..])?;
-        done += count;
-        match outcome {
-            Sent::Sent => {}
+/// Gives how many the device took.
+fn send_all(port: &mut DevicePort, frames: [&[u8]; BATCH]) -> Result<u64, Failure> {
+    let mut sent = 0;
+    for frame in frames {
+        match port.send(frame, &Offload::default())? {
+            Sent::Sent => sent += 1,
             Sent::QueueFull => std::thread::sleep(RETRY),
             other => return Err(format!("the device refuses a frame: {other:?}").into()),
         }
     }
-    Ok(())
+    Ok(sent - u64::from(port.flush().frames))
 }
 
 /// Sleeps as far as sleeping is exact enough, and spins for the rest.

@@ -17,7 +17,6 @@ use crate::sys::{check, check_len};
 const MOST_FRAMES: usize = 32;
 /// A cmsghdr and a tpacket_auxdata, rounded up to whole words.
 const CONTROL_WORDS: usize = 8;
-const TPID_8021Q: u16 = 0x8100;
 
 /// Room for one frame of a batch, used over and over.
 #[derive(Debug)]
@@ -151,7 +150,7 @@ fn stripped_tag(message: &libc::msghdr) -> Option<VlanTag> {
     let has = |bit| auxdata.tp_status & bit != 0;
     has(libc::TP_STATUS_VLAN_VALID).then_some(VlanTag {
         control: auxdata.tp_vlan_tci,
-        protocol: if has(libc::TP_STATUS_VLAN_TPID_VALID) { auxdata.tp_vlan_tpid } else { TPID_8021Q },
+        protocol: if has(libc::TP_STATUS_VLAN_TPID_VALID) { auxdata.tp_vlan_tpid } else { vlan::TPID_8021Q },
     })
 }
 

@@ -7,6 +7,8 @@ use tulle_wire::vnet::Offload;
 
 const TAG_LEN: usize = 4;
 const MACS_LEN: usize = 12;
+/// The protocol of a tag whose protocol the kernel does not tell.
+pub(super) const TPID_8021Q: u16 = 0x8100;
 
 /// Tag protocol identifier and tag control information (IEEE 802.1Q).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

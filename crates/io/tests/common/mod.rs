@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tulle_io::{Arrival, Device, PacketOptions, PacketSocket, Received};
+use tulle_io::{Arrival, Device, DevicePort, DevicePortOptions, PacketOptions, PacketSocket, Received};
 use tulle_wire::vnet::Offload;
 
 /// How long to wait for what must happen, on a machine that is busy.
@@ -81,6 +81,14 @@ impl Namespace {
             let mut options = PacketOptions::device(device.index());
             change(&mut options);
             PacketSocket::open(&options).expect("packet socket")
+        })
+    }
+
+    /// A device inside as a port of a switch.
+    pub fn port(&self, device: &str, options: DevicePortOptions) -> DevicePort {
+        self.run(|| {
+            let device = Device::open(device).expect("device");
+            DevicePort::open(&device, options).expect("port")
         })
     }
 }

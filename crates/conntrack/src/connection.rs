@@ -1,0 +1,150 @@
+//! One connection as it is kept: 208 bytes, and two words of the table (see `MEMORY_PER_CONNECTION`).
+
+use crate::config::{Timeout, Timeouts};
+use crate::expectation::Expected;
+use crate::list::Links;
+use crate::request::Alg;
+use crate::sequence::Adjustment;
+use crate::tcp::Tcp;
+use crate::tuple::{Direction, Endpoints, Tuple};
+
+/// What a connection carries in rare cases only.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// The connection that announced this one.
+    pub parent: Option<Endpoints>,
+    /// The control protocol to listen to.
+    pub alg: Option<Alg>,
+    /// How far sequence numbers have moved because payload grew or shrank.
+    pub adjustment: Adjustment,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Packets in the original direction, as they came.
+    pub original: Tuple,
+    /// Packets in the reply direction, as they come: the reverse of what `original` is translated to.
+    pub reply: Tuple,
+    pub tcp: Tcp,
+    pub expires_at_ns: u64,
+    label: [u64; 2],
+    pub mark: u32,
+    /// By list: the wheel's slot, and the connections that may be given up for new ones.
+    pub links: [Links; 2],
+    /// The tick at which the wheel looks at it.
+    pub due: u32,
+    /// A packet in the reply direction has been seen.
+    pub replied: bool,
+    /// In the list of those that may be given up.
+    pub evictable: bool,
+    /// It came as another one had announced.
+    pub related: bool,
+    /// The original source, or destination, is translated.
+    pub snat: bool,
+    pub dnat: bool,
+    pub extra: Option<Box<Extra>>,
+}
+
+impl Connection {
+    pub fn new(original: Tuple, reply: Tuple, tcp: Tcp) -> Self {
+        Self {
+            original,
+            reply,
+            tcp,
+            expires_at_ns: 0,
+            label: [0; 2],
+            mark: 0,
+            links: [Links::NONE; 2],
+            due: 0,
+            replied: false,
+            evictable: false,
+            related: false,
+            snat: false,
+            dnat: false,
+            extra: None,
+        }
+    }
+
+    /// Takes over what the connection that announced it has.
+    pub fn inherit(&mut self, expected: &Expected) {
+        self.related = true;
+        self.mark = expected.mark;
+        self.set_label(expected.label);
+        self.extra_mut().parent = Some(expected.parent);
+    }
+
+    pub fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_with(Box::default)
+    }
+
+    pub fn alg(&self) -> Option<Alg> {
+        self.extra.as_ref().and_then(|extra| extra.alg)
+    }
+
+    pub fn parent(&self) -> Option<Endpoints> {
+        self.extra.as_ref().and_then(|extra| extra.parent)
+    }
+
+    #[inline]
+    pub fn tuple(&self, direction: Direction) -> &Tuple {
+        match direction {
+            Direction::Original => &self.original,
+            Direction::Reply => &self.reply,
+        }
+    }
+
+    /// What the tuple of packets of this direction is translated to.
+    #[inline]
+    pub fn translated(&self, direction: Direction) -> Tuple {
+        self.tuple(direction.opposite()).reversed()
+    }
+
+    #[inline]
+    pub fn label(&self) -> u128 {
+        u128::from(self.label[1]) << 64 | u128::from(self.label[0])
+    }
+
+    pub fn set_label(&mut self, label: u128) {
+        self.label = [label as u64, (label >> 64) as u64];
+    }
+
+    /// Notes which addresses and ports of the original direction are translated.
+    pub fn note_translation(&mut self) {
+        let (from, to) = (&self.original, self.translated(Direction::Original));
+        let snat = from.source != to.source || from.source_port != to.source_port;
+        // Both ports of a query are its identifier, which is the caller's.
+        let calls_other_port = !from.is_query() && from.destination_port != to.destination_port;
+        let dnat = from.destination != to.destination || calls_other_port;
+        (self.snat, self.dnat) = (snat, dnat);
+    }
+
+    #[inline]
+    pub fn is_translated(&self) -> bool {
+        self.snat | self.dnat
+    }
+
+    /// Whether it may be given up for a new one: opened by one side only, or over.
+    pub fn is_expendable(&self) -> bool {
+        if self.original.protocol == tulle_wire::protocol::TCP {
+            !self.tcp.is_open() || !self.replied
+        } else {
+            !self.replied
+        }
+    }
+
+    /// How long it lives from now on without a packet.
+    #[inline]
+    pub fn timeout_ns(&self, timeouts: &Timeouts) -> u64 {
+        use tulle_wire::protocol::{ICMP, ICMPV6, TCP, UDP};
+        let which = match (self.original.protocol, self.replied) {
+            (TCP, _) => self.tcp.timeout(),
+            (UDP, false) => Timeout::UdpFirst,
+            (UDP, true) => Timeout::UdpStream,
+            (ICMP | ICMPV6, false) => Timeout::IcmpFirst,
+            (ICMP | ICMPV6, true) => Timeout::IcmpReply,
+            (_, false) => Timeout::OtherFirst,
+            (_, true) => Timeout::OtherStream,
+        };
+        timeouts.ns(which)
+    }
+}

@@ -1,0 +1,132 @@
+//! An existing device, such as a veth, as a port of a switch: frames in by a ring, small frames out
+//! together.
+//!
+//! Receiving and sending keep the order of frames.  What is sent may wait for [`DevicePort::flush`].
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use tulle_wire::FrameBuf;
+use tulle_wire::vnet::Offload;
+
+use crate::device::Device;
+use crate::outcome::{Received, Sent};
+use crate::outgoing::{Lost, Outgoing};
+use crate::packet::ring::{Next, ReceiveRing};
+use crate::packet::{Arrival, PacketCounters, PacketOptions, PacketSocket};
+
+const ETHERNET_LEN: usize = 14;
+
+/// How a device becomes a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DevicePortOptions {
+    /// Slots of the receive ring, 2 KB each; without any, frames are received by system calls.
+    pub ring_slots: u32,
+    /// Send past the queueing discipline where the device has none.
+    pub direct: bool,
+}
+
+/// A device that is a port.
+#[derive(Debug)]
+pub struct DevicePort {
+    socket: PacketSocket,
+    ring: Option<ReceiveRing>,
+    outgoing: Outgoing,
+    longest: usize,
+    lost: Lost,
+}
+
+impl DevicePort {
+    /// Takes a device of the calling thread's network namespace.  Errors: ENODEV, EPERM, ENOMEM.
+    pub fn open(device: &Device, options: DevicePortOptions) -> io::Result<Self> {
+        let packet_options = PacketOptions { promiscuous: true, ..PacketOptions::device(device.index()) };
+        let (socket, ring) = match options.ring_slots {
+            0 => (PacketSocket::open(&packet_options)?, None),
+            slots => {
+                let (socket, ring) = PacketSocket::open_with_ring(&packet_options, slots)?;
+                (socket, Some(ring))
+            }
+        };
+        let mut outgoing = Outgoing::new()?;
+        if options.direct {
+            // Where it is not to be had, the other way works too.
+            let _ = outgoing.go_directly(device.index());
+        }
+        let longest = device.mtu()? as usize + ETHERNET_LEN;
+        Ok(Self { socket, ring, outgoing, longest, lost: Lost::default() })
+    }
+
+    /// Whether frames come by a ring, one by one and without system calls.
+    #[inline]
+    pub fn has_ring(&self) -> bool {
+        self.ring.is_some()
+    }
+
+    /// Whether small frames go past the queueing discipline.
+    pub fn is_direct(&self) -> bool {
+        self.outgoing.is_direct()
+    }
+
+    /// Receives one frame.  Never waits.
+    #[inline]
+    pub fn receive(&mut self, frame: &mut FrameBuf, offload: &mut Offload) -> io::Result<Received> {
+        let Some(ring) = &mut self.ring else { return self.socket.receive(frame, offload) };
+        match ring.receive(frame, offload) {
+            Next::Nothing => Ok(Received::Nothing),
+            Next::Taken(received) => Ok(received),
+            Next::Queued => self.socket.receive(frame, offload),
+        }
+    }
+
+    /// Receives several frames, as [`PacketSocket::receive_batch`] does.  For ports without a ring.
+    pub fn receive_batch(&mut self, arrivals: &mut [Arrival]) -> io::Result<(usize, Received)> {
+        self.socket.receive_batch(arrivals)
+    }
+
+    /// Takes the failure that a poller reports of a port with a ring.  Errors: the device is gone.
+    pub fn take_failure(&self) -> io::Result<Option<Received>> {
+        self.socket.take_failure()
+    }
+
+    /// Sends a frame, now or with the next flush.  Never waits.
+    #[inline]
+    pub fn send(&mut self, frame: &[u8], offload: &Offload) -> io::Result<Sent> {
+        if self.outgoing.collect(frame, offload, self.longest) {
+            return Ok(Sent::Sent);
+        }
+        self.send_alone(frame, offload)
+    }
+
+    /// For a frame that cannot be collected: those collected go first.
+    fn send_alone(&mut self, frame: &[u8], offload: &Offload) -> io::Result<Sent> {
+        self.lost.add(self.outgoing.flush(&self.socket));
+        if self.outgoing.collect(frame, offload, self.longest) {
+            return Ok(Sent::Sent);
+        }
+        // Overtaking what a stopped queue keeps back would change the order.
+        if self.outgoing.is_stuck() { Ok(Sent::QueueFull) } else { self.socket.send(frame, offload) }
+    }
+
+    /// Whether there is nothing to [`flush`](Self::flush).
+    #[inline]
+    pub fn is_flushed(&self) -> bool {
+        self.outgoing.is_empty() && self.lost.frames == 0
+    }
+
+    /// Sends what waits.  Gives what was lost since the last call although `send` took it.
+    pub fn flush(&mut self) -> Lost {
+        self.lost.add(self.outgoing.flush(&self.socket));
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Counts since the last call; reading sets them to zero.
+    pub fn counters(&self) -> io::Result<PacketCounters> {
+        self.socket.counters()
+    }
+}
+
+impl AsFd for DevicePort {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

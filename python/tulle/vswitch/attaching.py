@@ -1,0 +1,153 @@
+"""Puts devices, tunnels and patches on the ports of native switches, and takes them away."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import structlog
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from tulle._native import NativeError
+from tulle.errors import Unavailable
+from tulle.vswitch.bridge import Bridge, Link
+from tulle.vswitch.configuration import CREATED, Device, PortSettings, native_number
+from tulle.vswitch.rows_interface import DEFAULT_MTU, STANDARD_PORTS
+from tulle.vswitch.underlay import NextHops, route_to
+
+Attach = Callable[[Bridge, int, Device, PortSettings], Awaitable[Link]]
+_logger = structlog.get_logger(__name__)
+
+
+class Attaching:
+    """`bridges` are all that there are, by name: a patch leads from one to another."""
+
+    def __init__(self, bridges: Mapping[str, Bridge], netlink: AsyncIPRoute) -> None:
+        self._bridges = bridges
+        self._netlink = netlink
+        self.next_hops = NextHops(netlink, self._set_next_hop)
+
+    async def attach(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> Link:
+        """Make the port; raises `NativeError`, OSError or `TulleError` if it cannot be."""
+        ways: dict[str, Attach] = {
+            "tap": self._attach_created,
+            "internal": self._attach_created,
+            "local": self._attach_created,
+            "device": self._attach_device,
+            "tunnel": self._attach_tunnel,
+            "patch": self._attach_patch,
+        }
+        link = await ways[device.kind](bridge, native_number(number), device, settings)
+        await self._police(bridge, native_number(number), settings)
+        return link
+
+    async def change(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> None:
+        """Give a port other settings.  A device that was moved into another namespace keeps its own there."""
+        await self._police(bridge, native_number(number), settings)
+        wanted: dict[str, int | str | None] = {"mtu": settings.mtu}
+        if device.kind in CREATED:
+            wanted |= {"mtu": settings.mtu or DEFAULT_MTU, "address": settings.mac}
+        changes = {name: value for name, value in wanted.items() if value is not None}
+        if device.kind in ("tunnel", "patch") or not changes:
+            return
+        for index in await self._netlink.link_lookup(ifname=device.name):
+            try:
+                await self._netlink.link("set", index=index, **changes)
+            except NetlinkError as error:
+                raise Unavailable(f"cannot change {device.name}: {error}") from error
+
+    def detach(self, bridge: Bridge, number: int, device: Device) -> None:
+        """Remove the port, as far as it is there."""
+        with contextlib.suppress(NativeError):
+            bridge.switch.remove_port(native_number(number))
+        if device.kind == "patch":
+            self.connect_patches()
+        self.forget_remote(device)
+
+    async def same_way(self, device: Device) -> bool:
+        """Whether a tunnel's packets still leave as they did when it was attached."""
+        try:
+            return self.next_hops.route(device.remote) == await route_to(self._netlink, device.remote)
+        except Unavailable:
+            return False
+
+    def forget_remote(self, device: Device) -> None:
+        """Do not resolve the next hop of a tunnel any more, if it was the last one to its remote."""
+        users = [port.device.remote for bridge in self._bridges.values() for port in bridge.ports.values()]
+        if device.kind == "tunnel" and device.remote not in users:
+            self.next_hops.forget(device.remote)
+
+    def connect_patches(self) -> None:
+        """Let each patch port lead to its peer: the port of that name whose peer it is in turn."""
+        ends = {
+            port.device.name: (bridge, port)
+            for bridge in self._bridges.values()
+            for port in bridge.ports.values()
+            if port.device.kind == "patch"
+        }
+        for name, (bridge, port) in ends.items():
+            peer = ends.get(port.device.peer)
+            with contextlib.suppress(NativeError):  # a port that failed
+                if peer is not None and peer[1].device.peer == name:
+                    bridge.switch.connect_patch(port.number, peer[0].switch, peer[1].number)
+                else:
+                    bridge.switch.connect_patch(port.number, None, 0)
+
+    async def _police(self, bridge: Bridge, number: int, settings: PortSettings) -> None:
+        rate, burst = settings.policing_kbps, settings.policing_burst_kb
+        bridge.switch.set_policing(number, min(rate, 0xFFFF_FFFF), min(burst, 0xFFFF_FFFF))
+
+    async def _attach_created(
+        self, bridge: Bridge, number: int, device: Device, settings: PortSettings
+    ) -> Link:
+        mtu = settings.mtu or DEFAULT_MTU
+        made = bridge.switch.add_tap(number, device.name, mtu, settings.mac, device.kind == "tap")
+        return Link(made["mac"], made["ifindex"], mtu, *_speed(device.name))
+
+    async def _attach_device(
+        self, bridge: Bridge, number: int, device: Device, settings: PortSettings
+    ) -> Link:
+        made = bridge.switch.add_device(number, device.name)
+        if settings.mtu is not None and settings.mtu != made["mtu"]:
+            await self.change(bridge, number, device, settings)
+        return Link(made["mac"], made["ifindex"], settings.mtu or made["mtu"], *_speed(device.name))
+
+    async def _attach_tunnel(
+        self, bridge: Bridge, number: int, device: Device, _settings: PortSettings
+    ) -> Link:
+        route = await route_to(self._netlink, device.remote)
+        local = device.local or route.local
+        if not local:
+            raise Unavailable(f"no source address towards {device.remote}")
+        bridge.switch.open_underlay(route.device, local, route.mtu, STANDARD_PORTS)
+        bridge.switch.add_tunnel(number, device.name, device.encapsulation, local, device.remote)
+        self.next_hops.follow(route)
+        self.next_hops.announce_again()
+        return Link()
+
+    async def _attach_patch(
+        self, bridge: Bridge, number: int, device: Device, _settings: PortSettings
+    ) -> Link:
+        bridge.switch.add_patch(number, device.name)
+        return Link()
+
+    def _set_next_hop(self, remote: str, mac: str | None) -> None:
+        for bridge in self._bridges.values():
+            if any(port.device.remote == remote for port in bridge.ports.values()):
+                try:
+                    bridge.switch.set_next_hop(remote, mac)
+                except NativeError as error:
+                    _logger.warning("next hop not set", remote=remote, error=str(error))
+
+
+def _speed(device: str) -> tuple[int | None, str | None]:
+    """Bit/s and duplex as the driver says; a device that has none says -1 or refuses."""
+    place = Path("/sys/class/net") / device
+    try:
+        speed = int((place / "speed").read_text())
+        duplex = (place / "duplex").read_text().strip()
+    except (OSError, ValueError):
+        return None, None
+    return speed * 1_000_000 if speed > 0 else None, duplex if duplex in ("full", "half") else None

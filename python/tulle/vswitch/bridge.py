@@ -1,0 +1,129 @@
+"""One bridge: a native switch, its OpenFlow sockets and controllers, and the ports that it has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from tulle._native import Switch
+from tulle.ovsdb.tls import Tls
+from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
+from tulle.vswitch.controllers import Context, Controllers
+from tulle.vswitch.endpoint import OpenFlowEndpoint
+from tulle.vswitch.fail_mode import FailMode
+from tulle.vswitch.snoop import Snoop
+
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+
+
+class Link(Struct, frozen=True):
+    """What attaching a device told about it; `mtu` in bytes, speed in bit/s."""
+
+    mac: str | None = None
+    ifindex: int | None = None
+    mtu: int | None = None
+    speed_bps: int | None = None
+    duplex: str | None = None
+
+
+class KernelLink(Struct, frozen=True):
+    """A network device as the kernel shows it; `mtu` in bytes."""
+
+    flags: int
+    mtu: int
+    mac: str | None = None
+
+    @property
+    def states(self) -> tuple[bool, bool]:
+        """Whether it is set up, and whether it has a link."""
+        return bool(self.flags & IFF_UP), bool(self.flags & IFF_LOWER_UP)
+
+
+class Bridge:
+    """Between `start` and `close`.  `on_change` is called when a controller comes or goes."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: BridgeSettings,
+        directory: Path,
+        on_change: Callable[[], None],
+        tls: Tls | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.switch = Switch(name, settings.datapath_id, secrets.randbits(64))
+        self.ports: dict[str, PortState] = {}
+        self.links: dict[str, Link] = {}
+        self._states: dict[str, tuple[int, bool, bool]] = {}
+        self._snoop = Snoop(directory / f"{name}.snoop")
+        context = Context(self.switch, self._snoop, directory, tls)
+        self._endpoint = OpenFlowEndpoint(directory / f"{name}.mgmt", context.open_session)
+        self.controllers = Controllers(context, on_change)
+        self.fail_mode = FailMode(self.switch, name)
+
+    @property
+    def state(self) -> BridgeState:
+        """As `planning.plan` wants it."""
+        return BridgeState(self.name, self.settings, dict(self.ports))
+
+    async def start(self) -> None:
+        """Listen, and configure for the first time; raises OSError."""
+        await self._endpoint.start()
+        await self._snoop.start()
+        await self.configure(self.settings)
+
+    async def configure(self, settings: BridgeSettings) -> None:
+        """Take settings while forwarding.  Another datapath id or protocol ends the connections."""
+        before, self.settings = self.settings, settings
+        self.switch.set_datapath_id(settings.datapath_id)
+        self.controllers.context.protocols = settings.protocols
+        self.fail_mode.configure(settings, time.monotonic())
+        anew = (before.datapath_id, before.protocols) != (settings.datapath_id, settings.protocols)
+        await self.controllers.configure(settings.controllers, anew=anew)
+
+    def number(self, port: str) -> int | None:
+        """The native number of a port that works."""
+        state = self.ports.get(port)
+        return native_number(state.number) if state is not None and state.error is None else None
+
+    def fail(self, number: int, error: str) -> None:
+        """A port stopped working."""
+        for name, port in self.ports.items():
+            if native_number(port.number) == number:
+                self.ports[name] = PortState(port.device, port.number, error, port.settings)
+
+    def flush(self) -> None:
+        """Send what sessions have queued."""
+        self._endpoint.flush()
+        self.controllers.flush()
+
+    def follow_controllers(self) -> None:
+        """See whether a controller is there, for the fail mode."""
+        self.fail_mode.follow(self.controllers.is_any_connected, time.monotonic())
+
+    def follow_links(self, links: Mapping[str, KernelLink]) -> None:
+        """Tell the native switch which devices are up and have a link."""
+        for name, port in self.ports.items():
+            number, link = self.number(name), links.get(name)
+            if number is None or port.device.kind in ("tunnel", "patch"):
+                continue
+            state = (True, True) if link is None else link.states
+            if self._states.get(name) != (number, *state):
+                self._states[name] = (number, *state)
+                self.switch.set_port_state(number, *state)
+
+    async def close(self) -> None:
+        """Stop forwarding and close the sockets."""
+        with contextlib.suppress(ValueError, OSError):
+            asyncio.get_running_loop().remove_reader(self.switch.event_fd)
+        await self.controllers.close()
+        await self._endpoint.close()
+        await self._snoop.close()
+        self.switch.close()

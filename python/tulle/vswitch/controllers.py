@@ -1,0 +1,252 @@
+"""The controllers that a bridge is told of: connections that are kept, and sockets where others may come.
+
+A connection that fails is made again after 1, 2, 4... seconds, `max_backoff` at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from tulle._native import NativeError, Switch
+from tulle.errors import TulleError, Unavailable
+from tulle.ovsdb.endpoint import peer_ssl_object
+from tulle.ovsdb.remote import Remote
+from tulle.ovsdb.tls import HANDSHAKE_S, Tls
+from tulle.vswitch.channel import Channel, Session
+from tulle.vswitch.configuration import ControllerConfig
+from tulle.vswitch.endpoint import OpenFlowEndpoint
+from tulle.vswitch.snoop import Snoop
+
+FIRST_BACKOFF_S = 1.0
+CONNECT_S = 30.0
+_logger = structlog.get_logger(__name__)
+
+
+class Status(Struct, frozen=True):
+    """Columns of table Controller that the switch writes."""
+
+    is_connected: bool = False
+    role: str | None = None
+    status: dict[str, str] = {}
+
+
+class Context(Struct):
+    """What all controllers of a bridge share."""
+
+    switch: Switch
+    snoop: Snoop
+    directory: Path
+    tls: Tls | None = None
+    protocols: tuple[str, ...] = ()
+
+    def open_session(self) -> Session:
+        """A new session; raises `Unavailable` once the switch is closed."""
+        try:
+            return self.switch.open_session()
+        except NativeError as error:
+            raise Unavailable(str(error)) from error
+
+    def path(self, place: Remote) -> str:
+        """Of a unix socket, relative ones in the directory of the process."""
+        return str(self.directory / place.path)
+
+
+class ActiveController:
+    """Keeps one connection; `on_change` is called when it is made and when it ends."""
+
+    def __init__(self, context: Context, config: ControllerConfig, on_change: Callable[[], None]) -> None:
+        self.config = config
+        self.state = "VOID"
+        self.last_error = ""
+        self._context = context
+        self._on_change = on_change
+        self._channel: Channel | None = None
+        self._since: dict[str, float] = {}
+        self._task = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether both sides have greeted each other."""
+        return self._channel is not None and self._channel.session.open
+
+    def status(self) -> Status:
+        """As `ovs-vswitchd.conf.db(5)` describes it."""
+        now = time.monotonic()
+        pairs = {"state": self.state}
+        pairs |= {f"sec_since_{what}": str(int(now - then)) for what, then in self._since.items()}
+        if self.last_error:
+            pairs["last_error"] = self.last_error
+        role = (getattr(self._channel.session, "role", None) or "other") if self._channel else "other"
+        return Status(self.is_connected, role, pairs)
+
+    def flush(self) -> None:
+        """Send what the session has queued."""
+        if self._channel is not None:
+            self._channel.flush()
+
+    async def close(self) -> None:
+        """End the connection."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep_connected(self) -> None:
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            self.state = "CONNECTING"
+            try:
+                await self._connect()
+                self.last_error = "the peer closed the connection"
+            except (OSError, TulleError) as error:
+                self.last_error = str(error) or type(error).__name__
+            except Exception:
+                _logger.exception("controller connection failed", target=self.config.target)
+            if self.state == "ACTIVE":
+                backoff_s = FIRST_BACKOFF_S
+                self._since["disconnect"] = time.monotonic()
+            self.state = "BACKOFF"
+            self._on_change()
+            await asyncio.sleep(min(backoff_s, self.config.max_backoff_s))
+            backoff_s = min(backoff_s * 2, self.config.max_backoff_s)
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await self._dial()
+        try:
+            session = self._context.open_session()
+        except TulleError:
+            writer.transport.abort()
+            raise
+        observers = self._context.snoop.observers()
+        self._channel = Channel(session, reader, writer, self.config.probe_s, observers)
+        self.state = "ACTIVE"
+        self._since["connect"] = time.monotonic()
+        # The greeting is an exchange: whoever asks for `is_connected` looks again soon.
+        asyncio.get_running_loop().call_later(0.05, self._on_change)
+        try:
+            await self._channel.run()
+        finally:
+            self._channel.abort()
+            self._channel = None
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        place = self.config.place
+        assert place is not None
+        if place.path:
+            return await asyncio.open_unix_connection(self._context.path(place))
+        if not place.secure:
+            return await asyncio.open_connection(place.host, place.port)
+        if self._context.tls is None:
+            raise Unavailable("TLS needs a row of table SSL")
+        if self._context.tls.needs_bootstrap:
+            self._context.tls.learn(await peer_ssl_object(place, self._context.tls.client_context()))
+        context = self._context.tls.client_context()
+        return await asyncio.open_connection(
+            place.host, place.port, ssl=context, server_hostname="", ssl_handshake_timeout=HANDSHAKE_S
+        )
+
+
+class PassiveController:
+    """Listens for controllers."""
+
+    def __init__(self, context: Context, config: ControllerConfig) -> None:
+        self.config = config
+        self._context = context
+        self._error = config.error
+        self._endpoint: OpenFlowEndpoint | None = None
+
+    async def start(self) -> None:
+        """Listen, or keep the reason why not for the status."""
+        place = self.config.place
+        if place is None:
+            return
+        try:
+            context = None
+            if place.secure:
+                if self._context.tls is None:
+                    raise Unavailable("TLS needs a row of table SSL")
+                context = self._context.tls.server_context()
+            where = Remote(True, path=self._context.path(place)) if place.path else place
+            self._endpoint = OpenFlowEndpoint(
+                where,
+                self._context.open_session,
+                probe_s=self.config.probe_s,
+                context=context,
+                observers=self._context.snoop.observers,
+            )
+            await self._endpoint.start()
+        except (OSError, TulleError) as error:
+            self._error = str(error)
+            self._endpoint = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether anybody came."""
+        return self._endpoint is not None and self._endpoint.connections > 0
+
+    def status(self) -> Status:
+        """As `ovs-vswitchd.conf.db(5)` describes it."""
+        if self._endpoint is None:
+            return Status(False, None, {"state": "VOID", "last_error": self._error})
+        count = self._endpoint.connections
+        return Status(count > 0, "other", {"state": "ACTIVE" if count else "LISTENING"})
+
+    def flush(self) -> None:
+        """Send what the sessions have queued."""
+        if self._endpoint is not None:
+            self._endpoint.flush()
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._endpoint is not None:
+            await self._endpoint.close()
+
+
+class Controllers:
+    """All controllers of one bridge, by target."""
+
+    def __init__(self, context: Context, on_change: Callable[[], None]) -> None:
+        self.context = context
+        self._on_change = on_change
+        self._controllers: dict[str, ActiveController | PassiveController] = {}
+
+    async def configure(self, wanted: tuple[ControllerConfig, ...], *, anew: bool = False) -> None:
+        """Keep the connections that stay as they are (none if `anew`), end others, make new ones."""
+        by_target = {config.target: config for config in wanted}
+        for target, controller in list(self._controllers.items()):
+            if anew or by_target.get(target) != controller.config:
+                del self._controllers[target]
+                await controller.close()
+        for target, config in by_target.items():
+            if target not in self._controllers:
+                self._controllers[target] = await self._new(config)
+
+    async def _new(self, config: ControllerConfig) -> ActiveController | PassiveController:
+        if config.is_primary:
+            return ActiveController(self.context, config, self._on_change)
+        passive = PassiveController(self.context, config)
+        await passive.start()
+        return passive
+
+    def statuses(self) -> dict[str, Status]:
+        """What table Controller is told, by target."""
+        return {target: controller.status() for target, controller in self._controllers.items()}
+
+    @property
+    def is_any_connected(self) -> bool:
+        """Whether one of those that the bridge connects to is there."""
+        return any(one.is_connected for one in self._controllers.values() if one.config.is_primary)
+
+    def flush(self) -> None:
+        """Send what the sessions have queued."""
+        for controller in self._controllers.values():
+            controller.flush()
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self.configure(())
