@@ -47,8 +47,10 @@ def main() -> int:
     console = Console()
     if not console.is_terminal:
         console.width = WIDTH
-    with console.status("building the load", refresh_per_second=1):
+    with console.status("building", refresh_per_second=1):
         load.build()
+        if "in-memory" in options.rows:
+            in_memory.build()
     figures, failures = measure(console, options.rows, size)
     console.print(table(figures, f"Switches, medians of {size.runs}"))
     if options.markdown:

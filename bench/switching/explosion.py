@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-from switching import load
 from switching.bench import Bench
 from switching.figures import Figure, Line
-from switching.site import LEAD_S, LOAD_CPU, Site, alternating, both_sites
+from switching.site import Site, alternating, both_sites
 
 VICTIM, ATTACKER = "02:00:00:00:00:01", "02:00:00:00:00:66"
 # Crafted packets a second: a tenth of a saturated port, two orders more than the published attack needs.
@@ -49,9 +48,7 @@ def measure(bench: Bench) -> list[Figure]:
 def _slowdown(site: Site, attacked_from: int, seconds: float) -> float:
     site.switch.forget_cached_flows()
     before = _victims_rate(site, seconds)
-    lasting = GROWING_S + seconds + 5 * LEAD_S
-    words = (f"h{attacked_from}", "--rate", ATTACK, "--seconds", lasting)
-    with load.running(site.hosts, "crafted", *words, cpu=LOAD_CPU):
+    with site.flood("--rate", ATTACK, port=attacked_from, program="crafted"):
         time.sleep(GROWING_S)
         return before / _victims_rate(site, seconds)
 

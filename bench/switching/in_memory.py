@@ -9,7 +9,6 @@ from typing import Literal
 from switching import load
 from switching.bench import Bench
 from switching.figures import Figure, Line
-from switching.spaces import command
 
 NS_PER_S = 1e9
 TIMES = ("--warm-up-time", "1", "--measurement-time", "3")
@@ -49,16 +48,26 @@ BENCHMARKS = (
 )
 
 
+def build() -> None:
+    """Build the benchmarks."""
+    for package, program in _programs():
+        load.cargo("bench", "-p", package, "--bench", program, "--no-run")
+
+
 def measure(bench: Bench) -> list[Figure]:
     """Runs each program once; criterion repeats by itself."""
     figures = []
-    for package, program in dict.fromkeys((one.package, one.program) for one in BENCHMARKS):
+    for package, program in _programs():
         bench.tell(f"criterion: {package} {program}")
-        words = ["cargo", "bench", "--quiet", "--manifest-path", str(load.ROOT / "Cargo.toml"), "-p", package]
-        times = QUICK if bench.size.is_quick else TIMES
-        command(*words, "--bench", program, "--", *times, timeout_s=load.BUILD_S)
+        load.cargo(
+            "bench", "-p", package, "--bench", program, "--", *(QUICK if bench.size.is_quick else TIMES)
+        )
         figures += [found(one) for one in BENCHMARKS if (one.package, one.program) == (package, program)]
     return figures
+
+
+def _programs() -> list[tuple[str, str]]:
+    return list(dict.fromkeys((one.package, one.program) for one in BENCHMARKS))
 
 
 def found(benchmark: Benchmark) -> Figure:

@@ -21,8 +21,12 @@ BUILD_S = 900
 def build() -> None:
     """Build the programs from the sources beside us."""
     examples = [word for program in PROGRAMS for word in ("--example", program)]
-    words = ["cargo", "build", "--release", "--quiet", "--manifest-path", str(ROOT / "Cargo.toml")]
-    command(*words, "-p", "tulle-io", *examples, timeout_s=BUILD_S)
+    cargo("build", "--release", "-p", "tulle-io", *examples)
+
+
+def cargo(verb: str, *words: str) -> str:
+    """Run cargo on the sources beside us."""
+    return command("cargo", verb, "--quiet", f"--manifest-path={ROOT}/Cargo.toml", *words, timeout_s=BUILD_S)
 
 
 def line(space: str, program: str, *words: object, cpu: int | None = None) -> list[str]:

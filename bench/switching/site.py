@@ -6,20 +6,22 @@ The switch has one processor, the load the other, so that neither takes time fro
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from switching import load
-from switching.spaces import cable, namespace
+from switching.spaces import cable, command, namespace
 from switching.switches import SWITCHES, Switch
 
 SWITCH_CPU, LOAD_CPU = 0, 1
-# Load runs so long before and after what is measured.
+# Load runs so long before anything is measured ...
 LEAD_S = 0.3
+# ... and at most so long, should nobody end it.
+FLOOD_S = 60
 PATIENCE_S = 20
 
 
@@ -30,10 +32,23 @@ class Site:
     switch: Switch
     hosts: str
 
-    def flood(self, seconds: float, *words: object, port: int = 1) -> Any:
-        """As many packets as possible into a port, for as long as something else is done."""
-        sending = ("send", f"h{port}", "--seconds", seconds, *words)
-        return load.running(self.hosts, "load", *sending, cpu=LOAD_CPU)
+    @contextmanager
+    def flood(self, *words: object, port: int = 1, program: str = "load send") -> Iterator[None]:
+        """Packets into a port, as many as possible unless told otherwise, while something else is done."""
+        name, *verbs = program.split()
+        before = self._transmitted(port)
+        with load.running(self.hosts, name, *verbs, f"h{port}", "--seconds", FLOOD_S, *words, cpu=LOAD_CPU):
+            end = time.monotonic() + PATIENCE_S
+            while self._transmitted(port) == before:
+                if time.monotonic() > end:
+                    raise RuntimeError(f"the load does not start: {program}")
+                time.sleep(0.02)
+            time.sleep(LEAD_S)
+            yield
+
+    def _transmitted(self, port: int) -> int:
+        shown = json.loads(command("ip", "-n", self.hosts, "-s", "-j", "link", "show", f"h{port}"))
+        return int(shown[0]["stats64"]["tx"]["packets"])
 
     def count(self, seconds: float, port: int = 2) -> float:
         """Packets a second that come out of a port now."""
@@ -43,8 +58,7 @@ class Site:
 
     def rate(self, seconds: float, *words: object) -> tuple[float, float]:
         """Packets a second from port 1 to port 2, and nanoseconds of the switch's processor time for each."""
-        with self.flood(seconds + 3 * LEAD_S, *words):
-            time.sleep(LEAD_S)
+        with self.flood(*words):
             started, used = time.perf_counter(), self.switch.cpu_ns()
             packets_s = self.count(seconds)
             used = self.switch.cpu_ns() - used
@@ -57,7 +71,7 @@ class Site:
     def wait_for_packets(self) -> None:
         """Until packets pass: a veth that came up a moment ago loses them."""
         end = time.monotonic() + PATIENCE_S
-        with self.flood(PATIENCE_S, "--rate", 1000):
+        with self.flood("--rate", 1000):
             while self.count(0.2) == 0:
                 self.switch.process.check()
                 if time.monotonic() > end:

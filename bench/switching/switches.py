@@ -85,6 +85,9 @@ class Switch(ABC):
             self._wait_for("ovs-vsctl", f"--db=unix:{self._database}", "--timeout=1", "--no-wait", "show")
             self.vsctl("add-br", BRIDGE, *self._bridge_options)
             self._wait_for("ovs-ofctl", *VERSION, "show", self.target)
+        except RuntimeError as error:
+            self.stop()
+            raise RuntimeError(f"{self.name} does not start: {error}; its log: {self.tail}") from None
         except BaseException:
             self.stop()
             raise
@@ -106,7 +109,12 @@ class Switch(ABC):
     @abstractmethod
     def _control(self) -> Path: ...
 
-    _bridge_options: tuple[str, ...] = ()
+    _bridge_options: tuple[str, ...] = ("--", "set", "Bridge", BRIDGE, "fail_mode=secure")
+
+    @property
+    def tail(self) -> str:
+        """The ends of the logs."""
+        return "\n".join(log.read_text(errors="replace")[-1000:] for log in self.directory.glob("*.log"))
 
     def stop(self) -> None:
         """End all of it; a second call does nothing."""
@@ -223,7 +231,8 @@ class Theirs(Switch):
 
     name = "theirs"
     _bridge_options = (
-        *("--", "set", "Bridge", BRIDGE, "datapath_type=netdev", "fail_mode=secure"),
+        *Switch._bridge_options,
+        "datapath_type=netdev",
         "protocols=OpenFlow10,OpenFlow13,OpenFlow14",
     )
 
