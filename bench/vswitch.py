@@ -42,7 +42,7 @@ def main() -> int:
     size = QUICK if options.quick else FULL
     if options.runs:
         size = Size(options.runs, options.runs, size.seconds, size.flows, size.is_quick)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     console = Console()
     if not console.is_terminal:

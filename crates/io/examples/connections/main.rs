@@ -76,13 +76,17 @@ fn run(mut near: Wire, mut far: Wire, arguments: &Arguments) -> Result<Client, F
     let (start, mut events) = (Instant::now(), Vec::new());
     let mut client = Client::new(arguments.window);
     while start.elapsed() < arguments.duration {
-        client.open_more(start.elapsed(), |segment| near.queue(&segment))?;
-        near.send()?;
-        let asked =
-            far.receive(|segment, queue| segment.server_reply().map_or(Ok(()), |reply| queue.push(&reply)))?;
-        far.send()?;
-        let answered = near.receive(|segment, queue| client.take(&segment, |reply| queue.push(&reply)))?;
-        near.send()?;
+        let (mut asked, mut answered) = (0, 0);
+        client.open_more(start.elapsed(), |segment| near.send(&segment))?;
+        near.flush();
+        while let Some(segment) = far.next(&mut asked)? {
+            segment.server_reply().map_or(Ok(()), |reply| far.send(&reply))?;
+        }
+        far.flush();
+        while let Some(segment) = near.next(&mut answered)? {
+            client.take(&segment, |reply| near.send(&reply))?;
+        }
+        near.flush();
         if asked + answered == 0 {
             poller.wait(&mut events, Some(NAP))?;
             client.give_up_old(start.elapsed());
