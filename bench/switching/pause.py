@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pyroute2 import netns
@@ -17,9 +17,11 @@ from switching.figures import Figure, Line, NotYet
 from switching.site import Site, site
 from switching.switches import Ours
 
-LINE = Line(
-    "restart_pause_ms", "pause of forwarding by a restart, 1 kHz probe", "ms", "lower", 50.0, is_ratio=False
-)
+TITLE = "pause of forwarding, 1 kHz probe"
+LINES = {
+    "restart": Line("restart_pause_ms", f"{TITLE}: restart", "ms", "lower", 50.0, is_ratio=False),
+    "crash": Line("crash_pause_ms", f"{TITLE}: kill -9", "ms", "lower", is_ratio=False),
+}
 INTERVAL_S = 0.001
 BEFORE_S, AFTER_S, PATIENCE_S = 0.5, 1.0, 10
 # Longer gaps without a restart: the machine cannot be measured on.
@@ -35,24 +37,27 @@ FRAME = (
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """The longest time without a packet around a restart, ours only."""
-    figure = Figure(LINE)
+    """The longest time without a packet around a restart and around a crash, ours only."""
+    figures = {how: Figure(line) for how, line in LINES.items()}
     with site(Ours, bench.directory) as place:
-        place.switch.replace_flows("in_port=1,actions=output:2")
+        switch = place.switch
+        assert isinstance(switch, Ours)
+        switch.replace_flows("in_port=1,actions=output:2")
         place.wait_for_packets()
         for run in range(bench.size.runs):
-            bench.tell(f"restart {run + 1}")
-            figure.add("ours", _pause_s(place) * 1000)
-    return [figure]
+            for how, end in (("restart", switch.restart), ("crash", switch.crash)):
+                bench.tell(f"{how} {run + 1}")
+                figures[how].add("ours", _pause_s(place, end) * 1000)
+    return list(figures.values())
 
 
-def _pause_s(place: Site) -> float:
+def _pause_s(place: Site, end: Callable[[], None]) -> float:
     with Probe(place.hosts) as probe:
         time.sleep(BEFORE_S)
         noise = longest_gap(probe.arrivals)
         if noise > MOST_NOISE_S:
             raise RuntimeError(f"packets stay away for {noise * 1000:.0f} ms even without a restart")
-        place.switch.restart()
+        end()
         _wait_for_more(place, probe)
         time.sleep(AFTER_S)
         return longest_gap(probe.arrivals)

@@ -6,12 +6,15 @@ Each runs in a namespace and a directory of its own; nothing of the host's own O
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
+from switching.figures import NotYet
 from switching.spaces import command, inside
 
 BRIDGE = "br0"
@@ -40,6 +43,15 @@ class Process:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    def children(self) -> list[int]:
+        """The ids of the processes that it has started."""
+        lists = Path(f"/proc/{self.pid}/task").glob("*/children")
+        return [int(word) for found in lists for word in found.read_text().split()]
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def check(self) -> None:
         """It must be running."""
@@ -92,12 +104,6 @@ class Switch(ABC):
             self.stop()
             raise
 
-    def restart(self) -> None:
-        """End it and start it again with the configuration that it has."""
-        self.stop()
-        self._start()
-        self._wait_for("ovs-vsctl", f"--db=unix:{self._database}", "--timeout=1", "--no-wait", "show")
-
     @abstractmethod
     def _start(self) -> None: ...
 
@@ -126,15 +132,18 @@ class Switch(ABC):
         self._processes.append(Process(line, self.directory / f"{log}.log", environment or {}))
 
     def _wait_for(self, *words: str) -> None:
+        def succeeds() -> bool:
+            return subprocess.run(words, capture_output=True, timeout=START_S).returncode == 0
+
+        self._wait_until(succeeds, f"an answer to {words[0]}")
+
+    def _wait_until(self, condition: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + START_S
-        while True:
+        while not condition():
             self.process.check()
-            done = subprocess.run(words, capture_output=True, text=True, timeout=START_S)
-            if done.returncode == 0:
-                return
             if time.monotonic() > end:
-                raise RuntimeError(f"{self.name} does not answer: {done.stderr}; log: {self.process.tail()}")
-            time.sleep(0.05)
+                raise RuntimeError(f"{self.name}: waited in vain for {what}")
+            time.sleep(0.01)
 
     @property
     def target(self) -> str:
@@ -173,14 +182,17 @@ class Switch(ABC):
         self.ofctl("add-flows", str(file))
 
     def cpu_ns(self) -> int:
-        """Processor time that the process has used, all threads together."""
-        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        """Processor time that the process and its children have used, all threads together."""
+        threads = [thread for pid in self._family() for thread in Path(f"/proc/{pid}/task").iterdir()]
         return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
 
     def memory_mb(self) -> float:
-        """Its resident memory."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+        """Resident memory of the process and its children; what they share counts once."""
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._family()]
+        return sum(int(rollup.split("\nPss:")[1].split()[0]) for rollup in rollups) / 1024
+
+    def _family(self) -> list[int]:
+        return [self.process.pid, *self.process.children()]
 
     @abstractmethod
     def forget_cached_flows(self) -> None:
@@ -199,14 +211,28 @@ VERSION = ("-O", "OpenFlow13,OpenFlow14")
 
 
 class Ours(Switch):
-    """`tulle vswitch`: the database is part of the process."""
+    """`tulle vswitch`: a supervisor and the process that forwards, which has the database too."""
 
     name = "ours"
 
     def _start(self) -> None:
-        code = "import sys; from pathlib import Path; from tulle.vswitch.process import Options, main; "
-        code += "main(Options(Path(sys.argv[1]), name='bench'))"
-        self._run("vswitch", [sys.executable, "-c", code, str(self.directory)])
+        command_line = [sys.executable, "-c", "from tulle.cli.main import run; run()", "vswitch"]
+        self._run("vswitch", [*command_line, "--directory", str(self.directory), "--name", "bench"])
+
+    def restart(self) -> None:
+        """Have the process that forwards replaced by another one."""
+        self._replace(lambda _: self.process.signal(signal.SIGHUP))
+
+    def crash(self) -> None:
+        """Kill the process that forwards; another one follows."""
+        self._replace(lambda worker: os.kill(worker, signal.SIGKILL))
+
+    def _replace(self, end: Callable[[int], None]) -> None:
+        workers = self.process.children()
+        if len(workers) != 1:
+            raise NotYet("nothing replaces a switch process that ends")
+        end(workers[0])
+        self._wait_until(lambda: self.process.children() not in ([], workers), "another process to forward")
 
     @property
     def _database(self) -> Path:
