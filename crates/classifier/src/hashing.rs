@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Passes a `u64` through.
+/// Passes a number that already is a hash through.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PassThrough(u64);
+pub struct PassThrough(u64);
 
 impl Hasher for PassThrough {
     fn finish(&self) -> u64 {
@@ -24,4 +24,4 @@ impl Hasher for PassThrough {
 }
 
 /// From a hash to something.
-pub(crate) type HashIndex<V> = HashMap<u64, V, BuildHasherDefault<PassThrough>>;
+pub type HashIndex<V> = HashMap<u64, V, BuildHasherDefault<PassThrough>>;

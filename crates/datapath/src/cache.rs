@@ -1,18 +1,30 @@
-//! Remembers verdicts: a table of hints by packet hash in front of a search by mask.
+//! Remembers verdicts: hints by packet hash in front of a search by mask.
 //!
-//! A hint is never trusted: the verdict's own mask and key decide.  So a lookup gives a right verdict or none.
-//! Who owns the cache must flush it before the tables or ports change, and credit what it returns.
+//! A hint is never trusted: the entry's own mask and values decide.  An entry says at which version of the tables it
+//! was known to be right; who owns the cache checks that, and makes the verdict anew where something that it depends
+//! on has changed since.  So a change of the tables costs the cache nothing but a look at each entry when it is next
+//! used, and nothing that is remembered is ever wrong.
+//!
+//! What packets do is gathered in the entries and credited to a [`Ledger`]: before counters are reported, before
+//! rules go, and when an entry goes.
 
-mod hashing;
+mod entry;
+mod groups;
+mod hints;
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use crate::tables::{Credit, Tables};
-use crate::verdict::Verdict;
-use hashing::PassThrough;
+use crate::tables::Credit;
+use crate::verdict::{Translation, Verdict};
+use entry::{Entries, Entry};
+use groups::Groups;
+use hints::{Hints, ingress_hash};
 
-use tulle_flow::{Key, Match};
+use std::sync::Arc;
+use tulle_classifier::hashing::PassThrough;
+use tulle_classifier::{PackedMask, PackedMatch};
+use tulle_flow::{Field, Key};
 
 /// The most verdicts remembered.
 pub const MAX_ENTRIES: usize = 200_000;
@@ -20,30 +32,14 @@ pub const MAX_ENTRIES: usize = 200_000;
 const MAX_OPS: usize = 4_000_000;
 /// A verdict that no packet has used for this long is forgotten.
 const IDLE_NS: u64 = 10_000_000_000;
+/// Each sweep looks at this part of the entries, and at this many at least.
+const SWEPT_PART: usize = 16;
+const SWEPT_LEAST: usize = 1024;
 
-/// Hints: pairs of slots.
-const HINT_PAIRS: usize = 4096;
-const NO_ENTRY: u32 = u32::MAX;
-
-#[derive(Debug)]
-pub(crate) struct Entry {
-    key: Key,
-    pub verdict: Verdict,
-    credit: Credit,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Hint {
-    tag: u32,
-    entry: u32,
-}
-
-const NO_HINT: Hint = Hint { tag: 0, entry: NO_ENTRY };
-
-#[derive(Debug)]
-struct Group {
-    mask: Key,
-    entries: HashMap<u64, u32, BuildHasherDefault<PassThrough>>,
+/// Who is told what packets have done.
+pub(crate) trait Ledger {
+    /// Packets have gone the way of a verdict.
+    fn credit(&mut self, verdict: &Verdict, credit: Credit);
 }
 
 /// Verdicts by key and mask.
@@ -51,147 +47,214 @@ struct Group {
 pub(crate) struct Cache {
     seed: u64,
     limit: usize,
-    hints: Box<[[Hint; 2]]>,
-    groups: Vec<Group>,
-    entries: Vec<Entry>,
+    hints: Hints,
+    /// Masks by ingress port.
+    ports: HashMap<u64, Groups, BuildHasherDefault<PassThrough>>,
+    entries: Entries,
+    /// Entries with something to credit; some may have gone or been credited since.
+    dirty: Vec<u32>,
     ops: usize,
+    /// Where the next sweep begins.
+    swept: usize,
 }
 
 impl Cache {
     pub fn new(seed: u64, limit: usize) -> Self {
-        let hints = vec![[NO_HINT; 2]; HINT_PAIRS].into();
-        Cache { seed, limit, hints, groups: Vec::new(), entries: Vec::new(), ops: 0 }
+        Cache {
+            seed,
+            limit,
+            hints: Hints::new(),
+            ports: HashMap::default(),
+            entries: Entries::default(),
+            dirty: Vec::new(),
+            ops: 0,
+            swept: 0,
+        }
     }
 
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// The number of different masks.
+    /// The number of different masks of all ports.
     pub fn mask_count(&self) -> usize {
-        self.groups.len()
+        self.ports.values().map(Groups::len).sum()
     }
 
-    /// The number of the verdict for a packet, if it is remembered.
+    /// The number of the entry for a packet, if there is one.
     #[inline]
-    pub fn find(&mut self, key: &Key) -> Option<usize> {
-        let hash = hashing::ingress_hash(key, self.seed);
-        let tag = (hash >> 32) as u32;
-        let pair = &self.hints[hash as usize % HINT_PAIRS];
-        let is_right = |hint: &&Hint| hint.tag == tag && self.holds(hint.entry, key);
-        if let Some(hint) = pair.iter().find(is_right) {
-            return Some(hint.entry as usize);
+    pub fn find(&mut self, key: &Key) -> Option<u32> {
+        let hash = ingress_hash(key, self.seed);
+        let Self { hints, entries, .. } = self;
+        if let Some(entry) = hints.find(hash, |entry| entries.holds(entry, key)) {
+            return Some(entry);
         }
-        let found = self.search(key)?;
-        self.hint(hash, found);
-        Some(found as usize)
+        let groups = self.ports.get_mut(&port_of(key))?;
+        let found = groups.search(key, self.seed, |entry| entries.holds(entry, key))?;
+        self.hints.set(hash, found);
+        Some(found)
     }
 
+    /// The version at which an entry was last known to be right.
     #[inline]
-    fn holds(&self, entry: u32, key: &Key) -> bool {
-        let entry = self.entries.get(entry as usize);
-        entry.is_some_and(|entry| key.matches(&entry.key, &entry.verdict.mask))
+    pub fn version(&self, entry: u32) -> u64 {
+        self.entries.get(entry).map_or(0, |entry| entry.version)
     }
 
-    fn search(&self, key: &Key) -> Option<u32> {
-        self.groups.iter().find_map(|group| {
-            let index = *group.entries.get(&key.hash_masked(&group.mask, self.seed))?;
-            key.matches(&self.entries[index as usize].key, &group.mask).then_some(index)
-        })
+    /// The verdict of an entry.
+    pub fn verdict(&self, entry: u32) -> Option<&Verdict> {
+        self.entries.get(entry).map(|entry| &entry.verdict)
     }
 
-    /// Puts a hint first in its pair; the older of the two others goes.
-    fn hint(&mut self, hash: u64, entry: u32) {
-        let pair = &mut self.hints[hash as usize % HINT_PAIRS];
-        pair[1] = pair[0];
-        pair[0] = Hint { tag: (hash >> 32) as u32, entry };
+    /// Notes that an entry is right at a version.
+    pub fn confirm(&mut self, entry: u32, version: u64) {
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.version = version;
+        }
     }
 
-    /// Remembers a verdict and gives its number.  There must be [room](Self::is_full).
-    pub fn insert(&mut self, key: &Key, verdict: Verdict) -> usize {
-        let mask = verdict.mask;
-        let index = self.entries.len() as u32;
-        let hash = key.hash_masked(&mask, self.seed);
-        self.group(&mask).entries.insert(hash, index);
-        self.hint(hashing::ingress_hash(key, self.seed), index);
+    /// Remembers what was found for a packet at a version, and gives its number.
+    pub fn insert(&mut self, key: &Key, made: Translation, version: u64, ledger: &mut impl Ledger) -> u32 {
+        while self.is_full()
+            && let Some(victim) = self.entries.victim()
+        {
+            self.remove(victim, ledger);
+        }
+        let Translation { verdict, mask } = made;
         self.ops += verdict.ops.len();
-        self.entries.push(Entry { key: key.masked(&mask), verdict, credit: Credit::default() });
-        index as usize
-    }
-
-    fn group(&mut self, mask: &Key) -> &mut Group {
-        let place = self.groups.iter().position(|group| group.mask == *mask).unwrap_or_else(|| {
-            self.groups.push(Group { mask: *mask, entries: HashMap::default() });
-            self.groups.len() - 1
+        let mask = self.place_for(key, PackedMask::new(&mask), ledger);
+        let hash = mask.hash_key(key, self.seed);
+        let port = port_of(key);
+        let number = self.entries.insert(Entry {
+            values: mask.values(key),
+            mask: Arc::clone(&mask),
+            verdict,
+            credit: Credit::default(),
+            version,
+            hash,
+            port,
+            uses: 0,
         });
-        &mut self.groups[place]
+        let replaced = self.ports.entry(port).or_default().insert(&mask, hash, number);
+        if let Some(replaced) = replaced {
+            self.remove(replaced, ledger);
+        }
+        self.hints.set(ingress_hash(key, self.seed), number);
+        if self.dirty.len() > 2 * self.entries.len() + SWEPT_LEAST {
+            self.credit(ledger);
+        }
+        number
     }
 
-    pub fn is_full(&self) -> bool {
+    /// Puts what was found anew for a packet in the place of a stale entry, and gives its number.
+    pub fn replace(
+        &mut self,
+        stale: u32,
+        key: &Key,
+        made: Translation,
+        version: u64,
+        ledger: &mut impl Ledger,
+    ) -> u32 {
+        if let Some(entry) = self.entries.get_mut(stale)
+            && entry.mask.is(&made.mask)
+        {
+            entry.credit_to(ledger);
+            self.ops = self.ops + made.verdict.ops.len() - entry.verdict.ops.len();
+            (entry.verdict, entry.version) = (made.verdict, version);
+            return stale;
+        }
+        self.remove(stale, ledger);
+        self.insert(key, made, version, ledger)
+    }
+
+    /// The mask to remember a verdict under: as given, or a narrower one where its port has too many.
+    fn place_for(&mut self, key: &Key, mask: PackedMask, ledger: &mut impl Ledger) -> Arc<PackedMask> {
+        let groups = self.ports.entry(port_of(key)).or_default();
+        if let Some(shared) = groups.shared(&mask) {
+            return shared;
+        }
+        if !groups.is_full() {
+            return Arc::new(mask);
+        }
+        match groups.least_useful() {
+            Some(entries) => {
+                entries.into_iter().for_each(|entry| self.remove(entry, ledger));
+                Arc::new(mask)
+            }
+            None => groups.exact(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
         self.entries.len() >= self.limit || self.ops >= MAX_OPS
     }
 
     /// Counts a packet and gives its verdict.
     #[inline]
-    pub fn count(&mut self, index: usize, bytes: usize, now: u64) -> &Verdict {
-        let entry = &mut self.entries[index];
-        entry.credit.packets += 1;
-        entry.credit.bytes += bytes as u64;
-        entry.credit.used_ns = entry.credit.used_ns.max(now);
-        &entry.verdict
+    pub fn count(&mut self, number: u32, bytes: usize, now: u64) -> Option<&Verdict> {
+        let entry = self.entries.get_mut(number)?;
+        if entry.credit.packets == 0 {
+            self.dirty.push(number);
+        }
+        entry.count(bytes, now);
+        Some(&entry.verdict)
     }
 
     /// A line for people about each verdict: match, packets and bytes not yet credited, operations.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
         self.entries.iter().map(|entry| {
-            let matching = Match::new(&entry.key, &entry.verdict.mask);
+            let matching = PackedMatch::from_parts(&entry.mask, &entry.values).unpacked();
             let Credit { packets, bytes, .. } = entry.credit;
             let ops: Vec<String> = entry.verdict.ops.iter().map(ToString::to_string).collect();
             format!("{matching}, recent_packets:{packets}, recent_bytes:{bytes}, actions:{}", ops.join(","))
         })
     }
 
-    /// Tells the rules what their packets have done since the last time.
-    pub fn credit(&mut self, tables: &mut Tables) {
-        for entry in &mut self.entries {
-            if entry.credit.packets > 0 {
-                tables.credit(&entry.verdict.rules, &entry.verdict.tables, entry.credit);
-                (entry.credit.packets, entry.credit.bytes) = (0, 0);
+    /// Tells the ledger what packets have done since the last time.
+    pub fn credit(&mut self, ledger: &mut impl Ledger) {
+        for number in self.dirty.drain(..) {
+            if let Some(entry) = self.entries.get_mut(number) {
+                entry.credit_to(ledger);
             }
         }
     }
 
     /// Credits and forgets all verdicts.
-    pub fn flush(&mut self, tables: &mut Tables) {
-        if self.entries.is_empty() {
-            return;
-        }
-        self.credit(tables);
-        self.entries.clear();
-        self.groups.clear();
-        self.hints.fill([NO_HINT; 2]);
+    pub fn flush(&mut self, ledger: &mut impl Ledger) {
+        self.credit(ledger);
+        self.entries = Entries::default();
+        self.ports.clear();
+        self.hints.clear();
         self.ops = 0;
     }
 
-    /// Credits all verdicts and forgets the idle ones.
-    pub fn sweep(&mut self, tables: &mut Tables, now: u64) {
-        self.credit(tables);
-        let is_idle = |entry: &Entry| now.saturating_sub(entry.credit.used_ns) >= IDLE_NS;
-        if !self.entries.iter().any(is_idle) {
-            return;
+    /// Forgets idle verdicts, looking at a part of them at each call.
+    pub fn sweep(&mut self, ledger: &mut impl Ledger, now: u64) {
+        let slots = self.entries.slots();
+        for _ in 0..slots.min(SWEPT_LEAST.max(slots / SWEPT_PART)) {
+            self.swept = if self.swept + 1 < slots { self.swept + 1 } else { 0 };
+            let number = self.swept as u32;
+            let is_idle = |entry: &Entry| now.saturating_sub(entry.credit.used_ns) >= IDLE_NS;
+            if self.entries.get(number).is_some_and(is_idle) {
+                self.remove(number, ledger);
+            }
         }
-        let kept: Vec<_> = std::mem::take(&mut self.entries).into_iter().filter(|e| !is_idle(e)).collect();
-        self.flush_empty();
-        for entry in kept {
-            let credit = entry.credit;
-            let index = self.insert(&entry.key, entry.verdict);
-            self.entries[index].credit = credit;
-        }
+        self.ports.values_mut().for_each(Groups::age);
     }
 
-    fn flush_empty(&mut self) {
-        self.groups.clear();
-        self.hints.fill([NO_HINT; 2]);
-        self.ops = 0;
+    fn remove(&mut self, number: u32, ledger: &mut impl Ledger) {
+        let Some(mut entry) = self.entries.remove(number) else { return };
+        entry.credit_to(ledger);
+        self.ops -= entry.verdict.ops.len();
+        if let Some(groups) = self.ports.get_mut(&entry.port) {
+            groups.remove(&entry.mask, entry.hash, number);
+            if groups.len() == 0 {
+                self.ports.remove(&entry.port);
+            }
+        }
     }
+}
+
+fn port_of(key: &Key) -> u64 {
+    key.field(Field::InPort) as u64
 }

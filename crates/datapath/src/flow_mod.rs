@@ -1,7 +1,8 @@
 //! The words in which a controller changes and queries the flow tables (OpenFlow 1.3.5 sections 6.4 and 7.3).
 
-use crate::rules::Rule;
+use crate::rules::{FlowFlags, Rule};
 use thiserror::Error;
+use tulle_classifier::PackedMatch;
 use tulle_flow::{Field, Flow, Match};
 
 /// What a flow modification does.
@@ -20,6 +21,16 @@ pub enum Command {
     DeleteStrict,
 }
 
+impl Command {
+    pub(crate) fn deletes(self) -> bool {
+        matches!(self, Command::Delete | Command::DeleteStrict)
+    }
+
+    pub(crate) fn is_strict(self) -> bool {
+        matches!(self, Command::ModifyStrict | Command::DeleteStrict)
+    }
+}
+
 /// One flow modification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlowMod {
@@ -33,12 +44,34 @@ pub struct FlowMod {
     pub cookie_mask: u64,
     /// Removes only flows that send to this port.
     pub out_port: Option<u32>,
+    /// Removes only flows that send to this group.
+    pub out_group: Option<u32>,
     /// Tells the controller when the added flow goes.
     pub notify_removal: bool,
     /// Refuses to add where a flow of the same priority overlaps.
     pub check_overlap: bool,
-    /// Sets the counters of modified flows to zero.
+    /// Sets the counters of modified flows to zero; a flow that is added in place of another counts on without it.
     pub reset_counts: bool,
+    /// The controller does not care for packet counts.
+    pub no_packet_counts: bool,
+    /// The controller does not care for byte counts.
+    pub no_byte_counts: bool,
+    /// A modification that finds no flow adds one (OpenFlow 1.0 and 1.1, `OFPFC_MODIFY`).
+    pub adds_if_none: bool,
+    /// A modification also gives its flows this cookie (OpenFlow 1.0 and 1.1).
+    pub new_cookie: Option<u64>,
+}
+
+impl FlowMod {
+    pub(crate) fn flags(&self) -> FlowFlags {
+        FlowFlags {
+            notify_removal: self.notify_removal,
+            check_overlap: self.check_overlap,
+            reset_counts: self.reset_counts,
+            no_packet_counts: self.no_packet_counts,
+            no_byte_counts: self.no_byte_counts,
+        }
+    }
 }
 
 /// Why a flow modification is refused; nothing has changed then.
@@ -62,6 +95,12 @@ pub enum FlowModError {
     /// A goto must lead to a later table.
     #[error("goto_table:{0} does not lead to a later table")]
     BackwardGoto(u8),
+    /// The flow executes a group that does not exist.
+    #[error("group {0} does not exist")]
+    UnknownGroup(u32),
+    /// The flow passes a meter that does not exist.
+    #[error("meter {0} does not exist")]
+    UnknownMeter(u32),
 }
 
 /// Which flows a query or a removal is about.
@@ -77,25 +116,32 @@ pub struct FlowFilter {
     pub cookie_mask: u64,
     /// Only flows that send to this port.
     pub out_port: Option<u32>,
+    /// Only flows that send to this group.
+    pub out_group: Option<u32>,
 }
 
 impl FlowFilter {
     pub(crate) fn of(change: &FlowMod) -> FlowFilter {
-        let deletes = matches!(change.command, Command::Delete | Command::DeleteStrict);
+        let deletes = change.command.deletes();
         FlowFilter {
             table: (!change.all_tables).then_some(change.flow.table),
             matching: change.flow.matching,
             cookie: change.flow.cookie,
             cookie_mask: change.cookie_mask,
             out_port: change.out_port.filter(|_| deletes),
+            out_group: change.out_group.filter(|_| deletes),
         }
     }
 
-    pub(crate) fn selects(&self, rule: &Rule) -> bool {
-        self.table.is_none_or(|table| table == rule.flow.table)
-            && (rule.flow.cookie ^ self.cookie) & self.cookie_mask == 0
+    /// What is to be said of a flow besides its table and match.
+    pub(crate) fn accepts(&self, rule: &Rule) -> bool {
+        (rule.flow.cookie ^ self.cookie) & self.cookie_mask == 0
             && self.out_port.is_none_or(|port| rule.sends_to(port))
-            && self.matching.contains(&rule.flow.matching)
+            && self.out_group.is_none_or(|group| rule.uses_group(group))
+    }
+
+    pub(crate) fn packed(&self) -> PackedMatch {
+        PackedMatch::new(&self.matching)
     }
 }
 
@@ -104,6 +150,8 @@ impl FlowFilter {
 pub struct FlowStats {
     /// The flow as it was written.
     pub flow: Flow,
+    /// What the controller wants of it.
+    pub flags: FlowFlags,
     /// Packets that it matched.
     pub packets: u64,
     /// Bytes of these packets.
@@ -117,7 +165,8 @@ pub struct FlowStats {
 impl FlowStats {
     pub(crate) fn of(rule: &Rule, now: u64) -> FlowStats {
         FlowStats {
-            flow: rule.flow.clone(),
+            flow: rule.flow.unpacked(),
+            flags: rule.flags,
             packets: rule.packets,
             bytes: rule.bytes,
             duration_ns: now.saturating_sub(rule.created_ns),
@@ -135,17 +184,54 @@ pub enum RemovalReason {
     HardTimeout,
     /// The controller removed it.
     Delete,
+    /// A group that it used was removed.
+    GroupDelete,
+    /// A meter that it used was removed.
+    MeterDelete,
+    /// It made place for another.
+    Eviction,
 }
 
 /// A flow that has gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowRemoved {
-    /// The flow and its last counters.
-    pub stats: FlowStats,
     /// Why it went.
     pub reason: RemovalReason,
     /// Whether the controller asked to hear of it.
     pub notify: bool,
+    rule: Rule,
+    now: u64,
+}
+
+impl FlowRemoved {
+    pub(crate) fn new(rule: Rule, reason: RemovalReason, now: u64) -> FlowRemoved {
+        FlowRemoved { reason, notify: rule.flags.notify_removal, rule, now }
+    }
+
+    /// The flow and its last counters.
+    pub fn stats(&self) -> FlowStats {
+        FlowStats::of(&self.rule, self.now)
+    }
+}
+
+/// What happened to a flow, for those who monitor flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowChange {
+    /// It is new, or stands in the place of another.
+    Added,
+    /// It has other actions or another cookie.
+    Modified,
+    /// It has gone.
+    Removed(RemovalReason),
+}
+
+/// A change of a flow, and the flow after it (or, where it has gone, as it was last).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowEvent {
+    /// What happened.
+    pub change: FlowChange,
+    /// The flow and its counters.
+    pub stats: FlowStats,
 }
 
 /// Counters of one table.

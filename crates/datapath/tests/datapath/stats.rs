@@ -39,7 +39,7 @@ fn misses_are_lookups_without_a_match() {
 }
 
 #[test]
-fn adding_again_resets_counters_and_modifying_keeps_them() {
+fn counters_start_anew_only_where_the_controller_says_so() {
     let mut datapath = switch(&["actions=output:2"]);
     send(&mut datapath, &frame(1), 1);
     datapath.flow_mod(&flow_mod(Command::Modify, "actions=output:3"), 0).expect("modified");
@@ -50,6 +50,9 @@ fn adding_again_resets_counters_and_modifying_keeps_them() {
     assert_eq!(counts(&mut datapath), [(0, 0)]);
     send(&mut datapath, &frame(1), 1);
     add(&mut datapath, "actions=output:2", 0);
+    assert_eq!(counts(&mut datapath)[0].0, 1);
+    let reset = FlowMod { reset_counts: true, ..flow_mod(Command::Add, "actions=output:2") };
+    datapath.flow_mod(&reset, 0).expect("replaced");
     assert_eq!(counts(&mut datapath), [(0, 0)]);
 }
 
@@ -70,13 +73,14 @@ fn a_hard_timeout_ends_a_flow_in_use_and_an_idle_timeout_does_not() {
         let expected = if second == 5 { vec![(RemovalReason::HardTimeout, true)] } else { vec![] };
         assert_eq!(reasons, expected, "second {second}");
         if let [removed] = &removed[..] {
-            assert_eq!((removed.stats.packets, removed.stats.duration_ns), (6, 5 * SECOND));
+            let stats = removed.stats();
+            assert_eq!((stats.packets, stats.duration_ns), (6, 5 * SECOND));
         }
     }
     assert_eq!(datapath.expire(12 * SECOND - 1), []);
     let removed = datapath.expire(12 * SECOND);
-    assert_eq!((removed[0].reason, removed[0].stats.packets), (RemovalReason::IdleTimeout, 10));
-    assert_eq!((removed[0].stats.idle_ns, datapath.flow_count()), (3 * SECOND, 0));
+    assert_eq!((removed[0].reason, removed[0].stats().packets), (RemovalReason::IdleTimeout, 10));
+    assert_eq!((removed[0].stats().idle_ns, datapath.flow_count()), (3 * SECOND, 0));
     assert_eq!(send(&mut datapath, &frame(1), 2).reasons(), [DropReason::NoMatch]);
 }
 

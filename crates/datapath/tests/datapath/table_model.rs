@@ -26,7 +26,9 @@ fn change() -> impl Strategy<Value = FlowMod> {
             let (matching, actions) = (MATCHES[matching], ACTIONS[actions]);
             let text =
                 format!("cookie={cookie},table={table},priority={priority},{matching} actions={actions}");
-            FlowMod { cookie_mask: mask, out_port: port, all_tables: all, ..flow_mod(command, &text) }
+            let change =
+                FlowMod { cookie_mask: mask, out_port: port, all_tables: all, ..flow_mod(command, &text) };
+            FlowMod { notify_removal: true, ..change }
         },
     )
 }
@@ -80,8 +82,9 @@ proptest! {
         let (mut datapath, mut model) = (Datapath::new(4), Vec::new());
         for change in &changes {
             let removed: Vec<FlowRemoved> = datapath.flow_mod(change, 0).expect("no limits are met");
+            let gone: Vec<_> = removed.iter().map(|removed| removed.stats().flow).collect();
             let expected = apply(&mut model, change);
-            prop_assert_eq!(sorted(removed.iter().map(|r| &r.stats.flow)), sorted(&expected), "{:?}", change);
+            prop_assert_eq!(sorted(&gone), sorted(&expected), "{:?}", change);
             let filter = FlowFilter::default();
             let listed = datapath.flows(&filter, 0);
             prop_assert_eq!(sorted(listed.iter().map(|stats| &stats.flow)), sorted(&model), "{:?}", change);
@@ -102,6 +105,7 @@ proptest! {
             cookie: query.flow.cookie,
             cookie_mask: query.cookie_mask,
             out_port: query.out_port,
+            out_group: None,
         };
         let listed = datapath.flows(&filter, 0);
         let expected = apply(&mut model, &query);
