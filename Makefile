@@ -61,6 +61,7 @@ format: setup ## format all code
 bench: setup ## benchmarks, paired with their peers; writes bench/results/*.json
 	$(BIN)/python bench/ovsdb.py
 	$(BIN)/python bench/tunnels.py
+	$(BIN)/python bench/vswitch.py
 
 fuzz: ## property tests of everything that parses, with many more cases than `make test`
 	PROPTEST_CASES=$(CASES) cargo test --workspace --exclude tulle-native --release --quiet
