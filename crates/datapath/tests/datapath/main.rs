@@ -2,6 +2,7 @@
 
 mod bundles;
 mod bytes;
+mod caching;
 mod eviction;
 mod frames;
 mod recorder;
