@@ -155,6 +155,19 @@ impl Datapath {
         self.tables.flows(filter, now)
     }
 
+    /// Shows flows with exact counters one by one, in order of table and falling priority: a million of them need
+    /// not be in memory at once.
+    pub fn visit_flows(&mut self, filter: &FlowFilter, now: u64, show: &mut dyn FnMut(FlowStats)) {
+        self.cache.credit(&mut self.tables);
+        self.tables.visit(filter, &mut |rule| show(FlowStats::of(rule, now)));
+    }
+
+    /// Packets, bytes and number of the flows that a filter selects.
+    pub fn aggregate(&mut self, filter: &FlowFilter) -> (u64, u64, usize) {
+        self.cache.credit(&mut self.tables);
+        self.tables.aggregate(filter)
+    }
+
     /// The number of flows.
     pub fn flow_count(&self) -> usize {
         self.tables.len()
