@@ -4,6 +4,7 @@ Python is called per batch or per configuration change, never per packet.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 class NativeError(Exception):
@@ -32,7 +33,7 @@ class Switch:
         """Readable when `events()` has something."""
     def events(self) -> list[dict[str, Any]]:
         """Drains: {"event": "session-ready"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
-        {"event": "port-failed", "port": 3, "error": "…"}."""
+        {"event": "port-failed", "port": 3, "error": "…"}, {"event": "session-closed", "session": 1, "reason"}."""
     def add_tap(
         self, number: int, name: str, mtu: int, mac: str | None = None, set_up: bool = True
     ) -> dict[str, Any]:
@@ -41,6 +42,19 @@ class Switch:
         """Attaches an existing device (veth) by AF_PACKET; {"mac", "ifindex", "mtu"}."""
     def add_tunnel(self, number: int, name: str, encapsulation: str, local: str, remote: str) -> None:
         """A tunnel to one peer.  Frames from other addresses than `remote` are counted drops."""
+    def hold(self, is_held: bool) -> None:
+        """Leaves what comes in by devices in their queues for now, or takes it again."""
+    def adopt_tap(self, number: int, name: str, descriptor: int, mac: str, ifindex: int, mtu: int) -> None:
+        """Attaches a TAP device that another switch left open; the caller may close its descriptor."""
+    def tap_descriptor(self, number: int) -> int:
+        """A copy of a TAP port's descriptor, for the caller to close; it keeps the device."""
+    def save_flows(self, path: Path) -> int:
+        """Writes all flows to a file, a line each; how many."""
+    def load_flows(self, path: Path) -> int:
+        """Adds the flows of such a file, all of them between two batches of packets; how many."""
+    @property
+    def version(self) -> int:
+        """Rises with every change of the flow tables."""
     def add_patch(self, number: int, name: str) -> None:
         """A patch port that leads nowhere until `connect_patch`."""
     def connect_patch(self, number: int, peer: Switch | None, peer_number: int) -> None:
@@ -72,7 +86,13 @@ class Switch:
         {"steps": [{"table", "priority", "cookie", "match", "actions", "depth"}],
          "outputs": [{"port", "tunnel": (id, src, dst) | None, "frame": bytes}],
          "controller": [{"cookie", "table"}], "drops": [reason]}"""
-    def open_session(self) -> SwitchSession: ...
+    def open_session(self, name: str = "", kind: str = "service", probe_s: float = 0.0) -> SwitchSession:
+        """A session whose bytes the caller moves; kind: "controller" (gets packet-ins unasked) or "service"."""
+    def serve(self, fd: int, name: str = "", kind: str = "service", probe_s: float = 0.0) -> int:
+        """A session over a connected stream socket, which the switch owns from now on; its number."""
+    def close_session(self, id: int) -> None: ...
+    def sessions(self) -> list[dict[str, Any]]:
+        """[{"session": 1, "name": "tcp:…", "role": "other" | "primary" | "secondary", "version": 4 | None}]"""
     def start_capture(self, number: int | None, path: str) -> None:
         """Copies the frames of a port (None: the underlay) to a pcap file until `stop_capture`."""
     def stop_capture(self, number: int | None) -> None: ...

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use tulle_datapath::{Command, Datapath, Drop, Effects, FlowMod, Metadata, PacketIn, TunnelKey};
+use tulle_datapath::{Command, Datapath, Drop, Effects, Egress, FlowMod, Metadata, PacketIn};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
@@ -14,7 +14,7 @@ const PACKETS: u32 = 5_000_000;
 struct Sink;
 
 impl Effects for Sink {
-    fn output(&mut self, _: u32, _: Option<TunnelKey>, frame: &mut FrameBuf, _: &Offload, _: bool) {
+    fn output(&mut self, _: &Egress, frame: &mut FrameBuf, _: &Offload, _: bool) {
         black_box(frame);
     }
 

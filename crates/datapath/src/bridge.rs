@@ -2,6 +2,16 @@
 //!
 //! Plain values, as the Open_vSwitch schema has them; `OFPP_NORMAL` and mirroring follow them.
 
+mod compiled;
+mod macs;
+
+pub(crate) use compiled::Bridge;
+pub use macs::{FdbEntry, FdbStats};
+pub(crate) use macs::{MacTable, Taught};
+
+/// The most mirrors.
+pub const MAX_MIRRORS: usize = 32;
+
 /// How a bundle of ports treats VLAN tags (`vlan_mode` of `ovs-vswitchd.conf.db(5)`, table Port).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VlanMode {
@@ -83,6 +93,8 @@ pub struct BridgeConfig {
     pub mac_aging_s: u16,
     /// Most addresses that are learned.
     pub mac_limit: usize,
+    /// Forwards frames for bridges (01:80:c2:00:00:0x) instead of dropping them.
+    pub forward_bpdu: bool,
 }
 
 impl Default for BridgeConfig {
@@ -93,6 +105,7 @@ impl Default for BridgeConfig {
             flood_vlans: Vec::new(),
             mac_aging_s: 300,
             mac_limit: 8192,
+            forward_bpdu: false,
         }
     }
 }

@@ -29,6 +29,7 @@ macro_rules! reasons {
 reasons! {
     FrameTooShort "frame-too-short" "shorter than an Ethernet header";
     VlanTruncated "vlan-truncated" "ends within the VLAN tag";
+    MplsTruncated "mpls-truncated" "ends within the MPLS label stack";
     Ipv4Truncated "ipv4-truncated" "ends within the IPv4 header";
     Ipv4BadHeader "ipv4-bad-header" "IPv4 version or header length wrong";
     Ipv4BadLength "ipv4-bad-length" "IPv4 total length wrong";
@@ -47,6 +48,57 @@ reasons! {
     OutputToIngress "output-to-ingress" "output to the ingress port without saying IN_PORT";
     NoOtherPort "no-other-port" "flooded, but there is no other port";
     UnsupportedPort "unsupported-port" "output to a reserved port that is not supported";
+    PortDown "port-down" "output to a port that is administratively down";
+    PortNoForward "port-no-forward" "output to a port that a controller has set to forward nothing";
+    PortNoReceive "port-no-receive" "received by a port that a controller has set to receive nothing";
+    PortNoPacketIn "port-no-packet-in" "matched by no flow, and the port is set to tell the controller of none";
+    NoHeadroom "no-headroom" "no room in the buffer for one more header";
+    UnknownGroup "unknown-group" "a group that does not exist";
+    NoLiveBucket "no-live-bucket" "a group without a bucket that could be executed";
+    Metered "metered" "above the rate of a meter";
+    ControllerMeter "controller-meter" "above the rate of the meter for packets to the controller";
+    NoLiveMember "no-live-member" "no live port in a bond or in a list of ports to choose from";
+    FragmentDropped "fragment-dropped" "a fragment, and the switch is set to drop these";
+    TooManyPasses "too-many-passes" "sent through the tables again too often";
+    TooManyContinuations "too-many-continuations" "interrupted in more ways than are remembered";
+    StackOverflow "stack-overflow" "pushed more on the stack than it holds";
+    ConjunctionOnly "conjunction-only" "a flow whose only actions are clauses of a conjunction";
+    NormalVlan "normal-vlan" "the port does not carry the packet's VLAN";
+    NormalReserved "normal-reserved" "a destination that bridges do not forward (IEEE 802.1D table 7-10)";
+    NormalSamePort "normal-same-port" "the destination is at the port that the packet came from";
+    NormalMirrorPort "normal-mirror-port" "came in by a port that is reserved for mirroring";
+    NormalBond "normal-bond" "came in by a member of a bond that does not receive such packets";
+    NormalUnknownPort "normal-unknown-port" "for normal forwarding, but the ingress port does not exist";
+    CtTableFull "ct-table-full" "the table of connections is full";
+    CtZoneFull "ct-zone-full" "the zone has as many connections as it may";
+    CtNatExhausted "ct-nat-exhausted" "no address and port left to translate to";
+    CtNatFamily "ct-nat-family" "an address of the other IP version to translate to";
+    CtTupleInUse "ct-tuple-in-use" "answers could not be told from those of another connection";
+    CtFragmentMalformed "ct-fragment-malformed" "a fragment that contradicts itself or others";
+    CtFragmentDuplicate "ct-fragment-duplicate" "a fragment that had come before";
+    CtFragmentOverlap "ct-fragment-overlap" "fragments that overlap";
+    CtFragmentTooMany "ct-fragment-too-many" "a datagram in too many fragments";
+    CtFragmentEvicted "ct-fragment-evicted" "an incomplete datagram gave its memory to a newer one";
+    CtFragmentTimeout "ct-fragment-timeout" "a fragment whose datagram never became whole";
+}
+
+impl From<tulle_conntrack::DropReason> for DropReason {
+    fn from(reason: tulle_conntrack::DropReason) -> Self {
+        use tulle_conntrack::DropReason as Ct;
+        match reason {
+            Ct::TableFull => DropReason::CtTableFull,
+            Ct::ZoneFull => DropReason::CtZoneFull,
+            Ct::NatExhausted => DropReason::CtNatExhausted,
+            Ct::NatFamily => DropReason::CtNatFamily,
+            Ct::TupleInUse => DropReason::CtTupleInUse,
+            Ct::FragmentMalformed => DropReason::CtFragmentMalformed,
+            Ct::FragmentDuplicate => DropReason::CtFragmentDuplicate,
+            Ct::FragmentOverlap => DropReason::CtFragmentOverlap,
+            Ct::FragmentTooMany => DropReason::CtFragmentTooMany,
+            Ct::FragmentEvicted => DropReason::CtFragmentEvicted,
+            Ct::FragmentTimeout => DropReason::CtFragmentTimeout,
+        }
+    }
 }
 
 const COUNT: usize = DropReason::ALL.len();

@@ -7,11 +7,15 @@
 
 mod bridge;
 mod cache;
+mod consequence;
+mod continuation;
 mod datapath;
 mod drop;
 mod extract;
 mod flow_mod;
+mod groups;
 mod metadata;
+mod meters;
 mod ports;
 mod process;
 mod rewrite;
@@ -22,19 +26,30 @@ mod translate;
 mod verdict;
 mod versions;
 
-pub use bridge::{BondMode, BridgeConfig, Bundle, Mirror, VlanMode};
-pub use datapath::{CacheStats, DEFAULT_FLOW_LIMIT, Datapath};
+pub use bridge::{BondMode, BridgeConfig, Bundle, FdbEntry, FdbStats, MAX_MIRRORS, Mirror, VlanMode};
+pub use consequence::{Consequence, Learned, Seen};
+pub use continuation::{Continuation, Frozen, MAX_CONTINUATIONS, Place, Segment};
+pub use datapath::{CacheStats, DEFAULT_FLOW_LIMIT, Datapath, MAX_PASSES};
 pub use drop::{COUNTED_PORTS, DropCounters, DropReason};
 pub use extract::{Layout, extract};
 pub use flow_mod::{
     Command, FlowChange, FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, RemovalReason,
     TableStats,
 };
+pub use groups::{
+    ALL_GROUPS, Bucket, BucketChoice, BucketPlace, Group, GroupKind, GroupMod, GroupModError, GroupStats,
+    Groups, LAST_BUCKET, LAST_GROUP, MAX_BUCKETS, MAX_CHAIN, MAX_GROUPS, Selection, Traffic,
+};
 pub use metadata::{Metadata, TunnelKey};
-pub use ports::Ports;
+pub use meters::{
+    ALL_METERS, Band, BandKind, CONTROLLER_METER, LAST_METER, MAX_BANDS, MAX_METERS, Meter, MeterMod,
+    MeterModError, MeterStats, Meters, SLOWPATH_METER,
+};
+pub use ports::{PortConfig, Ports};
 pub use process::Effects;
-pub use rules::{FlowFlags, StoredFlow};
+pub use rules::{FlowFlags, StoredFlow, sends_to, uses_group};
 pub use tables::{TABLE_COUNT, TablePolicy};
-pub use trace::{Step, StepFlow, Trace, TracedOutput};
-pub use translate::{MAX_DEPTH, MAX_STEPS};
-pub use verdict::{Drop, PacketIn, PacketInReason};
+pub use trace::{Step, StepFlow, Trace, TraceEvent, TracedOutput, TracedPass};
+pub use translate::{FragmentHandling, MAX_DEPTH, MAX_STACK, MAX_STEPS};
+pub use tulle_conntrack as conntrack;
+pub use verdict::{Branch, Drop, Egress, Op, PacketIn, PacketInReason, Track, Verdict};

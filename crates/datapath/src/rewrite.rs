@@ -4,9 +4,13 @@
 //! A transport checksum that the sender has left to the device holds only the sum over the pseudo-header, not
 //! complemented: new addresses change it, new ports do not.
 
+mod crc32c;
 mod places;
+mod tags;
 
-use crate::extract::{ICMPV4, ICMPV6, Layout, TCP, UDP};
+pub(crate) use tags::{copy_ttl_in, copy_ttl_out, pop_mpls, pop_vlan, push_mpls, push_vlan};
+
+use crate::extract::{ICMPV4, ICMPV6, Layout, TCP, UDP, VLAN_PRESENT};
 use places::{Cover, Place};
 use tulle_flow::Field;
 use tulle_wire::checksum::{add, replace, subtract, sum};
@@ -40,9 +44,13 @@ pub(crate) fn rewrite(
     mask: u128,
 ) {
     let Some(place) = places::place(frame, layout, field) else { return };
+    if place.cover == Cover::Sctp {
+        return crc32c::write(frame, layout, place.at, value as u16, mask as u16);
+    }
+    let mask = if field == Field::VlanTci { mask & !u128::from(VLAN_PRESENT) } else { mask };
     let Some(change) = write(frame, &place, value, mask) else { return };
     match place.cover {
-        Cover::Nothing => {}
+        Cover::Nothing | Cover::Sctp => {}
         Cover::Ipv4Header => update_ipv4(frame, layout, change),
         Cover::Addresses => {
             if layout.ethertype == crate::extract::ETHERTYPE_IPV4 {

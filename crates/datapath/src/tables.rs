@@ -7,6 +7,7 @@ mod change;
 mod check;
 mod eviction;
 mod journal;
+mod learned;
 mod select;
 mod timers;
 
@@ -17,7 +18,6 @@ use crate::flow_mod::{FlowChange, FlowEvent, FlowStats, TableStats};
 use crate::rules::{Rule, RuleId, Rules};
 use crate::verdict::Verdict;
 use crate::versions::{Shared, Versions};
-pub(crate) use check::is_read_only;
 use eviction::Evictor;
 pub use eviction::TablePolicy;
 use journal::{Journal, Undo};
@@ -58,6 +58,8 @@ pub(crate) struct Tables {
     journal: Option<Journal>,
     /// What happened to flows, kept while somebody wants to know.
     events: Option<Vec<FlowEvent>>,
+    /// Tables and cookies of what flows had learned that have gone.
+    orphans: Vec<(u8, u64)>,
 }
 
 impl Tables {
@@ -74,6 +76,7 @@ impl Tables {
             evictors: (0..TABLE_COUNT).map(|_| None).collect(),
             journal: None,
             events: None,
+            orphans: Vec::new(),
         }
     }
 

@@ -2,21 +2,34 @@
 //!
 //! A verdict holds for every packet that agrees with the one it was made for in the bits of its mask.
 
-use std::fmt;
+mod display;
 
+use std::sync::Arc;
+
+use crate::consequence::Consequence;
+use crate::continuation::Continuation;
 use crate::drop::DropReason;
 use crate::metadata::TunnelKey;
 use crate::rules::RuleId;
 use crate::versions::SharedSet;
-use tulle_flow::{Field, Format, Key};
+use tulle_flow::{Field, Key, Sample};
 
-/// Why a packet goes to the controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a packet goes to the controller (`ofp_packet_in_reason` of OpenFlow 1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum PacketInReason {
     /// By the table's miss flow (priority 0, matching everything).
-    NoMatch,
-    /// By an action of any other flow, or of a packet-out.
-    Action,
+    NoMatch = 0,
+    /// By an action of any other flow.
+    Action = 1,
+    /// Its TTL or hop limit is used up.
+    InvalidTtl = 2,
+    /// By the action set.
+    ActionSet = 3,
+    /// By a bucket of a group.
+    Group = 4,
+    /// By an action of a packet-out.
+    PacketOut = 5,
 }
 
 /// What the controller is told about a packet besides its bytes.
@@ -32,6 +45,15 @@ pub struct PacketIn {
     pub reason: PacketInReason,
     /// The metadata fields of the packet: `in_port`, `tun_*`, `metadata`, registers; all others are zero.
     pub key: Key,
+    /// Which controllers; 0 stands for those that have set no id.
+    pub controller: u16,
+    /// Opaque bytes for the controller.
+    pub userdata: Box<[u8]>,
+    /// The meter that limits these packets.
+    pub meter: Option<u32>,
+    /// Where the packet goes on once the controller lets it ([`Datapath::resume`](crate::Datapath::resume)); the
+    /// packet waits until then.
+    pub pause: Option<Arc<Continuation>>,
 }
 
 /// Where and why a packet, or one copy of it, was lost.
@@ -51,6 +73,28 @@ impl From<DropReason> for Drop {
     }
 }
 
+/// How a frame leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Egress {
+    /// The port, which exists.
+    pub port: u32,
+    /// The queue, where one was asked for.
+    pub queue: Option<u32>,
+    /// Bytes that are sent of the frame, which is cut already when an effect sees it; `u32::MAX` means all.
+    pub max_len: u32,
+    /// What a tunnel port is to put into its header.
+    pub tunnel: Option<Box<TunnelKey>>,
+}
+
+/// A packet that is tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// What the tracker is asked.
+    pub request: tulle_conntrack::Request,
+    /// Where in the tables, for a loss.
+    pub drop: Drop,
+}
+
 /// One step of what is to be done, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -63,17 +107,146 @@ pub enum Op {
         /// Which bits.
         mask: u128,
     },
-    /// Send the packet as it is now.
-    Output {
-        /// The port, which exists.
-        port: u32,
-        /// What a tunnel port is to put into its header.
-        tunnel: Option<TunnelKey>,
+    /// Put a VLAN tag around the frame.
+    PushVlan {
+        /// Its Ethernet type.
+        tpid: u16,
+        /// Priority and VLAN id.
+        tci: u16,
     },
+    /// Take the outermost VLAN tag off.
+    PopVlan,
+    /// Put an MPLS label on.
+    PushMpls {
+        /// The frame's Ethernet type from here on.
+        ethertype: u16,
+        /// The label stack entry.
+        entry: u32,
+    },
+    /// Take the outermost MPLS label off; what follows has this Ethernet type.
+    PopMpls(u16),
+    /// Copy the TTL of the second outermost header to the outermost label.
+    CopyTtlOut,
+    /// Copy the TTL of the outermost label to the second outermost header.
+    CopyTtlIn,
+    /// Send the packet as it is now.
+    Output(Egress),
     /// Send the packet as it is now to the controller.
     Controller(Box<PacketIn>),
     /// Count a loss.
     Drop(Drop),
+    /// Pass a meter, or be dropped by it: then none of the operations after this one is done.
+    Meter {
+        /// The meter.
+        meter: u32,
+        /// Where in the tables, for a loss.
+        drop: Drop,
+    },
+    /// Do this with a copy of the packet.
+    Clone(Branch),
+    /// Track the packet's connection.
+    Track(Box<Track>),
+    /// Forget what is known of the packet's connection.
+    CtClear,
+    /// Send the packet as it is now through the switch again, from where the walk was interrupted.
+    Resume(Arc<Continuation>),
+    /// Resume in one place or another, as the packet is longer than so many bytes or not.
+    ResumeByLength {
+        /// Bytes, Ethernet header included.
+        length: u16,
+        /// Where longer packets go on.
+        longer: Arc<Continuation>,
+        /// Where others go on.
+        others: Arc<Continuation>,
+    },
+    /// Copy some packets to a collector.
+    Sample(Box<Sample>),
+}
+
+/// Operations, and which of them may have the frame itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    pub(crate) ops: Box<[Op]>,
+    /// The last operation that needs the packet.
+    pub(crate) last_send: usize,
+}
+
+impl Branch {
+    pub(crate) fn new(mut ops: Vec<Op>) -> Branch {
+        // Nothing comes after the last operation, so it needs no copy of its own.
+        while let Some(Op::Clone(_)) = ops.last() {
+            if let Some(Op::Clone(branch)) = ops.pop() {
+                ops.extend(branch.ops);
+            }
+        }
+        let last_send = ops.iter().rposition(Op::needs_packet).unwrap_or(0);
+        // Changes after the packet has gone are seen by nobody, and the frame may be gone with it.
+        let mut place = 0;
+        ops.retain(|op| {
+            place += 1;
+            place <= last_send + 1 || matches!(op, Op::Drop(_) | Op::Meter { .. })
+        });
+        Branch { ops: ops.into(), last_send }
+    }
+}
+
+impl Op {
+    fn needs_packet(&self) -> bool {
+        matches!(
+            self,
+            Op::Output(_)
+                | Op::Controller(_)
+                | Op::Clone(_)
+                | Op::Track(_)
+                | Op::Resume(_)
+                | Op::ResumeByLength { .. }
+                | Op::Sample(_)
+        )
+    }
+
+    /// True where the packet goes somewhere by this, or is counted as lost.
+    pub(crate) fn is_effect(&self) -> bool {
+        match self {
+            Op::Output(_) | Op::Controller(_) | Op::Drop(_) | Op::Resume(_) | Op::ResumeByLength { .. } => {
+                true
+            }
+            Op::Clone(branch) => branch.ops.iter().any(Op::is_effect),
+            Op::Set { .. }
+            | Op::PushVlan { .. }
+            | Op::PopVlan
+            | Op::PushMpls { .. }
+            | Op::PopMpls(_)
+            | Op::CopyTtlOut
+            | Op::CopyTtlIn
+            | Op::Meter { .. }
+            | Op::Track(_)
+            | Op::CtClear
+            | Op::Sample(_) => false,
+        }
+    }
+
+    /// True where operations after this one see it: it changes the packet, or may end it.
+    pub(crate) fn is_seen_later(&self) -> bool {
+        match self {
+            Op::Set { .. }
+            | Op::PushVlan { .. }
+            | Op::PopVlan
+            | Op::PushMpls { .. }
+            | Op::PopMpls(_)
+            | Op::CopyTtlOut
+            | Op::CopyTtlIn
+            | Op::Meter { .. }
+            | Op::Track(_)
+            | Op::CtClear => true,
+            Op::Output(_)
+            | Op::Controller(_)
+            | Op::Drop(_)
+            | Op::Clone(_)
+            | Op::Resume(_)
+            | Op::ResumeByLength { .. }
+            | Op::Sample(_) => false,
+        }
+    }
 }
 
 /// A verdict, and for which packets it holds.
@@ -94,56 +267,12 @@ pub struct Verdict {
     pub rules: Box<[RuleId]>,
     /// The tables looked up, in order.
     pub tables: Box<[u8]>,
+    /// What packets with this verdict do to the switch itself, whenever they are counted.
+    pub consequences: Box<[Consequence]>,
+    /// False where another packet like this one may be treated differently, for want of room.
+    pub is_lasting: bool,
     /// What it depends on besides the tables.
     pub(crate) depends: SharedSet,
-    /// The last operation that sends.
+    /// The last operation that needs the packet.
     pub(crate) last_send: usize,
-}
-
-impl Verdict {
-    pub(crate) fn new(ops: Vec<Op>, rules: Vec<RuleId>, tables: Vec<u8>, depends: SharedSet) -> Verdict {
-        let sends = |op: &Op| matches!(op, Op::Output { .. } | Op::Controller(_));
-        let last_send = ops.iter().rposition(sends).unwrap_or(0);
-        Verdict { ops: ops.into(), rules: rules.into(), tables: tables.into(), depends, last_send }
-    }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Op::Set { field, value, mask } if *mask == field.ones() => {
-                write!(f, "set({}={})", field.name(), Value(*field, *value))
-            }
-            Op::Set { field, value, mask } => {
-                write!(f, "set({}={}/{})", field.name(), Value(*field, *value), Value(*field, *mask))
-            }
-            Op::Output { port, tunnel: None } => write!(f, "output:{port}"),
-            Op::Output { port, tunnel: Some(tunnel) } => {
-                let TunnelKey { id, src, dst } = tunnel;
-                write!(f, "output:{port}(tun_id={id:#x},tun_src={src},tun_dst={dst})")
-            }
-            Op::Controller(packet_in) => write!(f, "controller(max_len={})", packet_in.max_len),
-            Op::Drop(drop) => write!(f, "drop({})", drop.reason.name()),
-        }
-    }
-}
-
-struct Value(Field, u128);
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Value(field, value) = *self;
-        match field.format() {
-            Format::Decimal | Format::Port => write!(f, "{value}"),
-            Format::Hex | Format::TcpFlags | Format::CtState | Format::TunFlags | Format::Frag => {
-                write!(f, "{value:#x}")
-            }
-            Format::Ipv4 => write!(f, "{}", std::net::Ipv4Addr::from(value as u32)),
-            Format::Ipv6 => write!(f, "{}", std::net::Ipv6Addr::from(value)),
-            Format::Mac => {
-                let bytes: Vec<_> = value.to_be_bytes()[10..].iter().map(|b| format!("{b:02x}")).collect();
-                write!(f, "{}", bytes.join(":"))
-            }
-        }
-    }
 }

@@ -10,6 +10,14 @@ use crate::tables::TABLE_COUNT;
 pub(crate) enum Shared {
     /// Which ports there are, and how they are.
     Ports,
+    /// The groups.
+    Groups,
+    /// What the bridge is told of its ports, and mirrors.
+    Bridge,
+    /// Where addresses are.
+    Macs,
+    /// How fragments are handled.
+    Fragments,
 }
 
 const SHARED_COUNT: usize = 16;

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use tulle_datapath::{Command, Drop, Effects, FlowFilter, FlowMod, Metadata, PacketIn, TunnelKey};
+use tulle_datapath::{Command, Drop, Effects, Egress, FlowFilter, FlowMod, Metadata, PacketIn, TunnelKey};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
@@ -118,7 +118,8 @@ impl Effect {
 struct Recorder<'a>(&'a mut Vec<Effect>);
 
 impl Effects for Recorder<'_> {
-    fn output(&mut self, port: u32, tunnel: Option<TunnelKey>, frame: &mut FrameBuf, _: &Offload, _: bool) {
+    fn output(&mut self, to: &Egress, frame: &mut FrameBuf, _: &Offload, _: bool) {
+        let (port, tunnel) = (to.port, to.tunnel.as_deref().copied());
         self.0.push(Effect::Output { port, tunnel, frame: frame.bytes().to_vec() });
     }
 

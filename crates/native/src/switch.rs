@@ -1,11 +1,15 @@
 //! The running switch and its OpenFlow sessions.
 
+use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_datapath::Command;
+use tulle_flow::Flow;
 use tulle_switch::{Event, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions};
+
+use tulle_openflow::Versions;
 
 use crate::error::refused;
 use crate::text::parse_flow;
@@ -58,6 +62,49 @@ impl Switch {
         let settings = TapSettings { name, mtu, mac: mac.map(parse_mac).transpose()?, set_up };
         let info = detached(py, || self.switch.add_tap(number, &settings))?;
         emit_info(py, info)
+    }
+
+    fn hold(&self, py: Python<'_>, is_held: bool) -> PyResult<()> {
+        detached(py, || self.switch.hold(is_held))
+    }
+
+    fn adopt_tap(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        name: &str,
+        descriptor: i32,
+        mac: &str,
+        ifindex: u32,
+        mtu: u32,
+    ) -> PyResult<()> {
+        let info = PortInfo { mac: parse_mac(mac)?, ifindex, mtu };
+        detached(py, || self.switch.adopt_tap(number, name, descriptor, info))
+    }
+
+    fn tap_descriptor(&self, py: Python<'_>, number: u32) -> PyResult<i32> {
+        Ok(detached(py, || self.switch.tap_descriptor(number))?.into_raw_fd())
+    }
+
+    fn save_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        detached(py, || self.switch.save_flows(&path))
+    }
+
+    fn load_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        let work = || -> Result<usize, String> {
+            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            let parse = |line: &str| line.parse().map_err(|error| format!("{line}: {error}"));
+            let flows: Vec<Flow> = text.lines().map(parse).collect::<Result<_, _>>()?;
+            let count = flows.len();
+            self.switch.change_flows(Command::Add, flows).map_err(|error| error.to_string())?;
+            Ok(count)
+        };
+        py.detach(work).map_err(refused)
+    }
+
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        detached(py, || self.switch.version())
     }
 
     fn add_device<'py>(&self, py: Python<'py>, number: u32, name: &str) -> PyResult<Bound<'py, PyDict>> {
@@ -179,6 +226,7 @@ impl Switch {
         found.set_item("misses", stats.misses)?;
         found.set_item("entries", stats.entries)?;
         found.set_item("masks", stats.masks)?;
+        found.set_item("flows", detached(py, || self.switch.flow_count())?)?;
         Ok(found)
     }
 
@@ -204,15 +252,30 @@ impl Switch {
         values::trace(py, traced)
     }
 
-    #[pyo3(signature = (name = "", kind = "service", probe_s = 0.0))]
-    fn open_session(&self, py: Python<'_>, name: &str, kind: &str, probe_s: f64) -> PyResult<SwitchSession> {
-        let options = parse_options(name, kind, probe_s)?;
+    #[pyo3(signature = (name = "", kind = "service", probe_s = 0.0, versions = None))]
+    fn open_session(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        kind: &str,
+        probe_s: f64,
+        versions: Option<Vec<u8>>,
+    ) -> PyResult<SwitchSession> {
+        let options = parse_options(name, kind, probe_s, versions)?;
         Ok(SwitchSession { session: detached(py, || self.switch.open_session(options))? })
     }
 
-    #[pyo3(signature = (fd, name = "", kind = "service", probe_s = 0.0))]
-    fn serve(&self, py: Python<'_>, fd: i32, name: &str, kind: &str, probe_s: f64) -> PyResult<u64> {
-        let options = parse_options(name, kind, probe_s)?;
+    #[pyo3(signature = (fd, name = "", kind = "service", probe_s = 0.0, versions = None))]
+    fn serve(
+        &self,
+        py: Python<'_>,
+        fd: i32,
+        name: &str,
+        kind: &str,
+        probe_s: f64,
+        versions: Option<Vec<u8>>,
+    ) -> PyResult<u64> {
+        let options = parse_options(name, kind, probe_s, versions)?;
         detached(py, || self.switch.serve(fd, options))
     }
 
@@ -282,13 +345,30 @@ impl SwitchSession {
     }
 }
 
-fn parse_options(name: &str, kind: &str, probe_s: f64) -> PyResult<SessionOptions> {
+/// Wire versions.
+fn parse_versions(numbers: Vec<u8>) -> PyResult<Versions> {
+    let bitmap = numbers.iter().filter(|number| **number < 32).map(|number| 1 << number).sum();
+    let versions = Versions::from_bitmap(bitmap);
+    match versions.highest() {
+        Some(_) => Ok(versions),
+        None => Err(refused(format!("no version of OpenFlow that is spoken here among {numbers:?}"))),
+    }
+}
+
+fn parse_options(
+    name: &str,
+    kind: &str,
+    probe_s: f64,
+    versions: Option<Vec<u8>>,
+) -> PyResult<SessionOptions> {
     let kind = match kind {
         "controller" => SessionKind::Controller,
         "service" => SessionKind::Service,
         _ => return Err(refused(format!("expected controller or service, got {kind:?}"))),
     };
-    Ok(SessionOptions { name: name.to_owned(), kind, probe_ns: (probe_s.max(0.0) * 1e9) as u64 })
+    let versions = versions.map(parse_versions).transpose()?;
+    let probe_ns = (probe_s.max(0.0) * 1e9) as u64;
+    Ok(SessionOptions { name: name.to_owned(), kind, versions, probe_ns })
 }
 
 fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {
@@ -303,6 +383,11 @@ fn emit_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict
     let found = PyDict::new(py);
     match event {
         Event::SessionReady => found.set_item("event", "session-ready")?,
+        Event::SessionOpened { session, version } => {
+            found.set_item("event", "session-opened")?;
+            found.set_item("session", session)?;
+            found.set_item("version", version)?;
+        }
         Event::SessionClosed { session, reason } => {
             found.set_item("event", "session-closed")?;
             found.set_item("session", session)?;

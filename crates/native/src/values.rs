@@ -15,7 +15,7 @@ pub(crate) type TunnelTuple = (u64, String, String);
 
 pub(crate) fn parse_tunnel(tunnel: Option<TunnelTuple>) -> PyResult<Option<TunnelKey>> {
     let Some((id, src, dst)) = tunnel else { return Ok(None) };
-    Ok(Some(TunnelKey { id, src: parse_ipv4(&src)?, dst: parse_ipv4(&dst)? }))
+    Ok(Some(TunnelKey { id, src: parse_ipv4(&src)?, dst: parse_ipv4(&dst)?, ..TunnelKey::default() }))
 }
 
 pub(crate) fn tunnel_tuple(tunnel: Option<TunnelKey>) -> Option<TunnelTuple> {

@@ -8,6 +8,7 @@
 //! What it is not: it knows nothing of Python, databases or configuration.
 
 mod capture;
+mod controls;
 mod counters;
 mod engine;
 mod error;
@@ -24,6 +25,7 @@ mod sessions;
 mod socket;
 mod switch;
 mod tunnels;
+mod watch;
 mod wires;
 
 pub use counters::{Drop, PortCounters};

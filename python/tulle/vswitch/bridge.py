@@ -15,8 +15,9 @@ from tulle._native import Switch
 from tulle.ovsdb.tls import Tls
 from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
 from tulle.vswitch.controllers import Context, Controllers
-from tulle.vswitch.endpoint import OpenFlowEndpoint
 from tulle.vswitch.fail_mode import FailMode
+from tulle.vswitch.saved_flows import SavedFlows
+from tulle.vswitch.service_socket import ServiceSocket
 from tulle.vswitch.snoop import Snoop
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
@@ -64,7 +65,7 @@ class Bridge:
         self._states: dict[str, tuple[int, bool, bool]] = {}
         self._snoop = Snoop(directory / f"{name}.snoop")
         context = Context(self.switch, self._snoop, directory, tls)
-        self._endpoint = OpenFlowEndpoint(directory / f"{name}.mgmt", context.open_session)
+        self._service = ServiceSocket(directory / f"{name}.mgmt", self.switch)
         self.controllers = Controllers(context, on_change)
         self.fail_mode = FailMode(self.switch, name)
 
@@ -73,9 +74,14 @@ class Bridge:
         """As `planning.plan` wants it."""
         return BridgeState(self.name, self.settings, dict(self.ports))
 
+    def restore(self, saved: SavedFlows) -> None:
+        """Take the flows that a process before this one had, if any."""
+        restored = saved.restore(self.name, self.switch)
+        self.fail_mode.configure(self.settings, time.monotonic(), restored=restored)
+
     async def start(self) -> None:
         """Listen, and configure for the first time; raises OSError."""
-        await self._endpoint.start()
+        self._service.start()
         await self._snoop.start()
         await self.configure(self.settings)
 
@@ -93,6 +99,13 @@ class Bridge:
         state = self.ports.get(port)
         return native_number(state.number) if state is not None and state.error is None else None
 
+    def port_name(self, number: int) -> str:
+        """The name of a port by its native number, or the number itself."""
+        for name, port in self.ports.items():
+            if native_number(port.number) == number:
+                return name
+        return str(number)
+
     def fail(self, number: int, error: str) -> None:
         """A port stopped working."""
         for name, port in self.ports.items():
@@ -101,8 +114,11 @@ class Bridge:
 
     def flush(self) -> None:
         """Send what sessions have queued."""
-        self._endpoint.flush()
         self.controllers.flush()
+
+    def session_ended(self, session: int) -> None:
+        """A connection that the native switch serves is over."""
+        self._service.ended(session)
 
     def follow_controllers(self) -> None:
         """See whether a controller is there, for the fail mode."""
@@ -124,6 +140,6 @@ class Bridge:
         with contextlib.suppress(ValueError, OSError):
             asyncio.get_running_loop().remove_reader(self.switch.event_fd)
         await self.controllers.close()
-        await self._endpoint.close()
+        self._service.close()
         await self._snoop.close()
         self.switch.close()

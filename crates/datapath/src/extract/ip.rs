@@ -19,7 +19,8 @@ const DESTINATION: u8 = 60;
 
 /// IPv4 (RFC 791).
 pub(super) fn ipv4(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(), DropReason> {
-    let at = layout.l3;
+    let at = layout.payload;
+    layout.l3 = at;
     let Some(header) = frame.get(at..at + 20) else { return Err(DropReason::Ipv4Truncated) };
     let header_len = usize::from(header[0] & 15) * 4;
     if header[0] >> 4 != 4 || header_len < 20 {
@@ -34,6 +35,7 @@ pub(super) fn ipv4(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(
     key.set(Field::IpSrc, u128::from(word(header, 12)));
     key.set(Field::IpDst, u128::from(word(header, 16)));
     let frag = fragment(half(header, 6) & 0x2000 != 0, half(header, 6) & 0x1fff);
+    layout.fragment = frag as u8;
     ip_fields(key, header[9], header[1], header[8], frag);
     if frag & LATER_FRAGMENT == 0 {
         transport::transport(frame, key, layout, at + header_len);
@@ -43,7 +45,8 @@ pub(super) fn ipv4(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(
 
 /// IPv6 (RFC 8200).
 pub(super) fn ipv6(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(), DropReason> {
-    let at = layout.l3;
+    let at = layout.payload;
+    layout.l3 = at;
     let Some(header) = frame.get(at..at + 40) else { return Err(DropReason::Ipv6Truncated) };
     if header[0] >> 4 != 6 {
         return Err(DropReason::Ipv6BadHeader);
@@ -59,6 +62,7 @@ pub(super) fn ipv6(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(
     let extensions = walk_extensions(&frame[..layout.end], at + 40, header[6])?;
     layout.proto = extensions.proto;
     layout.routed = extensions.routed;
+    layout.fragment = extensions.frag as u8;
     ip_fields(key, extensions.proto, tos, ttl, extensions.frag);
     if let Some(l4) = extensions.l4 {
         transport::transport(frame, key, layout, l4);

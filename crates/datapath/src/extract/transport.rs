@@ -1,6 +1,6 @@
-//! TCP, UDP, ICMP and neighbour discovery headers.
+//! TCP, UDP, SCTP, ICMP and neighbour discovery headers.
 
-use super::{ETHERTYPE_IPV6, ICMPV4, ICMPV6, Layout, TCP, UDP, half, mac, wide, word};
+use super::{ETHERTYPE_IPV6, ICMPV4, ICMPV6, Layout, SCTP, TCP, UDP, half, mac, wide, word};
 use tulle_flow::{Field, Key};
 
 const NEIGHBOUR_SOLICITATION: u8 = 135;
@@ -17,6 +17,7 @@ pub(super) fn transport(frame: &[u8], key: &mut Key, layout: &mut Layout, at: us
     let found = match layout.proto {
         TCP => tcp(bytes, key),
         UDP => udp(bytes, key),
+        SCTP => sctp(bytes, key),
         ICMPV4 if !ipv6 => icmpv4(bytes, key),
         ICMPV6 if ipv6 => icmpv6(bytes, key),
         _ => false,
@@ -38,6 +39,14 @@ fn udp(bytes: &[u8], key: &mut Key) -> bool {
     let Some(header) = bytes.get(..8) else { return false };
     key.set(Field::UdpSrc, u128::from(half(header, 0)));
     key.set(Field::UdpDst, u128::from(half(header, 2)));
+    true
+}
+
+/// SCTP (RFC 9260 section 3).
+fn sctp(bytes: &[u8], key: &mut Key) -> bool {
+    let Some(header) = bytes.get(..12) else { return false };
+    key.set(Field::SctpSrc, u128::from(half(header, 0)));
+    key.set(Field::SctpDst, u128::from(half(header, 2)));
     true
 }
 

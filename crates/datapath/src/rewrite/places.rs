@@ -5,6 +5,9 @@ use crate::extract::{
 };
 use tulle_flow::Field;
 
+/// Where the first VLAN tag's control information lies.
+const FIRST_TAG: usize = 14;
+
 /// The checksums that a field is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cover {
@@ -13,6 +16,8 @@ pub(super) enum Cover {
     /// The pseudo-header, and in IPv4 the header's own.
     Addresses,
     Transport,
+    /// SCTP's own, a CRC32c over the SCTP packet (RFC 9260 section 6.8).
+    Sctp,
 }
 
 /// Some whole 16-bit words of a frame, and where in them the field ends.
@@ -40,6 +45,22 @@ pub(super) fn place(frame: &[u8], layout: &Layout, field: Field) -> Option<Place
     match field {
         Field::EthDst => plain(0, 6),
         Field::EthSrc => plain(6, 6),
+        Field::VlanTci => (layout.payload >= FIRST_TAG + 4).then(|| tag(FIRST_TAG)).flatten(),
+        Field::MplsLabel => part(layout.payload, 4, 20, 12, Cover::Nothing),
+        Field::MplsTc => part(layout.payload, 4, 3, 9, Cover::Nothing),
+        Field::MplsTtl => part(layout.payload, 4, 8, 0, Cover::Nothing),
+        _ if layout.l3 == 0 => None,
+        _ => network(frame, layout, field),
+    }
+}
+
+/// A tag's control information.  The key's bit 12 says that there is a tag; the packet's is not the switch's to set.
+fn tag(at: usize) -> Option<Place> {
+    part(at, 2, 16, 0, Cover::Nothing)
+}
+
+fn network(frame: &[u8], layout: &Layout, field: Field) -> Option<Place> {
+    match field {
         Field::ArpOp => plain(layout.l3 + 6, 2),
         Field::ArpSha => plain(layout.l3 + 8, 6),
         Field::ArpSpa => plain(layout.l3 + 14, 4),
@@ -88,6 +109,8 @@ fn transport(frame: &[u8], layout: &Layout, field: Field) -> Option<Place> {
     match field {
         Field::TcpSrc | Field::UdpSrc => covered(l4, 2),
         Field::TcpDst | Field::UdpDst => covered(l4 + 2, 2),
+        Field::SctpSrc => whole(l4, 2, Cover::Sctp),
+        Field::SctpDst => whole(l4 + 2, 2, Cover::Sctp),
         Field::IcmpType | Field::Icmpv6Type => byte(l4, 8),
         Field::IcmpCode | Field::Icmpv6Code => byte(l4, 0),
         _ if layout.proto == UDP || layout.end < l4 + ND_OPTIONS => None,

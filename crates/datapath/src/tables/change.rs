@@ -115,7 +115,6 @@ impl Tables {
     }
 
     /// Removes the flows that use a group or a meter that goes.  What caches have gathered is to be credited before.
-    #[allow(dead_code)] // For groups and meters.
     pub fn remove_users(&mut self, reason: RemovalReason, number: u32, now: u64) -> Vec<FlowRemoved> {
         let uses = |rule: &Rule| match reason {
             RemovalReason::MeterDelete => rule.uses_meter(number),
@@ -128,6 +127,7 @@ impl Tables {
     /// Removes a rule; gives it where somebody wants to hear of it.
     pub(super) fn remove(&mut self, id: RuleId, reason: RemovalReason, now: u64) -> Option<FlowRemoved> {
         let rule = self.take(id)?;
+        self.orphan(&rule.flow.actions);
         self.tell(FlowChange::Removed(reason), &rule, now);
         if self.journal.is_some() {
             let copy = Box::new(rule.clone());

@@ -26,8 +26,7 @@ pub(super) fn check_actions(table: u8, actions: &[Action]) -> Result<(), FlowMod
     Ok(())
 }
 
-/// Fields that say what headers there are, or that no header change supports yet.
-pub(crate) fn is_read_only(field: Field) -> bool {
-    use Field::{EthType, IpFrag, IpProto, TcpFlags, VlanTci};
-    matches!(field, EthType | IpFrag | IpProto | TcpFlags | VlanTci)
+/// Fields that no action may write.
+fn is_read_only(field: Field) -> bool {
+    !field.is_writable()
 }

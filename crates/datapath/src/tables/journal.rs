@@ -42,6 +42,7 @@ impl Tables {
     /// credited in between.
     pub fn roll_back(&mut self) {
         let Some(journal) = self.journal.take() else { return };
+        self.orphans.clear();
         journal.undos.into_iter().rev().for_each(|undo| self.undo(undo));
         if let Some(events) = &mut self.events {
             events.truncate(journal.events);

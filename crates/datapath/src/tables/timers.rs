@@ -78,7 +78,6 @@ impl Tables {
     }
 
     /// Gives a flow other timeouts.
-    #[allow(dead_code)] // For the action fin_timeout.
     pub fn set_timeouts(&mut self, id: RuleId, idle_timeout: u16, hard_timeout: u16) {
         let Some(rule) = self.rules.get_mut(id) else { return };
         self.timers.forget(rule);

@@ -1,138 +1,180 @@
-//! Actions on the working key, and the ways on to other tables.
+//! The actions, one after another.
 
-use super::{Abort, MAX_DEPTH, Observer, Walk};
+use super::{Abort, Observer, Walk};
+use crate::continuation::Segment;
 use crate::drop::DropReason;
-use crate::tables::is_read_only;
-use tulle_flow::{Action, Field, Key, Prerequisite, SubField};
+use tulle_flow::{Action, Field, Prerequisite, SubField, port};
 
-const IPV4: u128 = 0x0800;
-const ARP: u128 = 0x0806;
-const IPV6: u128 = 0x86dd;
-const MPLS_UNICAST: u128 = 0x8847;
-const MPLS_MULTICAST: u128 = 0x8848;
-/// The bit of `vlan_tci` that says that there is a tag.
-const VLAN_PRESENT: u128 = 0x1000;
+/// Whether the list goes on.
+pub(super) enum Step {
+    /// With the next action.
+    Next,
+    /// It is over.
+    Stop,
+    /// In another table.
+    Goto(u8),
+}
 
-impl<O: Observer> Walk<'_, O> {
+impl<O: Observer> Walk<'_, '_, O> {
     /// Executes actions in order; gives the table to go on in, if any.
     pub(super) fn actions(&mut self, actions: &[Action]) -> Result<Option<u8>, Abort> {
         let place = self.place;
-        for action in actions {
+        for (i, action) in actions.iter().enumerate() {
             self.place = place;
-            match action {
-                Action::Output(port) => self.output(*port)?,
-                Action::OutputField(source) => self.output_field(*source)?,
-                Action::Controller { max_len } => self.controller(*max_len)?,
-                Action::Set { field, value, mask } => self.set(*field, *value, *mask),
-                Action::Move { source, target } => self.copy(*source, *target),
-                Action::DecTtl => {
-                    if !self.decrement_ttl() {
-                        return Ok(None);
-                    }
-                }
-                Action::Resubmit { port, table } => self.resubmit(*port, table.unwrap_or(place.table))?,
-                Action::WriteMetadata { value, mask } => {
-                    self.set(Field::Metadata, u128::from(*value), u128::from(*mask));
-                }
-                Action::GotoTable(table) => return Ok(Some(*table)),
-                _ => {}
+            if self.is_stale && needs_headers(action) {
+                self.freeze(Segment::Actions(place, actions[i..].into()));
+                return Ok(None);
+            }
+            self.observer.acted(self.depth, action);
+            let step = self.action(action)?;
+            if self.freezing.is_some() {
+                self.freeze_rest(Segment::Actions(place, actions[i + 1..].into()));
+                return Ok(None);
+            }
+            match step {
+                Step::Next if !self.has_exited => {}
+                Step::Next | Step::Stop => return Ok(None),
+                Step::Goto(table) => return Ok(Some(table)),
             }
         }
         self.place = place;
         Ok(None)
     }
 
-    fn resubmit(&mut self, port: Option<u16>, table: u8) -> Result<(), Abort> {
-        if self.depth >= MAX_DEPTH {
-            return Err(Abort(DropReason::ResubmitTooDeep));
+    fn action(&mut self, action: &Action) -> Result<Step, Abort> {
+        match action {
+            Action::Output(port) => self.output(*port, u32::MAX)?,
+            Action::OutputTruncated { port, max_len } => self.output(*port, *max_len)?,
+            Action::OutputField(source) => self.output_field(*source)?,
+            Action::Controller { max_len } => self.controller(*max_len)?,
+            Action::ControllerWith(to) => self.controller_with(to)?,
+            Action::Enqueue { port, queue } => self.enqueue(*port, *queue)?,
+            Action::SetQueue(queue) => self.queue = Some(*queue),
+            Action::PopQueue => self.queue = None,
+            Action::Set { field, value, mask } => self.set_packet(*field, *value, *mask)?,
+            Action::Move { source, target } => self.copy(*source, *target)?,
+            Action::Push(source) => self.push_bits(*source)?,
+            Action::Pop(target) => self.pop_bits(*target)?,
+            Action::Resubmit { port, table } => self.resubmit(*port, *table, false)?,
+            Action::ResubmitTracked { port, table } => self.resubmit(*port, *table, true)?,
+            Action::Group(id) => self.group(*id)?,
+            Action::Learn(learn) => self.learn(learn)?,
+            Action::Clone(actions) => self.clone_of(actions)?,
+            Action::Multipath(multipath) => self.multipath(multipath)?,
+            Action::Bundle(bundle) => self.bundle(bundle)?,
+            Action::Ct(ct) => self.ct(ct)?,
+            Action::Exit => {
+                self.has_exited = true;
+                return Ok(Step::Stop);
+            }
+            Action::ClearActions => self.clear_action_set(),
+            Action::WriteActions(actions) => self.write_action_set(actions),
+            Action::WriteMetadata { value, mask } => {
+                self.set(Field::Metadata, u128::from(*value), u128::from(*mask));
+            }
+            Action::GotoTable(table) => return Ok(Step::Goto(*table)),
+            Action::Note(_) | Action::Conjunction { .. } => {}
+            Action::Sample(_)
+            | Action::Meter(_)
+            | Action::CtClear
+            | Action::FinTimeout { .. }
+            | Action::CheckPacketLarger { .. } => self.aside(action)?,
+            Action::PushVlan(_)
+            | Action::PopVlan
+            | Action::SetVlanVid(_)
+            | Action::SetVlanPcp(_)
+            | Action::PushMpls(_)
+            | Action::PopMpls(_) => self.tags(action)?,
+            Action::SetMplsTtl(_)
+            | Action::DecMplsTtl
+            | Action::CopyTtlOut
+            | Action::CopyTtlIn
+            | Action::SetTtl(_)
+            | Action::DecTtl
+            | Action::DecTtlTelling(_) => return self.ttl(action),
         }
-        self.depth += 1;
-        let (before, written_before) = (self.key.field(Field::InPort), self.written.field(Field::InPort));
-        if let Some(port) = port {
-            self.key.set(Field::InPort, u128::from(port));
-            self.written.set_all(Field::InPort);
-        }
-        self.table(table)?;
-        if port.is_some() {
-            self.key.set(Field::InPort, before);
-            self.written.set(Field::InPort, written_before);
-        }
-        self.depth -= 1;
-        Ok(())
+        Ok(Step::Next)
     }
 
-    /// Writes bits of a field, if the packet has it.
-    pub(super) fn set(&mut self, field: Field, value: u128, mask: u128) {
-        if is_read_only(field) || !self.has(field.prerequisite()) {
-            return;
-        }
-        let kept = self.key.field(field) & !mask;
-        self.key.set(field, kept | (value & mask));
-        for bits in [&mut self.written, &mut self.pending] {
-            let before = bits.field(field);
-            bits.set(field, before | mask);
-        }
-    }
-
-    fn copy(&mut self, source: SubField, target: SubField) {
-        if !self.has(source.field.prerequisite()) {
-            return;
-        }
-        self.look_at_field(source.field, source.mask());
-        let value = source.value(&self.key);
-        let mut moved = Key::ZERO;
-        target.write(&mut moved, value);
-        self.set(target.field, moved.field(target.field), target.mask());
-    }
-
-    /// False where the packet's time is up.
-    fn decrement_ttl(&mut self) -> bool {
-        if !self.has(Prerequisite::Ip) {
-            return true;
-        }
-        self.look_at_field(Field::IpTtl, u128::MAX);
-        let ttl = self.key.field(Field::IpTtl);
-        if ttl <= 1 {
-            self.drop(DropReason::TtlExpired);
-            return false;
-        }
-        self.set(Field::IpTtl, ttl - 1, u128::MAX);
-        true
-    }
-
-    /// True where the packet has the headers; notes the bits that this depends on.
-    pub(super) fn has(&mut self, prerequisite: Prerequisite) -> bool {
-        use Prerequisite as P;
-        match prerequisite {
-            P::None => true,
-            P::Ipv4 => self.is(Field::EthType, &[IPV4]),
-            P::Ipv6 => self.is(Field::EthType, &[IPV6]),
-            P::Ip => self.is(Field::EthType, &[IPV4, IPV6]),
-            P::Arp => self.is(Field::EthType, &[ARP]),
-            P::Vlan => self.looks_tagged(),
-            P::Mpls => self.is(Field::EthType, &[MPLS_UNICAST, MPLS_MULTICAST]),
-            P::CtIp => self.has(P::Ip),
-            P::CtIpv4 => self.has(P::Ipv4),
-            P::CtIpv6 => self.has(P::Ipv6),
-            P::CtTp => self.has(P::Ip) && self.is(Field::CtProto, &[1, 6, 17, 58, 132]),
-            P::Sctp => self.has(P::Ip) && self.is(Field::IpProto, &[132]),
-            P::Tcp => self.has(P::Ip) && self.is(Field::IpProto, &[6]),
-            P::Udp => self.has(P::Ip) && self.is(Field::IpProto, &[17]),
-            P::Icmpv4 => self.has(P::Ipv4) && self.is(Field::IpProto, &[1]),
-            P::Icmpv6 => self.has(P::Ipv6) && self.is(Field::IpProto, &[58]),
-            P::Nd => self.has(P::Icmpv6) && self.is(Field::Icmpv6Type, &[135, 136]),
-            P::NdSolicitation => self.has(P::Icmpv6) && self.is(Field::Icmpv6Type, &[135]),
-            P::NdAdvertisement => self.has(P::Icmpv6) && self.is(Field::Icmpv6Type, &[136]),
+    /// Actions that neither change the packet nor send it.
+    fn aside(&mut self, action: &Action) -> Result<(), Abort> {
+        match action {
+            Action::Sample(sample) => {
+                self.commit()?;
+                self.push(crate::verdict::Op::Sample(sample.clone()))
+            }
+            Action::Meter(meter) => {
+                let drop = self.lost(DropReason::Metered);
+                self.push(crate::verdict::Op::Meter { meter: *meter, drop })
+            }
+            Action::CtClear => self.ct_clear(),
+            Action::FinTimeout { idle, hard } => {
+                self.fin_timeout(*idle, *hard);
+                Ok(())
+            }
+            Action::CheckPacketLarger { length, target } => {
+                self.freeze_by_length(*length, *target);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
+}
 
-    fn looks_tagged(&mut self) -> bool {
-        self.look_at_field(Field::VlanTci, VLAN_PRESENT);
-        self.key.field(Field::VlanTci) & VLAN_PRESENT != 0
-    }
-
-    fn is(&mut self, field: Field, values: &[u128]) -> bool {
-        self.look_at_field(field, u128::MAX);
-        values.contains(&self.key.field(field))
+/// True where an action looks at, or changes, headers behind the labels, or may lead to some that do.
+fn needs_headers(action: &Action) -> bool {
+    let is_behind = |field: Field| {
+        let is_layer_2 = matches!(
+            field,
+            Field::EthDst | Field::EthSrc | Field::EthType | Field::VlanTci | Field::VlanVid | Field::VlanPcp
+        );
+        !field.is_metadata() && !is_layer_2 && field.prerequisite() != Prerequisite::None
+    };
+    let reads = |part: &SubField| is_behind(part.field);
+    match action {
+        Action::Output(to) | Action::OutputTruncated { port: to, .. } => *to == port::NORMAL,
+        Action::Set { field, .. } => is_behind(*field),
+        Action::Move { source, target } => reads(source) || reads(target),
+        Action::OutputField(source) | Action::Push(source) => reads(source),
+        Action::Pop(target) => reads(target),
+        Action::Controller { .. }
+        | Action::ControllerWith(_)
+        | Action::Enqueue { .. }
+        | Action::SetQueue(_)
+        | Action::PopQueue
+        | Action::PushVlan(_)
+        | Action::PopVlan
+        | Action::SetVlanVid(_)
+        | Action::SetVlanPcp(_)
+        | Action::Note(_)
+        | Action::Exit
+        | Action::Meter(_)
+        | Action::Sample(_)
+        | Action::ClearActions
+        | Action::WriteActions(_)
+        | Action::WriteMetadata { .. }
+        | Action::CheckPacketLarger { .. }
+        // A table is looked up only after these have been frozen.
+        | Action::GotoTable(_)
+        | Action::CtClear
+        | Action::Conjunction { .. } => false,
+        Action::PushMpls(_)
+        | Action::PopMpls(_)
+        | Action::SetMplsTtl(_)
+        | Action::DecMplsTtl
+        | Action::CopyTtlOut
+        | Action::CopyTtlIn
+        | Action::SetTtl(_)
+        | Action::DecTtl
+        | Action::DecTtlTelling(_)
+        | Action::Resubmit { .. }
+        | Action::ResubmitTracked { .. }
+        | Action::Group(_)
+        | Action::Learn(_)
+        | Action::Clone(_)
+        | Action::Ct(_)
+        | Action::Multipath(_)
+        | Action::Bundle(_)
+        | Action::FinTimeout { .. } => true,
     }
 }

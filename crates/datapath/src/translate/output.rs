@@ -1,99 +1,89 @@
-//! Sending: to ports, to all ports, to the controller; and bringing the packet up to date before.
+//! Sending: to ports, to all ports.
 
+use super::resubmit::wide;
 use super::{Abort, Observer, Walk};
 use crate::drop::DropReason;
-use crate::metadata::TunnelKey;
-use crate::verdict::{Op, PacketIn, PacketInReason};
-use tulle_flow::{Field, Key, SubField, port};
+use crate::metadata::{TUNNEL_FIELDS, TunnelKey};
+use crate::verdict::{Egress, Op};
+use tulle_flow::{Field, SubField, port};
 
-/// `OFPP_TABLE`: start over in the first table (OpenFlow 1.3.5 section 7.2.1; only a packet-out may use it).
-const TABLE: u32 = 0xffff_fff9;
+/// Port numbers from here on are reserved.
+const FIRST_RESERVED: u32 = 0xffff_ff00;
 
-impl<O: Observer> Walk<'_, O> {
-    pub(super) fn output(&mut self, to: u32) -> Result<(), Abort> {
-        let in_port = self.key.field(Field::InPort) as u32;
+impl<O: Observer> Walk<'_, '_, O> {
+    pub(super) fn output(&mut self, to: u32, max_len: u32) -> Result<(), Abort> {
+        let in_port = self.in_port();
         match to {
-            port::IN_PORT => self.send(in_port),
-            port::ALL | port::FLOOD => self.flood(in_port),
-            port::CONTROLLER => self.controller(u16::MAX),
-            TABLE if self.looked_up.is_empty() => self.table(0),
+            port::IN_PORT => self.send(in_port, max_len),
+            port::ALL => self.flood(in_port, max_len, false),
+            port::FLOOD => self.flood(in_port, max_len, true),
+            port::NORMAL => self.normal(),
+            port::CONTROLLER => self.controller(u16::try_from(max_len).unwrap_or(u16::MAX)),
+            port::TABLE if self.is_packet_out && self.looked_up.is_empty() => self.table(0),
             _ if to == in_port => self.lose(DropReason::OutputToIngress),
-            _ => self.send(to),
+            _ => self.send(to, max_len),
         }
     }
 
     pub(super) fn output_field(&mut self, source: SubField) -> Result<(), Abort> {
-        if !self.has(source.field.prerequisite()) {
-            return self.lose(DropReason::UnknownPort);
-        }
-        self.look_at_field(source.field, source.mask());
-        let value = source.value(&self.key);
-        match u32::try_from(value) {
-            Ok(to) => self.output(to),
-            Err(_) => self.lose(DropReason::UnknownPort),
+        let Some(value) = self.read(source) else { return self.lose(DropReason::UnknownPort) };
+        match (u32::try_from(value), u16::try_from(value)) {
+            (_, Ok(short)) if source.bits == 16 => self.output(wide(short), u32::MAX),
+            (Ok(to), _) => self.output(to, u32::MAX),
+            (Err(_), _) => self.lose(DropReason::UnknownPort),
         }
     }
 
-    pub(super) fn controller(&mut self, max_len: u16) -> Result<(), Abort> {
-        self.commit()?;
-        let mut key = Key::ZERO;
-        for field in Field::ALL.iter().filter(|field| field.is_metadata()) {
-            self.look_at_field(*field, u128::MAX);
-            key.set(*field, self.key.field(*field));
-        }
-        let reason = if self.place.is_miss_flow { PacketInReason::NoMatch } else { PacketInReason::Action };
-        let cookie = self.place.cookie.unwrap_or(u64::MAX);
-        self.push(Op::Controller(Box::new(PacketIn {
-            max_len,
-            table: self.place.table,
-            cookie,
-            reason,
-            key,
-        })))
+    pub(super) fn enqueue(&mut self, to: u32, queue: u32) -> Result<(), Abort> {
+        let before = self.queue.replace(queue);
+        self.output(to, u32::MAX)?;
+        self.queue = before;
+        Ok(())
     }
 
-    fn send(&mut self, to: u32) -> Result<(), Abort> {
-        if !self.ports.contains(to) {
-            let reserved = to >= 0xffff_ff00 && !matches!(to, port::LOCAL | port::NONE);
+    pub(super) fn in_port(&self) -> u32 {
+        self.key.field(Field::InPort) as u32
+    }
+
+    /// Sends the packet as it is now, and copies to the mirrors that want what leaves by this port.
+    pub(super) fn send(&mut self, to: u32, max_len: u32) -> Result<(), Abort> {
+        let config = self.plane.ports.config(to);
+        if !self.plane.ports.contains(to) {
+            let reserved = to >= FIRST_RESERVED && !matches!(to, port::LOCAL | port::NONE);
             return self.lose(if reserved { DropReason::UnsupportedPort } else { DropReason::UnknownPort });
         }
-        self.commit()?;
-        for field in [Field::TunId, Field::TunSrc, Field::TunDst] {
-            self.look_at_field(field, u128::MAX);
+        if config.down {
+            return self.lose(DropReason::PortDown);
         }
-        let tunnel = TunnelKey::of_key(&self.key);
-        self.push(Op::Output { port: to, tunnel })
+        if config.no_forward {
+            return self.lose(DropReason::PortNoForward);
+        }
+        self.mirror_egress(to)?;
+        self.emit(to, max_len)
     }
 
-    fn flood(&mut self, in_port: u32) -> Result<(), Abort> {
-        let ports = self.ports;
-        let mut others = ports.iter().filter(|port| *port != in_port).peekable();
+    /// Sends without looking at anything but the packet.
+    pub(super) fn emit(&mut self, to: u32, max_len: u32) -> Result<(), Abort> {
+        self.commit()?;
+        for field in TUNNEL_FIELDS {
+            self.look_at_field(field, u128::MAX);
+        }
+        let tunnel = TunnelKey::of_key(&self.key).map(Box::new);
+        self.push(Op::Output(Egress { port: to, queue: self.queue, max_len, tunnel }))
+    }
+
+    fn flood(&mut self, in_port: u32, max_len: u32, is_flood: bool) -> Result<(), Abort> {
+        let ports = self.plane.ports;
+        let is_target = |to: &u32| *to != in_port && !(is_flood && ports.config(*to).no_flood);
+        let mut others = ports.iter().filter(is_target).peekable();
         if others.peek().is_none() {
             return self.lose(DropReason::NoOtherPort);
         }
-        others.try_for_each(|port| self.send(port))
+        others.try_for_each(|port| self.send(port, max_len))
     }
 
-    fn lose(&mut self, reason: DropReason) -> Result<(), Abort> {
+    pub(super) fn lose(&mut self, reason: DropReason) -> Result<(), Abort> {
         self.drop(reason);
-        if self.ops.len() > super::MAX_STEPS { Err(Abort(DropReason::TooManySteps)) } else { Ok(()) }
-    }
-
-    /// Brings the packet up to date with the working key.  Order matters in one place: the kind of message and
-    /// of its first option are written before the option's content, as the fields' own order has it.
-    fn commit(&mut self) -> Result<(), Abort> {
-        if self.pending == Key::ZERO {
-            return Ok(());
-        }
-        for field in Field::ALL.iter().copied().filter(|field| !field.is_metadata()) {
-            let mask = self.pending.field(field);
-            if mask == 0 || !self.has(field.prerequisite()) {
-                continue;
-            }
-            let value = self.key.field(field) & mask;
-            self.push(Op::Set { field, value, mask })?;
-        }
-        self.pending = Key::ZERO;
-        Ok(())
+        if self.op_count > super::MAX_STEPS { Err(Abort(DropReason::TooManySteps)) } else { Ok(()) }
     }
 }

@@ -1,10 +1,11 @@
 //! A verdict holds for every packet that agrees in the bits of its mask.
 
 use super::translate;
+use crate::continuation::Continuations;
+use crate::datapath::State;
 use crate::extract::extract;
 use crate::flow_mod::FlowMod;
 use crate::metadata::Metadata;
-use crate::ports::Ports;
 use crate::tables::Tables;
 use proptest::prelude::*;
 use tulle_flow::{Action, Field, Flow, Key, Match, SubField};
@@ -103,13 +104,14 @@ proptest! {
         packets in prop::collection::vec(packet(), 1..6),
         noise in any::<[u64; tulle_flow::KEY_WORDS]>(),
     ) {
-        let (mut tables, mut ports) = (Tables::new(1, 100), Ports::default());
-        (0..4).for_each(|port| { ports.insert(port); });
+        let mut state = State::new(Tables::new(1, 100));
+        let mut continuations = Continuations::default();
+        (0..4).for_each(|port| { state.ports.insert(port); });
         for flow in flows {
-            tables.apply(&FlowMod { flow, ..FlowMod::default() }, 0).expect("room");
+            state.tables.apply(&FlowMod { flow, ..FlowMod::default() }, 0).expect("room");
         }
         for packet in &packets {
-            let made = translate(&tables, &ports, packet, &mut ());
+            let made = translate(&mut state.plane(&mut continuations), packet, None, &mut ());
             let mask = made.mask;
             let others = packets.iter().map(|other| other.words).chain([noise, noise.map(|word| word & 0xf000f)]);
             for other in others {
@@ -117,7 +119,7 @@ proptest! {
                 for (i, word) in near.words.iter_mut().enumerate() {
                     *word = (*word & mask.words[i]) | (other[i] & !mask.words[i]);
                 }
-                let again = translate(&tables, &ports, &near, &mut ());
+                let again = translate(&mut state.plane(&mut continuations), &near, None, &mut ());
                 prop_assert_eq!(&again, &made, "\npacket {:?}\nnear   {:?}", packet, near);
             }
         }

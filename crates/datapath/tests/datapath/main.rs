@@ -1,5 +1,6 @@
 //! The datapath from outside: frames in, effects out.
 
+mod acting;
 mod bundles;
 mod bytes;
 mod caching;
@@ -9,6 +10,7 @@ mod recorder;
 mod rewriting;
 mod stats;
 mod table_model;
+mod tags;
 mod tracing;
 mod twin;
 mod walking;

@@ -1,24 +1,29 @@
 //! Keeps what the datapath wants done, and makes flows from text.
 
 use tulle_datapath::{
-    Command, Datapath, Drop, DropReason, Effects, FlowFilter, FlowMod, Metadata, PacketIn, TunnelKey,
+    Command, Datapath, Drop, DropReason, Effects, Egress, FlowFilter, FlowMod, Metadata, PacketIn, TunnelKey,
 };
+use tulle_flow::Sample;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    Output { port: u32, tunnel: Option<TunnelKey>, frame: Vec<u8> },
+    Output { port: u32, queue: Option<u32>, tunnel: Option<TunnelKey>, frame: Vec<u8>, offload: Offload },
     PacketIn { frame: Vec<u8>, info: PacketIn },
     Dropped { drop: Drop, in_port: u32, bytes: usize },
+    Sampled { sample: Sample, frame: Vec<u8>, in_port: u32 },
 }
 
 #[derive(Debug, Default)]
 pub struct Recorder(pub Vec<Effect>);
 
 impl Effects for Recorder {
-    fn output(&mut self, port: u32, tunnel: Option<TunnelKey>, frame: &mut FrameBuf, _: &Offload, _: bool) {
-        self.0.push(Effect::Output { port, tunnel, frame: frame.bytes().to_vec() });
+    fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
+        let Egress { port, queue, tunnel, .. } = to.clone();
+        let tunnel = tunnel.map(|tunnel| *tunnel);
+        let (frame_bytes, offload) = (frame.bytes().to_vec(), *offload);
+        self.0.push(Effect::Output { port, queue, tunnel, frame: frame_bytes, offload });
         // What a tunnel may do to its buffer: push a header, and write all over the frame.
         frame.push_front(64).expect("headroom for a tunnel header");
         frame.bytes_mut().fill(0xee);
@@ -30,6 +35,11 @@ impl Effects for Recorder {
 
     fn dropped(&mut self, drop: Drop, in_port: u32, bytes: usize) {
         self.0.push(Effect::Dropped { drop, in_port, bytes });
+    }
+
+    fn sampled(&mut self, sample: &Sample, frame: &[u8], _: &Offload, in_port: u32) {
+        let (sample, frame) = (sample.clone(), frame.to_vec());
+        self.0.push(Effect::Sampled { sample, frame, in_port });
     }
 }
 
@@ -50,6 +60,24 @@ impl Recorder {
             }
         }
         frames
+    }
+
+    pub fn offloads(&self) -> Vec<Offload> {
+        let offload = |effect: &Effect| match effect {
+            Effect::Output { offload, .. } => Some(*offload),
+            _ => None,
+        };
+        self.0.iter().filter_map(offload).collect()
+    }
+
+    pub fn packet_ins(&self) -> Vec<&PacketIn> {
+        let mut infos = Vec::new();
+        for effect in &self.0 {
+            if let Effect::PacketIn { info, .. } = effect {
+                infos.push(info);
+            }
+        }
+        infos
     }
 
     pub fn reasons(&self) -> Vec<DropReason> {

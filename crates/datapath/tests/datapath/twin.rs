@@ -116,7 +116,8 @@ fn sample_frames() -> Vec<Vec<u8>> {
 }
 
 fn send(datapath: &mut Datapath, frame: &[u8], in_port: u32, tunnel: u64, now: u64) -> String {
-    let key = TunnelKey { id: tunnel, src: [172, 31, 0, 1].into(), dst: [172, 31, 0, 2].into() };
+    let (src, dst) = ([172, 31, 0, 1].into(), [172, 31, 0, 2].into());
+    let key = TunnelKey { id: tunnel, src, dst, ..TunnelKey::default() };
     let metadata = Metadata { in_port, tunnel: (tunnel > 0).then_some(key) };
     format!("{:?}", send_with(datapath, frame, &Offload::default(), &metadata, now).0)
 }

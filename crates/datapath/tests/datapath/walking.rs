@@ -2,7 +2,9 @@
 
 use crate::frames::{self, Checksum};
 use crate::recorder::{Effect, Recorder, counts, from_port, send, send_with, switch};
-use tulle_datapath::{Drop, DropReason, Effects, Metadata, PacketIn, PacketInReason, TunnelKey, extract};
+use tulle_datapath::{
+    Drop, DropReason, Effects, Egress, Metadata, PacketIn, PacketInReason, TunnelKey, extract,
+};
 use tulle_flow::{Action, Field};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
@@ -38,7 +40,7 @@ fn losses_have_reasons() {
     assert_eq!(reason("actions=drop"), [DropReason::DroppedByFlow]);
     assert_eq!(reason("actions=set_field:1->reg0"), [DropReason::NoOutput]);
     assert_eq!(reason("actions=output:77"), [DropReason::UnknownPort]);
-    assert_eq!(reason("actions=NORMAL"), [DropReason::UnsupportedPort]);
+    assert_eq!(reason("actions=TABLE"), [DropReason::UnsupportedPort]);
     assert_eq!(reason("actions=output:reg3"), [DropReason::UnknownPort]);
     assert_eq!(reason("actions=dec_ttl,output:2"), [DropReason::TtlExpired]);
     assert_eq!(reason("actions=resubmit(,9)"), [DropReason::NoMatch]);
@@ -105,7 +107,7 @@ fn each_output_gets_the_packet_as_it_is_at_that_moment() {
 struct Owners(Vec<bool>);
 
 impl Effects for Owners {
-    fn output(&mut self, _: u32, _: Option<TunnelKey>, _: &mut FrameBuf, _: &Offload, last: bool) {
+    fn output(&mut self, _: &Egress, _: &mut FrameBuf, _: &Offload, last: bool) {
         self.0.push(last);
     }
 
@@ -164,7 +166,8 @@ fn tunnel_outputs_carry_the_tunnel_key_of_that_moment() {
     let effects = send(&mut datapath, &ping(9), 1);
     let keys: Vec<_> = effects.0.iter().map(tunnel).collect();
     assert_eq!(keys, [Some((0x11, [0; 4])), Some((0x22, [172, 31, 0, 9]))]);
-    let key = TunnelKey { id: 0x33, src: [1, 1, 1, 1].into(), dst: [2, 2, 2, 2].into() };
+    let key =
+        TunnelKey { id: 0x33, src: [1, 1, 1, 1].into(), dst: [2, 2, 2, 2].into(), ..TunnelKey::default() };
     let metadata = Metadata { in_port: 2, tunnel: Some(key) };
     let effects = send_with(&mut datapath, &ping(9), &Offload::default(), &metadata, 0);
     assert_eq!(tunnel(&effects.0[0]), Some((0x33, [2, 2, 2, 2])));

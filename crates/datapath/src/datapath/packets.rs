@@ -1,0 +1,279 @@
+//! Packets on their way through the switch.
+
+use std::sync::Arc;
+
+use super::Datapath;
+use crate::continuation::{Continuation, Frozen};
+use crate::drop::DropReason;
+use crate::extract::{Layout, extract};
+use crate::metadata::{Metadata, Tracked, TunnelKey};
+use crate::process::{Effects, GoesOn, Losses, Packet, Pass, check_offload};
+use crate::tables::Credit;
+use crate::translate::{translate, translate_actions};
+use crate::verdict::{Translation, Verdict};
+use tulle_flow::{Action, Field, Key};
+use tulle_wire::FrameBuf;
+use tulle_wire::vnet::Offload;
+
+/// How often a packet and its copies may go through the tables.
+pub const MAX_PASSES: usize = 64;
+
+impl Datapath {
+    /// Sends one packet through the switch.  The frame is used up.
+    #[inline]
+    pub fn process(
+        &mut self,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        metadata: &Metadata,
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let (key, layout) = match parse(frame.bytes(), offload, metadata) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
+        };
+        let (length, tracked) = (frame.len(), Tracked::default());
+        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, length };
+        let next = self.pass(&key, None, &mut packet, now, effects);
+        if next.is_some() || !self.machine.pending.is_empty() {
+            self.go_on(next, &mut packet, now, effects);
+        }
+    }
+
+    /// Executes actions on a packet that the controller sends; table 0 is walked only where they say so.
+    pub fn packet_out(
+        &mut self,
+        actions: &[Action],
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        metadata: &Metadata,
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let (key, layout) = match parse(frame.bytes(), offload, metadata) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
+        };
+        let (length, tracked) = (frame.len(), Tracked::default());
+        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, length };
+        let verdict = self.once(now, |datapath| {
+            let Datapath { state, continuations, .. } = datapath;
+            translate_actions(&mut state.plane(continuations), &key, actions, &mut ())
+        });
+        let next = self.act(&verdict, &mut packet, now, effects);
+        self.go_on(next, &mut packet, now, effects);
+    }
+
+    /// Lets a packet go on that waited for a controller.  `metadata` are the metadata fields that it is to have, as
+    /// the controller was told them ([`PacketIn::key`](crate::PacketIn)) or has changed them.
+    pub fn resume(
+        &mut self,
+        paused: &Frozen,
+        metadata: &Key,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let in_port = metadata.field(Field::InPort) as u32;
+        let origin = Metadata { in_port, tunnel: TunnelKey::of_key(metadata) };
+        let (mut key, layout) = match parse(frame.bytes(), offload, &origin) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.refuse(reason, &origin, frame.len(), effects),
+        };
+        for field in Field::ALL.iter().filter(|field| field.is_metadata()) {
+            key.set(*field, metadata.field(*field));
+        }
+        let (state, zone) = (metadata.field(Field::CtState) as u32, metadata.field(Field::CtZone) as u16);
+        let (length, tracked) = (frame.len(), Tracked::assumed(state, zone));
+        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata: &origin, length };
+        let from = Continuation::of_controller(paused.clone());
+        let verdict = self.once(now, |datapath| {
+            let Datapath { state, continuations, .. } = datapath;
+            translate(&mut state.plane(continuations), &key, Some(&from), &mut ())
+        });
+        let next = self.act(&verdict, &mut packet, now, effects);
+        self.go_on(next, &mut packet, now, effects);
+    }
+
+    /// Once through the tables, or through what is remembered of them.
+    #[inline]
+    fn pass(
+        &mut self,
+        key: &Key,
+        from: Option<&Continuation>,
+        packet: &mut Packet<'_>,
+        now: u64,
+        effects: &mut impl Effects,
+    ) -> Option<Arc<Continuation>> {
+        let entry = match self.cache.find(key) {
+            Some(entry) if self.cache.version(entry) == self.state.tables.version() => {
+                self.hits += 1;
+                Some(entry)
+            }
+            stale => self.remember(key, from, stale, now),
+        };
+        let Some(verdict) = entry.and_then(|entry| self.cache.count(entry, packet.length, now)) else {
+            let verdict = self.once(now, |datapath| datapath.translate(key, from));
+            return self.act(&verdict, packet, now, effects);
+        };
+        self.machine.execute(&verdict.ops, verdict.last_send, packet, now, effects)
+    }
+
+    /// The packet and its copies go on until none is left.
+    #[cold]
+    #[inline(never)]
+    fn go_on(
+        &mut self,
+        mut next: Option<Arc<Continuation>>,
+        packet: &mut Packet<'_>,
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let mut passes = 1;
+        while let Some(to) = next.take() {
+            next = self.again(&to, packet, &mut passes, now, effects);
+        }
+        while let Some(copy) = self.machine.pending.pop_front() {
+            self.go_on_with(copy, &mut passes, now, effects);
+        }
+    }
+
+    fn go_on_with(&mut self, copy: Pass, passes: &mut usize, now: u64, effects: &mut impl Effects) {
+        let Pass { mut frame, offload, tracked, metadata, goes_on } = copy;
+        let (length, layout) = (frame.len(), Layout::default());
+        let mut packet = Packet { frame: &mut frame, offload, layout, tracked, metadata: &metadata, length };
+        let mut next = match goes_on {
+            GoesOn::At(to) => Some(to),
+            GoesOn::With(rest) => {
+                crate::extract::relayout(packet.frame.bytes(), &mut packet.layout);
+                self.machine.execute(&rest.ops, rest.last_send, &mut packet, now, effects)
+            }
+        };
+        while let Some(to) = next.take() {
+            next = self.again(&to, &mut packet, passes, now, effects);
+        }
+        self.machine.give_back(frame);
+    }
+
+    /// One more time through the tables, with the packet read anew.
+    fn again(
+        &mut self,
+        to: &Continuation,
+        packet: &mut Packet<'_>,
+        passes: &mut usize,
+        now: u64,
+        effects: &mut impl Effects,
+    ) -> Option<Arc<Continuation>> {
+        *passes += 1;
+        packet.length = packet.frame.len();
+        if *passes > MAX_PASSES {
+            self.machine.lose(packet, DropReason::TooManyPasses.into(), effects);
+            return None;
+        }
+        let (mut key, layout) = match extract(packet.frame.bytes(), packet.metadata) {
+            Ok(extracted) => extracted,
+            Err(reason) => {
+                self.machine.lose(packet, reason.into(), effects);
+                return None;
+            }
+        };
+        packet.layout = layout;
+        packet.tracked.write(&mut key);
+        to.write(&mut key);
+        self.pass(&key, Some(to), packet, now, effects)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember(
+        &mut self,
+        key: &Key,
+        from: Option<&Continuation>,
+        stale: Option<u32>,
+        now: u64,
+    ) -> Option<u32> {
+        if let Some(entry) = stale.filter(|entry| self.is_still_right(*entry)) {
+            self.hits += 1;
+            self.cache.confirm(entry, self.state.tables.version());
+            return Some(entry);
+        }
+        self.misses += 1;
+        if !self.is_caching {
+            return None;
+        }
+        let made = self.settled(now, |datapath| datapath.translate(key, from));
+        if !made.verdict.is_lasting {
+            return None;
+        }
+        let version = self.state.tables.version();
+        Some(match stale {
+            Some(entry) => self.cache.replace(entry, key, made, version, &mut self.state),
+            None => self.cache.insert(key, made, version, &mut self.state),
+        })
+    }
+
+    fn is_still_right(&self, entry: u32) -> bool {
+        let version = self.cache.version(entry);
+        self.cache.verdict(entry).is_some_and(|verdict| self.state.tables.is_current(verdict, version))
+    }
+
+    fn translate(&mut self, key: &Key, from: Option<&Continuation>) -> Translation {
+        let Datapath { state, continuations, .. } = self;
+        translate(&mut state.plane(continuations), key, from, &mut ())
+    }
+
+    /// Walks the tables, and once more where the packet has taught the switch something: it is then treated as the
+    /// next one like it will be.
+    fn settled(&mut self, now: u64, walk: impl Fn(&mut Datapath) -> Translation) -> Translation {
+        let before = self.state.tables.version();
+        let made = walk(self);
+        if made.verdict.consequences.is_empty() {
+            return made;
+        }
+        if self.state.needs_credit(&made.verdict) {
+            self.cache.credit(&mut self.state);
+        }
+        self.state.settle(&made.verdict, now);
+        if self.state.tables.version() == before {
+            return made;
+        }
+        let made = walk(self);
+        self.state.settle(&made.verdict, now);
+        made
+    }
+
+    /// The verdict of one packet, which is not remembered but counted.
+    fn once(&mut self, now: u64, walk: impl Fn(&mut Datapath) -> Translation) -> Verdict {
+        self.settled(now, walk).verdict
+    }
+
+    fn act(
+        &mut self,
+        verdict: &Verdict,
+        packet: &mut Packet<'_>,
+        now: u64,
+        effects: &mut impl Effects,
+    ) -> Option<Arc<Continuation>> {
+        let credit = Credit { packets: 1, bytes: packet.length as u64, used_ns: now };
+        crate::cache::Ledger::credit(&mut self.state, verdict, credit);
+        self.machine.execute(&verdict.ops, verdict.last_send, packet, now, effects)
+    }
+
+    #[cold]
+    fn refuse(&mut self, reason: DropReason, metadata: &Metadata, bytes: usize, effects: &mut impl Effects) {
+        let mut losses = Losses { counters: &mut self.machine.drops, in_port: metadata.in_port };
+        losses.count(reason.into(), bytes, effects);
+    }
+}
+
+#[inline]
+pub(super) fn parse(
+    frame: &[u8],
+    offload: &Offload,
+    metadata: &Metadata,
+) -> Result<(Key, Layout), DropReason> {
+    check_offload(frame, offload)?;
+    extract(frame, metadata)
+}
