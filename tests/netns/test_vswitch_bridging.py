@@ -184,3 +184,13 @@ def test_a_bond_uses_another_member_when_the_active_one_loses_its_link(switch: V
     eventually(lambda: f"active member: {other}" in shown(), f"the other member; {shown()}")
     mac = json.loads(ip("-n", NODE, "-j", "link", "show", other))[0]["address"]
     eventually(lambda: switch.vsctl("get", "Port", "bond0", "bond_active_slave") == f'"{mac}"', "the column")
+
+
+def test_packets_wait_until_flows_have_been_restored(switch: VswitchProcess) -> None:
+    switch.vsctl("set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true")
+    switch.vsctl("add-br", "br0")
+    plug(switch, "p1", 1)
+    plug(switch, "p2", 2)
+    assert not pings(1, 2)
+    switch.vsctl("remove", "Open_vSwitch", ".", "other_config", "flow-restore-wait")
+    eventually(lambda: pings(1, 2), "a ping once the flows are restored")
