@@ -36,8 +36,8 @@
 //! that is half open (one side only has spoken, or a TCP handshake is not complete) or closed gives way;
 //! those in use never do, and the newcomer is refused if there are none but such. A zone has a limit
 //! of its own, so one tenant cannot fill the table. Buckets cannot be aimed at without the seed. A search
-//! for a port ends after 512 tries an address, four addresses at most. Resets must be exact, and what an
-//! announcement opens is one port of the announcer's own.
+//! for a port ends after 512 tries an address (256 in a larger range), four addresses at most. Resets
+//! must be exact, and what an announcement opens is one port of the announcer's own.
 //!
 //! **Memory.** [`MEMORY_PER_CONNECTION`] bytes each, allocated in chunks as connections come, given back
 //! only by [`Conntrack::flush`]; fragments as [`FragmentLimits`] say.

@@ -17,7 +17,7 @@ const ADDRESSES: u128 = 4;
 const SMALL_RANGE: u32 = 512;
 /// Places in a larger range, and ports from each.
 const ROUNDS: u64 = 4;
-const PORTS_PER_ROUND: u32 = 128;
+const PORTS_PER_ROUND: u32 = 64;
 
 /// Which end of a connection is translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

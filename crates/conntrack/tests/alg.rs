@@ -3,7 +3,8 @@
 mod common;
 
 use common::*;
-use tulle_conntrack::{Alg, Conntrack, Headers, Masked, Nat, NatRange, Request};
+use tulle_conntrack::{Alg, Conntrack, Headers, Masked, Nat, NatRange, Outcome, Packet, Request};
+use tulle_wire::FrameBuf;
 
 const C: &str = "10.0.0.1";
 const S: &str = "192.0.2.2";
@@ -56,12 +57,12 @@ impl Control {
         Self { tracker, ends, next: [1000, 9000], seen: [1000, 9000] }
     }
 
-    fn frame(&self, from: usize, text: &str) -> Frame {
+    fn frame(&self, from: usize, flags: u8, text: &str) -> Frame {
         let Ends { client, server, client_known, server_known } = self.ends;
         let (seq, ack) = (self.next[from], self.seen[1 - from]);
         let frame = match from {
-            0 => tcp(client, 4000, server_known, 21, ACK, seq, ack),
-            _ => tcp(server, 21, client_known, 4000, ACK, seq, ack),
+            0 => tcp(client, 4000, server_known, 21, flags, seq, ack),
+            _ => tcp(server, 21, client_known, 4000, flags, seq, ack),
         };
         frame.with_payload(text.as_bytes())
     }
@@ -69,15 +70,37 @@ impl Control {
     /// One side (0: the client) says something.  Gives what the other side hears, which checks that the
     /// numbers go on without gaps, and which acknowledges.
     fn say(&mut self, from: usize, text: &str) -> String {
-        let frame = self.frame(from, text);
+        let frame = self.frame(from, ACK, text);
         let (outcome, bytes) = send(&mut self.tracker, &frame, &existing(), 0);
-        let state = words(outcome.expect("known").state & 0x3f);
+        let outcome = outcome.expect("known");
+        let state = words(outcome.state & 0x3f);
         assert_eq!(state, ["est|trk", "est|rpl|trk"][from], "{text}");
+        self.act_again(outcome, &bytes);
         let (heard, seq, ack) = segment(&bytes);
         assert_eq!((seq, ack), (self.seen[from], self.next[1 - from]), "{text}");
         self.next[from] += text.len() as u32;
         self.seen[from] += heard.len() as u32;
         heard
+    }
+
+    /// One side ends, and the other acknowledges that.
+    fn end(&mut self, from: usize) {
+        for (from, flags) in [(from, FIN | ACK), (1 - from, ACK)] {
+            let frame = self.frame(from, flags, "");
+            let (outcome, bytes) = pass(&mut self.tracker, &frame, &existing(), 0);
+            self.act_again(outcome, &bytes);
+            let len = u32::from(flags & FIN);
+            (self.next[from], self.seen[from]) = (self.next[from] + len, self.seen[from] + len);
+        }
+    }
+
+    /// A second action about the same frame says the same and changes nothing more.
+    fn act_again(&mut self, first: Outcome, bytes: &[u8]) {
+        let mut buffer = FrameBuf::copied(bytes);
+        let packet = Packet { state: first.state, zone: first.zone, ..untracked(bytes) };
+        let second = self.tracker.track(&mut buffer, &packet, &existing(), 0).expect("known");
+        assert_eq!(words(second.state), words(first.state));
+        assert_eq!(buffer.bytes(), bytes);
     }
 
     /// The address that a connection of this kind is announced with, and the data connection itself.
@@ -151,13 +174,17 @@ fn a_hidden_client_is_called_back() {
     assert_eq!(control.say(1, "200 fine\r\n"), "200 fine\r\n");
     assert_eq!(control.say(0, "QUIT\r\n"), "QUIT\r\n");
     assert_eq!(control.say(1, "221 bye\r\n"), "221 bye\r\n");
+    control.end(1);
+    control.end(0);
+    let control = control.tracker.entries(0).find(|entry| entry.original.destination_port == 21);
+    assert_eq!(control.map(|it| (it.tcp_state, it.timeout_s)), Some((Some("TIME_WAIT"), 120)), "both FINs");
 }
 
 #[test]
 fn a_command_sent_again_is_changed_again_and_moves_nothing_more() {
     let ends = Ends { client_known: N, ..PLAIN };
     let mut control = Control::open(ends, Nat::Source(NatRange::to(ip(N))));
-    let (first, _) = (control.frame(0, "PORT 10,0,0,1,19,137\r\n"), ());
+    let (first, _) = (control.frame(0, ACK, "PORT 10,0,0,1,19,137\r\n"), ());
     let heard = control.say(0, "PORT 10,0,0,1,19,137\r\n");
     let (_, again) = send(&mut control.tracker, &first, &existing(), 0);
     assert_eq!(segment(&again), (heard, 1000, 9000));

@@ -69,7 +69,6 @@ fn request() -> impl Strategy<Value = Request> {
 type Change = (prop::sample::Index, u8);
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
     #[test]
     fn arbitrary_frames_headers_and_requests_never_panic(
         steps in prop::collection::vec(

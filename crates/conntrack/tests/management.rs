@@ -188,3 +188,25 @@ fn memory_per_connection_is_what_the_documentation_says() {
     let each = tracker.memory() / tracker.len();
     assert!(each <= tulle_conntrack::MEMORY_PER_CONNECTION, "{each} bytes");
 }
+
+#[test]
+fn what_is_closed_gives_its_memory_back_soon_and_not_after_days() {
+    let mut tracker = tracker();
+    pass(&mut tracker, &tcp(A, 1, B, 80, SYN, 100, 0), &committing(), 0);
+    pass(&mut tracker, &tcp(B, 80, A, 1, SYN | ACK, 200, 101), &looking(), 0);
+    pass(&mut tracker, &tcp(A, 1, B, 80, ACK, 101, 201), &looking(), SECOND);
+    assert_eq!(tracker.expire(5000 * SECOND, usize::MAX), 0, "established");
+    pass(&mut tracker, &tcp(A, 1, B, 80, RST, 101, 0), &looking(), 5000 * SECOND);
+    assert_eq!(tracker.expire(5013 * SECOND, usize::MAX), 1);
+}
+
+#[test]
+fn expiry_looks_at_no_more_than_it_is_allowed() {
+    let mut tracker = tracker();
+    for port in 1..=1000 {
+        pass(&mut tracker, &udp(A, port, B, 53), &committing(), 0);
+    }
+    assert_eq!(tracker.expire(100 * SECOND, 40), 40 - 28, "28 empty ticks before");
+    let turns = (0..).take_while(|_| tracker.expire(100 * SECOND, 100) > 0).count();
+    assert_eq!((turns, tracker.len()), (10, 0));
+}

@@ -298,3 +298,46 @@ fn a_forced_commit_never_makes_a_second_connection_of_one_tuple() {
     assert_eq!(words(second.state & 0x3f), "new|trk", "a packet of the first connection");
     assert_eq!(tracker.len(), 1);
 }
+
+#[test]
+fn a_checksum_that_comes_out_as_zero_is_written_as_all_ones() {
+    let mut tracker = tracker();
+    let mut seen = 0;
+    for port in 1024..=u16::MAX {
+        let (_, bytes) = pass(&mut tracker, &udp(A, port, B, 53), &source(N), 0);
+        seen += u32::from(bytes[40..42] == [0xff; 2]);
+        assert_ne!(bytes[40..42], [0; 2], "no checksum at all (RFC 768)");
+    }
+    assert_eq!(seen, 1, "one in 65535 ports");
+}
+
+#[test]
+fn ipv6_is_translated_there_and_back() {
+    let (a, b, n) = ("fd00::1", "2001:db8::2", "2001:db8:ffff::1");
+    let reply = |frame: &Frame, from: &str, to: &str| match frame.body {
+        Body::Tcp { .. } => tcp(from, 80, to, 1000, SYN | ACK, 9, 2),
+        _ => udp(from, 80, to, 1000),
+    };
+    for frame in [tcp(a, 1000, b, 80, SYN, 1, 0), udp(a, 1000, b, 80)] {
+        let mut tracker = tracker();
+        let there = result(&mut tracker, &frame, &source(n));
+        assert_eq!(there, format!("new|trk|snat {n} 1000 > {b} 80"));
+        let back = result(&mut tracker, &reply(&frame, b, n), &existing());
+        assert_eq!(back, format!("est|rpl|trk|dnat {b} 80 > {a} 1000"));
+    }
+    for frame in [tcp(a, 1000, n, 80, SYN, 1, 0), udp(a, 1000, n, 80)] {
+        let mut tracker = tracker();
+        let there = result(&mut tracker, &frame, &destination(b, 80));
+        assert_eq!(there, format!("new|trk|dnat {a} 1000 > {b} 80"));
+        let back = result(&mut tracker, &reply(&frame, b, a), &existing());
+        assert_eq!(back, format!("est|rpl|trk|snat {n} 80 > {a} 1000"));
+    }
+}
+
+#[test]
+fn without_commit_a_new_connection_is_not_translated() {
+    let mut tracker = tracker();
+    let peek = Request { commit: false, ..source(N) };
+    assert_eq!(result(&mut tracker, &udp(A, 1000, B, 53), &peek), format!("new|trk {A} 1000 > {B} 53"));
+    assert!(tracker.is_empty());
+}

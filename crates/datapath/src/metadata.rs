@@ -55,19 +55,22 @@ impl Default for TunnelKey {
     }
 }
 
-/// The fields that a tunnel writes on the way in and reads on the way out.
+/// The fields that a tunnel writes on the way in and reads on the way out.  What it reads of the last three is only
+/// what actions have written: a packet that passes from one tunnel to another gets the other one's.
 pub(crate) const TUNNEL_FIELDS: [Field; 10] = [
     Field::TunId,
     Field::TunSrc,
     Field::TunDst,
     Field::TunIpv6Src,
     Field::TunIpv6Dst,
+    Field::TunGbpId,
+    Field::TunGbpFlags,
     Field::TunTos,
     Field::TunTtl,
     Field::TunFlags,
-    Field::TunGbpId,
-    Field::TunGbpFlags,
 ];
+/// How many of them a packet takes from tunnel to tunnel.
+pub(crate) const TUNNEL_KEPT: usize = 7;
 
 impl TunnelKey {
     /// The tunnel fields of a key, or nothing where all of them are zero.
@@ -98,11 +101,11 @@ impl TunnelKey {
             u128::from(u32::from(self.dst)),
             u128::from(self.ipv6_src),
             u128::from(self.ipv6_dst),
+            u128::from(self.gbp_id),
+            u128::from(self.gbp_flags),
             u128::from(self.tos),
             u128::from(self.ttl),
             u128::from(self.flags),
-            u128::from(self.gbp_id),
-            u128::from(self.gbp_flags),
         ];
         TUNNEL_FIELDS.iter().zip(values).for_each(|(field, value)| key.set(*field, value));
     }

@@ -18,6 +18,8 @@ pub(crate) enum Shared {
     Macs,
     /// How fragments are handled.
     Fragments,
+    /// What packets have taught in the way of flows.
+    Learned,
 }
 
 const SHARED_COUNT: usize = 16;

@@ -11,6 +11,8 @@ use tulle_switch::{
     Event, Flush, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions,
 };
 
+use tulle_openflow::Versions;
+
 use crate::bridging::parse_config;
 use crate::error::refused;
 use crate::text::parse_flow;
@@ -339,15 +341,30 @@ impl Switch {
         values::trace(py, traced)
     }
 
-    #[pyo3(signature = (name = "", kind = "service", probe_s = 0.0))]
-    fn open_session(&self, py: Python<'_>, name: &str, kind: &str, probe_s: f64) -> PyResult<SwitchSession> {
-        let options = parse_options(name, kind, probe_s)?;
+    #[pyo3(signature = (name = "", kind = "service", probe_s = 0.0, versions = None))]
+    fn open_session(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        kind: &str,
+        probe_s: f64,
+        versions: Option<Vec<u8>>,
+    ) -> PyResult<SwitchSession> {
+        let options = parse_options(name, kind, probe_s, versions)?;
         Ok(SwitchSession { session: detached(py, || self.switch.open_session(options))? })
     }
 
-    #[pyo3(signature = (fd, name = "", kind = "service", probe_s = 0.0))]
-    fn serve(&self, py: Python<'_>, fd: i32, name: &str, kind: &str, probe_s: f64) -> PyResult<u64> {
-        let options = parse_options(name, kind, probe_s)?;
+    #[pyo3(signature = (fd, name = "", kind = "service", probe_s = 0.0, versions = None))]
+    fn serve(
+        &self,
+        py: Python<'_>,
+        fd: i32,
+        name: &str,
+        kind: &str,
+        probe_s: f64,
+        versions: Option<Vec<u8>>,
+    ) -> PyResult<u64> {
+        let options = parse_options(name, kind, probe_s, versions)?;
         detached(py, || self.switch.serve(fd, options))
     }
 
@@ -417,13 +434,30 @@ impl SwitchSession {
     }
 }
 
-fn parse_options(name: &str, kind: &str, probe_s: f64) -> PyResult<SessionOptions> {
+/// Wire versions.
+fn parse_versions(numbers: Vec<u8>) -> PyResult<Versions> {
+    let bitmap = numbers.iter().filter(|number| **number < 32).map(|number| 1 << number).sum();
+    let versions = Versions::from_bitmap(bitmap);
+    match versions.highest() {
+        Some(_) => Ok(versions),
+        None => Err(refused(format!("no version of OpenFlow that is spoken here among {numbers:?}"))),
+    }
+}
+
+fn parse_options(
+    name: &str,
+    kind: &str,
+    probe_s: f64,
+    versions: Option<Vec<u8>>,
+) -> PyResult<SessionOptions> {
     let kind = match kind {
         "controller" => SessionKind::Controller,
         "service" => SessionKind::Service,
         _ => return Err(refused(format!("expected controller or service, got {kind:?}"))),
     };
-    Ok(SessionOptions { name: name.to_owned(), kind, probe_ns: (probe_s.max(0.0) * 1e9) as u64 })
+    let versions = versions.map(parse_versions).transpose()?;
+    let probe_ns = (probe_s.max(0.0) * 1e9) as u64;
+    Ok(SessionOptions { name: name.to_owned(), kind, versions, probe_ns })
 }
 
 fn address(text: &str) -> PyResult<u64> {
@@ -443,6 +477,11 @@ fn emit_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict
     let found = PyDict::new(py);
     match event {
         Event::SessionReady => found.set_item("event", "session-ready")?,
+        Event::SessionOpened { session, version } => {
+            found.set_item("event", "session-opened")?;
+            found.set_item("session", session)?;
+            found.set_item("version", version)?;
+        }
         Event::SessionClosed { session, reason } => {
             found.set_item("event", "session-closed")?;
             found.set_item("session", session)?;

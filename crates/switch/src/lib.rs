@@ -9,6 +9,7 @@
 
 mod bridging;
 mod capture;
+mod controls;
 mod counters;
 mod engine;
 mod error;
@@ -25,6 +26,7 @@ mod sessions;
 mod socket;
 mod switch;
 mod tunnels;
+mod watch;
 mod wires;
 
 pub use bridging::{ConnectionCounts, Flush};

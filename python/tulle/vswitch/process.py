@@ -87,6 +87,7 @@ class VswitchProcess:
         """Make sure that there is a root row, and follow the database."""
         self.database = database
         external = {"system-id": self._name, "hostname": self._name}
+        external["tulle-encapsulations"] = ",".join(sorted(STANDARD_PORTS))
         columns = root_columns(self.database)
         transaction = Transaction(self.database.schema)
         roots = list(self.database.rows("Open_vSwitch").values())

@@ -128,6 +128,15 @@ impl MacTable {
         Taught::Changed
     }
 
+    /// Notes that packets of a remembered verdict have come from an address.  Where it has gone since then, or come to
+    /// another port, others know better, unless it was locked when that verdict was made.
+    pub fn refresh(&mut self, seen: Seen, used_ns: u64) -> Taught {
+        match self.entries.get(&(seen.vlan, seen.mac)) {
+            Some(entry) if used_ns > entry.used_ns => self.see(seen, used_ns),
+            _ => Taught::Nothing,
+        }
+    }
+
     fn insert(&mut self, seen: Seen, now: u64) {
         if self.learned() >= self.limit {
             self.evict();

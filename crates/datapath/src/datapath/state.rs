@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub bridge: Bridge,
     pub macs: MacTable,
     pub fragments: FragmentHandling,
+    /// Packets that no flow matches go to the controller.
+    pub miss_to_controller: bool,
 }
 
 impl State {
@@ -33,6 +35,7 @@ impl State {
             bridge: Bridge::default(),
             macs: MacTable::default(),
             fragments: FragmentHandling::default(),
+            miss_to_controller: false,
         }
     }
 
@@ -45,6 +48,7 @@ impl State {
             bridge: &self.bridge,
             macs: &self.macs,
             fragments: self.fragments,
+            miss_to_controller: self.miss_to_controller,
             continuations,
         }
     }
@@ -75,10 +79,8 @@ impl State {
 
     /// Adds a learned flow, or gives it new actions, or finds it as it is and keeps it fresh.
     fn learn(&mut self, learned: &Learned, now: u64) {
-        let Learned { flow, learn, ends } = learned;
-        let known = self.tables.find_flow(flow);
-        let is_same = self.tables.has_same(flow);
-        if !is_same {
+        let Learned { flow, learn, .. } = learned;
+        if !self.tables.has_same(flow) {
             let change = FlowMod {
                 command: Command::ModifyStrict,
                 flow: flow.clone(),
@@ -91,8 +93,15 @@ impl State {
             if self.tables.apply(&change, now).is_err() {
                 return;
             }
+            self.tables.change(Shared::Learned);
         }
-        let Some(id) = known.or_else(|| self.tables.find_flow(flow)) else { return };
+        self.refresh(learned, now);
+    }
+
+    /// Keeps a learned flow fresh, or ends it soon where the packet ends its connection.
+    fn refresh(&mut self, learned: &Learned, now: u64) {
+        let Learned { flow, learn, ends } = learned;
+        let Some(id) = self.tables.find_flow(flow).filter(|_| self.tables.has_same(flow)) else { return };
         self.tables.touch(id, now);
         if *ends {
             self.shorten(id, learn.fin_idle_timeout, learn.fin_hard_timeout);
@@ -125,9 +134,18 @@ impl Ledger for State {
             match consequence {
                 Consequence::Group(group, bucket) => self.groups.credit(*group, *bucket, packets, bytes),
                 Consequence::Mirror(mirror) => self.bridge.credit_mirror(*mirror, packets, bytes),
-                Consequence::Seen(_) | Consequence::Learned(_) | Consequence::Finished { .. } => {}
+                Consequence::Seen(seen) => {
+                    if self.macs.refresh(*seen, used_ns) == Taught::Changed {
+                        self.tables.change(Shared::Macs);
+                    }
+                }
+                Consequence::Learned(learned) if self.tables.find_flow(&learned.flow).is_none() => {
+                    self.learn(learned, used_ns);
+                }
+                // Where another packet has taught something else since, that is newer.
+                Consequence::Learned(learned) => self.refresh(learned, used_ns),
+                Consequence::Finished { rule, idle, hard } => self.shorten(*rule, *idle, *hard),
             }
         }
-        self.settle(verdict, used_ns);
     }
 }

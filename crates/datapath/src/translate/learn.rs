@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::resubmit::wide;
 use super::{Abort, Observer, Walk};
 use crate::consequence::{Consequence, Learned};
+use crate::versions::Shared;
 use tulle_flow::{Action, Field, Flow, Learn, LearnSource, LearnSpec, Match, Prerequisite, SubField};
 
 /// FIN and RST.
@@ -12,6 +13,7 @@ const ENDS: u128 = 0x5;
 
 impl<O: Observer> Walk<'_, '_, O> {
     pub(super) fn learn(&mut self, learn: &Learn) -> Result<(), Abort> {
+        self.depends_on(Shared::Learned);
         let Some(flow) = self.learned_flow(learn) else { return Ok(()) };
         let has_room = learn.limit == 0 || self.plane.tables.may_learn(&flow, learn.limit);
         if let Some(result) = learn.result {

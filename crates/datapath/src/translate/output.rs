@@ -3,9 +3,9 @@
 use super::resubmit::wide;
 use super::{Abort, Observer, Walk};
 use crate::drop::DropReason;
-use crate::metadata::{TUNNEL_FIELDS, TunnelKey};
+use crate::metadata::{TUNNEL_FIELDS, TUNNEL_KEPT, TunnelKey};
 use crate::verdict::{Egress, Op};
-use tulle_flow::{Field, SubField, port};
+use tulle_flow::{Field, Key, SubField, port};
 
 /// Port numbers from here on are reserved.
 const FIRST_RESERVED: u32 = 0xffff_ff00;
@@ -65,10 +65,13 @@ impl<O: Observer> Walk<'_, '_, O> {
     /// Sends without looking at anything but the packet.
     pub(super) fn emit(&mut self, to: u32, max_len: u32) -> Result<(), Abort> {
         self.commit()?;
-        for field in TUNNEL_FIELDS {
-            self.look_at_field(field, u128::MAX);
+        let mut key = Key::ZERO;
+        for (i, field) in TUNNEL_FIELDS.into_iter().enumerate() {
+            let bits = if i < TUNNEL_KEPT { field.ones() } else { self.written.field(field) };
+            self.look_at_field(field, bits);
+            key.set(field, self.key.field(field) & bits);
         }
-        let tunnel = TunnelKey::of_key(&self.key).map(Box::new);
+        let tunnel = TunnelKey::of_key(&key).map(Box::new);
         self.push(Op::Output(Egress { port: to, queue: self.queue, max_len, tunnel }))
     }
 

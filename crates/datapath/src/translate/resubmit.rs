@@ -39,10 +39,10 @@ impl<O: Observer> Walk<'_, '_, O> {
         } else {
             self.table(table)?
         }
-        if port.is_some() {
-            if self.freezing.is_some() {
-                self.freeze_rest(Segment::InPort(before as u32));
-            }
+        if self.freezing.is_some() && port.is_some() {
+            // The walk goes on with the port that it has now, and takes the old one back where it would have.
+            self.freeze_rest(Segment::InPort(before as u32));
+        } else if port.is_some() {
             self.key.set(Field::InPort, before);
             self.written.set(Field::InPort, written_before);
         }

@@ -57,6 +57,22 @@ pub fn icmpv6(kind: u8, code: u8, payload: &[u8]) -> Transport {
     Transport { proto: 58, bytes, checksum_at: 2 }
 }
 
+/// SCTP with the CRC32c that it should have, computed bit by bit.
+pub fn sctp(src: u16, dst: u16, payload: &[u8]) -> Transport {
+    let mut bytes = [src.to_be_bytes(), dst.to_be_bytes()].concat();
+    bytes.extend([0, 0, 0, 1, 0, 0, 0, 0]);
+    bytes.extend(payload);
+    let mut crc = u32::MAX;
+    for byte in &bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+        }
+    }
+    bytes[8..12].copy_from_slice(&(!crc).to_le_bytes());
+    Transport { proto: 132, bytes, checksum_at: 10_000 }
+}
+
 /// A neighbour solicitation (135, option 1) or advertisement (136, option 2).
 pub fn neighbour(kind: u8, target: [u8; 16], link_address: [u8; 6]) -> Transport {
     let option = if kind == 135 { 1 } else { 2 };
@@ -90,7 +106,9 @@ fn with_checksum(transport: &Transport, addresses: &[u8], checksum: Checksum) ->
         Checksum::Absent => 0,
     };
     let sum = if transport.proto == 17 && sum == 0 && checksum == Checksum::Full { 0xffff } else { sum };
-    bytes[transport.checksum_at..][..2].copy_from_slice(&sum.to_be_bytes());
+    if let Some(slot) = bytes.get_mut(transport.checksum_at..transport.checksum_at + 2) {
+        slot.copy_from_slice(&sum.to_be_bytes());
+    }
     bytes
 }
 

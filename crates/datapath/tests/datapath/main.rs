@@ -1,12 +1,19 @@
 //! The datapath from outside: frames in, effects out.
 
+mod acting;
+mod bridging;
 mod bundles;
 mod bytes;
+mod eviction;
 mod frames;
+mod groups;
+mod learning;
 mod recorder;
 mod rewriting;
 mod stats;
 mod table_model;
+mod tags;
 mod tracing;
+mod tracking;
 mod twin;
 mod walking;

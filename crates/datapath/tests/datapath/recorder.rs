@@ -62,6 +62,24 @@ impl Recorder {
         frames
     }
 
+    pub fn offloads(&self) -> Vec<Offload> {
+        let offload = |effect: &Effect| match effect {
+            Effect::Output { offload, .. } => Some(*offload),
+            _ => None,
+        };
+        self.0.iter().filter_map(offload).collect()
+    }
+
+    pub fn packet_ins(&self) -> Vec<&PacketIn> {
+        let mut infos = Vec::new();
+        for effect in &self.0 {
+            if let Effect::PacketIn { info, .. } = effect {
+                infos.push(info);
+            }
+        }
+        infos
+    }
+
     pub fn reasons(&self) -> Vec<DropReason> {
         let reason = |effect: &Effect| match effect {
             Effect::Dropped { drop, .. } => Some(drop.reason),
