@@ -1,6 +1,8 @@
 //! A packet of 64 bytes whose verdict is remembered: parsed, looked up, put into a tunnel, taken out of it at
 //! the far end, parsed, looked up and delivered.  Both ends run on the same core; no device is involved.
 
+#![allow(missing_docs)]
+
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 

@@ -1,6 +1,8 @@
 //! What the tables cost when nothing is remembered: a packet of a new connection through 20 tables that see its
 //! ports, so that each needs a verdict of its own; and what adding flows costs.
 
+#![allow(missing_docs)]
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tulle_datapath::{Command, Datapath, Drop, Effects, Egress, FlowMod, Metadata, PacketIn};
 use tulle_flow::Flow;
