@@ -6,7 +6,7 @@ CASES ?= 5000
 STAMPS := $(VENV)/.stamps
 RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
 PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central openssl \
-  tshark iperf3 iproute2 iputils-ping ethtool tcpdump
+  mininet openvswitch-testcontroller tshark iperf3 iproute2 iputils-ping ethtool tcpdump
 
 .PHONY: help setup packages build demo test test-slow lint format bench fuzz clean
 
@@ -61,6 +61,7 @@ format: setup ## format all code
 bench: setup ## benchmarks, paired with their peers; writes bench/results/*.json
 	$(BIN)/python bench/ovsdb.py
 	$(BIN)/python bench/tunnels.py
+	$(BIN)/python bench/vswitch.py
 
 fuzz: ## property tests of everything that parses, with many more cases than `make test`
 	PROPTEST_CASES=$(CASES) cargo test --workspace --exclude tulle-native --release --quiet

@@ -4,6 +4,7 @@ Python is called per batch or per configuration change, never per packet.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 class NativeError(Exception):
@@ -32,7 +33,7 @@ class Switch:
         """Readable when `events()` has something."""
     def events(self) -> list[dict[str, Any]]:
         """Drains: {"event": "session-ready"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
-        {"event": "port-failed", "port": 3, "error": "…"}."""
+        {"event": "port-failed", "port": 3, "error": "…"}, {"event": "session-closed", "session": 1, "reason"}."""
     def add_tap(
         self, number: int, name: str, mtu: int, mac: str | None = None, set_up: bool = True
     ) -> dict[str, Any]:
@@ -41,6 +42,42 @@ class Switch:
         """Attaches an existing device (veth) by AF_PACKET; {"mac", "ifindex", "mtu"}."""
     def add_tunnel(self, number: int, name: str, encapsulation: str, local: str, remote: str) -> None:
         """A tunnel to one peer.  Frames from other addresses than `remote` are counted drops."""
+    def configure_bridge(self, config: dict[str, Any]) -> None:
+        """What NORMAL and mirrors follow, all of it anew: {"bundles": [{"name", "members": [number],
+        "live": [number], "vlan_mode", "tag", "trunks", "bond", "protected"}], "mirrors": [{"name", "select_all",
+        "select_sources", "select_destinations", "select_vlans", "output_port", "output_vlan", "snap_len"}],
+        "flood_vlans", "mac_aging_s", "mac_limit", "forward_bpdu"}"""
+    def fdb(self) -> list[tuple[int, int, str, int, bool]]:
+        """(port, VLAN, MAC address, age in seconds, whether it was told rather than learned)."""
+    def fdb_statistics(self) -> dict[str, int]:
+        """current static limit learned expired evicted moved."""
+    def flush_fdb(self) -> None: ...
+    def add_fdb(self, vlan: int, mac: str, port: int) -> None: ...
+    def remove_fdb(self, vlan: int, mac: str) -> bool: ...
+    def mirror_statistics(self) -> list[tuple[str, int, int]]:
+        """(name, packets, bytes)."""
+    def connections(self, zone: int | None, most: int) -> list[str]:
+        """A line about each tracked connection."""
+    def flush_connections(self, zone: int | None = None, parts: Sequence[str] = ()) -> None:
+        """Forgets connections: all, those of a zone, those whose line has all the parts."""
+    def connection_counts(self) -> dict[str, Any]:
+        """current limit zones default_limit limits created expired evicted invalid; zones and limits are pairs."""
+    def set_connection_limit(self, limit: int) -> None: ...
+    def set_zone_limit(self, zone: int | None, limit: int | None) -> None:
+        """Of one zone, or the default one; None is no limit."""
+    def hold(self, is_held: bool) -> None:
+        """Leaves what comes in by devices in their queues for now, or takes it again."""
+    def adopt_tap(self, number: int, name: str, descriptor: int, mac: str, ifindex: int, mtu: int) -> None:
+        """Attaches a TAP device that another switch left open; the caller may close its descriptor."""
+    def tap_descriptor(self, number: int) -> int:
+        """A copy of a TAP port's descriptor, for the caller to close; it keeps the device."""
+    def save_flows(self, path: Path) -> int:
+        """Writes all flows to a file, a line each; how many."""
+    def load_flows(self, path: Path) -> int:
+        """Adds the flows of such a file, all of them between two batches of packets; how many."""
+    @property
+    def version(self) -> int:
+        """Rises with every change of the flow tables."""
     def add_patch(self, number: int, name: str) -> None:
         """A patch port that leads nowhere until `connect_patch`."""
     def connect_patch(self, number: int, peer: Switch | None, peer_number: int) -> None:
@@ -67,12 +104,27 @@ class Switch:
         """A line for people about each cached verdict."""
     def flows(self) -> list[tuple[str, int, int]]:
         """(canonical text, packets, bytes) of every flow."""
-    def trace(self, in_port: int, frame: bytes, tunnel: tuple[int, str, str] | None = None) -> dict[str, Any]:
-        """Runs the forwarding code itself on a frame, without sending or counting.
+    def trace(
+        self,
+        in_port: int,
+        frame: bytes,
+        tunnel: tuple[int, str, str] | None = None,
+        states: Sequence[int] = (),
+    ) -> dict[str, Any]:
+        """Runs the forwarding code itself on a frame, without sending or counting.  `states` are the ct_state
+        after each ct(), instead of a new connection.
+        "passes": [{"id", "ct_state", "flow", "megaflow", "operations", "events": [("table" | "action" | "note",
+        depth, text)]}],
         {"steps": [{"table", "priority", "cookie", "match", "actions", "depth"}],
          "outputs": [{"port", "tunnel": (id, src, dst) | None, "frame": bytes}],
          "controller": [{"cookie", "table"}], "drops": [reason]}"""
-    def open_session(self) -> SwitchSession: ...
+    def open_session(self, name: str = "", kind: str = "service", probe_s: float = 0.0) -> SwitchSession:
+        """A session whose bytes the caller moves; kind: "controller" (gets packet-ins unasked) or "service"."""
+    def serve(self, fd: int, name: str = "", kind: str = "service", probe_s: float = 0.0) -> int:
+        """A session over a connected stream socket, which the switch owns from now on; its number."""
+    def close_session(self, id: int) -> None: ...
+    def sessions(self) -> list[dict[str, Any]]:
+        """[{"session": 1, "name": "tcp:…", "role": "other" | "primary" | "secondary", "version": 4 | None}]"""
     def start_capture(self, number: int | None, path: str) -> None:
         """Copies the frames of a port (None: the underlay) to a pcap file until `stop_capture`."""
     def stop_capture(self, number: int | None) -> None: ...

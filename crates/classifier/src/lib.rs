@@ -29,7 +29,7 @@ use conjunction::Gathered;
 use hashing::{HashIndex, PassThrough};
 pub use packed::{PackedMask, PackedMatch};
 use subtable::{Covering, Subtable};
-use tries::{Search, Tries};
+use tries::{Search, TRIES, Tries, prefix_lengths};
 use tulle_flow::{Field, Key, Match};
 
 /// Prioritised matches, each with a value.
@@ -54,6 +54,8 @@ pub struct Classifier<T> {
 #[derive(Clone, Copy, Debug)]
 struct Rank {
     max_priority: u16,
+    /// The prefixes that its entries have, so that it is often passed over without a look at it.
+    prefixes: [u8; TRIES],
     subtable: u32,
 }
 
@@ -202,6 +204,9 @@ impl<T: Copy> Classifier<T> {
             if best.is_some_and(|(priority, _)| rank.max_priority <= priority) {
                 break;
             }
+            if search.has_excluded(&rank.prefixes) {
+                continue;
+            }
             let subtable = &self.subtables[rank.subtable as usize];
             let mut next = subtable.lookup(&mut search, looked_at);
             while let Some(Covering { place, priority, is_clause, value }) = next {
@@ -275,7 +280,8 @@ impl<T: Copy> Classifier<T> {
         };
         self.by_mask.insert(Arc::clone(mask), subtable);
         let place = self.place(0, mask);
-        self.order.insert(place, Rank { max_priority: 0, subtable });
+        let prefixes = prefix_lengths(&mask.unpacked());
+        self.order.insert(place, Rank { max_priority: 0, prefixes, subtable });
         subtable
     }
 
@@ -294,9 +300,9 @@ impl<T: Copy> Classifier<T> {
             return;
         }
         let mask = Arc::clone(self.subtables[subtable as usize].mask());
-        self.order.remove(self.place(before, &mask));
+        let rank = self.order.remove(self.place(before, &mask));
         let place = self.place(max_priority, &mask);
-        self.order.insert(place, Rank { max_priority, subtable });
+        self.order.insert(place, Rank { max_priority, ..rank });
     }
 
     /// Where in the order a subtable stands, or would stand.

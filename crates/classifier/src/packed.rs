@@ -113,7 +113,7 @@ impl Hash for PackedMask {
 }
 
 /// A match with only the words that it touches.  Matches with the same mask may share it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackedMatch {
     pub(crate) mask: Arc<PackedMask>,
     pub(crate) values: Box<[u64]>,

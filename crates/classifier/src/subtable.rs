@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::hashing::HashIndex;
 use crate::packed::{PackedMask, begin, end, step};
-use crate::tries::{Check, Search, TRIES, Tries, last_word, prefix_length};
+use crate::tries::{Check, Search, Tries, last_word, prefix_lengths};
 use tulle_flow::{KEY_WORDS, Key};
 
 /// Where the parts of a key end that are tried one after another: metadata and registers, layer 2, layer 3.
@@ -290,9 +290,9 @@ impl<T: Copy> Subtable<T> {
 
 /// The stages: the shortened masks, each longer than the one before, and the whole.
 fn stages(mask: &PackedMask) -> Vec<Stage> {
-    let full = mask.unpacked();
-    let check = |trie| Check { trie: trie as u8, length: prefix_length(&full, trie) };
-    let checks: Vec<Check> = (0..TRIES).map(check).filter(|check| check.length > 0).collect();
+    let lengths = prefix_lengths(&mask.unpacked()).into_iter().enumerate();
+    let checks = lengths.map(|(trie, length)| Check { trie: trie as u8, length });
+    let checks: Vec<Check> = checks.filter(|check| check.length > 0).collect();
     let mut from = 0;
     let mut stages: Vec<Stage> = Vec::new();
     for limit in STAGE_ENDS.into_iter().chain([KEY_WORDS]) {

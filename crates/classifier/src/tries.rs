@@ -20,8 +20,13 @@ pub(crate) fn last_word(trie: usize) -> usize {
     if trie < NARROW { NARROW_PLACES[trie].0 } else { WIDE_PLACES[trie - NARROW] + 1 }
 }
 
+/// How many leading bits of each trie's field a mask has.
+pub(crate) fn prefix_lengths(mask: &Key) -> [u8; TRIES] {
+    std::array::from_fn(|trie| prefix_length(mask, trie))
+}
+
 /// How many leading bits of a trie's field a mask has.
-pub(crate) fn prefix_length(mask: &Key, trie: usize) -> u8 {
+fn prefix_length(mask: &Key, trie: usize) -> u8 {
     let ones =
         if trie < NARROW { narrow(mask, trie).leading_ones() } else { wide(mask, trie).leading_ones() };
     ones as u8
@@ -84,6 +89,8 @@ pub(crate) struct Search<'a> {
     tries: &'a Tries,
     found: [Prefixes; TRIES],
     is_known: [bool; TRIES],
+    /// How many leading bits of each field have been looked at already.
+    shown: [u8; TRIES],
 }
 
 /// A prefix that all entries of a mask have.
@@ -96,7 +103,8 @@ pub(crate) struct Check {
 impl<'a> Search<'a> {
     #[inline]
     pub fn new(key: &'a Key, tries: &'a Tries) -> Self {
-        Search { key, tries, found: [Prefixes::default(); TRIES], is_known: [false; TRIES] }
+        let (found, is_known) = ([Prefixes::default(); TRIES], [false; TRIES]);
+        Search { key, tries, found, is_known, shown: [0; TRIES] }
     }
 
     #[inline]
@@ -115,8 +123,24 @@ impl<'a> Search<'a> {
         if lengths >> (check.length - 1) & 1 == 1 {
             return false;
         }
-        look_at_prefix(looked_at, trie, needed.min(check.length));
+        let bits = needed.min(check.length);
+        if bits > self.shown[trie] {
+            self.shown[trie] = bits;
+            look_at_prefix(looked_at, trie, bits);
+        }
         true
+    }
+
+    /// True where what has been looked at already shows that no entry has all prefixes of these lengths.
+    #[inline]
+    pub fn has_excluded(&self, lengths: &[u8; TRIES]) -> bool {
+        (0..TRIES).any(|trie| {
+            let (length, Prefixes { lengths: present, needed }) = (lengths[trie], self.found[trie]);
+            length > 0
+                && self.is_known[trie]
+                && self.shown[trie] >= needed.min(length)
+                && present >> (length - 1) & 1 == 0
+        })
     }
 }
 

@@ -1,11 +1,10 @@
-//! One connection as it is kept: 208 bytes, and two words of the table (see `MEMORY_PER_CONNECTION`).
+//! One connection as it is kept: 192 bytes, and two words of the table (see `MEMORY_PER_CONNECTION`).
 
 use crate::config::{Timeout, Timeouts};
-use crate::expectation::Expected;
 use crate::list::Links;
 use crate::request::Alg;
 use crate::sequence::Adjustment;
-use crate::tcp::Tcp;
+use crate::tcp::{Segment, Tcp};
 use crate::tuple::{Direction, Endpoints, Tuple};
 
 /// What a connection carries in rare cases only.
@@ -15,22 +14,20 @@ pub(crate) struct Extra {
     pub parent: Option<Endpoints>,
     /// The control protocol to listen to.
     pub alg: Option<Alg>,
+    /// The connection that it has announced last.
+    pub expected: Option<Tuple>,
     /// How far sequence numbers have moved because payload grew or shrank.
     pub adjustment: Adjustment,
 }
 
+/// Three cache lines: what every packet needs comes first, then replies, then TCP.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Connection {
     /// Packets in the original direction, as they came.
     pub original: Tuple,
-    /// Packets in the reply direction, as they come: the reverse of what `original` is translated to.
-    pub reply: Tuple,
-    pub tcp: Tcp,
     pub expires_at_ns: u64,
-    label: [u64; 2],
     pub mark: u32,
-    /// By list: the wheel's slot, and the connections that may be given up for new ones.
-    pub links: [Links; 2],
     /// The tick at which the wheel looks at it.
     pub due: u32,
     /// A packet in the reply direction has been seen.
@@ -42,8 +39,16 @@ pub(crate) struct Connection {
     /// The original source, or destination, is translated.
     pub snat: bool,
     pub dnat: bool,
+    /// Packets in the reply direction, as they come: the reverse of what `original` is translated to.
+    pub reply: Tuple,
     pub extra: Option<Box<Extra>>,
+    label: [u64; 2],
+    pub tcp: Tcp,
+    /// By list: the wheel's slot, and the connections that may be given up for new ones.
+    pub links: [Links; 2],
 }
+
+const _: () = assert!(size_of::<Option<Connection>>() == 192);
 
 impl Connection {
     pub fn new(original: Tuple, reply: Tuple, tcp: Tcp) -> Self {
@@ -66,11 +71,11 @@ impl Connection {
     }
 
     /// Takes over what the connection that announced it has.
-    pub fn inherit(&mut self, expected: &Expected) {
+    pub fn inherit(&mut self, parent: &Self) {
         self.related = true;
-        self.mark = expected.mark;
-        self.set_label(expected.label);
-        self.extra_mut().parent = Some(expected.parent);
+        self.mark = parent.mark;
+        self.label = parent.label;
+        self.extra_mut().parent = Some(parent.original.endpoints());
     }
 
     pub fn extra_mut(&mut self) -> &mut Extra {
@@ -97,6 +102,18 @@ impl Connection {
     #[inline]
     pub fn translated(&self, direction: Direction) -> Tuple {
         self.tuple(direction.opposite()).reversed()
+    }
+
+    /// A segment with what it acknowledges as the other side has counted it.
+    #[inline]
+    pub fn own_numbers(&self, direction: Direction, segment: &Segment) -> Segment {
+        match &self.extra {
+            Some(extra) => {
+                let acknowledgment = extra.adjustment.back(direction, segment.acknowledgment);
+                Segment { acknowledgment, ..*segment }
+            }
+            None => *segment,
+        }
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::drop_reason::DropReason;
+use crate::expectation::Expectations;
 use crate::hashing::Hasher;
 use crate::list::{List, Use};
 use crate::stats::Stats;
@@ -14,6 +15,11 @@ use crate::zones::Zones;
 
 /// What a new connection pays for the expiry of old ones.
 const EXPIRY_PER_COMMIT: usize = 2;
+/// The same where there is no room.
+const EXPIRY_WHEN_FULL: usize = 512;
+
+/// Bytes that a connection takes at most, its share of the tables included, when there are many.
+pub const MEMORY_PER_CONNECTION: usize = 280;
 
 /// A connection tracker.
 #[derive(Debug)]
@@ -24,6 +30,7 @@ pub struct Conntrack {
     pub(crate) store: Store,
     pub(crate) zones: Zones,
     pub(crate) stats: Stats,
+    pub(crate) expectations: Expectations,
     wheel: Wheel,
     evictable: List,
     drawn: u64,
@@ -38,12 +45,14 @@ fn direction_of(entry: u32) -> Direction {
 }
 
 impl Conntrack {
+    /// Entries of the table have 31 bits for a connection.
+    pub(crate) const MOST: usize = 1 << 30;
+
     /// Without connections. `seed` must be secret and random: it keeps tenants from aiming packets at
     /// one bucket, and from foretelling ports.
     #[must_use]
     pub fn new(config: Config, seed: u128) -> Self {
-        // Entries of the table have 31 bits for a connection.
-        let connections = config.connections.min(1 << 30);
+        let connections = config.connections.min(Self::MOST);
         Self {
             config: Config { connections, ..config },
             hasher: Hasher::new(seed),
@@ -51,6 +60,7 @@ impl Conntrack {
             store: Store::default(),
             zones: Zones::new(config.zone_limit),
             stats: Stats::default(),
+            expectations: Expectations::new(config.expectations),
             wheel: Wheel::new(),
             evictable: List::new(Use::Evictable),
             drawn: 0,
@@ -100,25 +110,35 @@ impl Conntrack {
         Some((entry >> 1, direction_of(entry)))
     }
 
-    /// Makes room for one more connection in a zone, if need be by giving up one that is half open.
-    pub(crate) fn make_room(&mut self, zone: u16, now_ns: u64) -> Result<(), DropReason> {
+    /// Makes room for one more connection in a zone, if need be by giving up one that is half open, but
+    /// not `spared`.
+    pub(crate) fn make_room(
+        &mut self,
+        zone: u16,
+        spared: Option<u32>,
+        now_ns: u64,
+    ) -> Result<(), DropReason> {
+        let is_full = |it: &Self| it.zones.is_full(zone) || it.store.len() >= it.config.connections;
         self.expire(now_ns, EXPIRY_PER_COMMIT);
+        if is_full(self) {
+            self.expire(now_ns, EXPIRY_WHEN_FULL);
+        }
         if self.zones.is_full(zone) {
             return Err(DropReason::ZoneFull);
         }
-        if self.store.len() < self.config.connections {
-            return Ok(());
+        if self.store.len() >= self.config.connections {
+            let oldest = self.evictable.first().filter(|id| spared != Some(*id));
+            let oldest = oldest.ok_or(DropReason::TableFull)?;
+            self.stats.evicted += 1;
+            self.remove(oldest);
         }
-        let oldest = self.evictable.first().ok_or(DropReason::TableFull)?;
-        self.stats.evicted += 1;
-        self.remove(oldest);
         Ok(())
     }
 
     /// Keeps a connection, neither of whose tuples is in use.
     pub(crate) fn insert(&mut self, mut connection: Connection, now_ns: u64) -> u32 {
         let tuples = [connection.original, connection.reply];
-        connection.expires_at_ns = now_ns + connection.timeout_ns(&self.config.timeouts);
+        connection.expires_at_ns = now_ns.saturating_add(connection.timeout_ns(&self.config.timeouts));
         let id = self.store.insert(connection);
         for (tuple, direction) in tuples.iter().zip([Direction::Original, Direction::Reply]) {
             self.table.insert(self.hasher.hash(tuple.words()), entry(id, direction));
@@ -149,6 +169,15 @@ impl Conntrack {
         self.store.remove(id);
     }
 
+    pub(crate) fn forget_all(&mut self) {
+        self.table = Table::new();
+        self.store = Store::default();
+        self.evictable = List::new(Use::Evictable);
+        self.wheel.clear();
+        self.zones.clear_counts();
+        self.expectations.clear();
+    }
+
     /// Gives a connection another reply tuple, which is not in use.
     pub(crate) fn set_reply(&mut self, id: u32, reply: Tuple) {
         let old = std::mem::replace(&mut self.store[id].reply, reply);
@@ -161,7 +190,7 @@ impl Conntrack {
     pub(crate) fn refresh(&mut self, id: u32, now_ns: u64) {
         let timeouts = &self.config.timeouts;
         let connection = &mut self.store[id];
-        connection.expires_at_ns = now_ns + connection.timeout_ns(timeouts);
+        connection.expires_at_ns = now_ns.saturating_add(connection.timeout_ns(timeouts));
         if Wheel::is_late(connection.due, connection.expires_at_ns) {
             self.wheel.remove(id, &mut self.store);
             self.wheel.place(id, &mut self.store);

@@ -9,7 +9,7 @@ use crate::conntrack::Conntrack;
 use crate::drop_reason::DropReason;
 use crate::hashing::Hasher;
 use crate::request::{NatRange, PortChoice};
-use crate::tuple::{Address, Family, Tuple, address_of, family_of};
+use crate::tuple::{Address, Direction, Family, Tuple, address_of, family_of};
 
 /// Addresses that are tried before there is none.
 const ADDRESSES: u128 = 4;
@@ -17,7 +17,7 @@ const ADDRESSES: u128 = 4;
 const SMALL_RANGE: u32 = 512;
 /// Places in a larger range, and ports from each.
 const ROUNDS: u64 = 4;
-const PORTS_PER_ROUND: u32 = 128;
+const PORTS_PER_ROUND: u32 = 64;
 
 /// Which end of a connection is translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +30,20 @@ pub(crate) enum Side {
 #[derive(Clone, Copy)]
 struct Search {
     side: Side,
-    /// A connection whose own tuple does not count.
-    own: Option<u32>,
+    original: Tuple,
     hash: u64,
     now_ns: u64,
 }
 
 impl Conntrack {
-    /// What packets of `target` are to be translated to, one side of them from a range. `own` is the
-    /// connection that this is for, if it is kept already.
+    /// What packets of `target` are to be translated to, one side of them from a range. The original
+    /// direction of the connection is `original`: the target itself, unless it is translated already.
     pub(crate) fn choose(
         &mut self,
+        original: &Tuple,
         target: &Tuple,
         side: Side,
         range: &NatRange,
-        own: Option<u32>,
         now_ns: u64,
     ) -> Result<Tuple, DropReason> {
         let families = [range.addresses.0, range.addresses.1].map(family_of);
@@ -59,7 +58,7 @@ impl Conntrack {
             PortChoice::Random => self.random(),
             _ => hash >> 32,
         };
-        let search = Search { side, own, hash: start, now_ns };
+        let search = Search { side, original: *original, hash: start, now_ns };
         for step in 0..tries {
             let mut candidate = *target;
             *address_mut(&mut candidate, side) = addresses.nth(u128::from(place).wrapping_add(step));
@@ -108,10 +107,15 @@ impl Conntrack {
         None
     }
 
+    /// Whether replies could be told from all other packets, those of the original direction included.
     fn is_free(&mut self, candidate: &Tuple, search: Search) -> bool {
-        match self.find(&candidate.reversed(), search.now_ns) {
-            None => true,
-            Some((id, _)) => search.own == Some(id),
+        let reply = candidate.reversed();
+        match self.find(&reply, search.now_ns) {
+            None => reply != search.original,
+            // Its own reply tuple, as it is up to now.
+            Some((id, direction)) => {
+                direction == Direction::Reply && self.store[id].original == search.original
+            }
         }
     }
 }

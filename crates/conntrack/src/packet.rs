@@ -129,9 +129,14 @@ fn is_checksum_right(frame: &[u8], packet: &Packet) -> bool {
     }
 }
 
+/// What a datagram carries.
+pub(crate) fn payload_of_udp<'a>(frame: &'a [u8], headers: &Headers) -> Option<&'a [u8]> {
+    transport(frame, headers)?.get(tulle_wire::udp::HEADER_LEN..)
+}
+
 /// The sum of the pseudo header; the network header has been read already.
 #[inline]
-fn pseudo(frame: &[u8], headers: &Headers, len: usize) -> u16 {
+pub(crate) fn pseudo(frame: &[u8], headers: &Headers, len: usize) -> u16 {
     let range = match headers.family {
         Family::V4 => headers.l3 + 12..headers.l3 + 20,
         Family::V6 => headers.l3 + 8..headers.l3 + 40,

@@ -108,16 +108,16 @@ fn write_port(frame: &mut [u8], place: Place, of: &Tuple, offset: usize, old: u1
 fn transport_checksum(frame: &[u8], place: Place, of: &Tuple) -> Option<usize> {
     const UDP_LITE: u8 = 136;
     const DCCP: u8 = 33;
-    let at = place.l4
-        + match of.protocol {
-            protocol::TCP => 16,
-            protocol::UDP | UDP_LITE | DCCP => 6,
-            protocol::ICMP | protocol::ICMPV6 => 2,
-            _ => return None,
-        };
-    let there = place.l4 > place.l3 && at + 2 <= place.end && place.end <= frame.len();
-    let used = there && (of.protocol != protocol::UDP || place.undone || word(frame, at) != 0);
-    used.then_some(at)
+    let offset = match of.protocol {
+        protocol::TCP => 16,
+        protocol::UDP | UDP_LITE | DCCP => 6,
+        protocol::ICMP | protocol::ICMPV6 => 2,
+        _ => return None,
+    };
+    let bytes = frame.get(place.l4..place.end).filter(|_| place.l4 > place.l3)?;
+    let field = bytes.get(offset..offset + 2)?;
+    let used = of.protocol != protocol::UDP || place.undone || field != [0, 0];
+    used.then_some(place.l4 + offset)
 }
 
 fn word(frame: &[u8], at: usize) -> u16 {

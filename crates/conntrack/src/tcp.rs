@@ -201,8 +201,12 @@ fn first_answer(sender: &mut Peer, receiver: &mut Peer, segment: &Segment) -> Fi
     let acknowledges = segment.flags & ACK != 0;
     if segment.flags & RST != 0 {
         // RFC 9293 section 3.10.7.3: it must acknowledge the SYN.
-        let exact = acknowledges && segment.acknowledgment == receiver.end;
-        return if exact { Fit::Valid } else { Fit::Invalid };
+        if !acknowledges || segment.acknowledgment != receiver.end {
+            return Fit::Invalid;
+        }
+        // The same segment may be shown once more, by a second action.
+        (sender.end, sender.acked) = (segment.end(), segment.sequence);
+        return Fit::Valid;
     }
     if segment.flags & SYN == 0 {
         // It still knows an older connection, and challenges the SYN. The answer will be a reset with

@@ -7,12 +7,11 @@ use crate::conntrack::Conntrack;
 use crate::drop_reason::DropReason;
 use crate::fragments::Datagram;
 use crate::headers::Fragment;
-use crate::nat::Side;
 use crate::packet::{self, Parsed};
 use crate::request::{Masked, Nat, Outcome, Packet, Request, state};
 use crate::rewrite;
-use crate::tcp::{Fit, Tcp};
-use crate::tuple::{Direction, Tuple};
+use crate::tcp::Fit;
+use crate::tuple::Direction;
 
 impl Conntrack {
     /// Does one `ct()` action on a frame.
@@ -84,7 +83,6 @@ impl Conntrack {
         self.find(tuple, pass.now_ns)
     }
 
-    #[inline]
     fn known(&mut self, id: u32, direction: Direction, pass: &mut Pass<'_>) -> Result<Outcome, DropReason> {
         let request = pass.request;
         if pass.parsed.quoted.is_some() {
@@ -92,12 +90,19 @@ impl Conntrack {
         }
         if request.commit && request.force && direction == Direction::Reply {
             self.remove(id);
-            return self.unknown(pass);
+            // What an earlier call has translated may now look like a packet of yet another connection.
+            return match self.find(&pass.parsed.tuple, pass.now_ns) {
+                Some((other, direction)) => self.known(other, direction, pass),
+                None => self.unknown(pass),
+            };
         }
         let connection = &mut self.store[id];
         let fit = match &pass.parsed.segment {
-            Some(segment) => connection.tcp.update(direction, segment),
-            None => Fit::Valid,
+            // An earlier call about the same frame has counted it.
+            Some(segment) if !pass.is_translated() => {
+                connection.tcp.update(direction, &connection.own_numbers(direction, segment))
+            }
+            _ => Fit::Valid,
         };
         match fit {
             Fit::Invalid => return Ok(self.invalid(request.zone)),
@@ -121,63 +126,30 @@ impl Conntrack {
         if !pass.parsed.may_open {
             return Ok(self.invalid(request.zone));
         }
+        let announced = self.announced(&pass.parsed.tuple, pass.now_ns);
         if !request.commit {
-            return Ok(Outcome {
-                state: state::TRK | state::NEW | pass.carried(),
-                original: Some(pass.parsed.tuple.endpoints()),
-                ..Outcome::invalid(request.zone)
-            });
+            return Ok(self.uncommitted(announced.map(|(parent, _)| parent), pass));
         }
-        let id = self.commit(pass)?;
+        let id = self.commit(announced, pass)?;
         let related = if self.store[id].related { state::REL } else { 0 };
         self.settle(id, Direction::Original, state::NEW | related, pass)
     }
 
-    fn commit(&mut self, pass: &mut Pass<'_>) -> Result<u32, DropReason> {
-        let (request, parsed) = (pass.request, pass.parsed);
-        let original = parsed.tuple;
-        self.make_room(request.zone, pass.now_ns)?;
-        let reply = self.free_reply(&original, &request.nat, pass.now_ns)?;
-        let tcp = parsed.segment.as_ref().map_or(Tcp::NONE, Tcp::open);
-        let mut connection = Connection::new(original, reply, tcp);
-        connection.note_translation();
-        if request.alg.is_some() {
-            connection.extra_mut().alg = request.alg;
-        }
-        Ok(self.insert(connection, pass.now_ns))
-    }
-
-    /// A reply tuple that no other connection has.
-    fn free_reply(&mut self, original: &Tuple, nat: &Nat, now_ns: u64) -> Result<Tuple, DropReason> {
-        let chosen = match nat {
-            Nat::Source(range) => self.choose(original, Side::Source, range, None, now_ns)?,
-            Nat::Destination(range) => self.choose(original, Side::Destination, range, None, now_ns)?,
-            Nat::None | Nat::Existing => {
-                let taken = self.find(&original.reversed(), now_ns).is_some();
-                return if taken { Err(DropReason::TupleInUse) } else { Ok(original.reversed()) };
-            }
+    /// The first packet of a connection that is not kept, or not yet.
+    fn uncommitted(&self, parent: Option<u32>, pass: &Pass<'_>) -> Outcome {
+        let outcome = Outcome {
+            state: state::TRK | state::NEW | pass.carried(),
+            original: Some(pass.parsed.tuple.endpoints()),
+            ..Outcome::invalid(pass.request.zone)
         };
-        Ok(chosen.reversed())
-    }
-
-    /// Translates the other side too of a connection whose first packet an earlier call has translated
-    /// on one side: a client that reaches itself, or its neighbour, by an outside address.
-    fn extend(&mut self, id: u32, direction: Direction, pass: &Pass<'_>) -> Result<bool, DropReason> {
-        let connection = &self.store[id];
-        let first = direction == Direction::Original && !connection.replied;
-        if !pass.request.commit || !first || pass.parsed.quoted.is_some() {
-            return Ok(false);
+        let Some(parent) = parent.map(|id| &self.store[id]) else { return outcome };
+        Outcome {
+            state: outcome.state | state::REL,
+            mark: parent.mark,
+            label: parent.label(),
+            original: Some(parent.original.endpoints()),
+            ..outcome
         }
-        let (side, range) = match (&pass.request.nat, connection.snat, connection.dnat) {
-            (Nat::Source(range), false, true) => (Side::Source, range),
-            (Nat::Destination(range), true, false) => (Side::Destination, range),
-            _ => return Ok(false),
-        };
-        let target = connection.translated(Direction::Original);
-        let chosen = self.choose(&target, side, range, Some(id), pass.now_ns)?;
-        self.set_reply(id, chosen.reversed());
-        self.store[id].note_translation();
-        Ok(chosen != target)
     }
 
     /// Sets what is to be set of a connection, and says what there is to say of its packet.
@@ -198,6 +170,7 @@ impl Conntrack {
             rewrite::translate(pass.frame.bytes_mut(), pass.packet, pass.parsed, &to);
             translated = translation_bits(&self.store[id], direction);
         }
+        let changed = pass.parsed.quoted.is_none() && self.listen(id, direction, pass, due);
         let connection = &mut self.store[id];
         if request.mark.mask != 0 {
             connection.mark = masked(connection.mark, request.mark);
@@ -213,7 +186,7 @@ impl Conntrack {
             mark: connection.mark,
             label: connection.label(),
             original: Some(connection.parent().unwrap_or_else(|| connection.original.endpoints())),
-            rewritten: due,
+            rewritten: due || changed,
         })
     }
 }
@@ -224,7 +197,7 @@ fn translation_bits(connection: &Connection, direction: Direction) -> u32 {
         Direction::Original => (connection.snat, connection.dnat),
         Direction::Reply => (connection.dnat, connection.snat),
     };
-    u32::from(source) * state::SNAT | u32::from(destination) * state::DNAT
+    (u32::from(source) * state::SNAT) | (u32::from(destination) * state::DNAT)
 }
 
 fn masked(old: u32, new: Masked<u32>) -> u32 {
@@ -244,10 +217,12 @@ pub(crate) struct Pass<'a> {
 
 impl Pass<'_> {
     /// What an earlier call in this zone has translated.
+    #[inline]
     fn carried(&self) -> u32 {
         if self.packet.zone == self.request.zone { self.packet.state & state::TRANSLATED } else { 0 }
     }
 
+    #[inline]
     fn is_translated(&self) -> bool {
         self.carried() != 0
     }

@@ -48,7 +48,7 @@ const QUERY_MASK: u8 = 0x0f;
 ///
 /// An ICMP query has its identifier as both ports, and its type in `kind`, so that a request in one
 /// direction is never taken for a reply in the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tuple {
     pub source: Address,
     pub destination: Address,
@@ -116,6 +116,31 @@ impl Tuple {
         const V6: [u8; 7] = [0, 128, 129, 0, 0, 0, 0];
         let types = if self.family() == Family::V4 { V4 } else { V6 };
         types.get(usize::from(self.query())).copied().unwrap_or(0)
+    }
+
+    /// The tuple of what others see. `None`: addresses of two families, or a type that is no query.
+    pub fn of(zone: u16, endpoints: &Endpoints) -> Option<Self> {
+        let family = family_of(endpoints.source);
+        let is_icmp = match family {
+            Family::V4 => endpoints.protocol == protocol::ICMP,
+            Family::V6 => endpoints.protocol == protocol::ICMPV6,
+        };
+        let mut tuple = Self {
+            source: address_of(endpoints.source),
+            destination: address_of(endpoints.destination),
+            source_port: endpoints.source_port,
+            destination_port: endpoints.destination_port,
+            zone,
+            protocol: endpoints.protocol,
+            kind: Self::kind_of(family, NO_QUERY),
+        };
+        if is_icmp {
+            let queries = ECHO..=INFORMATION + 1;
+            let kinds = queries.map(|query| Self { kind: Self::kind_of(family, query), ..tuple });
+            tuple = kinds.into_iter().find(|it| u16::from(it.icmp_type()) == endpoints.source_port)?;
+            (tuple.source_port, tuple.destination_port) = (endpoints.icmp_id, endpoints.icmp_id);
+        }
+        (family_of(endpoints.destination) == family).then_some(tuple)
     }
 
     /// The plain value that others see.

@@ -36,6 +36,11 @@ impl Wheel {
         }
     }
 
+    /// Holds no connection any more.
+    pub fn clear(&mut self) {
+        self.slots.fill(List::new(Use::Wheel));
+    }
+
     /// Puts a connection where it is looked at just after it expires, or as late as the wheel reaches.
     pub fn place(&mut self, id: u32, store: &mut Store) {
         let wanted = tick(store[id].expires_at_ns).saturating_add(1);

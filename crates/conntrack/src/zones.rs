@@ -44,12 +44,16 @@ impl Zones {
         self.default_limit = limit;
     }
 
-    pub fn set_limit(&mut self, zone: u16, limit: u32) {
-        self.limits.insert(zone, limit);
+    pub fn set_limit(&mut self, zone: u16, limit: Option<u32>) {
+        match limit {
+            Some(limit) => self.limits.insert(zone, limit),
+            None => self.limits.remove(&zone),
+        };
     }
 
-    pub fn clear_limit(&mut self, zone: u16) {
-        self.limits.remove(&zone);
+    /// There are no connections any more.
+    pub fn clear_counts(&mut self) {
+        self.counts.fill(0);
     }
 
     /// Zones with a limit of their own.

@@ -25,7 +25,7 @@ fn existing() -> Request {
 }
 
 /// Sends, and gives state and ends.
-fn pass(tracker: &mut Conntrack, frame: &Frame, request: &Request) -> String {
+fn result(tracker: &mut Conntrack, frame: &Frame, request: &Request) -> String {
     match send(tracker, frame, request, 0) {
         (Ok(outcome), bytes) => format!("{} {}", words(outcome.state), ends(&bytes)),
         (Err(reason), _) => reason.name().to_string(),
@@ -35,47 +35,47 @@ fn pass(tracker: &mut Conntrack, frame: &Frame, request: &Request) -> String {
 #[test]
 fn a_source_is_hidden_there_and_found_back() {
     let mut tracker = tracker();
-    let there = pass(&mut tracker, &udp(A, 1000, B, 53), &source(N));
+    let there = result(&mut tracker, &udp(A, 1000, B, 53), &source(N));
     assert_eq!(there, format!("new|trk|snat {N} 1000 > {B} 53"));
-    let back = pass(&mut tracker, &udp(B, 53, N, 1000), &existing());
+    let back = result(&mut tracker, &udp(B, 53, N, 1000), &existing());
     assert_eq!(back, format!("est|rpl|trk|dnat {B} 53 > {A} 1000"));
-    let there = pass(&mut tracker, &udp(A, 1000, B, 53), &existing());
+    let there = result(&mut tracker, &udp(A, 1000, B, 53), &existing());
     assert_eq!(there, format!("est|trk|snat {N} 1000 > {B} 53"));
-    let untouched = pass(&mut tracker, &udp(A, 1000, B, 53), &looking());
+    let untouched = result(&mut tracker, &udp(A, 1000, B, 53), &looking());
     assert_eq!(untouched, format!("est|trk {A} 1000 > {B} 53"), "no nat, no translation");
 }
 
 #[test]
 fn two_hosts_with_the_same_port_get_different_ones() {
     let mut tracker = tracker();
-    pass(&mut tracker, &udp(A, 1000, B, 53), &source(N));
-    let second = pass(&mut tracker, &udp(A2, 1000, B, 53), &source(N));
+    result(&mut tracker, &udp(A, 1000, B, 53), &source(N));
+    let second = result(&mut tracker, &udp(A2, 1000, B, 53), &source(N));
     let port: u16 = second.split(' ').nth(2).expect("a port").parse().expect("a number");
     assert!(port != 1000 && (600..1024).contains(&port), "{second}");
-    let back = pass(&mut tracker, &udp(B, 53, N, port), &existing());
+    let back = result(&mut tracker, &udp(B, 53, N, port), &existing());
     assert_eq!(back, format!("est|rpl|trk|dnat {B} 53 > {A2} 1000"));
-    let other = pass(&mut tracker, &udp(A2, 1000, "192.0.2.3", 53), &source(N));
+    let other = result(&mut tracker, &udp(A2, 1000, "192.0.2.3", 53), &source(N));
     assert_eq!(other, format!("new|trk|snat {N} 1000 > 192.0.2.3 53"), "another server, no clash");
 }
 
 #[test]
 fn a_destination_is_replaced_there_and_restored_back() {
     let mut tracker = tracker();
-    let there = pass(&mut tracker, &tcp(A, 1000, N, 80, SYN, 1, 0), &destination(B, 8080));
+    let there = result(&mut tracker, &tcp(A, 1000, N, 80, SYN, 1, 0), &destination(B, 8080));
     assert_eq!(there, format!("new|trk|dnat {A} 1000 > {B} 8080"));
-    let back = pass(&mut tracker, &tcp(B, 8080, A, 1000, SYN | ACK, 9, 2), &existing());
+    let back = result(&mut tracker, &tcp(B, 8080, A, 1000, SYN | ACK, 9, 2), &existing());
     assert_eq!(back, format!("est|rpl|trk|snat {N} 80 > {A} 1000"));
 }
 
 #[test]
 fn replies_of_one_server_behind_two_addresses_are_told_apart() {
     let mut tracker = tracker();
-    pass(&mut tracker, &udp(A, 5000, N, 53), &destination(B, 53));
+    result(&mut tracker, &udp(A, 5000, N, 53), &destination(B, 53));
     let whole = Nat::Destination(NatRange::to(ip(B)));
-    let second = pass(&mut tracker, &udp(A, 5000, "198.51.100.2", 53), &with_nat(whole));
+    let second = result(&mut tracker, &udp(A, 5000, "198.51.100.2", 53), &with_nat(whole));
     let port: u16 = second.split(' ').nth(2).expect("a port").parse().expect("a number");
     assert_ne!(port, 5000);
-    let back = pass(&mut tracker, &udp(B, 53, A, port), &existing());
+    let back = result(&mut tracker, &udp(B, 53, A, port), &existing());
     assert_eq!(back, format!("est|rpl|trk|snat|dnat 198.51.100.2 53 > {A} 5000"));
 }
 
@@ -91,9 +91,9 @@ fn a_neighbour_is_reached_by_an_outside_address() {
     assert_eq!(ends(buffer.bytes()), format!("10.0.0.254 1000 > {A2} 5353"));
     assert_eq!(words(second.state), "new|trk|snat|dnat");
     assert_eq!(tracker.len(), 1);
-    let back = pass(&mut tracker, &udp(A2, 5353, "10.0.0.254", 1000), &existing());
+    let back = result(&mut tracker, &udp(A2, 5353, "10.0.0.254", 1000), &existing());
     assert_eq!(back, format!("est|rpl|trk|snat|dnat {N} 53 > {A} 1000"));
-    let there = pass(&mut tracker, &udp(A, 1000, N, 53), &existing());
+    let there = result(&mut tracker, &udp(A, 1000, N, 53), &existing());
     assert_eq!(there, format!("est|trk|snat|dnat 10.0.0.254 1000 > {A2} 5353"));
 }
 
@@ -118,13 +118,13 @@ fn identifiers_of_pings_are_told_apart_too() {
     for (a, a2, b, n) in [(A, A2, B, N), ("fd00::1", "fd00::9", "2001:db8::2", "2001:db8::1")] {
         let mut tracker = tracker();
         assert_eq!(
-            pass(&mut tracker, &echo(a, b, true, 7), &source(n)),
+            result(&mut tracker, &echo(a, b, true, 7), &source(n)),
             format!("new|trk|snat {n} > {b} id 7")
         );
-        let second = pass(&mut tracker, &echo(a2, b, true, 7), &source(n));
+        let second = result(&mut tracker, &echo(a2, b, true, 7), &source(n));
         let id: u16 = second.rsplit(' ').next().expect("an id").parse().expect("a number");
         assert_ne!(id, 7, "{second}");
-        let back = pass(&mut tracker, &echo(b, n, false, id), &existing());
+        let back = result(&mut tracker, &echo(b, n, false, id), &existing());
         assert_eq!(back, format!("est|rpl|trk|dnat {b} > {a2} id 7"));
     }
 }
@@ -155,7 +155,7 @@ fn an_error_is_translated_with_what_it_quotes() {
 #[test]
 fn an_error_from_inside_hides_its_source_too() {
     let mut tracker = tracker();
-    pass(&mut tracker, &udp(A, 1000, B, 53), &source(N));
+    result(&mut tracker, &udp(A, 1000, B, 53), &source(N));
     let (_, inside) = send(&mut tracker, &udp(B, 53, N, 1000), &existing(), 0);
     let (outcome, bytes) = send(&mut tracker, &error(A, B, &inside, 100), &existing(), 0);
     assert_eq!(outcome.map(|o| words(o.state)), Ok("rel|trk|snat".to_string()));
@@ -187,7 +187,7 @@ fn a_full_range_of_ports_refuses_and_keeps_what_it_has() {
         let mut tracker = tracker();
         let mut ports = std::collections::BTreeSet::new();
         for host in 0..100 {
-            let text = pass(&mut tracker, &udp(&format!("10.0.1.{host}"), 2050, B, 53), &request);
+            let text = result(&mut tracker, &udp(&format!("10.0.1.{host}"), 2050, B, 53), &request);
             let port: u16 = text.split(' ').nth(2).expect("a port").parse().expect("a number");
             assert!(ports.insert(port) && (2000..2100).contains(&port), "{text}");
         }
@@ -202,9 +202,9 @@ fn a_full_range_of_ports_refuses_and_keeps_what_it_has() {
 fn the_unspecified_address_changes_only_ports_that_clash() {
     let mut tracker = tracker();
     let request = source("0.0.0.0");
-    assert_eq!(pass(&mut tracker, &udp(A, 1000, B, 53), &request), format!("new|trk {A} 1000 > {B} 53"));
+    assert_eq!(result(&mut tracker, &udp(A, 1000, B, 53), &request), format!("new|trk {A} 1000 > {B} 53"));
     let hidden = source(A);
-    let other = pass(&mut tracker, &udp(A2, 1000, B, 53), &hidden);
+    let other = result(&mut tracker, &udp(A2, 1000, B, 53), &hidden);
     assert!(other.starts_with(&format!("new|trk|snat {A} ")) && !other.contains(" 1000 "), "{other}");
     let clash = udp(B, 53, A, 1000);
     assert_eq!(state_of(&mut tracker, &clash, &looking(), 0), "est|rpl|trk");
@@ -219,8 +219,8 @@ fn a_range_of_addresses_is_used_and_persistent_ones_survive_a_restart() {
         let frame = udp(&format!("10.0.1.{host}"), 1000, B, 53);
         let mut one = Conntrack::new(Default::default(), 1);
         let mut two = Conntrack::new(Default::default(), 2);
-        let first = pass(&mut one, &frame, &with_nat(Nat::Source(range)));
-        assert_eq!(first, pass(&mut two, &frame, &with_nat(Nat::Source(range))));
+        let first = result(&mut one, &frame, &with_nat(Nat::Source(range)));
+        assert_eq!(first, result(&mut two, &frame, &with_nat(Nat::Source(range))));
         used.insert(first);
     }
     assert!(used.len() > 70, "{} of 99", used.len());
@@ -277,7 +277,67 @@ fn other_protocols_are_translated_by_address() {
     let mut tracker = tracker();
     let frame =
         |a: &str, b: &str| Frame { source: ip(a), destination: ip(b), body: Body::Other { protocol: 47 } };
-    assert_eq!(pass(&mut tracker, &frame(A, B), &source(N)), format!("new|trk|snat {N} > {B}"));
-    assert_eq!(pass(&mut tracker, &frame(B, N), &existing()), format!("est|rpl|trk|dnat {B} > {A}"));
-    assert_eq!(pass(&mut tracker, &frame(A2, B), &source(N)), "ct-nat-exhausted");
+    assert_eq!(result(&mut tracker, &frame(A, B), &source(N)), format!("new|trk|snat {N} > {B}"));
+    assert_eq!(result(&mut tracker, &frame(B, N), &existing()), format!("est|rpl|trk|dnat {B} > {A}"));
+    assert_eq!(result(&mut tracker, &frame(A2, B), &source(N)), "ct-nat-exhausted");
+}
+
+/// A reply that is turned around where its translation is the original direction of another connection.
+#[test]
+fn a_forced_commit_never_makes_a_second_connection_of_one_tuple() {
+    let mut tracker = tracker();
+    result(&mut tracker, &udp(A, 1000, B, 54), &with_nat(Nat::Destination(NatRange::to(ip(A)))));
+    result(&mut tracker, &udp(B, 54, A, 1000), &with_nat(Nat::Source(NatRange::to(ip(A)))));
+    let mut buffer = FrameBuf::copied(&udp(A, 1000, A, 54).bytes());
+    let packet = untracked(buffer.bytes());
+    let first = tracker.track(&mut buffer, &packet, &existing(), 0).expect("known");
+    assert_eq!(ends(buffer.bytes()), format!("{A} 1000 > {B} 54"));
+    let packet = Packet { state: first.state, zone: 0, ..untracked(buffer.bytes()) };
+    let forced = Request { force: true, ..committing() };
+    let second = tracker.track(&mut buffer, &packet, &forced, 0).expect("known");
+    assert_eq!(words(second.state & 0x3f), "new|trk", "a packet of the first connection");
+    assert_eq!(tracker.len(), 1);
+}
+
+#[test]
+fn a_checksum_that_comes_out_as_zero_is_written_as_all_ones() {
+    let mut tracker = tracker();
+    let mut seen = 0;
+    for port in 1024..=u16::MAX {
+        let (_, bytes) = pass(&mut tracker, &udp(A, port, B, 53), &source(N), 0);
+        seen += u32::from(bytes[40..42] == [0xff; 2]);
+        assert_ne!(bytes[40..42], [0; 2], "no checksum at all (RFC 768)");
+    }
+    assert_eq!(seen, 1, "one in 65535 ports");
+}
+
+#[test]
+fn ipv6_is_translated_there_and_back() {
+    let (a, b, n) = ("fd00::1", "2001:db8::2", "2001:db8:ffff::1");
+    let reply = |frame: &Frame, from: &str, to: &str| match frame.body {
+        Body::Tcp { .. } => tcp(from, 80, to, 1000, SYN | ACK, 9, 2),
+        _ => udp(from, 80, to, 1000),
+    };
+    for frame in [tcp(a, 1000, b, 80, SYN, 1, 0), udp(a, 1000, b, 80)] {
+        let mut tracker = tracker();
+        let there = result(&mut tracker, &frame, &source(n));
+        assert_eq!(there, format!("new|trk|snat {n} 1000 > {b} 80"));
+        let back = result(&mut tracker, &reply(&frame, b, n), &existing());
+        assert_eq!(back, format!("est|rpl|trk|dnat {b} 80 > {a} 1000"));
+    }
+    for frame in [tcp(a, 1000, n, 80, SYN, 1, 0), udp(a, 1000, n, 80)] {
+        let mut tracker = tracker();
+        let there = result(&mut tracker, &frame, &destination(b, 80));
+        assert_eq!(there, format!("new|trk|dnat {a} 1000 > {b} 80"));
+        let back = result(&mut tracker, &reply(&frame, b, a), &existing());
+        assert_eq!(back, format!("est|rpl|trk|snat {n} 80 > {a} 1000"));
+    }
+}
+
+#[test]
+fn without_commit_a_new_connection_is_not_translated() {
+    let mut tracker = tracker();
+    let peek = Request { commit: false, ..source(N) };
+    assert_eq!(result(&mut tracker, &udp(A, 1000, B, 53), &peek), format!("new|trk {A} 1000 > {B} 53"));
+    assert!(tracker.is_empty());
 }

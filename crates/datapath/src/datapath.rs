@@ -5,6 +5,7 @@ mod flows;
 mod grouping;
 mod packets;
 mod state;
+mod transaction;
 
 pub use packets::MAX_PASSES;
 
@@ -19,6 +20,7 @@ use crate::trace::{self, Trace};
 use crate::translate::FragmentHandling;
 use crate::versions::Shared;
 pub(crate) use state::State;
+use transaction::Transaction;
 use tulle_conntrack::Conntrack;
 use tulle_wire::vnet::Offload;
 
@@ -48,6 +50,7 @@ pub struct Datapath {
     cache: Cache,
     is_caching: bool,
     machine: Machine,
+    transaction: Option<Transaction>,
     hits: u64,
     misses: u64,
 }
@@ -68,6 +71,7 @@ impl Datapath {
             cache: Cache::new(seed, cache_limit),
             is_caching: cache_limit > 0,
             machine: Machine::new(Tracker::real(tracker), seed),
+            transaction: None,
             hits: 0,
             misses: 0,
         }
@@ -98,11 +102,13 @@ impl Datapath {
         tables.change(Shared::Bridge);
     }
 
-    /// Says what a controller forbids of a port; nothing where the port does not exist.
-    pub fn set_port_config(&mut self, port: u32, config: PortConfig) {
-        if self.state.ports.set_config(port, config) {
+    /// Says what a controller forbids of a port; true where that changes something.
+    pub fn set_port_config(&mut self, port: u32, config: PortConfig) -> bool {
+        let changed = self.state.ports.set_config(port, config);
+        if changed {
             self.state.tables.change(Shared::Ports);
         }
+        changed
     }
 
     /// Says whether a port has a link, by which groups and bundles choose; a new port has one.
@@ -121,6 +127,13 @@ impl Datapath {
     pub fn set_fragment_handling(&mut self, handling: FragmentHandling) {
         if std::mem::replace(&mut self.state.fragments, handling) != handling {
             self.state.tables.change(Shared::Fragments);
+        }
+    }
+
+    /// Says whether packets that no flow matches go to the controller, as OpenFlow 1.0 has it, or are lost.
+    pub fn set_miss_to_controller(&mut self, to_controller: bool) {
+        if std::mem::replace(&mut self.state.miss_to_controller, to_controller) != to_controller {
+            self.cache.flush(&mut self.state);
         }
     }
 

@@ -95,6 +95,12 @@ pub enum FlowModError {
     /// A goto must lead to a later table.
     #[error("goto_table:{0} does not lead to a later table")]
     BackwardGoto(u8),
+    /// The flow executes a group that does not exist.
+    #[error("group {0} does not exist")]
+    UnknownGroup(u32),
+    /// The flow passes a meter that does not exist.
+    #[error("meter {0} does not exist")]
+    UnknownMeter(u32),
 }
 
 /// Which flows a query or a removal is about.

@@ -202,7 +202,7 @@ pub struct GroupStats {
     pub duration_ns: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     group: Group,
     traffic: Traffic,
@@ -211,7 +211,7 @@ struct Entry {
 }
 
 /// All groups of a switch.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Groups {
     groups: BTreeMap<u32, Entry>,
 }

@@ -47,8 +47,8 @@ pub use meters::{
 };
 pub use ports::{PortConfig, Ports};
 pub use process::Effects;
-pub use rules::{FlowFlags, StoredFlow};
-pub use tables::TABLE_COUNT;
+pub use rules::{FlowFlags, StoredFlow, sends_to, uses_group};
+pub use tables::{TABLE_COUNT, TablePolicy};
 pub use trace::{Step, StepFlow, Trace, TraceEvent, TracedOutput, TracedPass};
 pub use translate::{FragmentHandling, MAX_DEPTH, MAX_STACK, MAX_STEPS};
 pub use tulle_conntrack as conntrack;

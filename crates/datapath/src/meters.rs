@@ -12,9 +12,9 @@ pub const MAX_BANDS: usize = 8;
 /// The highest number of a meter for flows (`OFPM_MAX`).
 pub const LAST_METER: u32 = 0xffff_0000;
 /// The meter of packets that go to the controller (`OFPM_CONTROLLER`).
-pub const CONTROLLER_METER: u32 = 0xffff_fffd;
+pub const CONTROLLER_METER: u32 = 0xffff_fffe;
 /// The meter of packets that go the slow way (`OFPM_SLOWPATH`); it may be set and is passed by none here.
-pub const SLOWPATH_METER: u32 = 0xffff_fffe;
+pub const SLOWPATH_METER: u32 = 0xffff_fffd;
 /// All meters (`OFPM_ALL`).
 pub const ALL_METERS: u32 = 0xffff_ffff;
 

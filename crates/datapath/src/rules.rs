@@ -119,16 +119,11 @@ impl Rule {
     }
 
     pub(crate) fn sends_to(&self, number: u32) -> bool {
-        any_action(&self.flow.actions, &|action| match action {
-            Action::Output(to) | Action::OutputTruncated { port: to, .. } => *to == number,
-            Action::Enqueue { port: to, .. } => *to == number,
-            Action::Controller { .. } | Action::ControllerWith(_) => number == port::CONTROLLER,
-            _ => false,
-        })
+        sends_to(&self.flow.actions, number)
     }
 
     pub(crate) fn uses_group(&self, number: u32) -> bool {
-        any_action(&self.flow.actions, &|action| matches!(action, Action::Group(group) if *group == number))
+        uses_group(&self.flow.actions, number)
     }
 
     pub(crate) fn uses_meter(&self, number: u32) -> bool {
@@ -138,6 +133,23 @@ impl Rule {
             _ => false,
         })
     }
+}
+
+/// True where actions send to a port, by its number.
+pub fn sends_to(actions: &[Action], number: u32) -> bool {
+    any_action(actions, &|action| match action {
+        Action::Output(to)
+        | Action::OutputNoting { port: to, .. }
+        | Action::OutputTruncated { port: to, .. } => *to == number,
+        Action::Enqueue { port: to, .. } => *to == number,
+        Action::Controller { .. } | Action::ControllerWith(_) => number == port::CONTROLLER,
+        _ => false,
+    })
+}
+
+/// True where actions execute a group.
+pub fn uses_group(actions: &[Action], number: u32) -> bool {
+    any_action(actions, &|action| matches!(action, Action::Group(group) if *group == number))
 }
 
 /// True where an action, or one inside it, is such.

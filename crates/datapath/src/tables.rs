@@ -5,6 +5,7 @@
 
 mod change;
 mod check;
+mod eviction;
 mod journal;
 mod learned;
 mod select;
@@ -15,6 +16,8 @@ use crate::flow_mod::{FlowChange, FlowEvent, FlowStats, TableStats};
 use crate::rules::{Rule, RuleId, Rules};
 use crate::verdict::Verdict;
 use crate::versions::{Shared, Versions};
+use eviction::Evictor;
+pub use eviction::TablePolicy;
 use journal::{Journal, Undo};
 use timers::Timers;
 use tulle_classifier::Classifier;
@@ -46,6 +49,8 @@ pub(crate) struct Tables {
     limit: usize,
     versions: Versions,
     timers: Timers,
+    /// Of the tables that have a policy.
+    evictors: Vec<Option<Box<Evictor>>>,
     journal: Option<Journal>,
     /// What happened to flows, kept while somebody wants to know.
     events: Option<Vec<FlowEvent>>,
@@ -63,6 +68,7 @@ impl Tables {
             limit,
             versions: Versions::new(),
             timers: Timers::default(),
+            evictors: (0..TABLE_COUNT).map(|_| None).collect(),
             journal: None,
             events: None,
             orphans: Vec::new(),
@@ -129,6 +135,9 @@ impl Tables {
     fn enter(&mut self, id: RuleId) {
         let Some(rule) = self.rules.get(id) else { return };
         self.timers.put(id, rule);
+        if let Some(evictor) = &mut self.evictors[usize::from(rule.flow.table)] {
+            evictor.insert(id, rule);
+        }
         let flow = &rule.flow;
         self.tables[usize::from(flow.table)].insert_packed(
             &flow.matching,
@@ -143,6 +152,9 @@ impl Tables {
         let version = self.versions.next();
         let rule = self.rules.remove(id, version)?;
         self.timers.forget(&rule);
+        if let Some(evictor) = &mut self.evictors[usize::from(rule.flow.table)] {
+            evictor.remove(id, &rule);
+        }
         self.tables[usize::from(rule.flow.table)].remove_packed(&rule.flow.matching, rule.flow.priority);
         if rule.is_clause() {
             self.versions.change_table(rule.flow.table);

@@ -90,6 +90,8 @@ pub(crate) struct Plane<'a> {
     pub bridge: &'a Bridge,
     pub macs: &'a MacTable,
     pub fragments: FragmentHandling,
+    /// Packets that no flow matches go to the controller.
+    pub miss_to_controller: bool,
     pub continuations: &'a mut Continuations,
 }
 
@@ -284,7 +286,11 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
         self.observer.looked_up(self.depth, table, found.map(|(_, rule)| rule));
         let Some((id, rule)) = found else {
             self.place = Place { table, cookie: None, is_miss_flow: false };
-            self.drop(DropReason::NoMatch);
+            if self.plane.miss_to_controller {
+                self.tell(u16::MAX, 0, PacketInReason::NoMatch)?;
+            } else {
+                self.drop(DropReason::NoMatch);
+            }
             return Ok(None);
         };
         self.rules.push(id);

@@ -96,6 +96,14 @@ impl SubField {
 pub enum Action {
     /// Send out of a port, a number or one of [`port`].
     Output(u32),
+    /// As [`Output`](Action::Output).  OpenFlow lets a controller say a length that counts for the controller's port
+    /// only, and wants it back when it asks for the flow.
+    OutputNoting {
+        /// The port, any but the controller's.
+        port: u32,
+        /// What the controller said; never 0.
+        max_len: u16,
+    },
     /// Send at most `max_len` bytes out of a port (`output(port=N,max_len=M)`).
     OutputTruncated {
         /// The port.

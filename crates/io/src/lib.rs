@@ -1,13 +1,16 @@
-//! Packets in and out of the kernel: TAP devices, packet sockets, port guards, polling and the clock.
+//! Packets in and out of the kernel: TAP devices, packet sockets, devices as ports, port guards,
+//! polling and the clock.
 //!
 //! The only crate with `unsafe`. It moves frames and knows nothing of what is in them, apart from
 //! the virtio-net header, the VLAN tag that the kernel strips, and the fields that its socket
-//! filters match on. Nothing here blocks except [`Poller::wait`].
+//! filters match on. Nothing here blocks except [`Poller::wait`] and what
+//! opens, closes or looks at devices.
 
 pub mod clock;
 pub mod descriptor;
 pub mod device;
 mod direct;
+pub mod egress;
 pub mod filter;
 pub mod guard;
 mod header;
@@ -23,10 +26,11 @@ pub mod tap;
 pub mod thread;
 
 pub use device::Device;
+pub use egress::{Egress, Listeners, Way};
 pub use filter::Filter;
 pub use guard::{GuardOptions, PortGuard};
 pub use outcome::{Received, Sent};
-pub use outgoing::Lost;
+pub use outgoing::{Lost, Outgoing};
 pub use packet::{Arrival, PacketOptions, PacketSocket};
 pub use pcap::PcapWriter;
 pub use poll::{Event, Poller, Waker};

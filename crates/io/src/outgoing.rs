@@ -57,7 +57,7 @@ struct Collected {
 
 /// The frames collected for one device.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub struct Outgoing {
     direct: Option<DirectPath>,
     chunks: Mapping,
     free: Vec<u32>,
@@ -65,8 +65,8 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Sends by `sendmmsg` at first.
-    pub(crate) fn new() -> io::Result<Self> {
+    /// Sends by `sendmmsg`.  Errors: ENOMEM.
+    pub fn by_messages() -> io::Result<Self> {
         Ok(Self {
             direct: None,
             chunks: Mapping::anonymous(CHUNKS * CHUNK_LEN)?,
@@ -75,25 +75,17 @@ impl Outgoing {
         })
     }
 
+    /// Sends directly to a device of the calling thread's network namespace, until that fails; then
+    /// by `sendmmsg`.  Errors: EBUSY if another AF_XDP socket has the device, EAFNOSUPPORT without AF_XDP.
+    pub fn direct(ifindex: u32) -> io::Result<Self> {
+        let mut outgoing = Self::by_messages()?;
+        outgoing.direct = Some(DirectPath::open(ifindex, &outgoing.chunks)?);
+        Ok(outgoing)
+    }
+
     /// Whether frames go directly.
     pub(crate) fn is_direct(&self) -> bool {
         self.direct.is_some()
-    }
-
-    /// Sends directly from now on.  Nothing may wait.  Errors: see [`DirectPath::open`]; all is as before.
-    pub(crate) fn go_directly(&mut self, ifindex: u32) -> io::Result<()> {
-        debug_assert!(self.collected.is_empty(), "frames wait");
-        if self.direct.is_none() {
-            self.direct = Some(DirectPath::open(ifindex, &self.chunks)?);
-        }
-        Ok(())
-    }
-
-    /// Sends by `sendmmsg` from now on.  Nothing may wait.
-    pub(crate) fn go_by_messages(&mut self) {
-        debug_assert!(self.collected.is_empty(), "frames wait");
-        self.direct = None;
-        self.free = (0..CHUNKS as u32).rev().collect();
     }
 
     /// Whether frames wait for [`flush`](Self::flush).
@@ -147,8 +139,8 @@ impl Outgoing {
             Err(error) => {
                 let unsent = direct.unsent();
                 let lost = self.lost(unsent, Sent::from_error(error).unwrap_or(Sent::DeviceDown));
-                self.collected.clear();
-                self.go_by_messages();
+                self.direct = None;
+                self.free = (0..CHUNKS as u32).rev().collect();
                 lost
             }
         }

@@ -14,6 +14,7 @@ use crate::outcome::{Received, Sent};
 use crate::outgoing::{Lost, Outgoing};
 use crate::packet::ring::{Next, ReceiveRing};
 use crate::packet::{Arrival, PacketCounters, PacketOptions, PacketSocket};
+use crate::sys::inode;
 
 const ETHERNET_LEN: usize = 14;
 
@@ -22,7 +23,7 @@ const ETHERNET_LEN: usize = 14;
 pub struct DevicePortOptions {
     /// Slots of the receive ring, 2 KB each; without any, frames are received by system calls.
     pub ring_slots: u32,
-    /// Send past the queueing discipline where the device has none.
+    /// Send small frames past all that [`Egress`](crate::Egress) looks at, if the kernel can.
     pub direct: bool,
 }
 
@@ -32,6 +33,7 @@ pub struct DevicePort {
     socket: PacketSocket,
     ring: Option<ReceiveRing>,
     outgoing: Outgoing,
+    ifindex: u32,
     longest: usize,
     lost: Lost,
 }
@@ -47,19 +49,31 @@ impl DevicePort {
                 (socket, Some(ring))
             }
         };
-        let mut outgoing = Outgoing::new()?;
-        if options.direct {
-            // Where it is not to be had, the other way works too.
-            let _ = outgoing.go_directly(device.index());
-        }
-        let longest = device.mtu()? as usize + ETHERNET_LEN;
-        Ok(Self { socket, ring, outgoing, longest, lost: Lost::default() })
+        let direct = if options.direct { Outgoing::direct(device.index()).ok() } else { None };
+        let outgoing = direct.map_or_else(Outgoing::by_messages, Ok)?;
+        let (ifindex, longest) = (device.index(), device.mtu()? as usize + ETHERNET_LEN);
+        Ok(Self { socket, ring, outgoing, ifindex, longest, lost: Lost::default() })
+    }
+
+    /// The device's index in its network namespace.
+    pub fn ifindex(&self) -> u32 {
+        self.ifindex
+    }
+
+    /// The inode number of the socket that receives, by which the kernel lists it.
+    pub fn inode(&self) -> io::Result<u64> {
+        inode(&self.socket)
     }
 
     /// Whether frames come by a ring, one by one and without system calls.
     #[inline]
     pub fn has_ring(&self) -> bool {
         self.ring.is_some()
+    }
+
+    /// The slots of the ring, 2 KB each.
+    pub fn ring_slots(&self) -> usize {
+        self.ring.as_ref().map_or(0, ReceiveRing::slots)
     }
 
     /// Whether small frames go past the queueing discipline.
@@ -117,6 +131,17 @@ impl DevicePort {
     pub fn flush(&mut self) -> Lost {
         self.lost.add(self.outgoing.flush(&self.socket));
         std::mem::take(&mut self.lost)
+    }
+
+    /// Sends another way from now on, after what waits.  Gives the former way.
+    pub fn replace_outgoing(&mut self, outgoing: Outgoing) -> Outgoing {
+        self.lost.add(self.outgoing.flush(&self.socket));
+        std::mem::replace(&mut self.outgoing, outgoing)
+    }
+
+    /// Tells that the device's MTU has changed.
+    pub fn set_mtu(&mut self, mtu: u32) {
+        self.longest = mtu as usize + ETHERNET_LEN;
     }
 
     /// Counts since the last call; reading sets them to zero.

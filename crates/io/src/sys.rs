@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_short, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// Turns the -1 of a system call into its errno.
 pub(crate) fn check(result: c_int) -> io::Result<c_int> {
@@ -41,6 +41,15 @@ pub(crate) fn option<T: Copy>(fd: &impl AsRawFd, level: c_int, name: c_int) -> i
     check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut length) })?;
     // SAFETY: every caller asks for integers, of which any bits are a value.
     Ok(unsafe { value.assume_init() })
+}
+
+/// The inode number of an open file or socket.
+pub(crate) fn inode(fd: &impl AsFd) -> io::Result<u64> {
+    let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the descriptor is open, and the kernel fills the struct, which outlives the call.
+    check(unsafe { libc::fstat(fd.as_fd().as_raw_fd(), status.as_mut_ptr()) })?;
+    // SAFETY: filled by the call, and zeroed before.
+    Ok(unsafe { status.assume_init() }.st_ino)
 }
 
 /// Binds a socket to a socket address given as its C struct.

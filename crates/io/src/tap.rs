@@ -7,7 +7,7 @@
 use std::ffi::{c_int, c_uint};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use tulle_wire::FrameBuf;
@@ -64,6 +64,16 @@ impl Tap {
         let offloads = negotiate(&file, options.udp_segmentation)?;
         configure(options)?;
         Ok(Self { file, name: options.name.clone(), offloads })
+    }
+
+    /// Takes over a TAP device that this or another process has opened with the virtio-net header, wherever
+    /// the device is meanwhile.  Errors: EBADFD if the descriptor is not a TAP device's.
+    pub fn adopt(descriptor: OwnedFd, name: &str) -> io::Result<Self> {
+        let file = File::from(descriptor);
+        let mut request = interface_request(name)?;
+        interface_ioctl(&file, libc::TUNGETIFF, &mut request)?;
+        let offloads = negotiate(&file, false)?;
+        Ok(Self { file, name: name.to_owned(), offloads })
     }
 
     /// The name that it was made with; whoever moves the device may rename it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::frames::{self, Ends, TCP_HEADERS_LEN};
 use common::{Pair, wait_for};
-use tulle_io::{Arrival, Device, DevicePort, DevicePortOptions, Lost, Poller, Received, Sent};
+use tulle_io::{Arrival, Device, DevicePort, DevicePortOptions, Lost, Outgoing, Poller, Received, Sent};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
@@ -225,4 +225,39 @@ fn frames_that_find_the_ring_full_are_counted_and_those_before_are_whole() {
     }
     let counters = right.counters().expect("counters");
     assert_eq!((counters.frames, counters.drops), (200, 136));
+}
+
+#[test]
+fn a_port_that_changes_how_it_sends_keeps_the_order() {
+    let pair = Pair::new();
+    let (mut left, mut right) = (pair.left.port("left", PLAIN), pair.right.port("right", FAST));
+    let ifindex = left.ifindex();
+    for round in 0..6_u8 {
+        for number in 0..4 {
+            left.send(&frames::udp(ends(), &[round, number]), &Offload::default()).expect("send");
+        }
+        let other = if round % 2 == 0 {
+            // The kernel frees a device's queue some time after the socket is closed.
+            wait_for("the queue", || pair.left.run(|| Outgoing::direct(ifindex)).ok())
+        } else {
+            Outgoing::by_messages().expect("memory")
+        };
+        drop(left.replace_outgoing(other));
+        assert_eq!(left.is_direct(), round % 2 == 0);
+    }
+    assert_eq!(left.flush(), Lost::default());
+    for round in 0..6_u8 {
+        for number in 0..4 {
+            assert_eq!(receive(&mut right).0, frames::udp(ends(), &[round, number]));
+        }
+    }
+}
+
+#[test]
+fn two_direct_ways_to_one_device_are_refused() {
+    let pair = Pair::new();
+    let left = pair.left.port("left", FAST);
+    let ifindex = left.ifindex();
+    let error = pair.left.run(|| Outgoing::direct(ifindex)).expect_err("the queue is taken");
+    assert_eq!(error.raw_os_error(), Some(libc::EBUSY));
 }

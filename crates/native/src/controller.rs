@@ -7,7 +7,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_flow::Field;
 use tulle_openflow::{
     Config, Connection, Event, FlowMod, FlowModCommand, FlowStats, FlowStatsRequest, Message, MultipartReply,
-    MultipartRequest, PacketIn, PacketOut, TABLE_ALL, Xid,
+    MultipartRequest, PacketIn, PacketOut, TABLE_ALL, Version, Versions, Xid,
 };
 
 use crate::error::refused;
@@ -24,7 +24,8 @@ pub(crate) struct ControllerSession {
 impl ControllerSession {
     #[new]
     fn new() -> Self {
-        ControllerSession { connection: Connection::new(), dumps: HashMap::new() }
+        let connection = Connection::with_versions(Versions::only(Version::V13));
+        ControllerSession { connection, dumps: HashMap::new() }
     }
 
     fn receive<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyList>> {
@@ -55,14 +56,15 @@ impl ControllerSession {
 
     fn dump_flows(&mut self) -> PyResult<Xid> {
         let request = FlowStatsRequest { table: TABLE_ALL, ..FlowStatsRequest::default() };
-        let message = Message::MultipartRequest(MultipartRequest::Flows(request));
+        let message = Message::MultipartRequest { more: false, request: MultipartRequest::Flows(request) };
         let xid = self.connection.send(&message).map_err(refused)?;
         self.dumps.insert(xid, Vec::new());
         Ok(xid)
     }
 
     fn packet_out(&mut self, in_port: u32, actions: &str, frame: Vec<u8>) -> PyResult<Xid> {
-        let packet = PacketOut { buffer: None, in_port, actions: parse_actions(actions)?, data: frame };
+        let packet =
+            PacketOut { in_port, actions: parse_actions(actions)?, data: frame, ..PacketOut::default() };
         self.connection.send(&Message::PacketOut(packet)).map_err(refused)
     }
 }
@@ -76,7 +78,7 @@ impl ControllerSession {
                 let config = Config { flags: 0, miss_send_len: u16::MAX };
                 self.connection.send(&Message::SetConfig(config)).map_err(refused)?;
                 found.set_item("event", "negotiated")?;
-                found.set_item("version", version)?;
+                found.set_item("version", version.wire())?;
             }
             Event::Closed { reason } => {
                 found.set_item("event", "closed")?;
@@ -101,7 +103,7 @@ impl ControllerSession {
         match message {
             Message::BarrierReply => found.set_item("event", "barrier-passed")?,
             Message::Error(report) => {
-                let (kind, code) = report.code.wire();
+                let (kind, code) = report.code.wire(Version::V13);
                 found.set_item("event", "refused")?;
                 found.set_item("type", kind)?;
                 found.set_item("code", code)?;

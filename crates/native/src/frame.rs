@@ -67,7 +67,7 @@ impl Draft<'_> {
         let header = ethernet::Repr {
             source: self.mac(Field::EthSrc),
             destination: self.mac(Field::EthDst),
-            vlan: None,
+            vlan: Some(self.number(Field::VlanTci) as u16).filter(|tci| *tci != 0).map(|tci| tci & !0x1000),
             ether_type: self.number(Field::EthType) as u16,
         };
         let mut frame = vec![0; header.buffer_len()];

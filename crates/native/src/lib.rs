@@ -5,6 +5,7 @@
 
 #![allow(missing_docs)]
 
+mod bridging;
 mod controller;
 mod datapath;
 mod encapsulator;

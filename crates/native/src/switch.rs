@@ -1,12 +1,19 @@
 //! The running switch and its OpenFlow sessions.
 
+use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_datapath::Command;
-use tulle_switch::{Event, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions};
+use tulle_flow::Flow;
+use tulle_switch::{
+    Event, Flush, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions,
+};
 
+use tulle_openflow::Versions;
+
+use crate::bridging::parse_config;
 use crate::error::refused;
 use crate::text::parse_flow;
 use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
@@ -58,6 +65,134 @@ impl Switch {
         let settings = TapSettings { name, mtu, mac: mac.map(parse_mac).transpose()?, set_up };
         let info = detached(py, || self.switch.add_tap(number, &settings))?;
         emit_info(py, info)
+    }
+
+    fn configure_bridge(&self, py: Python<'_>, config: &Bound<'_, PyDict>) -> PyResult<()> {
+        let config = parse_config(config)?;
+        detached(py, || self.switch.configure_bridge(config))
+    }
+
+    fn fdb(&self, py: Python<'_>) -> PyResult<Vec<(u32, u16, String, u64, bool)>> {
+        let rows = detached(py, || self.switch.fdb())?;
+        let mac = |mac: u64| {
+            let [_, _, bytes @ ..] = mac.to_be_bytes();
+            emit_mac(bytes)
+        };
+        Ok(rows.iter().map(|row| (row.port, row.vlan, mac(row.mac), row.age_s, row.is_static)).collect())
+    }
+
+    fn fdb_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = detached(py, || self.switch.fdb_stats())?;
+        let found = PyDict::new(py);
+        found.set_item("current", stats.current)?;
+        found.set_item("static", stats.current_static)?;
+        found.set_item("limit", stats.limit)?;
+        found.set_item("learned", stats.learned)?;
+        found.set_item("expired", stats.expired)?;
+        found.set_item("evicted", stats.evicted)?;
+        found.set_item("moved", stats.moved)?;
+        Ok(found)
+    }
+
+    fn flush_fdb(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || self.switch.flush_fdb())
+    }
+
+    fn add_fdb(&self, py: Python<'_>, vlan: u16, mac: &str, port: u32) -> PyResult<()> {
+        let mac = address(mac)?;
+        detached(py, || self.switch.add_fdb(vlan, mac, port))
+    }
+
+    fn remove_fdb(&self, py: Python<'_>, vlan: u16, mac: &str) -> PyResult<bool> {
+        let mac = address(mac)?;
+        detached(py, || self.switch.remove_fdb(vlan, mac))
+    }
+
+    fn mirror_statistics(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, u64)>> {
+        let rows = detached(py, || self.switch.mirror_stats())?;
+        Ok(rows.into_iter().map(|(name, traffic)| (name, traffic.packets, traffic.bytes)).collect())
+    }
+
+    #[pyo3(signature = (zone, most))]
+    fn connections(&self, py: Python<'_>, zone: Option<u16>, most: usize) -> PyResult<Vec<String>> {
+        detached(py, || self.switch.connection_lines(zone, most))
+    }
+
+    #[pyo3(signature = (zone = None, parts = Vec::new()))]
+    fn flush_connections(&self, py: Python<'_>, zone: Option<u16>, parts: Vec<String>) -> PyResult<()> {
+        let flush = match (zone, parts.is_empty()) {
+            (None, true) => Flush::All,
+            (Some(zone), true) => Flush::Zone(zone),
+            (zone, false) => Flush::Parts(zone, parts),
+        };
+        detached(py, || self.switch.flush_connections(flush))
+    }
+
+    fn connection_counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = detached(py, || self.switch.connection_counts())?;
+        let found = PyDict::new(py);
+        found.set_item("current", counts.current)?;
+        found.set_item("limit", counts.limit)?;
+        found.set_item("zones", counts.zones)?;
+        found.set_item("default_limit", counts.default_limit)?;
+        found.set_item("limits", counts.limits)?;
+        found.set_item("created", counts.stats.created)?;
+        found.set_item("expired", counts.stats.expired)?;
+        found.set_item("evicted", counts.stats.evicted)?;
+        found.set_item("invalid", counts.stats.invalid)?;
+        Ok(found)
+    }
+
+    fn set_connection_limit(&self, py: Python<'_>, limit: usize) -> PyResult<()> {
+        detached(py, || self.switch.set_connection_limit(limit))
+    }
+
+    #[pyo3(signature = (zone, limit))]
+    fn set_zone_limit(&self, py: Python<'_>, zone: Option<u16>, limit: Option<u32>) -> PyResult<()> {
+        detached(py, || self.switch.set_zone_limit(zone, limit))
+    }
+
+    fn hold(&self, py: Python<'_>, is_held: bool) -> PyResult<()> {
+        detached(py, || self.switch.hold(is_held))
+    }
+
+    fn adopt_tap(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        name: &str,
+        descriptor: i32,
+        mac: &str,
+        ifindex: u32,
+        mtu: u32,
+    ) -> PyResult<()> {
+        let info = PortInfo { mac: parse_mac(mac)?, ifindex, mtu };
+        detached(py, || self.switch.adopt_tap(number, name, descriptor, info))
+    }
+
+    fn tap_descriptor(&self, py: Python<'_>, number: u32) -> PyResult<i32> {
+        Ok(detached(py, || self.switch.tap_descriptor(number))?.into_raw_fd())
+    }
+
+    fn save_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        detached(py, || self.switch.save_flows(&path))
+    }
+
+    fn load_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        let work = || -> Result<usize, String> {
+            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            let parse = |line: &str| line.parse().map_err(|error| format!("{line}: {error}"));
+            let flows: Vec<Flow> = text.lines().map(parse).collect::<Result<_, _>>()?;
+            let count = flows.len();
+            self.switch.change_flows(Command::Add, flows).map_err(|error| error.to_string())?;
+            Ok(count)
+        };
+        py.detach(work).map_err(refused)
+    }
+
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        detached(py, || self.switch.version())
     }
 
     fn add_device<'py>(&self, py: Python<'py>, number: u32, name: &str) -> PyResult<Bound<'py, PyDict>> {
@@ -179,6 +314,7 @@ impl Switch {
         found.set_item("misses", stats.misses)?;
         found.set_item("entries", stats.entries)?;
         found.set_item("masks", stats.masks)?;
+        found.set_item("flows", detached(py, || self.switch.flow_count())?)?;
         Ok(found)
     }
 
@@ -191,28 +327,44 @@ impl Switch {
         Ok(flows.into_iter().map(|stats| (stats.flow.to_string(), stats.packets, stats.bytes)).collect())
     }
 
-    #[pyo3(signature = (in_port, frame, tunnel = None))]
+    #[pyo3(signature = (in_port, frame, tunnel = None, states = Vec::new()))]
     fn trace<'py>(
         &self,
         py: Python<'py>,
         in_port: u32,
         frame: &[u8],
         tunnel: Option<TunnelTuple>,
+        states: Vec<u32>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (frame, tunnel) = (frame.to_vec(), parse_tunnel(tunnel)?);
-        let traced = detached(py, || self.switch.trace(in_port, frame, tunnel))?;
+        let traced = detached(py, || self.switch.trace(in_port, frame, tunnel, states))?;
         values::trace(py, traced)
     }
 
-    #[pyo3(signature = (name = "", kind = "service", probe_s = 0.0))]
-    fn open_session(&self, py: Python<'_>, name: &str, kind: &str, probe_s: f64) -> PyResult<SwitchSession> {
-        let options = parse_options(name, kind, probe_s)?;
+    #[pyo3(signature = (name = "", kind = "service", probe_s = 0.0, versions = None))]
+    fn open_session(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        kind: &str,
+        probe_s: f64,
+        versions: Option<Vec<u8>>,
+    ) -> PyResult<SwitchSession> {
+        let options = parse_options(name, kind, probe_s, versions)?;
         Ok(SwitchSession { session: detached(py, || self.switch.open_session(options))? })
     }
 
-    #[pyo3(signature = (fd, name = "", kind = "service", probe_s = 0.0))]
-    fn serve(&self, py: Python<'_>, fd: i32, name: &str, kind: &str, probe_s: f64) -> PyResult<u64> {
-        let options = parse_options(name, kind, probe_s)?;
+    #[pyo3(signature = (fd, name = "", kind = "service", probe_s = 0.0, versions = None))]
+    fn serve(
+        &self,
+        py: Python<'_>,
+        fd: i32,
+        name: &str,
+        kind: &str,
+        probe_s: f64,
+        versions: Option<Vec<u8>>,
+    ) -> PyResult<u64> {
+        let options = parse_options(name, kind, probe_s, versions)?;
         detached(py, || self.switch.serve(fd, options))
     }
 
@@ -282,13 +434,35 @@ impl SwitchSession {
     }
 }
 
-fn parse_options(name: &str, kind: &str, probe_s: f64) -> PyResult<SessionOptions> {
+/// Wire versions.
+fn parse_versions(numbers: Vec<u8>) -> PyResult<Versions> {
+    let bitmap = numbers.iter().filter(|number| **number < 32).map(|number| 1 << number).sum();
+    let versions = Versions::from_bitmap(bitmap);
+    match versions.highest() {
+        Some(_) => Ok(versions),
+        None => Err(refused(format!("no version of OpenFlow that is spoken here among {numbers:?}"))),
+    }
+}
+
+fn parse_options(
+    name: &str,
+    kind: &str,
+    probe_s: f64,
+    versions: Option<Vec<u8>>,
+) -> PyResult<SessionOptions> {
     let kind = match kind {
         "controller" => SessionKind::Controller,
         "service" => SessionKind::Service,
         _ => return Err(refused(format!("expected controller or service, got {kind:?}"))),
     };
-    Ok(SessionOptions { name: name.to_owned(), kind, probe_ns: (probe_s.max(0.0) * 1e9) as u64 })
+    let versions = versions.map(parse_versions).transpose()?;
+    let probe_ns = (probe_s.max(0.0) * 1e9) as u64;
+    Ok(SessionOptions { name: name.to_owned(), kind, versions, probe_ns })
+}
+
+fn address(text: &str) -> PyResult<u64> {
+    let [a, b, c, d, e, f] = parse_mac(text)?;
+    Ok(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
 
 fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {
@@ -303,6 +477,11 @@ fn emit_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict
     let found = PyDict::new(py);
     match event {
         Event::SessionReady => found.set_item("event", "session-ready")?,
+        Event::SessionOpened { session, version } => {
+            found.set_item("event", "session-opened")?;
+            found.set_item("session", session)?;
+            found.set_item("version", version)?;
+        }
         Event::SessionClosed { session, reason } => {
             found.set_item("event", "session-closed")?;
             found.set_item("session", session)?;

@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_datapath::{DropReason, PacketIn, Trace, TunnelKey};
 use tulle_flow::{Field, Key};
 
+use crate::bridging;
 use crate::error::refused;
 
 /// (id, source, destination) of a tunnel.
@@ -72,6 +73,7 @@ pub(crate) fn trace<'py>(py: Python<'py>, traced: Result<Trace, DropReason>) -> 
     let found = PyDict::new(py);
     found.set_item("steps", steps(py, &traced)?)?;
     found.set_item("operations", &traced.operations)?;
+    found.set_item("passes", bridging::passes(py, &traced.passes)?)?;
     found.set_item("outputs", outputs(py, &traced)?)?;
     let packet_ins = PyList::empty(py);
     for PacketIn { table, cookie, key, .. } in &traced.packet_ins {
@@ -84,7 +86,7 @@ pub(crate) fn trace<'py>(py: Python<'py>, traced: Result<Trace, DropReason>) -> 
 
 fn early_drop(py: Python<'_>, reason: DropReason) -> PyResult<Bound<'_, PyDict>> {
     let found = PyDict::new(py);
-    for empty in ["steps", "operations", "outputs", "controller"] {
+    for empty in ["steps", "operations", "passes", "outputs", "controller"] {
         found.set_item(empty, PyList::empty(py))?;
     }
     found.set_item("drops", vec![reason.name()])?;

@@ -5,7 +5,7 @@
 use std::io::BufRead;
 
 use tulle_flow::Flow;
-use tulle_openflow::{FlowMod, FlowModCommand, Message};
+use tulle_openflow::{FlowMod, FlowModCommand, Message, Version};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for line in std::io::stdin().lock().lines() {
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (command, flow) = line.split_once(' ').ok_or("expected a command and a flow")?;
         let flow: Flow = flow.parse()?;
         let mut bytes = Vec::new();
-        Message::FlowMod(FlowMod::new(parse_command(command)?, flow)).emit(1, &mut bytes)?;
+        Message::FlowMod(FlowMod::new(parse_command(command)?, flow)).emit(Version::V13, 1, &mut bytes)?;
         println!("{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     }
     Ok(())

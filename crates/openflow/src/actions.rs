@@ -1,144 +1,86 @@
-//! `ofp_action` (OpenFlow 1.3.5 section 7.2.5) and the frame of every list of actions.
+//! Actions on the wire, and the frame of every list of them.
+//!
+//! Sources: OpenFlow 1.0 section 5.2.4, 1.3.5 section 7.2.5, 1.5.1 section 7.2.6, and `ovs-actions(7)` for Nicira's.
 
-use tulle_flow::{Action, Field, port};
+mod check;
+mod frame;
+mod nicira;
+mod set;
+mod standard;
+mod v10;
 
-use crate::bytes::{Parsed, Put, Reader};
+use tulle_flow::Action;
+
+use crate::bytes::{Emitted, Parsed, Reader, Writer};
 use crate::error::{EmitError, ErrorCode};
-use crate::nicira;
-use crate::oxm::{self, Oxm, OxmHeader};
+use crate::experimenter::{NICIRA, ONF};
+use crate::version::Version;
 
-const OUTPUT: u16 = 0;
-const DEC_NW_TTL: u16 = 24;
-const SET_FIELD: u16 = 25;
-pub(crate) const EXPERIMENTER: u16 = 0xffff;
+pub use check::check_actions;
+pub(crate) use standard::kinds;
+pub(crate) use v10::retarget_ports;
 
-/// The whole packet, when sent to the controller (`OFPCML_NO_BUFFER`).
-const WHOLE_PACKET: u16 = 0xffff;
+/// The type of experimenters' actions.
+const EXPERIMENTER: u16 = 0xffff;
 
 /// Parses all that is left as actions.
 pub(crate) fn parse_actions(mut reader: Reader<'_>) -> Parsed<Vec<Action>> {
     let mut actions = Vec::new();
     while !reader.is_empty() {
-        let action = parse_action(&mut reader)?;
-        let merged = actions.last_mut().is_some_and(|last| merge_tos(last, &action));
-        if !merged {
-            actions.push(action);
-        }
+        let (kind, body) = take_action(&mut reader)?;
+        actions.push(parse_action(kind, body)?);
     }
     Ok(actions)
 }
 
-fn parse_action(reader: &mut Reader<'_>) -> Parsed<Action> {
-    let (kind, length) = (reader.u16()?, usize::from(reader.u16()?));
+/// Takes the next action: its type, and what follows type and length.
+fn take_action<'a>(reader: &mut Reader<'a>) -> Parsed<(u16, Reader<'a>)> {
+    let bad = ErrorCode::BadActionLength;
+    let mut head = reader.blaming(bad);
+    let (kind, length) = (head.u16()?, usize::from(head.u16()?));
     if length < 8 || length % 8 != 0 {
-        return Err(ErrorCode::BadActionLength);
+        return Err(bad);
     }
-    let mut body = reader.part(length - 4, ErrorCode::BadActionLength)?;
-    match kind {
-        OUTPUT => parse_output(body),
-        DEC_NW_TTL => body.skip(4).and(body.finish()).map(|()| Action::DecTtl),
-        SET_FIELD => parse_set_field(body),
-        EXPERIMENTER => nicira::parse_action(body),
-        _ => Err(ErrorCode::BadActionType),
+    let body = head.part(length - 4, bad)?;
+    reader.skip(length)?;
+    Ok((kind, body))
+}
+
+fn parse_action(kind: u16, mut body: Reader<'_>) -> Parsed<Action> {
+    if kind == EXPERIMENTER {
+        return match body.u32()? {
+            NICIRA => nicira::parse_action(body),
+            ONF => set::parse_onf_copy_field(body),
+            _ => Err(ErrorCode::BadActionExperimenter),
+        };
+    }
+    match body.version() {
+        Version::V10 => v10::parse_action(kind, body),
+        _ => standard::parse_action(kind, body),
     }
 }
 
-fn parse_output(mut body: Reader<'_>) -> Parsed<Action> {
-    let (number, max_len) = (body.u32()?, body.u16()?);
-    body.skip(6)?;
-    body.finish()?;
-    match number {
-        port::CONTROLLER => Ok(Action::Controller { max_len }),
-        0 | port::NONE => Err(ErrorCode::BadOutPort),
-        _ => Ok(Action::Output(number)),
-    }
-}
-
-fn parse_set_field(mut body: Reader<'_>) -> Parsed<Action> {
-    let header = OxmHeader::parse(&mut body).map_err(set_error)?;
-    if header.masked {
-        return Err(ErrorCode::BadSetType);
-    }
-    let (value, mask) = header.parse_value(&mut body).map_err(set_error)?;
-    if body.len() >= 8 {
-        return Err(ErrorCode::BadSetLength);
-    }
-    Ok(set(header.oxm, value, mask))
-}
-
-/// The error of an action for what would be wrong of a match.
-pub(crate) fn set_error(code: ErrorCode) -> ErrorCode {
-    match code {
-        ErrorCode::BadField => ErrorCode::BadSetType,
-        ErrorCode::BadMatchLength => ErrorCode::BadSetLength,
-        ErrorCode::BadValue | ErrorCode::BadWildcards => ErrorCode::BadSetArgument,
-        other => other,
-    }
-}
-
-/// Sets bits given in wire position.
-pub(crate) fn set(oxm: &Oxm, value: u128, mask: u128) -> Action {
-    Action::Set { field: oxm.field, value: oxm.field_value(value & mask), mask: oxm.field_mask(mask) }
-}
-
-/// DSCP and ECN travel as two fields: joins the second to the first where they follow each other.
-fn merge_tos(last: &mut Action, next: &Action) -> bool {
-    let Action::Set { field: Field::IpTos, value, mask } = last else { return false };
-    let Action::Set { field: Field::IpTos, value: more, mask: more_mask } = next else { return false };
-    let joins = *mask & !0xfc == 0 && more_mask & !0x03 == 0;
-    if joins {
-        *value |= more;
-        *mask |= more_mask;
-    }
-    joins
-}
-
-/// Emits actions in order.  A `GotoTable` is an instruction and has no form here: it is left out.
-pub(crate) fn emit_actions(actions: &[Action], out: &mut Vec<u8>) -> Result<(), EmitError> {
+/// Emits actions in order.
+pub(crate) fn emit_actions(actions: &[Action], out: &mut Writer<'_>) -> Emitted {
     actions.iter().try_for_each(|action| emit_action(action, out))
 }
 
-fn emit_action(action: &Action, out: &mut Vec<u8>) -> Result<(), EmitError> {
-    match action {
-        Action::Output(port::CONTROLLER) => emit_output(port::CONTROLLER, WHOLE_PACKET, out),
-        Action::Output(number) => emit_output(*number, 0, out),
-        Action::Controller { max_len } => emit_output(port::CONTROLLER, *max_len, out),
-        Action::Set { field, value, mask } => emit_set(*field, *value, *mask, out),
-        Action::DecTtl => framed(DEC_NW_TTL, out, |out| out.zeros(4)),
-        Action::OutputField(source) => return nicira::emit_output_field(*source, out),
-        Action::Move { source, target } => return nicira::emit_move(*source, *target, out),
-        Action::Resubmit { port, table } => nicira::emit_resubmit(*port, *table, out),
-        _ => {}
-    }
-    Ok(())
+fn emit_action(action: &Action, out: &mut Writer<'_>) -> Emitted {
+    let emitted = match out.version() {
+        Version::V10 => v10::emit_action(action, out)?,
+        _ => standard::emit_action(action, out)?,
+    };
+    if emitted { Ok(()) } else { nicira::emit_action(action, out) }
 }
 
-fn emit_output(number: u32, max_len: u16, out: &mut Vec<u8>) {
-    framed(OUTPUT, out, |out| {
-        out.u32(number);
-        out.u16(max_len);
-        out.zeros(6);
-    });
+/// Actions as bytes of a version, for what the switch gives a controller to keep (the continuation of a packet-in).
+pub fn actions_to_bytes(version: Version, actions: &[Action]) -> Result<Vec<u8>, EmitError> {
+    let mut bytes = Vec::new();
+    emit_actions(actions, &mut Writer::new(&mut bytes, version.into()))?;
+    Ok(bytes)
 }
 
-fn emit_set(field: Field, value: u128, mask: u128, out: &mut Vec<u8>) {
-    let tos = [&oxm::IP_DSCP, &oxm::IP_ECN].into_iter().filter(|_| field == Field::IpTos);
-    for oxm in Oxm::whole(field).into_iter().chain(tos) {
-        let (value, mask) = ((value >> oxm.offset) & oxm.wire, (mask >> oxm.offset) & oxm.wire);
-        if mask == oxm.wire {
-            framed(SET_FIELD, out, |out| oxm.emit(value, mask, out));
-        } else if mask != 0 {
-            nicira::emit_load(oxm, value, mask, out);
-        }
-    }
-}
-
-/// Writes an action's type and length around its body, and pads it.
-pub(crate) fn framed(kind: u16, out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
-    let start = out.len();
-    out.u16(kind);
-    out.u16(0);
-    body(out);
-    out.align(start);
-    out.set_length(start + 2, start);
+/// The actions that bytes of a version stand for.
+pub fn actions_from_bytes(version: Version, bytes: &[u8]) -> Result<Vec<Action>, ErrorCode> {
+    parse_actions(Reader::new(bytes, ErrorCode::BadActionLength, version.into()))
 }

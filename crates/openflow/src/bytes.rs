@@ -1,6 +1,9 @@
 //! Big-endian reading with bounds checked, and writing.
 
-use crate::error::ErrorCode;
+use std::ops::{Deref, DerefMut};
+
+use crate::error::{EmitError, ErrorCode};
+use crate::version::{Dialect, Version};
 
 pub(crate) type Parsed<T> = Result<T, ErrorCode>;
 
@@ -9,11 +12,37 @@ pub(crate) type Parsed<T> = Result<T, ErrorCode>;
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     short: ErrorCode,
+    dialect: Dialect,
+    /// How many structures that may hold one another lie around this one.
+    depth: u8,
 }
 
+/// Structures that may hold one another (`clone` in `clone`, messages in bundles) nest no deeper.
+const MOST_DEPTH: u8 = 16;
+
 impl<'a> Reader<'a> {
-    pub fn new(bytes: &'a [u8], short: ErrorCode) -> Self {
-        Reader { rest: bytes, short }
+    pub fn new(bytes: &'a [u8], short: ErrorCode, dialect: Dialect) -> Self {
+        Reader { rest: bytes, short, dialect, depth: 0 }
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub fn version(&self) -> Version {
+        self.dialect.version
+    }
+
+    /// The same bytes as the content of one more structure that may hold its like; `deep` where there are too many.
+    pub fn nested(mut self, deep: ErrorCode) -> Parsed<Reader<'a>> {
+        self.depth += 1;
+        if self.depth > MOST_DEPTH { Err(deep) } else { Ok(self) }
+    }
+
+    /// The same bytes, with another error for what is missing.
+    pub fn blaming(mut self, short: ErrorCode) -> Reader<'a> {
+        self.short = short;
+        self
     }
 
     pub fn is_empty(&self) -> bool {
@@ -32,7 +61,7 @@ impl<'a> Reader<'a> {
 
     /// The next `count` bytes as a reader of their own, with its own error.
     pub fn part(&mut self, count: usize, short: ErrorCode) -> Parsed<Reader<'a>> {
-        Ok(Reader::new(self.take(count)?, short))
+        Ok(Reader { rest: self.take(count)?, short, dialect: self.dialect, depth: self.depth })
     }
 
     pub fn rest(&mut self) -> &'a [u8] {
@@ -41,6 +70,14 @@ impl<'a> Reader<'a> {
 
     pub fn skip(&mut self, count: usize) -> Parsed<()> {
         self.take(count).map(|_| ())
+    }
+
+    /// Refuses anything but zeros up to the end, and more than 7 of them.
+    pub fn padding(self, wrong: ErrorCode) -> Parsed<()> {
+        if self.rest.len() >= 8 {
+            return Err(self.short);
+        }
+        if self.rest.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(wrong) }
     }
 
     /// Refuses bytes left over.
@@ -86,6 +123,47 @@ impl<'a> Reader<'a> {
             out.push_str(if chunk.invalid().is_empty() { "" } else { "?" });
         }
         Ok(out)
+    }
+}
+
+/// Where a message is written: the bytes so far, and the dialect.
+pub(crate) struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    dialect: Dialect,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(out: &'a mut Vec<u8>, dialect: Dialect) -> Self {
+        Writer { out, dialect }
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub fn version(&self) -> Version {
+        self.dialect.version
+    }
+
+    /// The error for what this version has no form for.
+    pub fn lacks<T>(&self, what: &'static str) -> Emitted<T> {
+        Err(EmitError::NoForm { what, version: self.dialect.version })
+    }
+}
+
+pub(crate) type Emitted<T = ()> = Result<T, EmitError>;
+
+impl Deref for Writer<'_> {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        self.out
+    }
+}
+
+impl DerefMut for Writer<'_> {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        self.out
     }
 }
 

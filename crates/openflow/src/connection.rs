@@ -6,9 +6,15 @@
 use std::collections::VecDeque;
 
 use crate::error::{EmitError, ErrorCode, ErrorReport, OfError};
-use crate::header::{HEADER_LEN, Header, VERSION};
+use crate::header::{HEADER_LEN, Header};
 use crate::hello::Hello;
-use crate::message::{ERROR, HELLO, Message, Xid};
+use crate::message::kind::{ERROR, HELLO};
+use crate::message::{Message, Xid};
+use crate::multipart::MultipartRequest;
+use crate::version::{Dialect, Version, Versions};
+
+/// Bytes of one request in several messages that are kept until it is whole.
+const MOST_GATHERED: usize = 1 << 20;
 
 /// Something that happened.
 #[allow(clippy::large_enum_variant)] // almost every event is the large one
@@ -16,8 +22,8 @@ use crate::message::{ERROR, HELLO, Message, Xid};
 pub enum Event {
     /// Both sides greeted each other; messages may be sent.
     Negotiated {
-        /// Wire version.
-        version: u8,
+        /// The highest that both sides speak.
+        version: Version,
     },
     /// A message came.
     MessageReceived {
@@ -41,7 +47,7 @@ pub enum Event {
 /// Why a connection is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The other side does not speak OpenFlow 1.3.
+    /// The other side speaks no version that is allowed here.
     NoCommonVersion,
     /// The first message was not a hello.
     NotGreeted,
@@ -62,10 +68,17 @@ enum State {
 #[derive(Debug)]
 pub struct Connection {
     state: State,
+    versions: Versions,
+    /// The dialect of what comes: what this side, as a switch, was asked for.
+    received: Dialect,
+    /// The dialect of what goes: what this side, as a controller, asked for, or what a switch was asked for.
+    sent: Dialect,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     events: VecDeque<Event>,
     last_xid: Xid,
+    /// A request that comes in several messages, as far as it came, and how many bytes that is.
+    gathered: Option<(Xid, MultipartRequest, usize)>,
 }
 
 impl Default for Connection {
@@ -75,17 +88,37 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// A new connection, with its hello waiting in the outgoing bytes.
+    /// A new connection of any version, with its hello waiting in the outgoing bytes.
     pub fn new() -> Connection {
+        Connection::with_versions(Versions::ALL)
+    }
+
+    /// As [`new`](Connection::new), speaking only these versions.  With none of them no one can be greeted.
+    pub fn with_versions(versions: Versions) -> Connection {
+        let dialect = Dialect::from(versions.highest().unwrap_or(Version::V13));
         let mut connection = Connection {
             state: State::Greeting,
+            versions,
+            received: dialect,
+            sent: dialect,
             incoming: Vec::new(),
             outgoing: Vec::new(),
             events: VecDeque::new(),
             last_xid: 0,
+            gathered: None,
         };
-        let _ = connection.send(&Message::Hello(Hello::OURS));
+        let _ = connection.send(&Message::Hello(Hello::offering(versions)));
         connection
+    }
+
+    /// The version agreed upon; none before both sides have greeted each other.
+    pub fn version(&self) -> Option<Version> {
+        (self.state == State::Open).then_some(self.sent.version)
+    }
+
+    /// The form that messages to the other side have.
+    pub fn dialect(&self) -> Dialect {
+        self.sent
     }
 
     /// True once both sides have greeted each other and until the connection is over.
@@ -128,13 +161,16 @@ impl Connection {
         if self.state == State::Closed {
             return Ok(());
         }
-        message.emit(xid, &mut self.outgoing)
+        message.emit(self.sent, xid, &mut self.outgoing)?;
+        self.sent = changed(self.sent, message);
+        self.received.nicira_flows = self.sent.nicira_flows;
+        Ok(())
     }
 
     /// Queues the error that answers a request.  `request` is emitted anew to quote its start.
     pub fn refuse(&mut self, xid: Xid, request: &Message, code: ErrorCode) -> Result<(), EmitError> {
         let mut data = Vec::new();
-        request.emit(xid, &mut data)?;
+        request.emit(self.received, xid, &mut data)?;
         data.truncate(crate::error::QUOTED_LEN);
         self.reply(xid, &Message::Error(ErrorReport { code, data }))
     }
@@ -196,30 +232,60 @@ impl Connection {
     }
 
     fn negotiate(&mut self, header: Header, hello: &Hello) {
-        if !hello.speaks(header.version) {
+        let Some(version) = hello.negotiate(header.version, self.versions) else {
             return self.refuse_hello(header.xid);
-        }
+        };
         self.state = State::Open;
-        self.events.push_back(Event::Negotiated { version: VERSION });
+        (self.sent, self.received) = (version.into(), version.into());
+        self.events.push_back(Event::Negotiated { version });
     }
 
     /// The data of this error is text for people (OpenFlow 1.3.5 section 7.5.4.1).
     fn refuse_hello(&mut self, xid: Xid) {
-        let data = b"only OpenFlow 1.3 (wire version 4) is spoken here".to_vec();
+        let spoken = Version::ALL.into_iter().filter(|version| self.versions.contains(*version));
+        let spoken: Vec<String> = spoken.map(|version| version.to_string()).collect();
+        let data = format!("only OpenFlow {} is spoken here", spoken.join(", ")).into_bytes();
         let report = ErrorReport { code: ErrorCode::Incompatible, data };
         let _ = self.reply(xid, &Message::Error(report));
         self.close(CloseReason::NoCommonVersion);
     }
 
     fn receive_open(&mut self, bytes: &[u8]) {
-        match Message::parse(bytes) {
+        match Message::parse_as(self.received, bytes) {
             Ok((xid, Message::EchoRequest(data))) => {
                 let _ = self.reply(xid, &Message::EchoReply(data));
             }
             Ok((_, Message::Hello(_))) => {}
-            Ok((xid, message)) => self.events.push_back(Event::MessageReceived { xid, message }),
+            Ok((xid, Message::MultipartRequest { more, request })) => {
+                self.gather(xid, more, request, bytes);
+            }
+            Ok((xid, message)) => {
+                self.received = changed(self.received, &message);
+                self.sent.nicira_flows = self.received.nicira_flows;
+                self.events.push_back(Event::MessageReceived { xid, message });
+            }
             Err(error) => self.report(error, bytes),
         }
+    }
+
+    /// Joins a request's messages; those of another request, between them, end it.
+    fn gather(&mut self, xid: Xid, more: bool, request: MultipartRequest, bytes: &[u8]) {
+        let (request, size) = match self.gathered.take() {
+            Some((known, mut whole, size)) if known == xid => {
+                let size = size + bytes.len();
+                if size > MOST_GATHERED || !whole.extend(request) {
+                    return self.refuse_bytes(ErrorCode::MultipartOverflow, bytes);
+                }
+                (whole, size)
+            }
+            _ => (request, bytes.len()),
+        };
+        if more {
+            self.gathered = Some((xid, request, size));
+            return;
+        }
+        let message = Message::MultipartRequest { more: false, request };
+        self.events.push_back(Event::MessageReceived { xid, message });
     }
 
     fn refuse_bytes(&mut self, code: ErrorCode, bytes: &[u8]) {
@@ -239,4 +305,14 @@ impl Connection {
         self.incoming = Vec::new();
         self.events.push_back(Event::Closed { reason });
     }
+}
+
+/// The dialect after a message that changes it.
+fn changed(mut dialect: Dialect, message: &Message) -> Dialect {
+    match message {
+        Message::SetFlowModTableId(set) => dialect.flow_mod_table_id = *set,
+        Message::SetNiciraFlows(set) => dialect.nicira_flows = *set,
+        _ => {}
+    }
+    dialect
 }

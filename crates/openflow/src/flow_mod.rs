@@ -1,11 +1,16 @@
-//! Changes of flows (OpenFlow 1.3.5 section 7.3.4.1).
+//! Changes of flows (OpenFlow 1.0 section 5.3.3, 1.3.5 section 7.3.4.1, 1.4 section 7.3.4.2, and `NXT_FLOW_MOD`).
 
 use tulle_flow::{Flow, Match, port};
 
-use crate::bytes::{Parsed, Put, Reader};
-use crate::error::{EmitError, ErrorCode};
+use crate::actions::{check_actions, retarget_ports};
+use crate::bytes::{Emitted, Parsed, Put, Reader, Writer};
+use crate::error::ErrorCode;
+use crate::group::group_id;
 use crate::instructions::{emit_instructions, parse_instructions};
-use crate::matching::{emit_match, parse_match};
+use crate::match_v10;
+use crate::matching::{emit_match, emit_nxm, parse_match, parse_nxm};
+use crate::port_number::{emit_port, emit_short_port, parse_port, parse_short_port};
+use crate::version::Version;
 use crate::{NO_BUFFER, TABLE_ALL};
 
 /// Bits of [`FlowMod::flags`].
@@ -22,6 +27,8 @@ pub mod flow_mod_flags {
     pub const NO_BYTE_COUNTS: u16 = 1 << 4;
     /// All bits with a meaning.
     pub const ALL: u16 = 0b1_1111;
+    /// Those of OpenFlow 1.0; its third bit (an emergency flow) is refused.
+    pub(crate) const V10: u16 = 0b11;
 }
 
 /// What to do with flows.
@@ -59,7 +66,10 @@ impl FlowModCommand {
 pub struct FlowMod {
     /// What to do.
     pub command: FlowModCommand,
-    /// The flow, or which flows; table [`TABLE_ALL`] means every table where flows are deleted.
+    /// The flow, or which flows.
+    ///
+    /// Table [`TABLE_ALL`] means every table where flows are deleted.  A plain flow mod of OpenFlow 1.0 has no table:
+    /// it adds to table 0, and changes and deletes in [`TABLE_ALL`].
     pub flow: Flow,
     /// Which bits of the cookie a flow must share to be changed or deleted; 0 means any cookie.
     pub cookie_mask: u64,
@@ -71,6 +81,10 @@ pub struct FlowMod {
     pub buffer: Option<u32>,
     /// [`flow_mod_flags`].
     pub flags: u16,
+}
+
+fn none_if<T: PartialEq>(value: T, none: T) -> Option<T> {
+    if value == none { None } else { Some(value) }
 }
 
 impl FlowMod {
@@ -95,55 +109,178 @@ impl FlowMod {
     }
 
     pub(crate) fn parse(mut body: Reader<'_>) -> Parsed<FlowMod> {
+        if body.version() == Version::V10 {
+            return FlowMod::parse_v10(body);
+        }
         let (cookie, cookie_mask, table) = (body.u64()?, body.u64()?, body.u8()?);
         let command = *COMMANDS.get(usize::from(body.u8()?)).ok_or(ErrorCode::BadFlowModCommand)?;
-        let (idle_timeout, hard_timeout, priority) = (body.u16()?, body.u16()?, body.u16()?);
-        let buffer = Some(body.u32()?).filter(|buffer| *buffer != NO_BUFFER);
-        let out_port = Some(body.u32()?).filter(|number| *number != port::NONE);
-        let out_group = Some(body.u32()?).filter(|group| *group != GROUP_ANY);
-        let flags = body.u16()?;
-        body.skip(2)?;
-        let matching = parse_match(&mut body)?;
-        let actions = parse_instructions(body, table)?;
-        let flow =
-            Flow { table, priority, cookie, idle_timeout, hard_timeout, matching, actions, importance: 0 };
-        FlowMod { command, flow, cookie_mask, out_port, out_group, buffer, flags }.checked()
+        let mut change = FlowMod::new(command, Flow { table, cookie, ..Flow::default() });
+        change.cookie_mask = cookie_mask;
+        change.parse_times(&mut body)?;
+        change.buffer = none_if(body.u32()?, NO_BUFFER);
+        change.out_port = none_if(body.u32()?, port::NONE);
+        change.out_group = none_if(body.u32()?, group_id::ANY);
+        change.flags = body.u16()?;
+        let importance = body.u16()?;
+        if body.version() >= Version::V14 {
+            change.flow.importance = importance;
+        }
+        change.flow.matching = parse_match(&mut body)?;
+        change.finish(body)
+    }
+
+    fn parse_times(&mut self, body: &mut Reader<'_>) -> Parsed<()> {
+        self.flow.idle_timeout = body.u16()?;
+        self.flow.hard_timeout = body.u16()?;
+        self.flow.priority = body.u16()?;
+        Ok(())
+    }
+
+    fn parse_v10(mut body: Reader<'_>) -> Parsed<FlowMod> {
+        let matching = match_v10::parse(&mut body)?;
+        let cookie = body.u64()?;
+        let mut change = FlowMod::parse_v10_middle(&mut body, cookie, parse_port)?;
+        change.flow.matching = matching;
+        // Exact matches come first, whatever their priority (OpenFlow 1.0 section 3.4).
+        if match_v10::is_exact(&matching) {
+            change.flow.priority = u16::MAX;
+        }
+        change.finish(body)
+    }
+
+    /// Command (with the table, where agreed) to flags, as both messages of OpenFlow 1.0 have them.
+    fn parse_v10_middle(
+        body: &mut Reader<'_>,
+        cookie: u64,
+        parse_port: impl Fn(&mut Reader<'_>) -> Parsed<u32>,
+    ) -> Parsed<FlowMod> {
+        let word = body.u16()?;
+        let (table, number) = match body.dialect().flow_mod_table_id {
+            true => (Some((word >> 8) as u8), word & 0xff),
+            false => (None, word),
+        };
+        let command = *COMMANDS.get(usize::from(number)).ok_or(ErrorCode::BadFlowModCommand)?;
+        let table = table.filter(|table| *table != TABLE_ALL || command != FlowModCommand::Add);
+        let table = table.unwrap_or(if command == FlowModCommand::Add { 0 } else { TABLE_ALL });
+        let mut change = FlowMod::new(command, Flow { table, cookie, ..Flow::default() });
+        change.parse_times(body)?;
+        change.buffer = none_if(body.u32()?, NO_BUFFER);
+        change.out_port = none_if(parse_port(body)?, port::NONE);
+        change.flags = body.u16()?;
+        Ok(change)
+    }
+
+    pub(crate) fn parse_nicira(mut body: Reader<'_>) -> Parsed<FlowMod> {
+        let cookie = body.u64()?;
+        let mut change = FlowMod::parse_v10_middle(&mut body, cookie, parse_short_port)?;
+        let match_len = usize::from(body.u16()?);
+        body.skip(6)?;
+        let found = parse_nxm(&mut body, match_len)?;
+        change.flow.matching = found.matching;
+        if let Some((cookie, mask)) = found.cookie {
+            if change.command == FlowModCommand::Add {
+                return Err(ErrorCode::InvalidNxm);
+            }
+            (change.flow.cookie, change.cookie_mask) = (cookie, mask);
+        }
+        change.finish(body)
+    }
+
+    fn finish(mut self, body: Reader<'_>) -> Parsed<FlowMod> {
+        let known = match body.version() {
+            Version::V10 => flow_mod_flags::V10,
+            _ => flow_mod_flags::ALL,
+        };
+        if self.flags & !known != 0 {
+            return Err(ErrorCode::BadFlowModFlags);
+        }
+        self.flow.actions = parse_instructions(body, self.flow.table)?;
+        if body.version() == Version::V10 {
+            retarget_ports(&mut self.flow.actions, &self.flow.matching);
+            check_actions(&self.flow.actions, None)?;
+        } else {
+            check_actions(&self.flow.actions, Some(&self.flow.matching))?;
+        }
+        self.checked(body.version())
     }
 
     /// Deleting ignores the filters' counterparts of adding and the reverse, so both are normalised here.
-    fn checked(mut self) -> Parsed<FlowMod> {
-        if self.flags & !flow_mod_flags::ALL != 0 {
-            return Err(ErrorCode::BadFlowModFlags);
-        }
+    fn checked(mut self, version: Version) -> Parsed<FlowMod> {
         if self.command.deletes() {
             self.flow.actions.clear();
             self.buffer = None;
             return Ok(self);
         }
-        if self.flow.table == TABLE_ALL {
+        let everywhere = version == Version::V10 && self.command != FlowModCommand::Add;
+        if self.flow.table == TABLE_ALL && !everywhere {
             return Err(ErrorCode::BadFlowModTable);
         }
         (self.out_port, self.out_group) = (None, None);
         Ok(self)
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) -> Result<(), EmitError> {
+    /// True where only Nicira's message of OpenFlow 1.0 can hold it.
+    pub(crate) fn is_extended(&self) -> bool {
+        self.filters_cookies() || !match_v10::holds(&self.flow.matching)
+    }
+
+    /// True where only flows with some cookie are meant; to add one, there is nothing to choose from.
+    fn filters_cookies(&self) -> bool {
+        self.cookie_mask != 0 && self.command != FlowModCommand::Add
+    }
+
+    pub(crate) fn emit(&self, out: &mut Writer<'_>) -> Emitted {
+        if out.version() == Version::V10 {
+            match_v10::emit(&self.flow.matching, out)?;
+            out.u64(self.flow.cookie);
+            self.emit_v10_middle(out)?;
+            return emit_instructions(&self.flow.actions, out);
+        }
         out.u64(self.flow.cookie);
         out.u64(self.cookie_mask);
         out.u8(self.flow.table);
         out.u8(self.command as u8);
-        out.u16(self.flow.idle_timeout);
-        out.u16(self.flow.hard_timeout);
-        out.u16(self.flow.priority);
+        self.emit_times(out);
         out.u32(self.buffer.unwrap_or(NO_BUFFER));
-        out.u32(self.out_port.unwrap_or(port::NONE));
-        out.u32(self.out_group.unwrap_or(GROUP_ANY));
+        emit_port(self.out_port.unwrap_or(port::NONE), out)?;
+        out.u32(self.out_group.unwrap_or(group_id::ANY));
         out.u16(self.flags);
-        out.zeros(2);
-        emit_match(&self.flow.matching, out);
+        let importance = if out.version() >= Version::V14 { self.flow.importance } else { 0 };
+        out.u16(importance);
+        emit_match(&self.flow.matching, out)?;
+        emit_instructions(&self.flow.actions, out)
+    }
+
+    fn emit_times(&self, out: &mut Writer<'_>) {
+        let flow = &self.flow;
+        [flow.idle_timeout, flow.hard_timeout, flow.priority].into_iter().for_each(|word| out.u16(word));
+    }
+
+    fn emit_v10_middle(&self, out: &mut Writer<'_>) -> Emitted {
+        let default = if self.command == FlowModCommand::Add { 0 } else { TABLE_ALL };
+        if out.dialect().flow_mod_table_id {
+            out.u16(u16::from(self.flow.table) << 8 | self.command as u16);
+        } else if self.flow.table == default {
+            out.u16(self.command as u16);
+        } else {
+            return out.lacks("a table in a flow mod, unless agreed upon");
+        }
+        self.emit_times(out);
+        out.u32(self.buffer.unwrap_or(NO_BUFFER));
+        emit_short_port(self.out_port.unwrap_or(port::NONE), out)?;
+        out.u16(self.flags & flow_mod_flags::V10);
+        Ok(())
+    }
+
+    /// The cookie to look for stands in the match; all ones beside it leave the flows' cookies as they are.
+    pub(crate) fn emit_nicira(&self, out: &mut Writer<'_>) -> Emitted {
+        let filter = (self.flow.cookie, self.cookie_mask);
+        let filter = self.filters_cookies().then_some(filter);
+        out.u64(if filter.is_some() { u64::MAX } else { self.flow.cookie });
+        self.emit_v10_middle(out)?;
+        let at = out.len();
+        out.zeros(8);
+        emit_nxm(&self.flow.matching, filter, at, out)?;
         emit_instructions(&self.flow.actions, out)
     }
 }
-
-/// Any group (`OFPG_ANY`).
-pub(crate) const GROUP_ANY: u32 = 0xffff_ffff;

@@ -1,10 +1,7 @@
 //! The header that starts every message (OpenFlow 1.3.5 section 7.1).
 
-use crate::bytes::{Parsed, Put, Reader};
+use crate::bytes::Put;
 use crate::error::ErrorCode;
-
-/// The version spoken: OpenFlow 1.3.
-pub const VERSION: u8 = 4;
 
 /// Bytes in a header.
 pub const HEADER_LEN: usize = 8;
@@ -24,9 +21,15 @@ pub struct Header {
 
 impl Header {
     /// Parses the first 8 bytes.
-    pub fn parse(bytes: &[u8]) -> Parsed<Header> {
-        let mut reader = Reader::new(bytes, ErrorCode::BadRequestLength);
-        Ok(Header { version: reader.u8()?, kind: reader.u8()?, length: reader.u16()?, xid: reader.u32()? })
+    pub fn parse(bytes: &[u8]) -> Result<Header, ErrorCode> {
+        let head: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(ErrorCode::BadRequestLength)?;
+        let [version, kind, length @ .., a, b, c, d] = *head;
+        Ok(Header {
+            version,
+            kind,
+            length: u16::from_be_bytes(length),
+            xid: u32::from_be_bytes([a, b, c, d]),
+        })
     }
 
     pub(crate) fn emit(self, out: &mut Vec<u8>) {

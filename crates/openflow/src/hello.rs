@@ -1,8 +1,8 @@
 //! Hello: which versions each side speaks (OpenFlow 1.3.5 section 7.5.1).
 
-use crate::bytes::{Parsed, Put, Reader};
+use crate::bytes::{Parsed, Put, Reader, Writer};
 use crate::error::ErrorCode;
-use crate::header::VERSION;
+use crate::version::{Version, Versions};
 
 const VERSION_BITMAP: u16 = 1;
 
@@ -14,12 +14,23 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// What this crate says.
-    pub const OURS: Hello = Hello { versions: Some(1 << VERSION) };
+    /// What one who speaks these versions says.
+    pub fn offering(versions: Versions) -> Hello {
+        Hello { versions: Some(versions.bitmap()) }
+    }
 
-    /// True where the sender, whose header bore `version`, speaks OpenFlow 1.3.
-    pub fn speaks(&self, version: u8) -> bool {
-        self.versions.map_or(version >= VERSION, |versions| versions & (1 << VERSION) != 0)
+    /// The version to speak with the sender, whose header bore `theirs`, for one who speaks `ours`.
+    ///
+    /// With a bitmap on both sides it is the highest in common, and else the lower of the two highest (OpenFlow
+    /// 1.3.5 section 6.3.1), if that is one of `ours`.
+    pub fn negotiate(&self, theirs: u8, ours: Versions) -> Option<Version> {
+        match self.versions {
+            Some(bitmap) => ours.common(Versions::from_bitmap(bitmap)).highest(),
+            None => {
+                let lower = theirs.min(ours.highest()?.wire());
+                Version::from_wire(lower).filter(|version| ours.contains(*version))
+            }
+        }
     }
 
     /// Unknown elements are skipped, as the standard asks.
@@ -38,7 +49,7 @@ impl Hello {
         Ok(hello)
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut Writer<'_>) {
         if let Some(versions) = self.versions {
             out.u16(VERSION_BITMAP);
             out.u16(8);

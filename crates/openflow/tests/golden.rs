@@ -17,6 +17,10 @@ fn parsed_flow_mod(text: &str) -> FlowMod {
     flow_mod
 }
 
+fn request(request: MultipartRequest) -> Message {
+    Message::MultipartRequest { more: false, request }
+}
+
 /// `ovs-ofctl add-flow` with every kind of action.
 const ADD_FLOW: &str = "040e01a000000006
     0000000000000007 0000000000000000 03 00 0000 0000 0005 ffffffff ffffffff ffffffff 0000 0000
@@ -60,7 +64,7 @@ fn a_flow_is_emitted_as_ovs_ofctl_emits_it() {
         ffffffff 0000 0000 00010028 80000a0286dd 800014013a 80003a0187
         80003e10fe800000000000000000000000000001");
     let flow: Flow = "priority=5,icmp6,icmpv6_type=135,nd_target=fe80::1 actions=drop".parse().unwrap();
-    assert_eq!(emitted(&Message::FlowMod(FlowMod::add(flow)), 6), given);
+    assert_eq!(emitted(&Message::FlowMod(FlowMod::add(flow)), Version::V13, 6), given);
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn strict_deletion_in_every_table_is_understood() {
     let deleted = parsed_flow_mod(text);
     assert_eq!((deleted.command, deleted.flow.table), (FlowModCommand::DeleteStrict, TABLE_ALL));
     assert_eq!((deleted.flow.priority, deleted.cookie_mask), (3, u64::MAX));
-    assert_eq!(emitted(&Message::FlowMod(deleted), 6), hex(text));
+    assert_eq!(emitted(&Message::FlowMod(deleted), Version::V13, 6), hex(text));
 }
 
 /// The names of a field's other classes: Nicira's for IPv6 addresses, and parts of them.
@@ -105,7 +109,7 @@ fn moves_name_fields_in_niciras_classes() {
 }
 
 #[test]
-fn metadata_written_by_instruction_is_an_action() {
+fn metadata_written_by_instruction_stands_after_the_actions() {
     let flow_mod = parsed_flow_mod(
         "040e008000000006 0000000000000000 0000000000000000 03 00 0000 0000 8000 ffffffff ffffffff ffffffff
         0000 0000 00010014 80000a0286dd 800014013a 80003a0188 00000000 00040020 00000000
@@ -113,7 +117,7 @@ fn metadata_written_by_instruction_is_an_action() {
         00020018 00000000 0000000000000005 00000000000000ff",
     );
     let tos = Action::Set { field: Field::IpTos, value: 4, mask: 0xfc };
-    let metadata = Action::Set { field: Field::Metadata, value: 5, mask: 0xff };
+    let metadata = Action::WriteMetadata { value: 5, mask: 0xff };
     assert_eq!(flow_mod.flow.actions, [tos, metadata]);
 }
 
@@ -135,45 +139,45 @@ fn requests_of_ovs_ofctl_are_understood_and_emitted_the_same() {
     let all_flows = FlowStatsRequest::default();
     let to_port_3 = FlowStatsRequest { out_port: Some(3), ..FlowStatsRequest::default() };
     let cases = [
-        ("0400001000000001 0001000800000010", Message::Hello(Hello::OURS)),
+        ("0400001000000001 0001000800000010", Message::Hello(Hello { versions: Some(1 << 4) })),
         ("0405000800000002", Message::FeaturesRequest),
         ("0407000800000002", Message::ConfigRequest),
         ("0409000c00000003 0000fffe", Message::SetConfig(Config { flags: 0, miss_send_len: 0xfffe })),
         ("0414000800000004", Message::BarrierRequest),
-        ("0404001400000005 00002320 00000010 00000000", Message::UseStandardPacketIn),
-        ("0412001000000002 0000000000000000", Message::MultipartRequest(MultipartRequest::Description)),
+        ("0404001400000005 00002320 00000010 00000000", Message::SetPacketInFormat(PacketInFormat::Standard)),
+        ("0412001000000002 0000000000000000", request(MultipartRequest::Description)),
         (
             "0412003800000002 0001000000000000 ff000000 ffffffff ffffffff 00000000 0000000000000000
              0000000000000000 00010004 00000000",
-            Message::MultipartRequest(MultipartRequest::Flows(all_flows)),
+            request(MultipartRequest::Flows(all_flows)),
         ),
         (
             "0412003800000006 0002000000000000 ff000000 00000003 ffffffff 00000000 0000000000000000
              0000000000000000 00010004 00000000",
-            Message::MultipartRequest(MultipartRequest::Aggregate(to_port_3)),
+            request(MultipartRequest::Aggregate(to_port_3)),
         ),
-        ("0412001000000002 0003000000000000", Message::MultipartRequest(MultipartRequest::Tables)),
+        ("0412001000000002 0003000000000000", request(MultipartRequest::Tables)),
         (
             "0412001800000002 0004000000000000 ffffffff 00000000",
-            Message::MultipartRequest(MultipartRequest::PortStats(port::NONE)),
+            request(MultipartRequest::PortStats(port::NONE)),
         ),
-        ("0412001000000002 000c000000000000", Message::MultipartRequest(MultipartRequest::TableFeatures)),
-        ("0412001000000002 000d000000000000", Message::MultipartRequest(MultipartRequest::Ports)),
+        ("0412001000000002 000c000000000000", request(MultipartRequest::TableFeatures(Vec::new()))),
+        ("0412001000000002 000d000000000000", request(MultipartRequest::Ports(port::NONE))),
         (
             "040d004600000006 ffffffff 00000001 0020000000000000 00000010 00000002 0000000000000000
              00000010 fffffffd 0028000000000000 ffffffffffff0102030405060800",
             Message::PacketOut(PacketOut {
-                buffer: None,
                 in_port: 1,
                 actions: vec![Action::Output(2), Action::Controller { max_len: 40 }],
                 data: hex("ffffffffffff0102030405060800"),
+                ..PacketOut::default()
             }),
         ),
     ];
     for (text, message) in cases {
         let (xid, got) = parsed(text);
         assert_eq!(got, message, "{text}");
-        assert_eq!(emitted(&message, xid), hex(text), "{message:?}");
+        assert_eq!(emitted(&message, Version::V13, xid), hex(text), "{message:?}");
     }
 }
 
@@ -222,7 +226,7 @@ fn bits_that_do_not_adjoin_are_loaded_with_a_mask() {
     let action = Action::Set { field: Field::Reg3, value: 0x101, mask: 0x101 };
     let flow = Flow { table: 3, priority: 0x8000, actions: vec![action], ..Flow::default() };
     let bytes = flow_mod_with("", &apply("ffff0018 00002320 0021 00010708 00000101 00000101 0000"));
-    assert_eq!(emitted(&Message::FlowMod(FlowMod::add(flow.clone())), 0x63), bytes);
+    assert_eq!(emitted(&Message::FlowMod(FlowMod::add(flow.clone())), Version::V13, 0x63), bytes);
     assert_eq!(Message::parse(&bytes), Ok((0x63, Message::FlowMod(FlowMod::add(flow)))));
 }
 
@@ -230,7 +234,11 @@ fn bits_that_do_not_adjoin_are_loaded_with_a_mask() {
 fn what_is_wrong_with_a_flow_has_the_error_of_the_standard() {
     let cases = [
         ("80000a020800 80000a020800", String::new(), ErrorCode::DuplicateField),
-        ("80002202 0050", String::new(), ErrorCode::BadField),
+        ("80002202 0050", String::new(), ErrorCode::BadPrerequisite),
+        ("80004e02 0050", String::new(), ErrorCode::BadField),
+        ("80000a020800 80001502 060f", String::new(), ErrorCode::BadMask),
+        ("80005804 00010000", String::new(), ErrorCode::BadValue),
+        ("00010004 00000001 80010008 0000000000000000", String::new(), ErrorCode::DuplicateField),
         ("80001604 0a000001", String::new(), ErrorCode::BadPrerequisite),
         ("8000fe04 0a000001", String::new(), ErrorCode::BadField),
         ("80000a03 080000", String::new(), ErrorCode::BadMatchLength),
@@ -242,11 +250,28 @@ fn what_is_wrong_with_a_flow_has_the_error_of_the_standard() {
         ("", "00010008 ff000000".into(), ErrorCode::BadGotoTable),
         ("", "00010007 04000000".into(), ErrorCode::BadInstructionLength),
         ("", "00010010 04000000".into(), ErrorCode::BadInstructionLength),
-        ("", "00030008 00000000".into(), ErrorCode::UnsupportedInstruction),
-        ("", "00060008 00000001".into(), ErrorCode::UnsupportedInstruction),
+        ("", "00060008 00000000".into(), ErrorCode::InvalidMeter),
+        ("", "00050008 00000000 00050008 00000000".into(), ErrorCode::DuplicateInstruction),
+        ("", "00030018 00000000 ffff001000002320 0011000000000000".into(), ErrorCode::BadActionType),
         ("", "00990008 00000001".into(), ErrorCode::UnknownInstruction),
         ("", "ffff0008 00000001".into(), ErrorCode::BadInstructionExperimenter),
-        ("", apply("00110008 00000000"), ErrorCode::BadActionType),
+        ("", apply("001a0008 00000000"), ErrorCode::BadActionType),
+        ("", apply("00110008 00000000"), ErrorCode::BadActionArgument),
+        ("", apply("00120008 00000000"), ErrorCode::MatchInconsistent),
+        ("", apply("00180008 00000000"), ErrorCode::MatchInconsistent),
+        ("", apply("00190010 80001c02 0050000000000000"), ErrorCode::MatchInconsistent),
+        ("", apply("00190010 80000a02 0800000000000000"), ErrorCode::BadSetType),
+        ("", apply("00190010 0001d604 0000000500000000"), ErrorCode::BadSetArgument),
+        ("", apply("00190018 8000070c 000000000001 000000000001 00000000"), ErrorCode::BadSetMask),
+        ("", apply("00160008 ffffff01"), ErrorCode::BadOutGroup),
+        ("", apply("00000010 0000ff00 0000000000000000"), ErrorCode::BadOutPort),
+        ("", apply("ffff0010 00002320 0022010100000001"), ErrorCode::BadConjunction),
+        ("", apply("ffff0010 00002320 0022010200000001 00180008 00000000"), ErrorCode::BadConjunction),
+        (
+            "",
+            apply("ffff0020 00002320 002a000000000000 ffff001000002320 0024000000000000"),
+            ErrorCode::BadSetArgument,
+        ),
         ("", apply("00000000 00000000"), ErrorCode::BadActionLength),
         ("", apply("00000018 00000001"), ErrorCode::BadActionLength),
         ("", apply("00000010 00000000 0000000000000000"), ErrorCode::BadOutPort),
@@ -274,12 +299,14 @@ fn what_is_wrong_with_a_request_has_the_error_of_the_standard() {
         ("0405000a00000002 0000", ErrorCode::BadRequestLength),
         ("0405000a00000002", ErrorCode::BadRequestLength),
         ("0405", ErrorCode::BadRequestLength),
-        ("0412001000000002 0006000000000000", ErrorCode::BadMultipart),
+        ("0412001000000002 000e000000000000", ErrorCode::BadMultipart),
+        ("0412001800000002 ffff000000000000 0000000100000000", ErrorCode::BadExperimenter),
+        ("0412001800000002 ffff000000000000 0000232000000063", ErrorCode::BadExperimenterType),
         ("0412001000000002 0003000100000000", ErrorCode::MultipartOverflow),
-        ("0412001800000002 000c000000000000 0000000000000000", ErrorCode::TableFeaturesFixed),
+        ("0412001800000002 000c000000000000 0000000000000000", ErrorCode::BadPropertyLength),
         ("0404001000000002 00000001 00000010", ErrorCode::BadExperimenter),
         ("0404001000000002 00002320 000000ff", ErrorCode::BadExperimenterType),
-        ("0404001400000002 00002320 00000010 00000002", ErrorCode::RequestNotPermitted),
+        ("0404001400000002 00002320 00000010 00000003", ErrorCode::RequestNotPermitted),
         ("0418001800000002 00000009 00000000 0000000000000000", ErrorCode::BadRole),
         (
             "040e003800000006 0000000000000000 0000000000000000 ff 00 0000 0000 0003 ffffffff ffffffff
@@ -312,27 +339,19 @@ fn what_is_wrong_with_a_request_has_the_error_of_the_standard() {
 fn what_has_no_wire_form_is_refused_and_leaves_nothing_behind() {
     let mut out = vec![1, 2, 3];
     let many = Flow { actions: vec![Action::Output(1); 5000], ..Flow::default() };
-    let emitted = Message::FlowMod(FlowMod::add(many)).emit(1, &mut out);
+    let emitted = Message::FlowMod(FlowMod::add(many)).emit(Version::V13, 1, &mut out);
     assert_eq!(emitted, Err(EmitError::TooLong(80064)));
     let tos = SubField::whole(Field::IpTos);
     let flow = Flow { actions: vec![Action::OutputField(tos)], ..Flow::default() };
-    let emitted = Message::FlowMod(FlowMod::add(flow)).emit(1, &mut out);
+    let emitted = Message::FlowMod(FlowMod::add(flow)).emit(Version::V13, 1, &mut out);
     assert_eq!(emitted, Err(EmitError::NoSuchSubField(tos)));
     assert_eq!(out, [1, 2, 3]);
 }
 
 #[test]
 fn a_large_packet_is_cut_to_what_a_message_holds() {
-    let packet = PacketIn {
-        buffer: None,
-        total_len: 65535,
-        reason: PacketInReason::Action,
-        table: 0,
-        cookie: 0,
-        metadata: Match::ANY,
-        data: vec![7; 70_000],
-    };
-    let bytes = emitted(&Message::PacketIn(packet), 1);
+    let packet = PacketIn { total_len: 70_000, data: vec![7; 70_000], ..PacketIn::default() };
+    let bytes = emitted(&Message::PacketIn(packet), Version::V13, 1);
     let (_, Message::PacketIn(back)) = Message::parse(&bytes).unwrap() else { panic!("{:?}", &bytes[..8]) };
     assert_eq!((bytes.len(), back.total_len, back.data.len()), (65535, 65535, 65535 - 34));
 }

@@ -4,7 +4,8 @@
 
 use std::error::Error;
 
-use tulle_openflow::{Connection, FlowMod, Message};
+use tulle_datapath::Command;
+use tulle_flow::Flow;
 use tulle_switch::{DeviceOptions, Switch};
 
 const FLOWS: [&str; 2] = ["priority=1,in_port=1,actions=output:2", "priority=1,in_port=2,actions=output:1"];
@@ -18,13 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let switch = Switch::start("pair", 1, 1)?;
     switch.add_device_with(1, first, options)?;
     switch.add_device_with(2, second, options)?;
-    let (mut session, mut controller) = (switch.open_session()?, Connection::new());
-    session.receive(&controller.outgoing());
-    controller.receive(&session.outgoing()).for_each(drop);
-    for text in FLOWS {
-        controller.send(&Message::FlowMod(FlowMod::add(text.parse()?)))?;
-    }
-    session.receive(&controller.outgoing());
+    let flows: Result<Vec<Flow>, _> = FLOWS.into_iter().map(str::parse).collect();
+    switch.change_flows(Command::Add, flows?)?;
     eprintln!("process {}, {} flows, {options:?}", std::process::id(), switch.flows()?.len());
     loop {
         std::thread::park();

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use tulle_datapath::{Datapath, Metadata, TunnelKey};
 use tulle_encap::Popped;
-use tulle_flow::Action;
+use tulle_flow::{Action, Match};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Poller, Received, Waker};
+use tulle_openflow::Queue;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
 use crate::job::Job;
+use crate::notice::PortChange;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{Crossing, PatchInbox};
 use crate::port::{Port, slot};
@@ -29,8 +31,9 @@ const JOBS: u64 = 1 << 32;
 const UNDERLAY: u64 = JOBS + 1;
 /// Sessions' numbers are added to this one.
 const SESSIONS: u64 = 1 << 33;
-/// How long the thread looks for more before it sleeps.  Longer takes the processor from the workloads.
-const AWAKE: Duration = Duration::from_micros(10);
+/// How long the thread looks for more before it sleeps, unless told otherwise.  Longer takes the
+/// processor from the workloads.
+pub(crate) const AWAKE: Duration = Duration::from_micros(10);
 /// How often timeouts are looked after.
 const SWEEP: Duration = Duration::from_millis(250);
 
@@ -40,14 +43,20 @@ pub(crate) struct Engine {
     pub wires: Wires,
     pub receivers: Option<Encapsulations>,
     pub datapath_id: u64,
+    /// What controllers are told of it, for people (`ofp_desc.dp_desc`).
+    pub description: String,
+    /// The queues that ports have (table QoS).
+    pub queues: Vec<Queue>,
     poller: Poller,
     waker: Arc<Waker>,
     jobs: Receiver<Job>,
-    frame: FrameBuf,
+    pub(crate) frame: FrameBuf,
     arrivals: Vec<Arrival>,
     crossings: Vec<Crossing>,
+    awake_ns: u64,
     swept_ns: u64,
     is_stopping: bool,
+    is_held: bool,
 }
 
 impl Engine {
@@ -66,14 +75,18 @@ impl Engine {
             wires: Wires::new(outbox, inbox),
             receivers: None,
             datapath_id,
+            description: "None".to_owned(),
+            queues: Vec::new(),
             poller,
             waker,
             jobs,
             frame: FrameBuf::new(),
             arrivals: (0..BATCH).map(|_| Arrival::new()).collect(),
             crossings: Vec::new(),
+            awake_ns: AWAKE.as_nanos() as u64,
             swept_ns: 0,
             is_stopping: false,
+            is_held: false,
         })
     }
 
@@ -97,21 +110,27 @@ impl Engine {
                 }
                 self.wires.flush();
             }
-            self.tell_sessions();
             self.sweep();
+            self.tell_sessions();
         }
     }
 
     /// Waits for something to do: awake at first, since waking a sleeping thread costs more than a packet.
     fn wait(&self, ready: &mut Vec<tulle_io::Event>) -> std::io::Result<()> {
-        let asleep_at_ns = monotonic_ns() + AWAKE.as_nanos() as u64;
+        let sweep_ns = SWEEP.as_nanos() as u64;
+        let asleep_at_ns = monotonic_ns() + self.awake_ns.min(sweep_ns);
         while monotonic_ns() < asleep_at_ns {
             self.poller.wait(ready, Some(Duration::ZERO))?;
             if !ready.is_empty() {
                 return Ok(());
             }
         }
-        self.poller.wait(ready, Some(SWEEP))
+        if self.awake_ns < sweep_ns { self.poller.wait(ready, Some(SWEEP)) } else { Ok(()) }
+    }
+
+    /// How long the thread looks for more before it sleeps.
+    pub(crate) fn stay_awake(&mut self, time: Duration) {
+        self.awake_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     }
 
     /// Ends the thread after the present batch.
@@ -131,7 +150,7 @@ impl Engine {
 
     /// Attaches a port whose number is free.
     pub(crate) fn attach(&mut self, number: u32, port: Port) -> std::io::Result<()> {
-        if let Some(fd) = port.fd() {
+        if let Some(fd) = port.fd().filter(|_| !self.is_held) {
             self.poller.add(fd, u64::from(number))?;
         }
         let at = slot(number);
@@ -140,12 +159,27 @@ impl Engine {
         }
         self.wires.ports[at] = Some(port);
         self.datapath.add_port(number);
+        self.tell_port(number, PortChange::Added);
         Ok(())
+    }
+
+    /// Notes whether a port's device is up and has a link, and tells those who care; false where there is no such
+    /// port.
+    pub(crate) fn set_port_state(&mut self, number: u32, is_up: bool, has_link: bool) -> bool {
+        let Some(port) = self.wires.port(number) else { return false };
+        let before = (port.is_up, port.has_link);
+        (port.is_up, port.has_link) = (is_up, has_link);
+        if before != (is_up, has_link) {
+            self.datapath.set_port_live(number, is_up && has_link);
+            self.tell_port(number, PortChange::Modified);
+        }
+        true
     }
 
     /// Takes a port away; its device closes.
     pub(crate) fn detach(&mut self, number: u32) -> Option<Port> {
         self.wires.flush();
+        self.tell_port(number, PortChange::Removed);
         let port = self.wires.ports.get_mut(slot(number))?.take()?;
         if let Some(fd) = port.fd() {
             let _ = self.poller.remove(fd);
@@ -174,15 +208,43 @@ impl Engine {
     /// Waits for the underlay's socket from now on.
     pub(crate) fn watch_underlay(&self) -> std::io::Result<()> {
         match &self.wires.underlay {
+            _ if self.is_held => Ok(()),
             Some(underlay) => self.poller.add(std::os::fd::AsFd::as_fd(&underlay.socket), UNDERLAY),
             None => Ok(()),
         }
     }
 
+    /// Leaves what comes in by devices where it is, until [`Engine::release`].
+    pub(crate) fn hold(&mut self) {
+        for port in self.wires.ports.iter().flatten() {
+            if let Some(fd) = port.fd().filter(|_| !self.is_held) {
+                let _ = self.poller.remove(fd);
+            }
+        }
+        if let Some(underlay) = self.wires.underlay.as_ref().filter(|_| !self.is_held) {
+            let _ = self.poller.remove(std::os::fd::AsFd::as_fd(&underlay.socket));
+        }
+        self.is_held = true;
+    }
+
+    /// Takes what comes in by devices again; an error is of a device that is gone.
+    pub(crate) fn release(&mut self) -> std::io::Result<()> {
+        if !std::mem::take(&mut self.is_held) {
+            return Ok(());
+        }
+        for (number, port) in self.wires.numbered() {
+            if let Some(fd) = port.fd() {
+                self.poller.add(fd, u64::from(number))?;
+            }
+        }
+        self.watch_underlay()
+    }
+
     /// Executes actions on a frame that a controller sends.
-    pub(crate) fn send_packet(&mut self, in_port: u32, actions: &[Action], frame: &[u8]) {
+    pub(crate) fn send_packet(&mut self, in_port: u32, fields: &Match, actions: &[Action], frame: &[u8]) {
         self.frame.fill(frame);
-        let metadata = Metadata { in_port, tunnel: None };
+        let tunnel = TunnelKey::of_key(fields.key());
+        let metadata = Metadata { in_port, tunnel };
         let (offload, now) = (Offload::default(), monotonic_ns());
         self.datapath.packet_out(actions, &mut self.frame, &offload, &metadata, now, &mut self.wires);
     }
@@ -308,6 +370,7 @@ impl Engine {
         self.wires.count_missed();
         let removed = self.datapath.expire(now);
         self.tell_removed(removed);
+        self.tell_flow_events(None, 0);
         self.probe_sessions(now);
         let Self { wires, receivers, .. } = self;
         for kind in [Kind::Stt, Kind::Vxlan] {

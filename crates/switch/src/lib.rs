@@ -7,7 +7,9 @@
 //!
 //! What it is not: it knows nothing of Python, databases or configuration.
 
+mod bridging;
 mod capture;
+mod controls;
 mod counters;
 mod engine;
 mod error;
@@ -24,8 +26,10 @@ mod sessions;
 mod socket;
 mod switch;
 mod tunnels;
+mod watch;
 mod wires;
 
+pub use bridging::{ConnectionCounts, Flush};
 pub use counters::{Drop, PortCounters};
 pub use error::SwitchError;
 pub use handle::SwitchSession;

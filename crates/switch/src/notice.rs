@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use tulle_datapath::{FlowRemoved, PacketInReason};
+use tulle_datapath::{Continuation, FlowEvent, FlowRemoved, PacketInReason};
 use tulle_flow::Key;
-
-use tulle_openflow::Port;
+use tulle_openflow::{Message, Port, RoleStatusReason, Xid};
 
 /// Something to tell sessions; each decides by its role and its asynchronous configuration.
 #[derive(Clone, Debug)]
@@ -14,12 +13,27 @@ pub(crate) enum Notice {
     PacketIn(Arc<PacketNotice>),
     /// A flow went, and its controller wanted to hear of it.
     FlowRemoved(Arc<FlowRemoved>),
+    /// Flows came, changed or went.
+    FlowsChanged(Arc<FlowChange>),
     /// A port came, went or changed.
     PortChanged(PortChange, Arc<Port>),
-    /// Another session became primary.
-    Demoted {
-        /// The session that is secondary now.
+    /// A session has another role now, which it has not asked for.
+    RoleChanged {
+        /// The session.
         session: u64,
+        /// Why.
+        reason: RoleStatusReason,
+        /// The present election.
+        generation: u64,
+    },
+    /// A session changed a group or a meter.
+    RequestForwarded {
+        /// The session.
+        from: u64,
+        /// Its transaction.
+        xid: Xid,
+        /// The change.
+        message: Arc<Message>,
     },
 }
 
@@ -34,16 +48,33 @@ pub(crate) enum PortChange {
     Modified,
 }
 
+/// Changes of flows that happened together.
+#[derive(Clone, Debug)]
+pub(crate) struct FlowChange {
+    /// The session that caused them, where one did.
+    pub session: Option<u64>,
+    /// The transaction that did.
+    pub xid: Xid,
+    /// What happened, in order.
+    pub events: Vec<FlowEvent>,
+}
+
 /// A packet on its way to the controllers.
 #[derive(Clone, Debug)]
 pub(crate) struct PacketNotice {
     pub frame: Vec<u8>,
     pub total_len: usize,
+    /// Bytes that the flow wants to be sent.
     pub max_len: u16,
     pub table: u8,
     pub cookie: u64,
     pub reason: PacketInReason,
     pub key: Key,
+    /// Which controllers; 0 stands for those that have set no id.
+    pub controller: u16,
+    pub userdata: Box<[u8]>,
+    /// Where it goes on once a controller lets it.
+    pub pause: Option<Arc<Continuation>>,
 }
 
 impl Notice {

@@ -16,6 +16,13 @@ const MOST_EVENTS: usize = 1024;
 pub enum Event {
     /// A session whose bytes another thread moves has something to send.
     SessionReady,
+    /// A session has agreed upon a version with its peer.
+    SessionOpened {
+        /// The session.
+        session: u64,
+        /// The wire version.
+        version: u8,
+    },
     /// A session whose socket the switch serves is over.
     SessionClosed {
         /// The session.

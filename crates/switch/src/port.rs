@@ -13,6 +13,7 @@ use crate::counters::PortCounters;
 use crate::patch::PatchPeer;
 use crate::policing::Policer;
 use crate::tunnels::Tunnel;
+use crate::watch::DirectPort;
 
 /// Largest port number that is not reserved.
 pub(crate) const MOST_PORTS: u32 = 65279;
@@ -28,10 +29,17 @@ pub(crate) fn number_in(slot: usize) -> u32 {
     if slot == 0 { port::LOCAL } else { slot as u32 }
 }
 
-/// Slots of 2 KB that a device's receive ring has: a burst of a thousand frames fits.
-pub(crate) const RING_SLOTS: u32 = 1024;
-/// Ports that get a ring, 2 MB each; those that come later are received from by system calls.
-pub(crate) const MOST_RINGS: usize = 64;
+/// Slots of receive rings that a switch has for all its ports: 64 MB.
+const MOST_RING_SLOTS: usize = 32 << 10;
+/// A shorter ring would lose frames whenever the thread pauses, which the socket's queue does not.
+const LEAST_RING_SLOTS: usize = 128;
+
+/// How long a ring a further port gets: a sixteenth of what is left, so early ports bridge a pause of
+/// the thread and late ones, from about the fiftieth on, receive by system calls.
+pub(crate) fn ring_slots_for_one_more(taken: usize) -> u32 {
+    let share = MOST_RING_SLOTS.saturating_sub(taken) / 16;
+    if share < LEAST_RING_SLOTS { 0 } else { share as u32 }
+}
 
 /// What a port leads to.
 #[derive(Debug)]
@@ -57,6 +65,10 @@ pub(crate) struct Port {
     pub policer: Option<Policer>,
     pub is_up: bool,
     pub has_link: bool,
+    /// When it came.
+    pub since_ns: u64,
+    /// Small frames may go past the queueing discipline where there is none.
+    pub may_be_direct: bool,
 }
 
 impl Port {
@@ -70,6 +82,8 @@ impl Port {
             policer: None,
             is_up: true,
             has_link: true,
+            since_ns: tulle_io::clock::monotonic_ns(),
+            may_be_direct: false,
         }
     }
 
@@ -101,9 +115,19 @@ impl Port {
         }
     }
 
-    /// Whether it has a receive ring, which is memory that a switch has only so much of.
-    pub(crate) fn has_ring(&self) -> bool {
-        matches!(&self.link, Link::Device(device) if device.has_ring())
+    /// The slots of its receive ring.
+    pub(crate) fn ring_slots(&self) -> usize {
+        if let Link::Device(device) = &self.link { device.ring_slots() } else { 0 }
+    }
+
+    /// What decides whether it sends directly, where that has been allowed.
+    pub(crate) fn direct_port(&self, number: u32) -> Option<DirectPort> {
+        let Link::Device(device) = &self.link else { return None };
+        if !self.may_be_direct {
+            return None;
+        }
+        let (ifindex, is_direct) = (device.ifindex(), device.is_direct());
+        Some(DirectPort { number, ifindex, inode: device.inode().ok()?, is_direct })
     }
 
     /// Whether frames wait to be sent.
@@ -158,5 +182,24 @@ pub(crate) fn outcome(result: io::Result<Sent>) -> Result<(), &'static str> {
         Ok(Sent::TooLong) => Err("device-frame-too-long"),
         Ok(Sent::Refused) => Err("device-refused"),
         Err(_) => Err("device-failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_become_shorter_and_together_keep_to_the_limit() {
+        let (mut taken, mut rings) = (0, Vec::new());
+        while let slots @ 1.. = ring_slots_for_one_more(taken) {
+            rings.push(slots);
+            // The kernel rounds up to blocks of 32 slots.
+            taken += (slots as usize).next_multiple_of(32);
+        }
+        assert!(rings.is_sorted_by(|longer, shorter| longer >= shorter), "{rings:?}");
+        assert!((40..60).contains(&rings.len()), "{rings:?}");
+        assert!(rings[0] == 2048 && taken <= MOST_RING_SLOTS, "{taken} slots");
+        assert_eq!(ring_slots_for_one_more(usize::MAX), 0);
     }
 }

@@ -1,115 +1,161 @@
 //! Answers to OpenFlow's multipart requests: what is installed, and what it has counted.
 
+mod flows;
+mod ports;
+mod tables;
+
 use std::time::Duration;
 
 use tulle_datapath as datapath;
 use tulle_flow::port;
 use tulle_openflow::{
-    AggregateStats, Description, FlowStats, FlowStatsRequest, MultipartReply, MultipartRequest, Port,
-    PortStats, TABLE_ALL, TableFeatures, TableStats,
+    BucketStats, Description, ErrorCode, GroupFeatures, GroupStats, Meter, MeterFeatures, MeterStats,
+    MultipartReply, MultipartRequest, Queue, QueueSelector, QueueStats, Version, group_id, meter_flags,
+    meter_id,
 };
 
 use crate::engine::Engine;
-use crate::session::TABLES;
+use crate::session::{described_group, described_meter};
+pub(crate) use ports::described_port;
+
+/// What can be done with groups: weights, liveness, chaining, and loops are checked (`OFPGFC_*`).
+const GROUP_CAPABILITIES: u32 = 0b1111;
+/// The actions of OpenFlow 1.3 that a bucket may have: output, TTLs, VLAN, MPLS, queue, group, set field.
+const GROUP_ACTIONS: u32 = 1 | 0x1f << 11 | 0xf << 17 | 0x1f << 21;
 
 /// Answers one request.
-pub(crate) fn report(engine: &mut Engine, request: &MultipartRequest) -> MultipartReply {
-    match request {
-        MultipartRequest::Description => MultipartReply::Description(description()),
-        MultipartRequest::Flows(request) => MultipartReply::Flows(flows(engine, request)),
-        MultipartRequest::Aggregate(request) => MultipartReply::Aggregate(aggregate(engine, request)),
-        MultipartRequest::Tables => MultipartReply::Tables(tables(engine)),
-        MultipartRequest::PortStats(number) => MultipartReply::PortStats(port_stats(engine, *number)),
-        MultipartRequest::Ports => MultipartReply::Ports(ports(engine)),
-        MultipartRequest::TableFeatures => MultipartReply::TableFeatures(table_features()),
-    }
+pub(crate) fn report(
+    engine: &mut Engine,
+    request: &MultipartRequest,
+    version: Version,
+) -> Result<MultipartReply, ErrorCode> {
+    use MultipartRequest as R;
+    Ok(match request {
+        R::Description => MultipartReply::Description(description(engine)),
+        R::Flows(request) => MultipartReply::Flows(flows::flows(engine, request)),
+        R::FlowCounters(request) => MultipartReply::FlowCounters(flows::flows(engine, request)),
+        R::NiciraFlows(request) => MultipartReply::NiciraFlows(flows::flows(engine, request)),
+        R::Aggregate(request) => MultipartReply::Aggregate(flows::aggregate(engine, request)),
+        R::NiciraAggregate(request) => MultipartReply::NiciraAggregate(flows::aggregate(engine, request)),
+        R::Tables => MultipartReply::Tables(tables::stats(engine)),
+        R::TableFeatures(wanted) if wanted.is_empty() => {
+            MultipartReply::TableFeatures(tables::features(version))
+        }
+        R::TableFeatures(_) => return Err(ErrorCode::TableFeaturesFixed),
+        R::TableDescriptions => MultipartReply::TableDescriptions(tables::descriptions()),
+        R::PortStats(number) => MultipartReply::PortStats(ports::stats(engine, *number)?),
+        R::Ports(number) => MultipartReply::Ports(ports::descriptions(engine, *number)?),
+        R::QueueStats(selector) => MultipartReply::QueueStats(queue_stats(engine, *selector)?),
+        R::QueueDescriptions(selector) => MultipartReply::QueueDescriptions(queues(engine, *selector)?),
+        R::GroupStats(number) => MultipartReply::GroupStats(group_stats(engine, *number)),
+        R::GroupDescriptions(number) => MultipartReply::GroupDescriptions(groups(engine, *number)),
+        R::GroupFeatures => MultipartReply::GroupFeatures(group_features()),
+        R::MeterStats(number) => MultipartReply::MeterStats(meter_stats(engine, *number)?),
+        R::MeterConfigs(number) => MultipartReply::MeterConfigs(meters(engine, *number)?),
+        R::MeterFeatures => MultipartReply::MeterFeatures(meter_features()),
+        R::FlowMonitors(_) => return Err(ErrorCode::BadMultipart),
+        R::IpfixBridge | R::IpfixFlows => return Err(ErrorCode::NotConfigured),
+    })
 }
 
-fn description() -> Description {
+fn description(engine: &Engine) -> Description {
     Description {
         manufacturer: "Tulle".to_owned(),
         hardware: "Tulle vswitch".to_owned(),
         software: env!("CARGO_PKG_VERSION").to_owned(),
-        serial: "none".to_owned(),
-        datapath: "none".to_owned(),
+        serial: "None".to_owned(),
+        datapath: engine.description.clone(),
     }
 }
 
-fn flows(engine: &mut Engine, request: &FlowStatsRequest) -> Vec<FlowStats> {
-    let filter = datapath::FlowFilter {
-        table: (request.table != TABLE_ALL).then_some(request.table),
-        matching: request.matching,
-        cookie: request.cookie,
-        cookie_mask: request.cookie_mask,
-        out_port: request.out_port,
-        out_group: request.out_group,
-    };
-    let found = engine.datapath.flows(&filter, tulle_io::clock::monotonic_ns());
-    let each = |stats: datapath::FlowStats| FlowStats {
-        flow: stats.flow,
+fn traffic(traffic: &datapath::Traffic) -> BucketStats {
+    BucketStats { packets: traffic.packets, bytes: traffic.bytes }
+}
+
+fn group_stats(engine: &mut Engine, number: u32) -> Vec<GroupStats> {
+    let found = engine.datapath.group_stats(tulle_io::clock::monotonic_ns());
+    let each = |stats: datapath::GroupStats| GroupStats {
+        group: stats.id,
+        references: stats.references,
+        packets: stats.traffic.packets,
+        bytes: stats.traffic.bytes,
         duration: Duration::from_nanos(stats.duration_ns),
-        flags: 0,
-        packets: stats.packets,
-        bytes: stats.bytes,
+        buckets: stats.buckets.iter().map(traffic).collect(),
     };
-    found.into_iter().map(each).collect()
+    found.into_iter().filter(|stats| number == group_id::ALL || number == stats.id).map(each).collect()
 }
 
-fn aggregate(engine: &mut Engine, request: &FlowStatsRequest) -> AggregateStats {
-    let found = flows(engine, request);
-    AggregateStats {
-        packets: found.iter().map(|flow| flow.packets).sum(),
-        bytes: found.iter().map(|flow| flow.bytes).sum(),
-        flows: found.len() as u32,
+fn groups(engine: &Engine, number: u32) -> Vec<tulle_openflow::Group> {
+    let wanted =
+        engine.datapath.groups().iter().filter(|group| number == group_id::ALL || number == group.id);
+    wanted.map(described_group).collect()
+}
+
+fn group_features() -> GroupFeatures {
+    GroupFeatures {
+        kinds: 0b1111,
+        capabilities: GROUP_CAPABILITIES,
+        max_groups: [datapath::MAX_GROUPS as u32; 4],
+        actions: [GROUP_ACTIONS; 4],
     }
 }
 
-fn tables(engine: &mut Engine) -> Vec<TableStats> {
-    let each = |stats: datapath::TableStats| TableStats {
-        table: stats.table,
-        active: stats.active as u32,
-        lookups: stats.lookups,
-        matched: stats.matched,
+fn meter_stats(engine: &mut Engine, number: u32) -> Result<Vec<MeterStats>, ErrorCode> {
+    let found = engine.datapath.meter_stats(tulle_io::clock::monotonic_ns());
+    let each = |stats: datapath::MeterStats| MeterStats {
+        meter: stats.id,
+        flows: stats.flows,
+        packets: stats.traffic.packets,
+        bytes: stats.traffic.bytes,
+        duration: Duration::from_nanos(stats.duration_ns),
+        bands: stats.bands.iter().map(traffic).collect(),
     };
-    engine.datapath.table_stats().into_iter().map(each).collect()
+    let wanted = found.into_iter().filter(|stats| number == meter_id::ALL || number == stats.id);
+    known(wanted.map(each).collect(), number)
 }
 
-fn table_features() -> Vec<TableFeatures> {
-    let each = |table| TableFeatures {
-        table,
-        last_table: TABLES - 1,
-        name: format!("table{table}"),
-        max_entries: datapath::DEFAULT_FLOW_LIMIT as u32,
-    };
-    (0..TABLES).map(each).collect()
+fn meters(engine: &Engine, number: u32) -> Result<Vec<Meter>, ErrorCode> {
+    let wanted =
+        engine.datapath.meters().iter().filter(|meter| number == meter_id::ALL || number == meter.id);
+    known(wanted.map(described_meter).collect(), number)
 }
 
-fn port_stats(engine: &Engine, number: u32) -> Vec<PortStats> {
-    let wanted = engine.wires.numbered().filter(|(at, _)| number == port::NONE || *at == number);
-    let each = |(at, port): (u32, &crate::port::Port)| {
-        let counters = port.counters;
-        PortStats {
-            number: at,
-            received_packets: counters.rx_packets,
-            sent_packets: counters.tx_packets,
-            received_bytes: counters.rx_bytes,
-            sent_bytes: counters.tx_bytes,
-            receive_drops: counters.rx_dropped,
-            send_drops: counters.tx_dropped,
-            ..PortStats::default()
-        }
-    };
-    wanted.map(each).collect()
+/// One meter that was asked for by its number has to exist (OpenFlow 1.3.5 section 7.3.5.12).
+fn known<T>(found: Vec<T>, number: u32) -> Result<Vec<T>, ErrorCode> {
+    if found.is_empty() && number != meter_id::ALL { Err(ErrorCode::UnknownMeter) } else { Ok(found) }
 }
 
-fn ports(engine: &Engine) -> Vec<Port> {
-    let each = |(number, port): (u32, &crate::port::Port)| Port {
-        number,
-        mac: port.mac,
-        name: port.name.clone(),
-        config: if port.is_up { 0 } else { Port::CONFIG_DOWN },
-        state: if port.is_up && port.has_link { Port::STATE_LIVE } else { Port::STATE_LINK_DOWN },
-        ..Port::default()
+fn meter_features() -> MeterFeatures {
+    let units = meter_flags::KBPS | meter_flags::PKTPS;
+    MeterFeatures {
+        max_meters: datapath::MAX_METERS as u32,
+        band_kinds: Meter::BAND_KINDS,
+        capabilities: u32::from(units | meter_flags::BURST | meter_flags::STATS),
+        max_bands: datapath::MAX_BANDS as u8,
+        max_color: 0,
+    }
+}
+
+fn queue_stats(engine: &Engine, selector: QueueSelector) -> Result<Vec<QueueStats>, ErrorCode> {
+    let empty = |queue: Queue| QueueStats { port: queue.port, queue: queue.queue, ..QueueStats::default() };
+    Ok(queues(engine, selector)?.into_iter().map(empty).collect())
+}
+
+/// All ports, as OpenFlow 1.0 lists them with the features.
+pub(crate) fn all_ports(engine: &Engine) -> Vec<tulle_openflow::Port> {
+    ports::descriptions(engine, port::NONE).unwrap_or_default()
+}
+
+/// The queues that were configured (table QoS), by port.
+pub(crate) fn queues(engine: &Engine, selector: QueueSelector) -> Result<Vec<Queue>, ErrorCode> {
+    if selector.port != port::NONE && !engine.datapath.ports().contains(selector.port) {
+        return Err(ErrorCode::QueueBadPort);
+    }
+    let wanted = |queue: &&Queue| {
+        (selector.port == port::NONE || selector.port == queue.port)
+            && (selector.queue == tulle_openflow::QUEUE_ALL || selector.queue == queue.queue)
     };
-    engine.wires.numbered().map(each).collect()
+    let found: Vec<Queue> = engine.queues.iter().filter(wanted).copied().collect();
+    let missing = found.is_empty() && selector.queue != tulle_openflow::QUEUE_ALL;
+    if missing { Err(ErrorCode::UnknownQueue) } else { Ok(found) }
 }

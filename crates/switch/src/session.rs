@@ -4,21 +4,29 @@
 //! A message is done with before the next is looked at, so a barrier needs nothing but its answer.
 
 mod asynchronous;
+mod bundles;
 mod changes;
+mod groups;
+mod meters;
+mod monitors;
+mod packets;
+mod ports;
 mod roles;
 
 use std::collections::VecDeque;
 
-use tulle_flow::{Field, Match};
 use tulle_openflow::{
-    Config, Connection, ErrorCode, Event, Features, Message, MultipartRequest, PacketIn, PacketOut, Role, Xid,
+    AsyncConfig, Config, Connection, ErrorCode, Event, Features, Message, MultipartRequest, PacketInFormat,
+    QueueConfig, QueueSelector, Role, TableConfig, Version, Versions, Xid,
 };
 
 use crate::engine::Engine;
-use crate::notice::PacketNotice;
-use crate::report::report;
+use crate::report::{self, report};
 use crate::sessions::SessionInfo;
-use asynchronous::Wishes;
+pub(crate) use changes::Answer;
+pub(crate) use groups::described as described_group;
+pub(crate) use meters::described as described_meter;
+pub(crate) use ports::config_bits;
 
 /// Tables that the datapath has.
 pub(crate) const TABLES: u8 = 254;
@@ -45,6 +53,8 @@ pub struct SessionOptions {
     pub name: String,
     /// What the peer is.
     pub kind: SessionKind,
+    /// The versions of OpenFlow that may be spoken; none means all.
+    pub versions: Option<Versions>,
     /// Nanoseconds of silence after which the peer is asked for an echo, and as many again after which it is
     /// given up; 0 for never.
     pub probe_ns: u64,
@@ -57,8 +67,12 @@ pub(crate) struct Session {
     options: SessionOptions,
     connection: Connection,
     role: Role,
-    wishes: Wishes,
+    wishes: AsyncConfig,
+    packet_in_format: PacketInFormat,
+    controller_id: u16,
     miss_send_len: u16,
+    bundles: bundles::Bundles,
+    monitors: monitors::Monitors,
     /// Messages that wait until the replies before them have been taken.
     waiting: VecDeque<Event>,
     heard_ns: u64,
@@ -68,6 +82,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(id: u64, options: SessionOptions) -> Session {
+        let versions = options.versions.unwrap_or(Versions::ALL);
         let miss_send_len = match options.kind {
             SessionKind::Controller => 128,
             SessionKind::Service => 0,
@@ -75,10 +90,14 @@ impl Session {
         Session {
             id,
             options,
-            connection: Connection::new(),
+            connection: Connection::with_versions(versions),
             role: Role::Equal,
-            wishes: Wishes::default(),
+            wishes: asynchronous::usual(),
+            packet_in_format: PacketInFormat::Standard,
+            controller_id: 0,
             miss_send_len,
+            bundles: bundles::Bundles::default(),
+            monitors: monitors::Monitors::new(),
             waiting: VecDeque::new(),
             heard_ns: tulle_io::clock::monotonic_ns(),
             probed_ns: 0,
@@ -100,7 +119,8 @@ impl Session {
             match event {
                 Event::MessageReceived { xid, message } => self.obey(engine, xid, message),
                 Event::Closed { reason } => self.closed = Some(format!("{reason:?}")),
-                Event::Negotiated { .. } | Event::MessageRefused { .. } => {}
+                Event::Negotiated { version } => self.greeted(engine, version),
+                Event::MessageRefused { .. } => {}
             }
         }
     }
@@ -130,7 +150,7 @@ impl Session {
             id,
             name: self.options.name.clone(),
             role: roles::name(self.role),
-            version: self.connection.is_open().then_some(tulle_openflow::VERSION),
+            version: self.connection.version().map(Version::wire),
         }
     }
 
@@ -160,23 +180,94 @@ impl Session {
         self.connection.is_open()
     }
 
+    fn greeted(&mut self, engine: &mut Engine, version: Version) {
+        self.wishes = asynchronous::usual_of(version);
+        engine.session_greeted(self.id, version);
+    }
+
+    /// True where OpenFlow 1.0 is spoken.
+    pub(crate) fn is_old(&self) -> bool {
+        self.connection.version() == Some(Version::V10)
+    }
+
+    fn version(&self) -> Version {
+        self.connection.version().unwrap_or(Version::V13)
+    }
+
     fn obey(&mut self, engine: &mut Engine, xid: Xid, message: Message) {
+        if self.role == Role::Slave && changes_state(&message) {
+            return self.refuse(xid, &message, ErrorCode::RoleForbids);
+        }
         match message {
-            Message::FeaturesRequest => {
-                self.reply(xid, Message::FeaturesReply(features(engine.datapath_id)));
-            }
+            Message::FlowMod(change) => self.change_flows(engine, xid, change),
+            Message::GroupMod(change) => self.change_groups(engine, xid, change),
+            Message::MeterMod(change) => self.change_meters(engine, xid, change),
+            Message::PortMod(change) => self.change_port(engine, xid, change),
+            Message::TableMod(change) => self.change_table(engine, xid, change),
+            Message::PacketOut(packet) => self.send_packet(engine, xid, packet),
+            Message::Resume(packet) => self.resume(engine, xid, packet),
+            Message::BundleControl(request) => self.control_bundle(engine, xid, request),
+            Message::BundleAdd(request) => self.add_to_bundle(xid, request),
+            Message::BarrierRequest => self.answer_barrier(engine, xid),
+            Message::MultipartRequest { request, .. } => self.report(engine, xid, request),
+            other => self.converse(engine, xid, other),
+        }
+    }
+
+    /// Messages that concern the session alone, or only ask.
+    fn converse(&mut self, engine: &mut Engine, xid: Xid, message: Message) {
+        match message {
+            Message::FeaturesRequest => self.reply(xid, Message::FeaturesReply(features(engine))),
             Message::ConfigRequest => {
-                let config = Config { flags: 0, miss_send_len: self.miss_send_len };
+                let config = Config { flags: engine.fragment_flags(), miss_send_len: self.miss_send_len };
                 self.reply(xid, Message::ConfigReply(config));
             }
-            Message::SetConfig(config) => self.miss_send_len = config.miss_send_len,
-            Message::BarrierRequest => self.answer_barrier(engine, xid),
+            Message::SetConfig(config) => self.set_config(engine, xid, config),
+            Message::QueueConfigRequest(number) => self.report_queues(engine, xid, number),
             Message::RoleRequest(request) => self.take_role(engine, xid, request),
-            Message::FlowMod(change) => self.change_flows(engine, xid, change),
-            Message::PacketOut(packet) => self.send_packet(engine, xid, packet),
-            Message::MultipartRequest(request) => self.report(engine, xid, &request),
-            Message::UseStandardPacketIn | Message::EchoReply(_) | Message::Error(_) => {}
+            Message::AsyncRequest => self.reply(xid, Message::AsyncReply(self.wishes)),
+            Message::SetAsync(config) => self.wishes.change(&config),
+            Message::SetPacketInFormat(format) => self.packet_in_format = format,
+            Message::SetControllerId(id) => self.controller_id = id,
+            Message::FlowMonitorCancel(monitor) => self.cancel_monitor(xid, monitor),
+            Message::CtFlushZone(zone) => engine.flush_zone(zone),
+            Message::CtFlush(request) => engine.flush_some(&request),
+            Message::SetNiciraFlows(_)
+            | Message::SetFlowModTableId(_)
+            | Message::EchoReply(_)
+            | Message::Error(_) => {}
             other => self.refuse(xid, &other, ErrorCode::BadType),
+        }
+    }
+
+    /// Nothing of a table's can be set but that a full one gives up flows for new ones.
+    fn change_table(&mut self, engine: &mut Engine, xid: Xid, request: TableConfig) {
+        if let Err(code) = engine.change_table(&request) {
+            self.refuse(xid, &Message::TableMod(request), code);
+        }
+    }
+
+    fn set_config(&mut self, engine: &mut Engine, xid: Xid, config: Config) {
+        if self.role == Role::Slave {
+            return self.refuse(xid, &Message::SetConfig(config), ErrorCode::RoleForbids);
+        }
+        if !engine.set_fragment_flags(config.flags) {
+            return self.refuse(xid, &Message::SetConfig(config), ErrorCode::BadConfigFlags);
+        }
+        let invalid_ttl = 1 << tulle_openflow::PacketInReason::InvalidTtl as u32;
+        if config.flags & Config::INVALID_TTL_TO_CONTROLLER != 0 {
+            self.wishes.master.packet_in = self.wishes.master.packet_in.map(|mask| mask | invalid_ttl);
+        }
+        self.miss_send_len = config.miss_send_len;
+    }
+
+    fn report_queues(&mut self, engine: &mut Engine, xid: Xid, number: u32) {
+        let selector = QueueSelector { port: number, queue: tulle_openflow::QUEUE_ALL };
+        match report::queues(engine, selector) {
+            Ok(queues) => {
+                self.reply(xid, Message::QueueConfigReply(QueueConfig { port: number, queues }));
+            }
+            Err(code) => self.refuse(xid, &Message::QueueConfigRequest(number), code),
         }
     }
 
@@ -206,19 +297,14 @@ impl Session {
         let _ = self.connection.refuse(xid, request, code);
     }
 
-    fn send_packet(&mut self, engine: &mut Engine, xid: Xid, packet: PacketOut) {
-        if self.role == Role::Slave {
-            return self.refuse(xid, &Message::PacketOut(packet), ErrorCode::RoleForbids);
+    fn report(&mut self, engine: &mut Engine, xid: Xid, request: MultipartRequest) {
+        if let MultipartRequest::FlowMonitors(monitors) = request {
+            return self.monitor_flows(engine, xid, monitors);
         }
-        if packet.buffer.is_some() {
-            return self.refuse(xid, &Message::PacketOut(packet), ErrorCode::BufferUnknown);
+        match report(engine, &request, self.version()) {
+            Ok(reply) => self.reply(xid, Message::MultipartReply { more: false, reply }),
+            Err(code) => self.refuse(xid, &Message::MultipartRequest { more: false, request }, code),
         }
-        engine.send_packet(packet.in_port, &packet.actions, &packet.data);
-    }
-
-    fn report(&mut self, engine: &mut Engine, xid: Xid, request: &MultipartRequest) {
-        let reply = report(engine, request);
-        self.reply(xid, Message::MultipartReply { more: false, reply });
     }
 
     /// Queues a message that nothing asked for; false where the peer does not keep up.
@@ -227,25 +313,37 @@ impl Session {
     }
 }
 
-fn features(datapath_id: u64) -> Features {
-    Features { datapath_id, buffers: 0, tables: TABLES, auxiliary_id: 0, capabilities: Features::STATISTICS }
+/// What a secondary controller may not do (OpenFlow 1.3.5 section 6.3.6).
+fn changes_state(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::FlowMod(_)
+            | Message::GroupMod(_)
+            | Message::MeterMod(_)
+            | Message::PortMod(_)
+            | Message::TableMod(_)
+            | Message::PacketOut(_)
+            | Message::Resume(_)
+            | Message::BundleControl(_)
+            | Message::BundleAdd(_)
+    )
 }
 
-fn packet_in(packet: &PacketNotice) -> PacketIn {
-    let mut metadata = Match::ANY;
-    for field in Field::ALL.iter().copied().filter(|field| field.is_metadata()) {
-        let value = packet.key.field(field);
-        if value != 0 || field == Field::InPort {
-            metadata.require(field, value, field.ones());
-        }
-    }
-    PacketIn {
-        buffer: None,
-        total_len: packet.total_len.min(0xffff) as u16,
-        reason: asynchronous::reason(packet.reason),
-        table: packet.table,
-        cookie: packet.cookie,
-        metadata,
-        data: packet.frame.clone(),
+/// The actions of OpenFlow 1.0, all of them (`ofp_action_type`).
+const ACTIONS_V10: u32 = 0x0fff;
+
+fn features(engine: &Engine) -> Features {
+    Features {
+        datapath_id: engine.datapath_id,
+        buffers: 0,
+        tables: TABLES,
+        auxiliary_id: 0,
+        capabilities: Features::STATISTICS
+            | Features::GROUP_STATISTICS
+            | Features::QUEUE_STATISTICS
+            | Features::BUNDLES
+            | Features::FLOW_MONITORING,
+        actions: ACTIONS_V10,
+        ports: report::all_ports(engine),
     }
 }

@@ -4,8 +4,11 @@
 //! What happens in the switch and concerns controllers is a [`Notice`]; notices wait here until the frame or
 //! message that caused them is done with, and are then told to each session that wants them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tulle_datapath::Continuation;
 
 use crate::engine::Engine;
 use crate::notice::Notice;
@@ -15,6 +18,9 @@ use crate::socket::{Socket, Transfer};
 
 /// Notices that may wait: more than one batch of frames and one message can cause.
 const MOST_NOTICES: usize = 4096;
+
+/// Places at which packets may wait for controllers.
+const MOST_PAUSED: usize = 1024;
 
 /// Where a session's bytes come from.
 #[derive(Debug)]
@@ -51,6 +57,8 @@ pub(crate) struct Sessions {
     entries: BTreeMap<u64, Entry>,
     notices: Vec<Notice>,
     lost_notices: u64,
+    /// Packets that wait for a controller to let them go on, the oldest first.
+    paused: VecDeque<Arc<Continuation>>,
     /// The greatest generation id that a role request has borne (OpenFlow 1.3.5 section 6.3.6).
     pub generation: Option<u64>,
 }
@@ -65,6 +73,21 @@ impl Sessions {
             self.lost_notices += 1;
         }
         room
+    }
+
+    /// Where a paused packet goes on, by the number that its controller was told.
+    pub(crate) fn paused(&self, id: u32) -> Option<Arc<Continuation>> {
+        self.paused.iter().rev().find(|paused| paused.id() == id).cloned()
+    }
+
+    /// Remembers where a packet waits; many packets may wait at the same place.
+    pub(crate) fn pause(&mut self, place: &Arc<Continuation>) {
+        if self.paused(place.id()).is_none() {
+            if self.paused.len() >= MOST_PAUSED {
+                self.paused.pop_front();
+            }
+            self.paused.push_back(Arc::clone(place));
+        }
     }
 
     /// True where some controller would get packets.
@@ -141,6 +164,7 @@ impl Engine {
             if let Carrier::Socket(socket) = &entry.carrier {
                 self.unwatch(socket.as_fd());
             }
+            self.note_versions(None);
         }
     }
 
@@ -189,6 +213,7 @@ impl Engine {
     }
 
     fn session_ended(&mut self, id: u64, reason: String) {
+        self.note_versions(None);
         self.wires.outbox.tell(Event::SessionClosed { session: id, reason });
     }
 

@@ -1,11 +1,13 @@
 //! The handle of a running switch, for the thread that configures it.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tulle_datapath::{
     CacheStats, Command, DropReason, FlowFilter, FlowMod, FlowModError, FlowStats, Metadata, Trace, TunnelKey,
@@ -18,17 +20,18 @@ use tulle_wire::vnet::Offload;
 
 use crate::capture::Capture;
 use crate::counters::{Drop, PortCounters};
-use crate::engine::Engine;
+use crate::engine::{AWAKE, Engine};
 use crate::error::SwitchError;
 use crate::handle::SwitchSession;
 use crate::job::Desk;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
 use crate::policing::Policer;
-use crate::port::{Link, MOST_PORTS, MOST_RINGS, Port, RING_SLOTS};
+use crate::port::{Link, MOST_PORTS, Port, ring_slots_for_one_more};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
 use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
+use crate::watch::{Watch, may_go_directly};
 
 /// How the underlay is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +66,8 @@ pub struct TapSettings {
 pub struct DeviceOptions {
     /// Receive through memory shared with the kernel, where the switch has some left for it.
     pub ring: bool,
-    /// Send small frames past the kernel's queueing discipline, where the device has none.
+    /// Send small frames directly, as long as the device has no queueing discipline, no filter on the
+    /// way out, one queue, and nobody listens on it.
     pub direct: bool,
 }
 
@@ -92,6 +96,7 @@ pub struct Switch {
     events: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
     inbox: Arc<PatchInbox>,
+    watch: Mutex<Option<Watch>>,
 }
 
 impl Switch {
@@ -104,7 +109,20 @@ impl Switch {
         let engine = Engine::new(seed, datapath_id, waker, jobs, outbox.clone(), Arc::clone(&inbox))?;
         let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
         let thread = Some(builder.spawn(move || engine.run())?);
-        Ok(Switch { desk: Some(desk), outbox, events, thread, inbox })
+        let watch = Mutex::default();
+        Ok(Switch { desk: Some(desk), outbox, events, thread, inbox, watch })
+    }
+
+    /// Leaves what comes in by devices in their queues for now (true), or takes it (false).
+    pub fn hold(&self, is_held: bool) -> Result<(), SwitchError> {
+        self.call(move |engine| {
+            if is_held {
+                engine.hold();
+                return Ok(());
+            }
+            engine.release()
+        })??;
+        Ok(())
     }
 
     /// The datapath id that sessions report.
@@ -133,10 +151,36 @@ impl Switch {
         let TapSettings { name, mtu, mac, set_up } = settings;
         let options = TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, ..TapOptions::named(name) };
         let tap = Tap::open(&options).map_err(device_error(name))?;
-        self.attach(number, name, Link::Tap(tap))
+        self.attach(number, name, Link::Tap(tap), false)
     }
 
-    /// Attaches an existing device, such as a veth.
+    /// Attaches a TAP device that another switch has left open; `info` is what that one knew of it.
+    /// The caller may close its own descriptor.
+    pub fn adopt_tap(
+        &self,
+        number: u32,
+        name: &str,
+        descriptor: RawFd,
+        info: PortInfo,
+    ) -> Result<(), SwitchError> {
+        self.check_free(number)?;
+        let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
+        let tap = Tap::adopt(copied, name).map_err(device_error(name))?;
+        let port = Port::new(name.to_owned(), info.mac, Link::Tap(tap));
+        self.call(move |engine| engine.attach(number, port))??;
+        Ok(())
+    }
+
+    /// A copy of the descriptor of a TAP port, which keeps the device when this switch is gone.
+    pub fn tap_descriptor(&self, number: u32) -> Result<OwnedFd, SwitchError> {
+        let copied = self.call(move |engine| match &engine.wires.port(number)?.link {
+            Link::Tap(tap) => Some(tap.as_fd().try_clone_to_owned()),
+            _ => None,
+        })?;
+        Ok(copied.ok_or(SwitchError::NoPort(number))??)
+    }
+
+    /// Attaches an existing device of the calling thread's network namespace, such as a veth.
     pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
         self.add_device_with(number, name, DeviceOptions::default())
     }
@@ -150,11 +194,24 @@ impl Switch {
     ) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let device = Device::open(name).map_err(device_error(name))?;
-        let has_room = self.call(|engine| engine.wires.ring_count() < MOST_RINGS)?;
-        let ring_slots = if options.ring && has_room { RING_SLOTS } else { 0 };
-        let options = DevicePortOptions { ring_slots, direct: options.direct };
-        let port = DevicePort::open(&device, options).map_err(device_error(name))?;
-        self.attach(number, name, Link::Device(Box::new(port)))
+        let taken = self.call(|engine| engine.wires.ring_slots())?;
+        let ring_slots = if options.ring { ring_slots_for_one_more(taken) } else { 0 };
+        let direct = options.direct && may_go_directly(device.index());
+        let port = DevicePort::open(&device, DevicePortOptions { ring_slots, direct });
+        let link = Link::Device(Box::new(port.map_err(device_error(name))?));
+        let info = self.attach(number, name, link, options.direct)?;
+        if options.direct {
+            self.start_watch()?;
+        }
+        Ok(info)
+    }
+
+    fn start_watch(&self) -> Result<(), SwitchError> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.is_none() {
+            *watch = Some(Watch::start(self.desk()?.clone())?);
+        }
+        Ok(())
     }
 
     /// Adds a tunnel to one peer.  Its frames are lost until the underlay is open and the next hop known.
@@ -219,7 +276,8 @@ impl Switch {
 
     /// Says whether a port's device is up and has a link, for controllers.
     pub fn set_port_state(&self, number: u32, is_up: bool, has_link: bool) -> Result<(), SwitchError> {
-        self.change_port(number, move |port| (port.is_up, port.has_link) = (is_up, has_link))
+        let changed = self.call(move |engine| engine.set_port_state(number, is_up, has_link))?;
+        if changed { Ok(()) } else { Err(SwitchError::NoPort(number)) }
     }
 
     fn change_port(
@@ -270,6 +328,12 @@ impl Switch {
         })
     }
 
+    /// How long the thread looks for more packets before it sleeps; `None` means the default, 10 µs.
+    /// With a long time packets never wait for a thread to wake up, and a processor is never free.
+    pub fn set_busy_poll(&self, time: Option<Duration>) -> Result<(), SwitchError> {
+        self.call(move |engine| engine.stay_awake(time.unwrap_or(AWAKE)))
+    }
+
     /// Counters of every port.
     pub fn port_counters(&self) -> Result<BTreeMap<u32, PortCounters>, SwitchError> {
         self.call(|engine| engine.wires.numbered().map(|(number, port)| (number, port.counters)).collect())
@@ -289,6 +353,35 @@ impl Switch {
     /// How the flow cache does.
     pub fn cache_stats(&self) -> Result<CacheStats, SwitchError> {
         self.call(|engine| engine.datapath.cache_stats())
+    }
+
+    /// Writes all flows to a file, a line each, between batches of packets: each table by itself.
+    pub fn save_flows(&self, path: &Path) -> Result<usize, SwitchError> {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        let mut count = 0;
+        for table in self.call(|engine| engine.datapath.table_stats())? {
+            if table.active == 0 {
+                continue;
+            }
+            let filter = FlowFilter { table: Some(table.table), ..FlowFilter::default() };
+            let flows = self.call(move |engine| engine.datapath.flows(&filter, monotonic_ns()))?;
+            count += flows.len();
+            for stats in flows {
+                writeln!(file, "{}", stats.flow)?;
+            }
+        }
+        file.flush()?;
+        Ok(count)
+    }
+
+    /// A number that rises with every change of the tables.
+    pub fn version(&self) -> Result<u64, SwitchError> {
+        self.call(|engine| engine.datapath.version())
+    }
+
+    /// The number of flows.
+    pub fn flow_count(&self) -> Result<usize, SwitchError> {
+        self.call(|engine| engine.datapath.flow_count())
     }
 
     /// A line for people about each cached verdict.
@@ -323,10 +416,11 @@ impl Switch {
         in_port: u32,
         frame: Vec<u8>,
         tunnel: Option<TunnelKey>,
+        states: Vec<u32>,
     ) -> Result<Result<Trace, DropReason>, SwitchError> {
         self.call(move |engine| {
             let metadata = Metadata { in_port, tunnel };
-            engine.datapath.trace(&frame, &Offload::default(), &metadata)
+            engine.datapath.trace_tracked(&frame, &Offload::default(), &metadata, &states)
         })
     }
 
@@ -375,13 +469,14 @@ impl Switch {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        *self.watch.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn desk(&self) -> Result<&Desk, SwitchError> {
         self.desk.as_ref().ok_or(SwitchError::Closed)
     }
 
-    fn call<R: Send + 'static>(
+    pub(crate) fn call<R: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Engine) -> R + Send + 'static,
     ) -> Result<R, SwitchError> {
@@ -396,11 +491,17 @@ impl Switch {
         if taken { Err(SwitchError::PortExists(number)) } else { Ok(()) }
     }
 
-    fn attach(&self, number: u32, name: &str, link: Link) -> Result<PortInfo, SwitchError> {
+    fn attach(
+        &self,
+        number: u32,
+        name: &str,
+        link: Link,
+        may_be_direct: bool,
+    ) -> Result<PortInfo, SwitchError> {
         let device = Device::open(name).map_err(device_error(name))?;
         let mac = device.mac().map_err(device_error(name))?;
         let mtu = device.mtu().map_err(device_error(name))?;
-        let port = Port::new(name.to_owned(), mac, link);
+        let port = Port { may_be_direct, ..Port::new(name.to_owned(), mac, link) };
         self.call(move |engine| engine.attach(number, port))??;
         Ok(PortInfo { mac, ifindex: device.index(), mtu })
     }

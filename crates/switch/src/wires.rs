@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
+use tulle_io::{DevicePort, Outgoing};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum};
 
@@ -17,6 +18,7 @@ use crate::patch::{PatchInbox, PatchPeer};
 use crate::port::{Link, Port, number_in, outcome, slot};
 use crate::sessions::Sessions;
 use crate::tunnels::{Kind, Underlay};
+use crate::watch::DirectPort;
 
 /// The ports by number, and what they share.
 #[derive(Debug)]
@@ -130,7 +132,7 @@ impl Wires {
     /// Sends what waits at the ports.  To be called after each batch of frames.
     pub(crate) fn flush(&mut self) {
         while let Some(number) = self.unflushed.pop() {
-            let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else { continue };
+            let Some(port) = self.port(number) else { continue };
             if let Err((frames, reason)) = port.flush() {
                 self.losses.count_many(number, reason, u64::from(frames));
             }
@@ -140,17 +142,45 @@ impl Wires {
     /// Counts what the kernel has dropped because the switch was too slow.
     pub(crate) fn count_missed(&mut self) {
         let Self { ports, losses, .. } = self;
-        for (number, port) in ports.iter_mut().enumerate() {
+        for (at, port) in ports.iter_mut().enumerate() {
             match port.as_mut().map_or(0, Port::missed) {
                 0 => {}
-                missed => losses.count_many(number as u32, "device-queue-overflow", u64::from(missed)),
+                missed => losses.count_many(number_in(at), "device-queue-overflow", u64::from(missed)),
             }
         }
     }
 
-    /// How many ports have receive rings.
-    pub(crate) fn ring_count(&self) -> usize {
-        self.ports.iter().flatten().filter(|port| port.has_ring()).count()
+    /// The ports that may send directly.
+    pub(crate) fn direct_ports(&self) -> Vec<DirectPort> {
+        self.numbered().filter_map(|(number, port)| port.direct_port(number)).collect()
+    }
+
+    /// Changes how a port sends, if it is still the same device.  Gives what is no longer needed.
+    pub(crate) fn replace_outgoing(&mut self, which: DirectPort, outgoing: Outgoing) -> Outgoing {
+        self.flush();
+        match self.same_device(which) {
+            Some(device) => device.replace_outgoing(outgoing),
+            None => outgoing,
+        }
+    }
+
+    /// Tells a port what its device takes, if it is still the same device.
+    pub(crate) fn set_mtu(&mut self, which: DirectPort, mtu: u32) {
+        if let Some(device) = self.same_device(which) {
+            device.set_mtu(mtu);
+        }
+    }
+
+    fn same_device(&mut self, which: DirectPort) -> Option<&mut DevicePort> {
+        match &mut self.port(which.number)?.link {
+            Link::Device(device) if device.inode().ok() == Some(which.inode) => Some(device),
+            _ => None,
+        }
+    }
+
+    /// The slots of all receive rings.
+    pub(crate) fn ring_slots(&self) -> usize {
+        self.ports.iter().flatten().map(Port::ring_slots).sum()
     }
 }
 
@@ -171,7 +201,6 @@ impl Effects for Wires {
             let _ = finish_checksum(&mut whole, offload.csum_start, offload.csum_offset);
         }
         let total_len = whole.len();
-        whole.truncate(usize::from(info.max_len));
         let notice = Notice::PacketIn(Arc::new(PacketNotice {
             frame: whole,
             total_len,
@@ -180,7 +209,13 @@ impl Effects for Wires {
             cookie: info.cookie,
             reason: info.reason,
             key: info.key,
+            controller: info.controller,
+            userdata: info.userdata.clone(),
+            pause: info.pause.clone(),
         }));
+        if let Some(place) = &info.pause {
+            self.sessions.pause(place);
+        }
         if !self.sessions.tell(notice) {
             self.losses.count(0, "packet-in-lost");
         }

@@ -1,7 +1,7 @@
 //! A session against a running switch without ports: what a controller can make it keep in memory.
 
 use tulle_openflow::{Connection, Event, Message, MultipartReply, MultipartRequest};
-use tulle_switch::Switch;
+use tulle_switch::{SessionOptions, Switch};
 
 const REQUESTS: usize = 1000;
 
@@ -13,12 +13,13 @@ fn is_last_part(event: &Event) -> bool {
 #[test]
 fn many_short_requests_do_not_make_the_session_keep_all_their_long_replies_at_once() {
     let switch = Switch::start("session", 1, 1).expect("a switch");
-    let mut session = switch.open_session().expect("a session");
+    let mut session = switch.open_session(SessionOptions::default()).expect("a session");
     let mut controller = Connection::new();
     session.receive(&controller.outgoing());
     assert_eq!(controller.receive(&session.outgoing()).count(), 1, "the greeting");
     for _ in 0..REQUESTS {
-        let request = Message::MultipartRequest(MultipartRequest::TableFeatures);
+        let request =
+            Message::MultipartRequest { more: false, request: MultipartRequest::TableFeatures(Vec::new()) };
         controller.send(&request).expect("a request");
     }
     session.receive(&controller.outgoing());

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from tulle.agent import abilities
 from tulle.agent.view import PortName
 from tulle.ovsdb import DatabaseSchema, NamedUuid, Transaction
 from tulle.store import Source
@@ -138,6 +139,7 @@ def write_bridge(schema: DatabaseSchema, source: Source) -> Transaction:
     """Make the integration bridge: it drops what no flow forwards, also without an agent."""
     transaction = Transaction(schema)
     columns = {"fail_mode": "secure", "protocols": frozenset({"OpenFlow13"})}
+    kind = abilities.datapath_type(source)
     for row in source("Bridge"):
         if row["name"] == BRIDGE:
             if row["fail_mode"] != "secure" or row["protocols"] != columns["protocols"]:
@@ -145,7 +147,7 @@ def write_bridge(schema: DatabaseSchema, source: Source) -> Transaction:
             return transaction
     interface = transaction.insert("Interface", {"name": BRIDGE, "type": "internal"})
     port = transaction.insert("Port", {"name": BRIDGE, "interfaces": [interface]})
-    bridge = transaction.insert("Bridge", {"name": BRIDGE, "ports": [port], **columns})
+    bridge = transaction.insert("Bridge", {"name": BRIDGE, "ports": [port], "datapath_type": kind, **columns})
     for row in source("Open_vSwitch"):
         transaction.mutate("Open_vSwitch", row["_uuid"], "bridges", "insert", [bridge])
     return transaction

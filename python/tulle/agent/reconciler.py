@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import structlog
 from msgspec import Struct
 
 from tulle import store
-from tulle.agent import interfaces, placing
+from tulle.agent import abilities, interfaces, placing
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled
 from tulle.agent.flowtable import FlowTable
@@ -76,12 +77,15 @@ class Reconciler:
         self.compiled: Compiled = NOTHING
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self.view: View | None = None
+        self._asked = options.encapsulations
         self._flows = flows
         self._clock = clock
         self._underlay_mtu = options.underlay_mtu
 
     async def run_once(self) -> None:
         """Do all that can be done now; raises `TulleError` if a peer is missing or refuses."""
+        spoken = abilities.spoken(self._asked, source(self.switch))
+        self.node = msgspec.structs.replace(self.node, encapsulations=spoken)
         if interfaces.needs_bridge(source(self.switch)):
             await self._commit(self.switch, interfaces.write_bridge(self.switch.schema, source(self.switch)))
         view = read_view(source(self.intent), source(self.state), self.view)

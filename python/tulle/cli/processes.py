@@ -57,14 +57,20 @@ def vswitch(
     directory: Directory = Path("/run/tulle/vswitch"),
     db: Annotated[Path | None, typer.Option("--db", help="Default: DIRECTORY/conf.db")] = None,
     name: Annotated[str, typer.Option("--name", help="The name of this node.")] = "node1",
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Take the place of the one that runs, with its ports and flows."),
+    ] = False,
 ) -> None:
     """Run the switch of a node.
 
     tulle vswitch --directory /run/tulle/vswitch --name node1
-    """
-    from tulle.vswitch.process import Options, main
 
-    main(Options(directory=directory, database=db, name=name))
+    SIGHUP replaces the forwarding process, with its ports and flows; SIGTERM ends it all.
+    """
+    from tulle.vswitch.process import Options, main_supervised
+
+    raise typer.Exit(main_supervised(Options(directory, db, name), take_over=take_over))
 
 
 def agent(

@@ -30,15 +30,28 @@ def up(
     tls: Annotated[
         bool, typer.Option("--tls", help="agents connect by TLS, with certificates that it makes")
     ] = False,
+    debian_switch: Annotated[
+        list[str] | None,
+        typer.Option("--debian-switch", help="a node with Debian's Open vSwitch; repeatable"),
+    ] = None,
 ) -> None:
     """Build the lab that a file describes and apply its networks.
 
     With --store-cluster, two controllers run, of which one is active and the other takes over.
 
+    With --debian-switch, the agent of that node drives Debian's Open vSwitch, with what that can do.
+
     Example: tulle lab up examples/two-tenants.yaml --store-cluster 3
     """
     with console.status("building") as status:
-        lab = lifecycle.up(file, name=name, store_cluster=store_cluster, tls=tls, report=status.update)
+        lab = lifecycle.up(
+            file,
+            name=name,
+            store_cluster=store_cluster,
+            tls=tls,
+            debian_switches=debian_switch or (),
+            report=status.update,
+        )
     console.print(
         f"lab {lab.layout.name} is up; `tulle lab show` lists its parts, `tulle lab down` removes it"
     )

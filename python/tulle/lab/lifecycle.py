@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tulle.api.client import Client, connect
 from tulle.errors import Conflict, InvalidInput, TulleError
-from tulle.lab import processes, state, wiring
-from tulle.lab.layout import Layout, layout
+from tulle.lab import debian, processes, state, wiring
+from tulle.lab.layout import Host, Layout, layout
 from tulle.lab.roles import command_of
 from tulle.lab.state import Lab
 from tulle.lab.waiting import wait_until
@@ -29,12 +29,14 @@ def up(
     name: str | None = None,
     store_cluster: int = 0,
     tls: bool = False,
+    debian_switches: Sequence[str] = (),
     report: Report = lambda _: None,
 ) -> Lab:
     """Builds a lab from a file and waits until its networks are applied on every node.
 
     `store_cluster`: how many servers keep the databases, and two controllers use them; 0: one controller does.
     `tls`: agents connect to the controller with certificates.
+    `debian_switches`: the nodes whose switch is Debian's Open vSwitch.
     """
     state.require_root()
     if tls and store_cluster:
@@ -42,7 +44,15 @@ def up(
     text = read(path)
     plan = parse_file(text, str(path))
     laid_out = _lay_out(plan, name or path.stem)
-    lab = Lab(layout=laid_out, file=str(path.resolve()), store_cluster=store_cluster, tls=tls)
+    if unknown := set(debian_switches) - {host.name for host in laid_out.nodes}:
+        raise InvalidInput(f"no node {min(unknown)} in this lab, to give it Debian's switch")
+    lab = Lab(
+        layout=laid_out,
+        file=str(path.resolve()),
+        store_cluster=store_cluster,
+        debian_switches=tuple(debian_switches),
+        tls=tls,
+    )
     if lab.layout.name in state.names():
         raise Conflict(f"lab {lab.layout.name} exists; `tulle lab down` removes it")
     wiring.check_free(lab.layout)  # before `try`: what `down` removes has to be this lab's own
@@ -86,6 +96,10 @@ def restart(lab: Lab, role: str) -> None:
     fresh = processes.start(role, command, namespace=namespace, log=log, owner=lab.layout.name)
     lab.processes[lab.processes.index(old)] = fresh
     lab.save()
+    host_name, _, part = role.partition("/")
+    if part == "vswitch" and host_name in lab.debian_switches:
+        host = lab.layout.node(host_name)
+        debian.join_underlay(host, host.device, lab.layout.underlay)
 
 
 def _lay_out(plan: LabFile, name: str) -> Layout:
@@ -107,7 +121,7 @@ def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:
     _start_controllers(lab, report)
     for node in lab.layout.nodes:
         report(f"{node.name}: switch and agent")
-        _start(lab, f"{node.name}/vswitch")
+        _start_switch(lab, node)
         _start(lab, f"{node.name}/agent", _node(plan, node.name))
     names = {node.name for node in lab.layout.nodes}
     wait_until(lambda: names <= _connected(lab), what="every node to report", limit_s=30)
@@ -130,6 +144,16 @@ def _start_controllers(lab: Lab, report: Report) -> None:
         report(role)
         _start(lab, role)
     wait_until(lambda: _answers(lab), what="the controller to answer", limit_s=20)
+
+
+def _start_switch(lab: Lab, host: Host) -> None:
+    if host.name in lab.debian_switches:
+        debian.create_database(host)
+        _start(lab, f"{host.name}/database")
+        debian.start_database(host)
+    _start(lab, f"{host.name}/vswitch")
+    if host.name in lab.debian_switches:
+        debian.join_underlay(host, host.device, lab.layout.underlay)
 
 
 def _answers(lab: Lab) -> bool:

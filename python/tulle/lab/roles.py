@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tulle.lab import debian
 from tulle.lab.layout import Host
 from tulle.lab.state import Lab
 
@@ -23,6 +24,10 @@ def command_of(lab: Lab, role: str) -> Started:
     host_name, _, part = role.partition("/")
     host = lab.layout.node(host_name)
     log = Path(host.directory) / f"{part}.log"
+    if part == "database":
+        return host.namespace, debian.database_command(host), log
+    if part == "vswitch" and host.name in lab.debian_switches:
+        return host.namespace, debian.switch_command(host), log
     if part == "vswitch":
         options = ["--directory", host.directory, "--name", host.name]
         return host.namespace, [*_TULLE, "vswitch", *options], log

@@ -22,6 +22,7 @@ class Lab(msgspec.Struct):
     file: str
     processes: list[Process] = []
     store_cluster: int = 0  # servers that keep the databases; 0: the controller does
+    debian_switches: tuple[str, ...] = ()  # nodes with Debian's Open vSwitch
     tls: bool = False  # whether agents connect to the controller by TLS
 
     @property

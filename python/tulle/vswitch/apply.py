@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 from pyroute2 import AsyncIPRoute
 
-from tulle._native import NativeError
+from tulle._native import NativeError, Switch
 from tulle.errors import TulleError
 from tulle.ovsdb.tls import Tls
 from tulle.vswitch.attaching import Attaching
@@ -33,8 +33,26 @@ from tulle.vswitch.configuration import (
     SetPort,
     Step,
 )
+from tulle.vswitch.kept import Kept
+from tulle.vswitch.saved_flows import SavedFlows
 
 _logger = structlog.get_logger(__name__)
+
+
+class Switches(Mapping[str, Switch]):
+    """A view of bridges as their native switches."""
+
+    def __init__(self, bridges: Mapping[str, Bridge]) -> None:
+        self._bridges = bridges
+
+    def __getitem__(self, name: str) -> Switch:
+        return self._bridges[name].switch
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bridges)
+
+    def __len__(self) -> int:
+        return len(self._bridges)
 
 
 class Bridges:
@@ -44,19 +62,30 @@ class Bridges:
     """
 
     def __init__(
-        self, directory: Path, netlink: AsyncIPRoute, on_change: Callable[[], None], tls: Tls | None = None
+        self,
+        directory: Path,
+        netlink: AsyncIPRoute,
+        on_change: Callable[[], None],
+        tls: Tls | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self._directory = directory
         self._on_change = on_change
         self._tls = tls
         self.bridges: dict[str, Bridge] = {}
         self.lock = asyncio.Lock()
-        self.attaching = Attaching(self.bridges, netlink)
+        self.attaching = Attaching(self.bridges, netlink, kept or Kept())
+        self.saved = SavedFlows(directory / "flows")
 
     @property
     def state(self) -> dict[str, BridgeState]:
         """All bridges as they are."""
         return {name: bridge.state for name, bridge in self.bridges.items()}
+
+    @property
+    def switches(self) -> Mapping[str, Switch]:
+        """The native switches by name, as they are whenever it is looked at."""
+        return Switches(self.bridges)
 
     async def apply(self, steps: Iterable[Step]) -> None:
         """Do all steps in order."""
@@ -66,7 +95,10 @@ class Bridges:
                 case AddBridge(name, settings):
                     await self._add_bridge(name, settings)
                 case RemoveBridge(name):
+                    for port in self.bridges[name].ports.values():
+                        self.attaching.kept.forget(name, port.device.name)
                     await self._remove_bridge(name)
+                    self.saved.forget(name)
                 case SetBridge(name, settings):
                     await self.bridges[name].configure(settings)
                 case AddPort(bridge, number, device, port_settings):
@@ -77,6 +109,26 @@ class Bridges:
                     self.attaching.detach(self.bridges[bridge], number, port.device)
                 case SetPort(bridge, name, port_settings):
                     await self._set_port(self.bridges[bridge], name, port_settings)
+
+    async def resume(self, states: Sequence[BridgeState]) -> None:
+        """Forward as a process before this one did: flows first, then ports, then sockets.
+
+        Packets wait in the devices until all ports are there.  Tunnels are left to the first configuration.
+        """
+        for state in states:
+            bridge = self._new_bridge(state.name, state.settings)
+            bridge.switch.hold(True)
+            bridge.restore(self.saved)
+            self.bridges[state.name] = bridge
+            for port in state.ports.values():
+                if port.device.kind != "tunnel" and port.error is None:
+                    await self._add_port(bridge, port.number, port.device, port.settings)
+        for state in states:
+            self.bridges[state.name].configure_forwarding(state.forwarding)
+        for bridge in self.bridges.values():
+            bridge.switch.hold(False)
+        for bridge in list(self.bridges.values()):
+            await self._start(bridge)
 
     async def retry_failed(self) -> bool:
         """Attach the ports again that do not work; True if that changed anything."""
@@ -103,13 +155,20 @@ class Bridges:
             await self._remove_bridge(name)
 
     async def _add_bridge(self, name: str, settings: BridgeSettings) -> None:
-        bridge = Bridge(name, settings, self._directory, self._on_change, self._tls)
+        bridge = self._new_bridge(name, settings)
+        bridge.restore(self.saved)
+        await self._start(bridge)
+
+    def _new_bridge(self, name: str, settings: BridgeSettings) -> Bridge:
+        return Bridge(name, settings, self._directory, self._on_change, self._tls)
+
+    async def _start(self, bridge: Bridge) -> None:
         try:
             await bridge.start()
         except OSError:
             await bridge.close()
             raise
-        self.bridges[name] = bridge
+        self.bridges[bridge.name] = bridge
         asyncio.get_running_loop().add_reader(bridge.switch.event_fd, self._take_events, bridge)
 
     async def _remove_bridge(self, name: str) -> None:
@@ -153,6 +212,8 @@ class Bridges:
             match event["event"]:
                 case "next-hop-needed":
                     self.attaching.next_hops.hurry()
+                case "session-closed":
+                    bridge.session_ended(event["session"])
                 case "port-failed":
                     bridge.fail(event["port"], str(event["error"]))
                     self._on_change()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tulle._native import NativeError
 from tulle.errors import Unavailable
 from tulle.vswitch.bridge import Bridge, Link
 from tulle.vswitch.configuration import CREATED, Device, PortSettings, native_number
+from tulle.vswitch.kept import Kept, KeptDevice
 from tulle.vswitch.rows_interface import DEFAULT_MTU, STANDARD_PORTS
 from tulle.vswitch.underlay import NextHops, route_to
 
@@ -24,7 +26,8 @@ _logger = structlog.get_logger(__name__)
 class Attaching:
     """`bridges` are all that there are, by name: a patch leads from one to another."""
 
-    def __init__(self, bridges: Mapping[str, Bridge], netlink: AsyncIPRoute) -> None:
+    def __init__(self, bridges: Mapping[str, Bridge], netlink: AsyncIPRoute, kept: Kept) -> None:
+        self.kept = kept
         self._bridges = bridges
         self._netlink = netlink
         self.next_hops = NextHops(netlink, self._set_next_hop)
@@ -64,6 +67,8 @@ class Attaching:
             bridge.switch.remove_port(native_number(number))
         if device.kind == "patch":
             self.connect_patches()
+        if device.kind in CREATED:
+            self.kept.forget(bridge.name, device.name)
         self.forget_remote(device)
 
     async def same_way(self, device: Device) -> bool:
@@ -102,9 +107,29 @@ class Attaching:
     async def _attach_created(
         self, bridge: Bridge, number: int, device: Device, settings: PortSettings
     ) -> Link:
+        if (adopted := self._adopt(bridge, number, device)) is not None:
+            return adopted
         mtu = settings.mtu or DEFAULT_MTU
         made = bridge.switch.add_tap(number, device.name, mtu, settings.mac, device.kind == "tap")
+        descriptor = bridge.switch.tap_descriptor(number)
+        self.kept.keep(bridge.name, device.name, KeptDevice(descriptor, made["mac"], made["ifindex"], mtu))
+        os.close(descriptor)
         return Link(made["mac"], made["ifindex"], mtu, *_speed(device.name))
+
+    def _adopt(self, bridge: Bridge, number: int, device: Device) -> Link | None:
+        """Go on with the device that a process before this one had."""
+        kept = self.kept.take(bridge.name, device.name)
+        if kept is None:
+            return None
+        try:
+            bridge.switch.adopt_tap(number, device.name, kept.descriptor, kept.mac, kept.ifindex, kept.mtu)
+        except NativeError as error:
+            _logger.warning("device not taken over", port=device.name, error=str(error))
+            self.kept.forget(bridge.name, device.name)
+            return None
+        finally:
+            os.close(kept.descriptor)
+        return Link(kept.mac, kept.ifindex, kept.mtu, *_speed(device.name))
 
     async def _attach_device(
         self, bridge: Bridge, number: int, device: Device, settings: PortSettings

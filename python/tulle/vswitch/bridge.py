@@ -8,15 +8,19 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from tulle._native import Switch
 from tulle.ovsdb.tls import Tls
+from tulle.vswitch.bonds import Bond, new_bond
 from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
 from tulle.vswitch.controllers import Context, Controllers
-from tulle.vswitch.endpoint import OpenFlowEndpoint
 from tulle.vswitch.fail_mode import FailMode
+from tulle.vswitch.forwarding import Forwarding, native
+from tulle.vswitch.saved_flows import SavedFlows
+from tulle.vswitch.service_socket import ServiceSocket
 from tulle.vswitch.snoop import Snoop
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
@@ -61,21 +65,29 @@ class Bridge:
         self.switch = Switch(name, settings.datapath_id, secrets.randbits(64))
         self.ports: dict[str, PortState] = {}
         self.links: dict[str, Link] = {}
+        self.forwarding = Forwarding()
+        self.bonds: dict[str, Bond] = {}
+        self._told: dict[str, Any] = {}
         self._states: dict[str, tuple[int, bool, bool]] = {}
         self._snoop = Snoop(directory / f"{name}.snoop")
         context = Context(self.switch, self._snoop, directory, tls)
-        self._endpoint = OpenFlowEndpoint(directory / f"{name}.mgmt", context.open_session)
+        self._service = ServiceSocket(directory / f"{name}.mgmt", self.switch)
         self.controllers = Controllers(context, on_change)
         self.fail_mode = FailMode(self.switch, name)
 
     @property
     def state(self) -> BridgeState:
         """As `planning.plan` wants it."""
-        return BridgeState(self.name, self.settings, dict(self.ports))
+        return BridgeState(self.name, self.settings, dict(self.ports), self.forwarding)
+
+    def restore(self, saved: SavedFlows) -> None:
+        """Take the flows that a process before this one had, if any."""
+        restored = saved.restore(self.name, self.switch)
+        self.fail_mode.configure(self.settings, time.monotonic(), restored=restored)
 
     async def start(self) -> None:
         """Listen, and configure for the first time; raises OSError."""
-        await self._endpoint.start()
+        self._service.start()
         await self._snoop.start()
         await self.configure(self.settings)
 
@@ -88,10 +100,33 @@ class Bridge:
         anew = (before.datapath_id, before.protocols) != (settings.datapath_id, settings.protocols)
         await self.controllers.configure(settings.controllers, anew=anew)
 
+    def configure_forwarding(self, forwarding: Forwarding | None = None) -> None:
+        """Tell the native switch of VLANs, bonds and mirrors, where that differs from what it was told."""
+        if forwarding is not None:
+            self.forwarding = forwarding
+            several = {one.name: one for one in forwarding.bundles if len(one.members) > 1}
+            self.bonds = {
+                name: self.bonds[name]
+                if name in self.bonds and self.bonds[name].config == one
+                else new_bond(one)
+                for name, one in several.items()
+            }
+        wanted = native(self.forwarding, self.number, {name: bond.live for name, bond in self.bonds.items()})
+        if wanted != self._told:
+            self.switch.configure_bridge(wanted)
+            self._told = wanted
+
     def number(self, port: str) -> int | None:
         """The native number of a port that works."""
         state = self.ports.get(port)
         return native_number(state.number) if state is not None and state.error is None else None
+
+    def port_name(self, number: int) -> str:
+        """The name of a port by its native number, or the number itself."""
+        for name, port in self.ports.items():
+            if native_number(port.number) == number:
+                return name
+        return str(number)
 
     def fail(self, number: int, error: str) -> None:
         """A port stopped working."""
@@ -101,8 +136,11 @@ class Bridge:
 
     def flush(self) -> None:
         """Send what sessions have queued."""
-        self._endpoint.flush()
         self.controllers.flush()
+
+    def session_ended(self, session: int) -> None:
+        """A connection that the native switch serves is over."""
+        self._service.ended(session)
 
     def follow_controllers(self) -> None:
         """See whether a controller is there, for the fail mode."""
@@ -118,12 +156,16 @@ class Bridge:
             if self._states.get(name) != (number, *state):
                 self._states[name] = (number, *state)
                 self.switch.set_port_state(number, *state)
+        up = {name: all(state[1:]) for name, state in self._states.items() if self.number(name) is not None}
+        for bond in self.bonds.values():
+            bond.follow(up, time.monotonic())
+        self.configure_forwarding()
 
     async def close(self) -> None:
         """Stop forwarding and close the sockets."""
         with contextlib.suppress(ValueError, OSError):
             asyncio.get_running_loop().remove_reader(self.switch.event_fd)
         await self.controllers.close()
-        await self._endpoint.close()
+        self._service.close()
         await self._snoop.close()
         self.switch.close()

@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tulle.ovsdb.remote import Remote
+from tulle.vswitch.forwarding import Forwarding
 
 LOCAL_PORT = 65534
 """The number of a bridge's own interface (OFPP_LOCAL of OpenFlow 1.0, as ovs-vsctl shows it)."""
@@ -94,6 +95,7 @@ class BridgeConfig(Struct, frozen=True):
     name: str
     settings: BridgeSettings
     ports: tuple[PortConfig, ...] = ()
+    forwarding: Forwarding = Forwarding()
 
 
 class PortState(Struct, frozen=True):
@@ -111,6 +113,7 @@ class BridgeState(Struct, frozen=True):
     name: str
     settings: BridgeSettings
     ports: Mapping[str, PortState]
+    forwarding: Forwarding = Forwarding()
 
 
 class AddBridge(Struct, frozen=True, tag=True):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tulle._native import NativeError, Switch
 from tulle.errors import TulleError, Unavailable
@@ -25,6 +25,8 @@ from tulle.vswitch.snoop import Snoop
 
 FIRST_BACKOFF_S = 1.0
 CONNECT_S = 30.0
+ROLES = {"other": "other", "primary": "master", "secondary": "slave"}
+"""The native names of roles, and those of the schema."""
 _logger = structlog.get_logger(__name__)
 
 
@@ -45,10 +47,10 @@ class Context(Struct):
     tls: Tls | None = None
     protocols: tuple[str, ...] = ()
 
-    def open_session(self) -> Session:
+    def open_session(self, target: str, kind: str = "controller") -> Session:
         """A new session; raises `Unavailable` once the switch is closed."""
         try:
-            return self.switch.open_session()
+            return self.switch.open_session(target, kind)
         except NativeError as error:
             raise Unavailable(str(error)) from error
 
@@ -82,8 +84,7 @@ class ActiveController:
         pairs |= {f"sec_since_{what}": str(int(now - then)) for what, then in self._since.items()}
         if self.last_error:
             pairs["last_error"] = self.last_error
-        role = (getattr(self._channel.session, "role", None) or "other") if self._channel else "other"
-        return Status(self.is_connected, role, pairs)
+        return Status(self.is_connected, "other", pairs)
 
     def flush(self) -> None:
         """Send what the session has queued."""
@@ -118,7 +119,7 @@ class ActiveController:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await self._dial()
         try:
-            session = self._context.open_session()
+            session = self._context.open_session(self.config.target)
         except TulleError:
             writer.transport.abort()
             raise
@@ -174,7 +175,7 @@ class PassiveController:
             where = Remote(True, path=self._context.path(place)) if place.path else place
             self._endpoint = OpenFlowEndpoint(
                 where,
-                self._context.open_session,
+                lambda: self._context.open_session(self.config.target),
                 probe_s=self.config.probe_s,
                 context=context,
                 observers=self._context.snoop.observers,
@@ -235,7 +236,12 @@ class Controllers:
 
     def statuses(self) -> dict[str, Status]:
         """What table Controller is told, by target."""
-        return {target: controller.status() for target, controller in self._controllers.items()}
+        roles = {session["name"]: ROLES[session["role"]] for session in self.context.switch.sessions()}
+        found = {target: controller.status() for target, controller in self._controllers.items()}
+        return {
+            target: structs.replace(status, role=roles.get(target, status.role))
+            for target, status in found.items()
+        }
 
     @property
     def is_any_connected(self) -> bool:

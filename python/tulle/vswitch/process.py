@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
+import os
 import platform
+import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -24,10 +27,12 @@ from tulle.ovsdb.unixctl import ControlServer
 from tulle.vswitch import commands, rows, rundir, status
 from tulle.vswitch.apply import Bridges
 from tulle.vswitch.bridge import KernelLink
+from tulle.vswitch.kept import Kept
 from tulle.vswitch.lifetime import first_of, run_until_signal, running
 from tulle.vswitch.planning import plan
 from tulle.vswitch.rows_interface import STANDARD_PORTS
 from tulle.vswitch.rows_reference import TABLES, Tables
+from tulle.vswitch.supervisor import RESTART, Supervisor
 
 STATISTICS_S = 1.0
 RETRY_EVERY = 2
@@ -57,22 +62,31 @@ def root_columns(database: Database) -> dict[str, Any]:
     }
 
 
+@functools.cache
+def the_schema() -> schema.DatabaseSchema:
+    """The schema, read once: a supervisor has it before it forks."""
+    return schema.load("vswitch")
+
+
 class VswitchProcess:
     """One switch process between start and stop."""
 
-    def __init__(self, options: Options, database: Database, netlink: AsyncIPRoute) -> None:
-        self.database = database
+    def __init__(self, options: Options, netlink: AsyncIPRoute, kept: Kept) -> None:
+        self.database = Database(the_schema())
         self.tls = Tls(self._credentials)
-        self.bridges = Bridges(options.directory, netlink, self._wake, self.tls)
+        self.bridges = Bridges(options.directory, netlink, self._wake, self.tls, kept)
         self.leaving = asyncio.Event()
+        self.kept = kept
         self._name = options.name
         self._netlink = netlink
         self._changed = asyncio.Event()
         self._writing = False
 
-    def prepare(self) -> None:
+    def prepare(self, database: Database) -> None:
         """Make sure that there is a root row, and follow the database."""
+        self.database = database
         external = {"system-id": self._name, "hostname": self._name}
+        external["tulle-encapsulations"] = ",".join(sorted(STANDARD_PORTS))
         columns = root_columns(self.database)
         transaction = Transaction(self.database.schema)
         roots = list(self.database.rows("Open_vSwitch").values())
@@ -87,6 +101,28 @@ class VswitchProcess:
         self.database.transact(transaction.operations)
         self.database.subscribe(self._notice)
         self._wake()
+
+    async def resume(self) -> None:
+        """Go on forwarding as the process before this one did, where its devices were kept.
+
+        What the database says comes after; reading it would take longer than packets should wait.
+        """
+        if not self.kept.is_empty:
+            await self.bridges.resume(self.bridges.saved.states())
+
+    async def configure_first(self) -> None:
+        """Do what the database says before anybody is listened to, so that packets wait as little as can be."""
+        self._changed.clear()
+        try:
+            await self._configure_once()
+        except Exception:
+            _logger.exception("configuration failed")
+        self.kept.drop_rest()
+
+    def save_flows(self) -> None:
+        """Leave the flow tables for the next process."""
+        for name, switch in self.bridges.switches.items():
+            self.bridges.saved.save(name, switch)
 
     async def configure(self) -> None:
         """Follow the database for ever; a change that fails is logged and tried again with the next."""
@@ -152,6 +188,11 @@ class VswitchProcess:
             desired, errors = rows.bridges(self._tables())
             done = {uuid: row["next_cfg"] for uuid, row in self.database.rows("Open_vSwitch").items()}
             await self.bridges.apply(plan(self.bridges.state, desired))
+            for config in desired:
+                self.bridges.bridges[config.name].configure_forwarding(config.forwarding)
+            if any(bridge.bonds for bridge in self.bridges.bridges.values()):
+                self._follow(await self._links())
+            self.bridges.saved.save_states(self.bridges.state.values())
         self._write(
             status.write_status(self.database.schema, self._tables(), self.bridges.bridges, errors, done)
         )
@@ -178,20 +219,27 @@ class VswitchProcess:
         }
 
 
-async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
-    """Run until `leaving` is set, or a client says `exit`."""
+async def run(
+    options: Options,
+    leaving: asyncio.Event | None = None,
+    kept: Kept | None = None,
+    replaced: asyncio.Event | None = None,
+) -> None:
+    """Run until `leaving` is set, or a client says `exit`; or until `replaced`, with nothing taken down."""
+    kept, replaced = kept or Kept(), replaced or asyncio.Event()
     async with AsyncExitStack() as stack:
         directory = options.directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        storage = stack.enter_context(
-            Storage(options.database or directory / "conf.db", schema.load("vswitch"))
-        )
-        netlink = await stack.enter_async_context(AsyncIPRoute())
-        process = VswitchProcess(options, storage.database, netlink)
-        stack.push_async_callback(process.close)
-        process.prepare()
         control = ControlServer(directory / "vswitchd.ctl")
         stack.enter_context(rundir.announced(directory, control.path))
+        netlink = AsyncIPRoute()
+        process = VswitchProcess(options, netlink, kept)
+        stack.push_async_callback(process.close)
+        await process.resume()
+        storage = stack.enter_context(Storage(options.database or directory / "conf.db", the_schema()))
+        await stack.enter_async_context(netlink)
+        process.prepare(storage.database)
+        await process.configure_first()
         commands.register(control, process.bridges.bridges, process.leaving.set)
         await control.start()
         stack.push_async_callback(control.close)
@@ -200,12 +248,35 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
         (directory / "db.sock").chmod(0o600)
         remotes = ConfiguredRemotes(server, ["db:Open_vSwitch,Open_vSwitch,manager_options"])
         next_hops = process.bridges.attaching.next_hops
+        switches = process.bridges.switches
         tasks = [process.configure(), process.report(), next_hops.run(), remotes.run()]
+        tasks.append(process.bridges.saved.run(switches))
+        if kept.channel is not None:
+            asyncio.get_running_loop().add_reader(kept.channel, process.leaving.set)  # the supervisor is gone
         relax_collector()
         async with running(*tasks):
-            await first_of(process.leaving, leaving or asyncio.Event())
+            await first_of(process.leaving, leaving or asyncio.Event(), replaced)
+        process.save_flows()
+        if replaced.is_set():
+            os._exit(RESTART)
 
 
 def main(options: Options) -> None:
-    """Run as a process: SIGTERM and SIGINT end it cleanly."""
+    """Run as one process without a supervisor: SIGTERM and SIGINT end it cleanly."""
     asyncio.run(run_until_signal(lambda leaving: run(options, leaving)))
+
+
+def main_supervised(options: Options, *, take_over: bool = False) -> int:
+    """Run under a supervisor that replaces the forwarding process when it dies; the exit code."""
+
+    async def start(leaving: asyncio.Event, kept: Kept) -> None:
+        replaced = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, replaced.set)
+        await run(options, leaving, kept, replaced)
+
+    def work(kept: Kept) -> int:
+        asyncio.run(run_until_signal(lambda leaving: start(leaving, kept)))
+        return 0
+
+    the_schema()
+    return Supervisor(options.directory, work).run(take_over=take_over)

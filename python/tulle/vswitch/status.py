@@ -12,6 +12,7 @@ from uuid import UUID
 from tulle.ovsdb import DatabaseSchema, Transaction
 from tulle.vswitch.bridge import Bridge, KernelLink
 from tulle.vswitch.rows_bridge import problems
+from tulle.vswitch.rows_port import port_problems
 from tulle.vswitch.rows_reference import Row, Tables, interfaces, referenced
 from tulle.vswitch.status_interface import interface_columns, link_columns, statistics
 
@@ -54,6 +55,8 @@ def write_statistics(
         if bridge is None:
             continue
         _write_controllers(transaction, tables, row, bridge)
+        _write_mirrors(transaction, tables, row, bridge)
+        _write_ports(transaction, tables, row, bridge)
         counters = bridge.switch.port_statistics()
         for interface in interfaces(tables, row):
             port = bridge.ports.get(interface["name"])
@@ -80,6 +83,24 @@ def _bridge(row: Row, bridge: Bridge) -> dict[str, Any]:
         "datapath_version": "tulle",
         "status": status,
     }
+
+
+def _write_mirrors(transaction: Transaction, tables: Tables, row: Row, bridge: Bridge) -> None:
+    counts = bridge.switch.mirror_statistics()
+    copied = {name: {"tx_packets": packets, "tx_bytes": octets} for name, packets, octets in counts}
+    for mirror in referenced(tables, row["mirrors"], "Mirror"):
+        if mirror["name"] in copied:
+            update(transaction, "Mirror", mirror, {"statistics": copied[mirror["name"]]})
+
+
+def _write_ports(transaction: Transaction, tables: Tables, row: Row, bridge: Bridge) -> None:
+    for port in referenced(tables, row["ports"], "Port"):
+        bond = bridge.bonds.get(port["name"])
+        link = bridge.links.get(bond.active) if bond is not None else None
+        active = link.mac if link is not None else None
+        found = port_problems(tables, port)
+        columns = {"bond_active_slave": active, "status": {"error": "; ".join(found)} if found else {}}
+        update(transaction, "Port", port, columns)
 
 
 def _write_controllers(transaction: Transaction, tables: Tables, row: Row, bridge: Bridge) -> None:

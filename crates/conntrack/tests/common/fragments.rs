@@ -34,7 +34,7 @@ fn add_header_v6(frame: &mut Vec<u8>, id: u16, offset: usize, more: bool, len: u
 }
 
 fn set_header_v4(frame: &mut [u8], id: u16, offset: usize, more: bool, len: usize) {
-    let word = offset as u16 / 8 | if more { 0x2000 } else { 0 };
+    let word = (offset as u16 / 8) | if more { 0x2000 } else { 0 };
     frame[ETHERNET + 2..ETHERNET + 4].copy_from_slice(&(len as u16 + 20).to_be_bytes());
     frame[ETHERNET + 4..ETHERNET + 6].copy_from_slice(&id.to_be_bytes());
     frame[ETHERNET + 6..ETHERNET + 8].copy_from_slice(&word.to_be_bytes());

@@ -276,6 +276,12 @@ pub fn send_bytes(
     (outcome, buffer.bytes().to_vec())
 }
 
+/// Tracks a frame that must pass.
+pub fn pass(tracker: &mut Conntrack, frame: &Frame, request: &Request, now_ns: u64) -> (Outcome, Vec<u8>) {
+    let (outcome, bytes) = send(tracker, frame, request, now_ns);
+    (outcome.expect("a frame that passes"), bytes)
+}
+
 /// The state of a frame, in words.
 pub fn state_of(tracker: &mut Conntrack, frame: &Frame, request: &Request, now_ns: u64) -> String {
     match send(tracker, frame, request, now_ns).0 {

@@ -4,12 +4,15 @@ use super::Datapath;
 use crate::flow_mod::{
     Command, FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, TableStats,
 };
+use crate::tables::TablePolicy;
 use crate::versions::Shared;
+use tulle_flow::Action;
 
 impl Datapath {
     /// Changes the flow tables.  Gives the flows that went and of which the controller wants to hear.
     /// Errors: nothing has changed.
     pub fn flow_mod(&mut self, change: &FlowMod, now: u64) -> Result<Vec<FlowRemoved>, FlowModError> {
+        self.check_users(change)?;
         if self.state.tables.needs_credit(change) {
             self.cache.credit(&mut self.state);
         }
@@ -29,7 +32,7 @@ impl Datapath {
         self.state.tables.begin();
         let mut removed = Vec::new();
         for (place, change) in changes.iter().enumerate() {
-            match self.state.tables.apply(change, now) {
+            match self.check_users(change).and_then(|()| self.state.tables.apply(change, now)) {
                 Ok(gone) => removed.extend(gone),
                 Err(error) => {
                     self.state.tables.roll_back();
@@ -40,6 +43,23 @@ impl Datapath {
         self.state.tables.commit();
         self.forget_learned(&mut removed, now);
         Ok(removed)
+    }
+
+    /// Groups and meters that a flow uses have to exist (OpenFlow 1.3.5 section 6.4).
+    fn check_users(&self, change: &FlowMod) -> Result<(), FlowModError> {
+        if change.command.deletes() {
+            return Ok(());
+        }
+        self.check_used(&change.flow.actions)
+    }
+
+    fn check_used(&self, actions: &[Action]) -> Result<(), FlowModError> {
+        actions.iter().try_for_each(|action| match action {
+            Action::Group(id) if self.groups().get(*id).is_none() => Err(FlowModError::UnknownGroup(*id)),
+            Action::Meter(id) if self.meters().get(*id).is_none() => Err(FlowModError::UnknownMeter(*id)),
+            Action::Clone(inner) | Action::WriteActions(inner) => self.check_used(inner),
+            _ => Ok(()),
+        })
     }
 
     /// Removes what flows have learned that have gone and had asked for that (`delete_learned`).
@@ -57,6 +77,18 @@ impl Datapath {
                 removed.extend(self.state.tables.apply(&change, now).unwrap_or_default());
             }
         }
+    }
+
+    /// Sets what happens when a table is full.  Gives the flows that went because of it and of which the controller
+    /// wants to hear.
+    pub fn set_table_policy(&mut self, table: u8, policy: TablePolicy, now: u64) -> Vec<FlowRemoved> {
+        self.cache.credit(&mut self.state);
+        self.state.tables.set_policy(table, policy, now)
+    }
+
+    /// What happens when a table is full.
+    pub fn table_policy(&self, table: u8) -> TablePolicy {
+        self.state.tables.policy(table)
     }
 
     /// Keeps what happens to flows from now on, for [`take_flow_events`](Self::take_flow_events), or no longer.
@@ -92,6 +124,11 @@ impl Datapath {
     pub fn flows(&mut self, filter: &FlowFilter, now: u64) -> Vec<FlowStats> {
         self.cache.credit(&mut self.state);
         self.state.tables.flows(filter, now)
+    }
+
+    /// A number that rises with every change of the flow tables.
+    pub fn version(&self) -> u64 {
+        self.state.tables.version()
     }
 
     /// The number of flows.

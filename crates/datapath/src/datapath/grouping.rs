@@ -12,10 +12,18 @@ impl Datapath {
     /// Errors: nothing has changed.
     pub fn group_mod(&mut self, change: &GroupMod, now: u64) -> Result<Vec<FlowRemoved>, GroupModError> {
         self.cache.credit(&mut self.state);
+        self.keep_groups();
         let gone = self.state.groups.apply(change, now)?;
         self.state.tables.change(Shared::Groups);
         let remove = |id: u32| self.state.tables.remove_users(RemovalReason::GroupDelete, id, now);
         Ok(gone.into_iter().flat_map(remove).collect())
+    }
+
+    /// What a transaction needs to undo a change of the groups.
+    fn keep_groups(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.groups.get_or_insert_with(|| self.state.groups.clone());
+        }
     }
 
     /// Changes the meters.  Gives the flows that went with a meter and of which the controller wants to hear.

@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub bridge: Bridge,
     pub macs: MacTable,
     pub fragments: FragmentHandling,
+    /// Packets that no flow matches go to the controller.
+    pub miss_to_controller: bool,
 }
 
 impl State {
@@ -33,6 +35,7 @@ impl State {
             bridge: Bridge::default(),
             macs: MacTable::default(),
             fragments: FragmentHandling::default(),
+            miss_to_controller: false,
         }
     }
 
@@ -45,6 +48,7 @@ impl State {
             bridge: &self.bridge,
             macs: &self.macs,
             fragments: self.fragments,
+            miss_to_controller: self.miss_to_controller,
             continuations,
         }
     }

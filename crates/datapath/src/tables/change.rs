@@ -14,7 +14,7 @@ impl Tables {
         match change.command {
             Command::Add => {
                 let matching = PackedMatch::new(&change.flow.matching);
-                self.len() >= self.limit
+                self.is_full(change.flow.table)
                     || self.find(change.flow.table, &matching, change.flow.priority).is_some()
             }
             Command::Modify | Command::ModifyStrict => change.reset_counts || self.events.is_some(),
@@ -25,13 +25,13 @@ impl Tables {
     /// Makes a change.  Gives the flows that went and of which somebody wants to hear.
     pub fn apply(&mut self, change: &FlowMod, now: u64) -> Result<Vec<FlowRemoved>, FlowModError> {
         match change.command {
-            Command::Add => self.add(change, now).map(|()| Vec::new()),
-            Command::Modify | Command::ModifyStrict => self.modify(change, now).map(|()| Vec::new()),
+            Command::Add => self.add(change, now),
+            Command::Modify | Command::ModifyStrict => self.modify(change, now),
             Command::Delete | Command::DeleteStrict => Ok(self.delete(change, now)),
         }
     }
 
-    fn add(&mut self, change: &FlowMod, now: u64) -> Result<(), FlowModError> {
+    fn add(&mut self, change: &FlowMod, now: u64) -> Result<Vec<FlowRemoved>, FlowModError> {
         let flow = &change.flow;
         check_table(flow.table)?;
         check_actions(flow.table, &flow.actions)?;
@@ -40,9 +40,7 @@ impl Tables {
             return Err(FlowModError::Overlap);
         }
         let replaced = self.find(flow.table, &matching, flow.priority);
-        if replaced.is_none() && self.rules.len() >= self.limit {
-            return Err(FlowModError::TableFull { limit: self.limit });
-        }
+        let evicted = if replaced.is_none() { self.make_room(flow.table, now)? } else { Vec::new() };
         let mut rule = Rule {
             flow: StoredFlow::new(flow, matching),
             flags: change.flags(),
@@ -62,10 +60,10 @@ impl Tables {
         self.tell(FlowChange::Added, &rule, now);
         let id = self.put(rule);
         self.note(|| Undo::Added(id));
-        Ok(())
+        Ok(evicted)
     }
 
-    fn modify(&mut self, change: &FlowMod, now: u64) -> Result<(), FlowModError> {
+    fn modify(&mut self, change: &FlowMod, now: u64) -> Result<Vec<FlowRemoved>, FlowModError> {
         if !change.all_tables {
             check_table(change.flow.table)?;
         }
@@ -78,7 +76,7 @@ impl Tables {
             check_actions(table, &change.flow.actions)?;
         }
         selected.into_iter().for_each(|id| self.modify_rule(id, change, now));
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn modify_rule(&mut self, id: RuleId, change: &FlowMod, now: u64) {

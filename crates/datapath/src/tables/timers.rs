@@ -81,9 +81,16 @@ impl Tables {
     pub fn set_timeouts(&mut self, id: RuleId, idle_timeout: u16, hard_timeout: u16) {
         let Some(rule) = self.rules.get_mut(id) else { return };
         self.timers.forget(rule);
+        let mut evictor = self.evictors[usize::from(rule.flow.table)].as_mut();
+        if let Some(evictor) = &mut evictor {
+            evictor.remove(id, rule);
+        }
         (rule.flow.idle_timeout, rule.flow.hard_timeout) = (idle_timeout, hard_timeout);
         rule.armed_ns = next_ns(rule);
         self.timers.put(id, rule);
+        if let Some(evictor) = evictor {
+            evictor.insert(id, rule);
+        }
         self.timers.tidy(&self.rules);
     }
 
@@ -92,7 +99,14 @@ impl Tables {
         match expiry(rule, now) {
             Some(reason) => removed.extend(self.remove(id, reason, now)),
             None => {
+                let mut evictor = self.evictors[usize::from(rule.flow.table)].as_mut();
+                if let Some(evictor) = &mut evictor {
+                    evictor.remove(id, rule);
+                }
                 rule.armed_ns = next_ns(rule);
+                if let Some(evictor) = evictor {
+                    evictor.insert(id, rule);
+                }
                 self.timers.heap.push(Reverse((rule.armed_ns, id)));
             }
         }

@@ -26,7 +26,7 @@ impl<O: Observer> Walk<'_, '_, O> {
                     port = UNSET;
                     break;
                 }
-                Action::Output(to) => port = u128::from(*to),
+                Action::Output(to) | Action::OutputNoting { port: to, .. } => port = u128::from(*to),
                 _ => {}
             }
         }
@@ -120,6 +120,7 @@ fn rank(action: &Action) -> u8 {
         Action::SetQueue(_) | Action::PopQueue | Action::Meter(_) => 9,
         Action::Group(_) => GROUP,
         Action::Output(_)
+        | Action::OutputNoting { .. }
         | Action::OutputTruncated { .. }
         | Action::OutputField(_)
         | Action::Controller { .. }

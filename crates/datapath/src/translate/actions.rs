@@ -43,7 +43,7 @@ impl<O: Observer> Walk<'_, '_, O> {
 
     fn action(&mut self, action: &Action) -> Result<Step, Abort> {
         match action {
-            Action::Output(port) => self.output(*port, u32::MAX)?,
+            Action::Output(port) | Action::OutputNoting { port, .. } => self.output(*port, u32::MAX)?,
             Action::OutputTruncated { port, max_len } => self.output(*port, *max_len)?,
             Action::OutputField(source) => self.output_field(*source)?,
             Action::Controller { max_len } => self.controller(*max_len)?,
@@ -132,7 +132,9 @@ fn needs_headers(action: &Action) -> bool {
     };
     let reads = |part: &SubField| is_behind(part.field);
     match action {
-        Action::Output(to) | Action::OutputTruncated { port: to, .. } => *to == port::NORMAL,
+        Action::Output(to)
+        | Action::OutputNoting { port: to, .. }
+        | Action::OutputTruncated { port: to, .. } => *to == port::NORMAL,
         Action::Set { field, .. } => is_behind(*field),
         Action::Move { source, target } => reads(source) || reads(target),
         Action::OutputField(source) | Action::Push(source) => reads(source),

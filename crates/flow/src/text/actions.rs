@@ -178,6 +178,7 @@ impl fmt::Display for Action {
             }
             Action::Multipath(_) | Action::Bundle(_) | Action::Sample(_) => choose::emit(f, self),
             Action::Output(_)
+            | Action::OutputNoting { .. }
             | Action::OutputTruncated { .. }
             | Action::OutputField(_)
             | Action::Controller { .. }

@@ -61,6 +61,11 @@ impl ReceiveRing {
         Ok(Self { slots: Mapping::shared(socket, 0, blocks * BLOCK_LEN)?, next: 0 })
     }
 
+    /// How many there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.length() / SLOT_LEN
+    }
+
     /// Takes over what is in the next slot and gives the slot back to the kernel.
     #[inline]
     pub(crate) fn receive(&mut self, frame: &mut FrameBuf, offload: &mut Offload) -> Next {

@@ -108,12 +108,10 @@ fn packet_in(packet: &PacketOut, max_len: u16) -> PacketIn {
     let mut metadata = Match::ANY;
     metadata.require(Field::InPort, u128::from(packet.in_port), Field::InPort.ones());
     PacketIn {
-        buffer: None,
-        total_len: u16::try_from(packet.data.len()).unwrap_or(u16::MAX),
+        total_len: packet.data.len() as u32,
         reason: PacketInReason::Action,
-        table: 0,
-        cookie: u64::MAX,
         metadata,
         data: packet.data.iter().copied().take(usize::from(max_len)).collect(),
+        ..PacketIn::default()
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tulle_flow::{Action, Flow};
 use tulle_openflow::{
     AggregateStats, Config, Description, ErrorCode, Features, FlowMod, FlowModCommand, FlowStats,
-    FlowStatsRequest, Message, MultipartReply, MultipartRequest, Port, PortStats, TABLE_ALL, TableFeatures,
-    TableStats,
+    FlowStatsRequest, Message, MultipartReply, MultipartRequest, PacketInFormat, Port, PortStats, TABLE_ALL,
+    TableFeatures, TableStats, Version,
 };
 
 const TABLES: u8 = 254;
@@ -31,10 +31,14 @@ impl Store {
                 Ok(None)
             }
             Message::FlowMod(flow_mod) => self.change(flow_mod).map(|()| None),
-            Message::MultipartRequest(request) => {
-                Ok(Some(Message::MultipartReply { more: false, reply: self.report(request) }))
+            Message::MultipartRequest { request, .. } => {
+                Ok(Some(Message::MultipartReply { more: false, reply: self.report(request)? }))
             }
-            Message::UseStandardPacketIn | Message::Error(_) | Message::EchoReply(_) => Ok(None),
+            Message::SetPacketInFormat(PacketInFormat::Standard)
+            | Message::SetNiciraFlows(_)
+            | Message::SetFlowModTableId(_)
+            | Message::Error(_)
+            | Message::EchoReply(_) => Ok(None),
             _ => Err(ErrorCode::BadType),
         }
     }
@@ -62,11 +66,12 @@ impl Store {
             flags: flow_mod.flags,
             packets: 3,
             bytes: 180,
+            ..FlowStats::default()
         });
     }
 
-    fn report(&self, request: &MultipartRequest) -> MultipartReply {
-        match request {
+    fn report(&self, request: &MultipartRequest) -> Result<MultipartReply, ErrorCode> {
+        Ok(match request {
             MultipartRequest::Description => MultipartReply::Description(Description {
                 manufacturer: "Tulle".into(),
                 software: "flow_store".into(),
@@ -75,18 +80,24 @@ impl Store {
             MultipartRequest::Flows(request) => {
                 MultipartReply::Flows(self.selected(request).cloned().collect())
             }
+            MultipartRequest::NiciraFlows(request) => {
+                MultipartReply::NiciraFlows(self.selected(request).cloned().collect())
+            }
             MultipartRequest::Aggregate(request) => MultipartReply::Aggregate(self.sums(request)),
+            MultipartRequest::NiciraAggregate(request) => MultipartReply::NiciraAggregate(self.sums(request)),
             MultipartRequest::Tables => MultipartReply::Tables((0..TABLES).map(|t| self.table(t)).collect()),
             MultipartRequest::PortStats(_) => {
                 let duration = Duration::from_millis(2500);
                 let stats = PortStats { number: 1, received_packets: 7, duration, ..PortStats::default() };
                 MultipartReply::PortStats(vec![stats])
             }
-            MultipartRequest::TableFeatures => {
+            MultipartRequest::TableFeatures(tables) if tables.is_empty() => {
                 MultipartReply::TableFeatures((0..TABLES).map(table_features).collect())
             }
-            MultipartRequest::Ports => MultipartReply::Ports(vec![port()]),
-        }
+            MultipartRequest::TableFeatures(_) => return Err(ErrorCode::TableFeaturesFixed),
+            MultipartRequest::Ports(_) => MultipartReply::Ports(vec![port()]),
+            _ => return Err(ErrorCode::BadMultipart),
+        })
     }
 
     fn selected<'a>(&'a self, request: &'a FlowStatsRequest) -> impl Iterator<Item = &'a FlowStats> {
@@ -140,12 +151,7 @@ fn features() -> Features {
 }
 
 fn table_features(table: u8) -> TableFeatures {
-    TableFeatures {
-        table,
-        last_table: TABLES - 1,
-        name: format!("table{table}"),
-        max_entries: MAX_FLOWS as u32,
-    }
+    TableFeatures::complete(Version::V13, table, TABLES - 1, MAX_FLOWS as u32)
 }
 
 fn port() -> Port {

@@ -1,6 +1,6 @@
 //! What a switch is, for people (OpenFlow 1.3.5 section 7.3.5.1).
 
-use crate::bytes::{Parsed, Put, Reader};
+use crate::bytes::{Emitted, Parsed, Put, Reader, Writer};
 
 const LONG: usize = 256;
 const SERIAL: usize = 32;
@@ -31,11 +31,12 @@ impl Description {
         })
     }
 
-    pub(super) fn emit(&self, out: &mut Vec<u8>) {
+    pub(super) fn emit(&self, out: &mut Writer<'_>) -> Emitted {
         for text in [&self.manufacturer, &self.hardware, &self.software] {
             out.text(text, LONG);
         }
         out.text(&self.serial, SERIAL);
         out.text(&self.datapath, LONG);
+        Ok(())
     }
 }

@@ -1,9 +1,16 @@
-//! What ports counted (OpenFlow 1.3.5 section 7.3.5.6).
+//! What ports counted (OpenFlow 1.0 section 5.3.5, 1.3.5 section 7.3.5.6, 1.4 section 7.3.5.6).
 
 use std::time::Duration;
 
-use crate::bytes::{Parsed, Put, Reader};
+use crate::bytes::{Emitted, Parsed, Put, Reader, Writer};
+use crate::error::ErrorCode;
 use crate::flow_removed::{emit_duration, parse_duration};
+use crate::port_number::{emit_short_port, parse_port};
+use crate::property::{emit_property, next_property};
+use crate::version::Version;
+
+/// The property with what OpenFlow 1.3 counts besides; others are passed over.
+const ETHERNET: u16 = 0;
 
 /// What a port counted; all ones stand for "not counted".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,35 +41,102 @@ pub struct PortStats {
     pub crc_errors: u64,
     /// Collisions.
     pub collisions: u64,
-    /// How long the port has been there.
+    /// How long the port has been there; OpenFlow 1.0 does not say.
     pub duration: Duration,
 }
 
 impl PortStats {
     pub(super) fn parse(body: &mut Reader<'_>) -> Parsed<PortStats> {
-        let number = body.u32()?;
-        body.skip(4)?;
-        Ok(PortStats {
-            number,
-            received_packets: body.u64()?,
-            sent_packets: body.u64()?,
-            received_bytes: body.u64()?,
-            sent_bytes: body.u64()?,
-            receive_drops: body.u64()?,
-            send_drops: body.u64()?,
-            receive_errors: body.u64()?,
-            send_errors: body.u64()?,
-            frame_errors: body.u64()?,
-            overruns: body.u64()?,
-            crc_errors: body.u64()?,
-            collisions: body.u64()?,
-            duration: parse_duration(body)?,
-        })
+        let mut stats = PortStats::default();
+        if body.version() >= Version::V14 {
+            stats.parse_v14(body)?;
+            return Ok(stats);
+        }
+        let old = body.version() == Version::V10;
+        stats.number = parse_port(body)?;
+        body.skip(if old { 6 } else { 4 })?;
+        stats.parse_counts(body)?;
+        stats.parse_ethernet(body)?;
+        if !old {
+            stats.duration = parse_duration(body)?;
+        }
+        Ok(stats)
     }
 
-    pub(super) fn emit(&self, out: &mut Vec<u8>) {
-        out.u32(self.number);
+    fn parse_v14(&mut self, body: &mut Reader<'_>) -> Parsed<()> {
+        let short = ErrorCode::BadRequestLength;
+        let length = usize::from(body.u16()?).checked_sub(2).ok_or(short)?;
+        let mut entry = body.part(length, short)?;
+        entry.skip(2)?;
+        self.number = entry.u32()?;
+        self.duration = parse_duration(&mut entry)?;
+        self.parse_counts(&mut entry)?;
+        while let Some(mut property) = next_property(&mut entry)? {
+            if property.kind == ETHERNET {
+                property.body.skip(4)?;
+                self.parse_ethernet(&mut property.body)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn parse_counts(&mut self, body: &mut Reader<'_>) -> Parsed<()> {
+        for slot in [
+            &mut self.received_packets,
+            &mut self.sent_packets,
+            &mut self.received_bytes,
+            &mut self.sent_bytes,
+            &mut self.receive_drops,
+            &mut self.send_drops,
+            &mut self.receive_errors,
+            &mut self.send_errors,
+        ] {
+            *slot = body.u64()?;
+        }
+        Ok(())
+    }
+
+    fn parse_ethernet(&mut self, body: &mut Reader<'_>) -> Parsed<()> {
+        for slot in [&mut self.frame_errors, &mut self.overruns, &mut self.crc_errors, &mut self.collisions] {
+            *slot = body.u64()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn emit(&self, out: &mut Writer<'_>) -> Emitted {
+        match out.version() {
+            Version::V10 => {
+                emit_short_port(self.number, out)?;
+                out.zeros(6);
+                self.emit_counts(out);
+                self.emit_ethernet(out);
+            }
+            Version::V13 => {
+                out.u32(self.number);
+                out.zeros(4);
+                self.emit_counts(out);
+                self.emit_ethernet(out);
+                emit_duration(self.duration, out);
+            }
+            Version::V14 | Version::V15 => self.emit_v14(out),
+        }
+        Ok(())
+    }
+
+    fn emit_v14(&self, out: &mut Writer<'_>) {
+        let start = out.len();
         out.zeros(4);
+        out.u32(self.number);
+        emit_duration(self.duration, out);
+        self.emit_counts(out);
+        emit_property(ETHERNET, out, |out| {
+            out.zeros(4);
+            self.emit_ethernet(out);
+        });
+        out.set_length(start, start);
+    }
+
+    fn emit_counts(&self, out: &mut Writer<'_>) {
         for count in [
             self.received_packets,
             self.sent_packets,
@@ -72,13 +146,14 @@ impl PortStats {
             self.send_drops,
             self.receive_errors,
             self.send_errors,
-            self.frame_errors,
-            self.overruns,
-            self.crc_errors,
-            self.collisions,
         ] {
             out.u64(count);
         }
-        emit_duration(self.duration, out);
+    }
+
+    fn emit_ethernet(&self, out: &mut Writer<'_>) {
+        for count in [self.frame_errors, self.overruns, self.crc_errors, self.collisions] {
+            out.u64(count);
+        }
     }
 }

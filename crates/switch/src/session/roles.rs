@@ -1,6 +1,6 @@
 //! Which of several controllers may change the switch (OpenFlow 1.3.5 section 6.3.6).
 
-use tulle_openflow::{ErrorCode, Message, Role, RoleState, Xid};
+use tulle_openflow::{ErrorCode, Message, Role, RoleState, RoleStatusReason, Xid};
 
 use super::Session;
 use crate::engine::Engine;
@@ -19,22 +19,24 @@ impl Session {
     /// Takes a role, or only tells the present one.
     pub(super) fn take_role(&mut self, engine: &mut Engine, xid: Xid, request: RoleState) {
         let sessions = &mut engine.wires.sessions;
-        if matches!(request.role, Role::Master | Role::Slave) {
-            if is_stale(sessions.generation, request.generation) {
+        if let (Role::Master | Role::Slave, Some(generation)) = (request.role, request.generation) {
+            if is_stale(sessions.generation, generation) {
                 return self.refuse(xid, &Message::RoleRequest(request), ErrorCode::StaleRole);
             }
-            sessions.generation = Some(request.generation);
+            sessions.generation = Some(generation);
         }
         if request.role == Role::Master {
             let demoted = sessions.iter_mut().filter_map(|(id, session)| session.demote().then_some(id));
             for session in demoted.collect::<Vec<_>>() {
-                sessions.tell(Notice::Demoted { session });
+                let generation = sessions.generation.unwrap_or(u64::MAX);
+                let reason = RoleStatusReason::MasterRequest;
+                sessions.tell(Notice::RoleChanged { session, reason, generation });
             }
         }
         if request.role != Role::NoChange {
             self.role = request.role;
         }
-        let generation = engine.wires.sessions.generation.unwrap_or(u64::MAX);
+        let generation = engine.wires.sessions.generation;
         self.reply(xid, Message::RoleReply(RoleState { role: self.role, generation }));
     }
 

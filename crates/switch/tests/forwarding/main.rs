@@ -7,8 +7,8 @@ mod network;
 
 use frames::{Ends, TCP_HEADERS_LEN, UDP_HEADERS_LEN};
 use network::{Network, wait_for};
+use tulle_datapath::Command;
 use tulle_io::{Arrival, PacketSocket, Received, Sent};
-use tulle_openflow::{Connection, FlowMod, Message};
 use tulle_switch::{DeviceOptions, PortCounters, Switch};
 use tulle_wire::vnet::Offload;
 
@@ -28,20 +28,10 @@ fn forwarding_switch(network: &Network, options: DeviceOptions) -> Switch {
     let switch = Switch::start("forwarding", 1, 1).expect("a switch");
     network.node.run(|| switch.add_device_with(1, "port1", options)).expect("port 1");
     network.node.run(|| switch.add_device_with(2, "port2", options)).expect("port 2");
-    add_flows(&switch, &["in_port=1,actions=output:2", "in_port=2,actions=output:1"]);
+    let flows = ["in_port=1,actions=output:2", "in_port=2,actions=output:1"];
+    let flows = flows.map(|text| text.parse().expect("a flow")).to_vec();
+    switch.change_flows(Command::Add, flows).expect("room");
     switch
-}
-
-fn add_flows(switch: &Switch, flows: &[&str]) {
-    let (mut session, mut controller) = (switch.open_session().expect("a session"), Connection::new());
-    session.receive(&controller.outgoing());
-    controller.receive(&session.outgoing()).for_each(drop);
-    for text in flows {
-        let flow = text.parse().expect("a flow");
-        controller.send(&Message::FlowMod(FlowMod::add(flow))).expect("a message");
-    }
-    session.receive(&controller.outgoing());
-    assert_eq!(switch.flows().expect("flows").len(), flows.len());
 }
 
 /// The frame of a number: kinds and lengths take turns, the payload tells one from another.
@@ -174,4 +164,34 @@ fn frames_that_come_faster_than_they_are_taken_are_counted_by_reason() {
     assert_eq!(lost, counters[&1].rx_dropped + counters[&2].tx_dropped);
     let mut missed = drops.iter().filter(|drop| drop.port == 1);
     assert!(missed.all(|drop| drop.reason == "device-queue-overflow"), "{drops:?}");
+}
+
+/// Sends a frame every now and then until the condition holds.
+fn send_until(socket: &PacketSocket, what: &str, mut condition: impl FnMut() -> bool) {
+    let (frame, offload) = frame(0);
+    wait_for(what, || {
+        socket.send(&frame, &offload).expect("send");
+        condition().then_some(())
+    });
+}
+
+#[test]
+fn whoever_listens_on_a_port_sees_what_the_switch_sends() {
+    let network = Network::new();
+    let _switch = forwarding_switch(&network, DeviceOptions::default());
+    let left = network.socket(&network.left);
+    let (mut tcpdump, output) = network.tcpdump(&network.node, "port2");
+    send_until(&left, "tcpdump to see a frame", || output.try_recv().is_ok());
+    tcpdump.wait().expect("tcpdump ends");
+}
+
+#[test]
+fn a_discipline_that_is_put_on_a_port_is_not_passed_by() {
+    let network = Network::new();
+    let _switch = forwarding_switch(&network, DeviceOptions::default());
+    let left = network.socket(&network.left);
+    network.node.command("tc qdisc add dev port2 root pfifo");
+    let passed = || !network.node.output("tc -s qdisc show dev port2").contains("Sent 0 bytes");
+    assert!(!passed());
+    send_until(&left, "a frame through the discipline", passed);
 }

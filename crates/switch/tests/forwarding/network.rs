@@ -1,8 +1,10 @@
 //! Two hosts at a switch: three network namespaces joined by veth pairs.  Needs root, and fails without.
 
 use std::fs::File;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use tulle_io::thread::enter_network_namespace;
@@ -40,6 +42,11 @@ impl Namespace {
     /// Runs a command line inside and wants it to succeed.
     pub fn command(&self, line: &str) {
         run(&format!("ip netns exec {} {line}", self.name));
+    }
+
+    /// What a command line prints inside.
+    pub fn output(&self, line: &str) -> String {
+        run(&format!("ip netns exec {} {line}", self.name))
     }
 
     fn set_up(&self, device: &str) {
@@ -88,6 +95,21 @@ impl Network {
         }
     }
 
+    /// tcpdump on a device for one outgoing UDP packet, and the lines that it prints.
+    pub fn tcpdump(&self, namespace: &Namespace, device: &str) -> (Child, Receiver<String>) {
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &namespace.name, "timeout", "30", "tcpdump"])
+            .args(["-c", "1", "-l", "-n", "-Q", "out", "-i", device, "udp"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("tcpdump");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        (child, receiver)
+    }
+
     /// A packet socket on a host's device.
     pub fn socket(&self, host: &Namespace) -> PacketSocket {
         host.run(|| {
@@ -113,9 +135,10 @@ fn ip(arguments: &str) {
     run(&format!("ip {arguments}"));
 }
 
-fn run(line: &str) {
+fn run(line: &str) -> String {
     let mut words = line.split_whitespace();
     let program = words.next().expect("a command");
     let output = Command::new(program).args(words).output().expect(line);
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

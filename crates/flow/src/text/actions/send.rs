@@ -105,7 +105,7 @@ fn parse_userdata(text: &str) -> Result<Box<[u8]>, TextError> {
 
 pub(super) fn emit(f: &mut fmt::Formatter<'_>, action: &Action) -> fmt::Result {
     match action {
-        Action::Output(number) => match port::name(*number) {
+        Action::Output(number) | Action::OutputNoting { port: number, .. } => match port::name(*number) {
             Some(name) => f.write_str(name),
             None => write!(f, "output:{number}"),
         },
