@@ -7,11 +7,20 @@ use super::{
 use tulle_flow::Action;
 
 /// The groups that these buckets execute.
-pub(super) fn chained(buckets: &[Bucket]) -> impl Iterator<Item = u32> + '_ {
-    buckets.iter().flat_map(|bucket| &bucket.actions).filter_map(|action| match action {
-        Action::Group(id) => Some(*id),
-        _ => None,
-    })
+pub(super) fn chained(buckets: &[Bucket]) -> impl Iterator<Item = u32> {
+    let mut found = Vec::new();
+    buckets.iter().for_each(|bucket| gather(&bucket.actions, &mut found));
+    found.into_iter()
+}
+
+fn gather(actions: &[Action], found: &mut Vec<u32>) {
+    for action in actions {
+        match action {
+            Action::Group(id) => found.push(*id),
+            Action::Clone(inner) | Action::WriteActions(inner) => gather(inner, found),
+            _ => {}
+        }
+    }
 }
 
 impl Groups {

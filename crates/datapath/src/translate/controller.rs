@@ -48,7 +48,9 @@ impl<O: Observer> Walk<'_, '_, O> {
 
     fn info(&mut self, max_len: u16, controller: u16, reason: PacketInReason) -> PacketIn {
         let mut key = Key::ZERO;
-        for field in Field::ALL.iter().filter(|field| field.is_metadata()) {
+        // The number of an interruption is nobody's business but the switch's.
+        let is_told = |field: &&Field| field.is_metadata() && **field != Field::ResumeId;
+        for field in Field::ALL.iter().filter(is_told) {
             self.look_at_field(*field, u128::MAX);
             key.set(*field, self.key.field(*field));
         }

@@ -217,3 +217,57 @@ fn neighbour_discovery_with_a_malformed_option_has_no_fields() {
     assert_eq!((key.field(Field::NdTarget), key.field(Field::NdSll)), (0, 0));
     assert_eq!(key.field(Field::Icmpv6Type), 135);
 }
+
+/// Sends whatever comes through every kind of action that changes, tracks or copies it.
+fn everything_switch() -> Datapath {
+    let change = "push_vlan:0x8100,mod_vlan_vid:5,push_mpls:0x8847,set_mpls_label:9,copy_ttl_out,copy_ttl_in,\
+                  dec_mpls_ttl,pop_mpls:0x0800,dec_ttl,mod_nw_tos:8,pop_vlan";
+    let learn = "learn(table=7,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])";
+    let flows = [
+        format!(
+            "table=0 actions={learn},clone({change},output:2),ct(commit,table=1,nat(src=192.0.2.1-192.0.2.9)),NORMAL"
+        ),
+        format!("table=1 actions=check_pkt_larger(60)->NXM_NX_REG0[0],{change},resubmit(,2)"),
+        "table=2,reg0=1 actions=write_actions(pop_vlan,pop_mpls:0x86dd,dec_ttl,output:3),goto_table:3"
+            .to_owned(),
+        "table=2,reg0=0 actions=multipath(symmetric_l4,1,hrw,2,0,NXM_NX_REG1[0]),output(port=3,max_len=20)"
+            .to_owned(),
+        "table=3 actions=ct(zone=3,table=4),set_field:1->sctp_src,set_field:2->tcp_src,set_field:3->arp_op"
+            .to_owned(),
+        "table=4 actions=resubmit(,5,ct),pop_mpls:0x8847,pop_mpls:0x8847,pop_mpls:0x8847,resubmit(,5)"
+            .to_owned(),
+        "table=5 actions=FLOOD,CONTROLLER".to_owned(),
+    ];
+    switch(&flows.each_ref().map(String::as_str))
+}
+
+proptest! {
+    /// Nothing panics, and no packet vanishes but for fragments that wait.
+    #[test]
+    fn any_bytes_survive_everything(
+        packets in prop::collection::vec((
+            prop::sample::select(vec![0x8100_u16, 0x88a8, 0x8847, 0x0800, 0x86dd, 0x0806, 0x20, 0x1234]),
+            prop::collection::vec(any::<u8>(), 0..120),
+            0..6_usize,
+            prop::option::of(any::<prop::sample::Index>()),
+            offload(),
+        ), 1..6),
+    ) {
+        let mut datapath = everything_switch();
+        for (ethertype, bytes, sample, damage, offload) in packets {
+            let mut sampled = sample_frames().swap_remove(sample);
+            if let Some(index) = damage {
+                let at = index.index(sampled.len());
+                sampled[at] ^= bytes.first().copied().unwrap_or(1);
+            }
+            for frame in [frames::ethernet(ethertype, &bytes), crate::tags::tagged(&sampled, ethertype, 7), sampled] {
+                let mut recorder = crate::recorder::Recorder::default();
+                let mut buffer = tulle_wire::FrameBuf::copied(&frame);
+                datapath.process(&mut buffer, &offload, &from_port(1), 0, &mut recorder);
+                prop_assert!(!recorder.0.is_empty());
+                let _ = datapath.trace(&frame, &offload, &from_port(1));
+            }
+        }
+        datapath.expire(1_000_000_000_000);
+    }
+}

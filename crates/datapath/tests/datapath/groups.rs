@@ -84,7 +84,7 @@ fn a_select_group_hashes_what_it_is_told_and_keeps_other_flows_where_they_are() 
     let buckets = (1..=3).map(|i| bucket(i, 1, &format!("output:{}", i + 1))).collect();
     let selection = Selection::Fields(vec![(Field::UdpSrc, 0xffff)]);
     let mut datapath = with_group(Group { selection, ..group(5, GroupKind::Select, buckets) });
-    let mut chosen = |datapath: &mut Datapath| -> Vec<u32> {
+    let chosen = |datapath: &mut Datapath| -> Vec<u32> {
         (0..100).map(|src| send(datapath, &udp(src), 1).ports()[0]).collect()
     };
     let before = chosen(&mut datapath);

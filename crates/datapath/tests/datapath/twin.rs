@@ -4,10 +4,13 @@
 use crate::frames::{self, Checksum};
 use crate::recorder::{flow_mod, send_with};
 use proptest::prelude::*;
-use tulle_datapath::{Command, Datapath, DropCounters, FlowFilter, FlowMod, Metadata, TunnelKey};
+use tulle_datapath::{
+    Bucket, Command, Datapath, DropCounters, FlowFilter, FlowMod, Group, GroupKind, GroupMod, Metadata,
+    TunnelKey,
+};
 use tulle_wire::vnet::Offload;
 
-const MATCHES: [&str; 19] = [
+const MATCHES: [&str; 24] = [
     "",
     "in_port=1",
     "in_port=2,dl_type=0x0800",
@@ -27,9 +30,14 @@ const MATCHES: [&str; 19] = [
     "ipv6,ipv6_dst=fd00:1::12",
     "icmp6,icmpv6_type=135",
     "ip,nw_dst=10.0.0.0/8,nw_src=10.0.1.11",
+    "vlan_tci=0x1005/0x1fff",
+    "mpls,mpls_bos=1",
+    "ip,ct_state=+trk+new",
+    "ip,ct_state=+trk+est",
+    "ct_state=-trk",
 ];
 
-const ACTIONS: [&str; 24] = [
+const ACTIONS: [&str; 45] = [
     "output:1",
     "output:2",
     "output:3",
@@ -54,6 +62,27 @@ const ACTIONS: [&str; 24] = [
     "resubmit(,1)",
     "resubmit(,2)",
     "resubmit(2,0)",
+    "NORMAL",
+    "group:1",
+    "group:2",
+    "group:3",
+    "push_vlan:0x8100",
+    "pop_vlan",
+    "mod_vlan_vid:5",
+    "push_mpls:0x8847",
+    "pop_mpls:0x0800",
+    "clone(mod_nw_tos:8,output:1)",
+    "write_actions(output:2,dec_ttl)",
+    "clear_actions",
+    "ct(table=1)",
+    "ct(commit,zone=1,table=2)",
+    "ct(commit)",
+    "ct_clear",
+    "check_pkt_larger(60)->NXM_NX_REG0[0]",
+    "multipath(symmetric_l4,1,hrw,3,0,NXM_NX_REG0[0..1])",
+    "learn(table=2,priority=9,idle_timeout=3,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
+    "fin_timeout(idle_timeout=1)",
+    "push:NXM_NX_REG0[],pop:NXM_NX_REG1[]",
 ];
 
 #[derive(Clone, Debug)]
@@ -111,7 +140,31 @@ fn sample_frames() -> Vec<Vec<u8>> {
         frames::ipv6(255, &frames::neighbour(135, frames::IP6_B, frames::MAC_A), full),
         frames::ipv6(255, &frames::neighbour(136, frames::IP6_A, frames::MAC_A), full),
         frames::ethernet(0x1234, b"something else"),
+        crate::tags::tagged(&frames::ipv4(64, &frames::tcp(1, 80, b"abc"), full), 0x8100, 5),
         vec![1, 2, 3],
+    ]
+}
+
+fn groups() -> Vec<Group> {
+    let buckets = |texts: &[&str]| -> Vec<Bucket> {
+        let actions =
+            |text: &&str| format!("actions={text}").parse::<tulle_flow::Flow>().expect("actions").actions;
+        let lists = texts.iter().map(actions).enumerate();
+        lists
+            .map(|(id, actions)| Bucket {
+                id: id as u32,
+                weight: 1,
+                watch_port: Some(id as u32 + 1),
+                watch_group: None,
+                actions,
+            })
+            .collect()
+    };
+    let group = |id, kind, texts: &[&str]| Group { id, kind, buckets: buckets(texts), ..Group::default() };
+    vec![
+        group(1, GroupKind::All, &["mod_nw_tos:4,output:1", "resubmit(,2)"]),
+        group(2, GroupKind::Select, &["output:1", "push_vlan:0x8100,output:2", "output:3"]),
+        group(3, GroupKind::FastFailover, &["output:1", "group:2"]),
     ]
 }
 
@@ -125,6 +178,9 @@ fn send(datapath: &mut Datapath, frame: &[u8], in_port: u32, tunnel: u64, now: u
 fn run(datapath: &mut Datapath, steps: &[Step]) -> Vec<String> {
     let frames = sample_frames();
     let mut log = Vec::new();
+    for group in groups() {
+        datapath.group_mod(&GroupMod::Add(group), 0).expect("a group");
+    }
     datapath.watch_flows(true);
     for (i, step) in steps.iter().enumerate() {
         let now = i as u64 * 100_000_000;
@@ -141,6 +197,8 @@ fn run(datapath: &mut Datapath, steps: &[Step]) -> Vec<String> {
     }
     log.push(format!("{:?}", datapath.flows(&FlowFilter::default(), u64::MAX)));
     log.push(format!("{:?}", datapath.table_stats()));
+    log.push(format!("{:?}", datapath.group_stats(0)));
+    log.push(format!("{:?}", datapath.fdb(0)));
     log.push(format!("{:?}", drops(datapath.drops())));
     log
 }
