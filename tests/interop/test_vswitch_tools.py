@@ -196,6 +196,7 @@ def test_a_controller_is_connected_to_snooped_on_and_its_loss_is_shown(vswitch: 
             ["ovs-ofctl", "-O", "OpenFlow13", "snoop", snoop],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env={**os.environ, "OVS_RUNDIR": str(vswitch.directory)},
         ) as watching:
             assert watching.stdout is not None
             vswitch.appctl("bridge/reconnect", "br0")
