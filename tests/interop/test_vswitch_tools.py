@@ -176,7 +176,16 @@ def test_a_controller_is_connected_to_snooped_on_and_its_loss_is_shown(vswitch: 
         "ptcp:6654",
         "tcp:127.0.0.1:pear",
     )
-    controller = subprocess.Popen([*inside, "ovs-testcontroller", "-O", "OpenFlow13", "ptcp:6653"])
+    controller = subprocess.Popen(
+        [
+            *inside,
+            "ovs-testcontroller",
+            f"--unixctl={vswitch.directory}/c.ctl",
+            "-O",
+            "OpenFlow13",
+            "ptcp:6653",
+        ]
+    )
     try:
         column = lambda name: vswitch.vsctl("--columns", name, "list", "Controller")  # noqa: E731
         eventually(lambda: "true" in column("is_connected"), f"the controller; {column('status')}")
@@ -187,6 +196,7 @@ def test_a_controller_is_connected_to_snooped_on_and_its_loss_is_shown(vswitch: 
             ["ovs-ofctl", "-O", "OpenFlow13", "snoop", snoop],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env={**os.environ, "OVS_RUNDIR": str(vswitch.directory)},
         ) as watching:
             assert watching.stdout is not None
             vswitch.appctl("bridge/reconnect", "br0")

@@ -5,6 +5,7 @@ use pyo3::types::{PyAnyMethods, PyDict, PyList, PyListMethods};
 use tulle_datapath::{BondMode, BridgeConfig, Bundle, Mirror, TraceEvent, TracedPass, VlanMode};
 
 use crate::error::refused;
+use crate::values::parse_mac;
 
 type Dict<'a, 'py> = &'a Bound<'py, PyDict>;
 
@@ -104,4 +105,10 @@ fn event(event: &TraceEvent) -> (&'static str, usize, String) {
         TraceEvent::Action { depth, action } => ("action", *depth, action.clone()),
         TraceEvent::Note { depth, text } => ("note", *depth, text.clone()),
     }
+}
+
+/// A MAC address as a number.
+pub(crate) fn address(text: &str) -> PyResult<u64> {
+    let [a, b, c, d, e, f] = parse_mac(text)?;
+    Ok(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }

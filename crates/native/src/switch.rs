@@ -13,7 +13,7 @@ use tulle_switch::{
 
 use tulle_openflow::Versions;
 
-use crate::bridging::parse_config;
+use crate::bridging::{address, parse_config};
 use crate::error::refused;
 use crate::text::parse_flow;
 use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
@@ -458,11 +458,6 @@ fn parse_options(
     let versions = versions.map(parse_versions).transpose()?;
     let probe_ns = (probe_s.max(0.0) * 1e9) as u64;
     Ok(SessionOptions { name: name.to_owned(), kind, versions, probe_ns })
-}
-
-fn address(text: &str) -> PyResult<u64> {
-    let [a, b, c, d, e, f] = parse_mac(text)?;
-    Ok(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
 
 fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {

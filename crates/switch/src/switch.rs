@@ -1,7 +1,6 @@
 //! The handle of a running switch, for the thread that configures it.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -353,30 +352,6 @@ impl Switch {
     /// How the flow cache does.
     pub fn cache_stats(&self) -> Result<CacheStats, SwitchError> {
         self.call(|engine| engine.datapath.cache_stats())
-    }
-
-    /// Writes all flows to a file, a line each, between batches of packets: each table by itself.
-    pub fn save_flows(&self, path: &Path) -> Result<usize, SwitchError> {
-        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        let mut count = 0;
-        for table in self.call(|engine| engine.datapath.table_stats())? {
-            if table.active == 0 {
-                continue;
-            }
-            let filter = FlowFilter { table: Some(table.table), ..FlowFilter::default() };
-            let flows = self.call(move |engine| engine.datapath.flows(&filter, monotonic_ns()))?;
-            count += flows.len();
-            for stats in flows {
-                writeln!(file, "{}", stats.flow)?;
-            }
-        }
-        file.flush()?;
-        Ok(count)
-    }
-
-    /// A number that rises with every change of the tables.
-    pub fn version(&self) -> Result<u64, SwitchError> {
-        self.call(|engine| engine.datapath.version())
     }
 
     /// The number of flows.
