@@ -34,6 +34,8 @@ pub(crate) struct Credit {
     pub packets: u64,
     pub bytes: u64,
     pub used_ns: u64,
+    /// The version at which the way was known to be right: a number of a rule that has come since was another's.
+    pub version: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -193,7 +195,8 @@ impl Ledger for Tables {
             }
         }
         for id in &verdict.rules {
-            let Some(rule) = self.rules.get_mut(*id) else { continue };
+            let known = self.rules.get_mut(*id).filter(|rule| rule.serial <= credit.version);
+            let Some(rule) = known else { continue };
             rule.packets += credit.packets;
             rule.bytes += credit.bytes;
             rule.used_ns = rule.used_ns.max(credit.used_ns);

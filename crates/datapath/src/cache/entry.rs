@@ -39,7 +39,7 @@ impl Entry {
 
     pub fn credit_to(&mut self, ledger: &mut impl Ledger) {
         if self.credit.packets > 0 {
-            ledger.credit(&self.verdict, self.credit);
+            ledger.credit(&self.verdict, Credit { version: self.version, ..self.credit });
             (self.credit.packets, self.credit.bytes) = (0, 0);
         }
     }

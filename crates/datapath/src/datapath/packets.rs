@@ -256,7 +256,8 @@ impl Datapath {
         now: u64,
         effects: &mut impl Effects,
     ) -> Option<Arc<Continuation>> {
-        let credit = Credit { packets: 1, bytes: packet.length as u64, used_ns: now };
+        let (bytes, version) = (packet.length as u64, self.state.tables.version());
+        let credit = Credit { packets: 1, bytes, used_ns: now, version };
         crate::cache::Ledger::credit(&mut self.state, verdict, credit);
         self.machine.execute(&verdict.ops, verdict.last_send, packet, now, effects)
     }

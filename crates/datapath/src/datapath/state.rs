@@ -129,7 +129,7 @@ impl Ledger for State {
         if verdict.consequences.is_empty() {
             return;
         }
-        let Credit { packets, bytes, used_ns } = credit;
+        let Credit { packets, bytes, used_ns, .. } = credit;
         for consequence in &verdict.consequences {
             match consequence {
                 Consequence::Group(group, bucket) => self.groups.credit(*group, *bucket, packets, bytes),

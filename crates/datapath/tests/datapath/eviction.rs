@@ -1,6 +1,6 @@
 //! Which flow goes when a table is full, against the words of the manual.
 
-use crate::recorder::{flow_mod, switch};
+use crate::recorder::{flow_mod, send, switch};
 use proptest::prelude::*;
 use tulle_datapath::{Command, FlowFilter, FlowMod, FlowModError, RemovalReason, TablePolicy};
 use tulle_flow::{Field, Flow, SubField};
@@ -119,4 +119,27 @@ fn a_table_that_does_not_evict_refuses_one_flow_too_many() {
     datapath.flow_mod(&flow_mod(Command::Add, "table=1,in_port=4 actions=drop"), 0).expect("another table");
     datapath.set_table_policy(0, TablePolicy::default(), 0);
     datapath.flow_mod(&flow_mod(Command::Add, "in_port=4 actions=drop"), 0).expect("no limit any more");
+}
+
+#[test]
+fn a_learned_flow_that_takes_anothers_place_takes_none_of_its_packets() {
+    let mut datapath = switch(&[
+        "priority=1 actions=learn(table=1,hard_timeout=60,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),resubmit(,1),resubmit(,2)",
+        "table=2 actions=output:3",
+        "table=1,priority=1 actions=drop",
+    ]);
+    datapath.set_table_policy(1, policy(2, &[]), 0);
+    let mut sent = 0;
+    for round in 0..20_u8 {
+        for mac in 0..3 {
+            let mut frame = vec![0; 60];
+            (frame[5], frame[11], frame[12]) = (1 + (mac + round) % 3, 1 + mac, 0x88);
+            send(&mut datapath, &frame, 1);
+            sent += 1;
+        }
+    }
+    let flows = datapath.flows(&FlowFilter::default(), 0);
+    let of = |table: u8| flows.iter().filter(move |stats| stats.flow.table == table);
+    assert_eq!((of(0).next().expect("a flow").packets, of(2).next().expect("a flow").packets), (sent, sent));
+    assert!(of(1).map(|stats| stats.packets).sum::<u64>() <= sent);
 }
