@@ -31,7 +31,7 @@ pub(crate) fn parse_config(dict: Dict<'_, '_>) -> PyResult<BridgeConfig> {
 
 fn dictionaries<'py>(list: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyDict>>> {
     let list = list.cast::<PyList>().map_err(refused)?;
-    list.iter().map(|item| Ok(item.cast_into::<PyDict>().map_err(refused)?)).collect()
+    list.iter().map(|item| item.cast_into::<PyDict>().map_err(refused)).collect()
 }
 
 fn parse_bundle(dict: &Bound<'_, PyDict>) -> PyResult<Bundle> {

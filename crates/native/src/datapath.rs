@@ -82,6 +82,7 @@ impl Datapath {
 }
 
 /// What the datapath wanted done.
+#[allow(clippy::large_enum_variant)] // tests keep few of them
 enum Effect {
     Output { port: u32, tunnel: Option<TunnelKey>, frame: Vec<u8> },
     PacketIn { info: PacketIn, frame: Vec<u8> },

@@ -4,6 +4,8 @@
 //! code works.  What each function does is said in `python/tulle/_native.pyi`.
 
 #![allow(missing_docs)]
+// Arguments are Python's keywords, and tuples what it takes apart.
+#![allow(clippy::too_many_arguments, clippy::type_complexity)]
 
 mod bridging;
 mod controller;

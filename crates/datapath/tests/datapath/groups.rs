@@ -276,8 +276,7 @@ fn remark_raises_the_drop_precedence_and_the_highest_band_decides() {
     let tos: Vec<_> = (0..4)
         .map(|_| {
             let effects = send(&mut datapath, &frame, 1);
-            let sent = effects.frames().first().map(|sent| (sent[15] >> 2, frames::slow_sum(&sent[14..34])));
-            sent
+            effects.frames().first().map(|sent| (sent[15] >> 2, frames::slow_sum(&sent[14..34])))
         })
         .collect();
     assert_eq!(tos, [Some((10, 0xffff)), Some((12, 0xffff)), Some((12, 0xffff)), None]);

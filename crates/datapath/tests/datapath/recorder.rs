@@ -8,6 +8,7 @@ use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // a test keeps few of them
 pub enum Effect {
     Output { port: u32, queue: Option<u32>, tunnel: Option<TunnelKey>, frame: Vec<u8>, offload: Offload },
     PacketIn { frame: Vec<u8>, info: PacketIn },

@@ -72,7 +72,8 @@ impl Session {
 
     /// Does all of it, or nothing; the change that was refused is told beside the bundle's own failure.
     fn commit_bundle(&mut self, engine: &mut Engine, messages: Vec<(Xid, Message)>) -> Result<(), ErrorCode> {
-        if let Err((xid, message, code)) = engine.commit(messages, self.version()) {
+        if let Err(failure) = engine.commit(messages, self.version()) {
+            let (xid, message, code) = *failure;
             self.refuse(xid, &message, code);
             return Err(ErrorCode::BundleMessageFailed);
         }
@@ -155,7 +156,7 @@ impl Bundles {
 }
 
 /// The change that failed, and why.
-type Failure = (Xid, Message, ErrorCode);
+type Failure = Box<(Xid, Message, ErrorCode)>;
 
 impl Engine {
     /// Makes all changes between two packets.  Errors: nothing has changed, but for packets that were sent.
@@ -170,7 +171,7 @@ impl Engine {
                 Ok(false) => later.push(message),
                 Err(code) => {
                     self.datapath.roll_back();
-                    return Err((xid, message, code));
+                    return Err(Box::new((xid, message, code)));
                 }
             }
         }
