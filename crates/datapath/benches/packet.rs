@@ -1,11 +1,13 @@
 //! A packet of 64 bytes whose verdict is remembered: parsed, looked up, put into a tunnel, taken out of it at
 //! the far end, parsed, looked up and delivered.  Both ends run on the same core; no device is involved.
 
+#![allow(missing_docs)]
+
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tulle_datapath::{Command, Datapath, Drop, Effects, FlowMod, Metadata, PacketIn, TunnelKey};
+use tulle_datapath::{Command, Datapath, Drop, Effects, Egress, FlowMod, Metadata, PacketIn, TunnelKey};
 use tulle_encap::{
     Encap, Endpoints, Passage, Popped, Pushed, Stt, Template, TunnelOptions, Vxlan, stt, vxlan,
 };
@@ -41,7 +43,8 @@ struct Near {
 
 impl Effects for Near {
     #[inline]
-    fn output(&mut self, _: u32, tunnel: Option<TunnelKey>, frame: &mut FrameBuf, _: &Offload, _: bool) {
+    fn output(&mut self, to: &Egress, frame: &mut FrameBuf, _: &Offload, _: bool) {
+        let tunnel = to.tunnel.as_deref();
         self.sent = true;
         self.context = tunnel.map_or(0, |key| key.id);
         std::mem::swap(&mut self.outer, frame);
@@ -61,7 +64,8 @@ struct Far {
 
 impl Effects for Far {
     #[inline]
-    fn output(&mut self, port: u32, _: Option<TunnelKey>, frame: &mut FrameBuf, _: &Offload, _: bool) {
+    fn output(&mut self, to: &Egress, frame: &mut FrameBuf, _: &Offload, _: bool) {
+        let port = to.port;
         self.delivered += u64::from(port == PORT);
         black_box(frame);
     }
@@ -131,7 +135,8 @@ impl<E: Encap> Pair<E> {
         let Pair { far, encap, sent, received, now, .. } = self;
         encap.pop(&mut sent.outer, &outer, *now, &mut |popped, inner| {
             let Popped { context, source, destination, offload, .. } = popped.expect("a whole frame");
-            let tunnel = Some(TunnelKey { id: context, src: source, dst: destination });
+            let tunnel =
+                Some(TunnelKey { id: context, src: source, dst: destination, ..TunnelKey::default() });
             far.process(inner, &offload, &Metadata { in_port: TUNNEL, tunnel }, *now, received);
         });
     }

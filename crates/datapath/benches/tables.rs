@@ -1,8 +1,10 @@
 //! What the tables cost when nothing is remembered: a packet of a new connection through 20 tables that see its
 //! ports, so that each needs a verdict of its own; and what adding flows costs.
 
+#![allow(missing_docs)]
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use tulle_datapath::{Command, Datapath, Drop, Effects, FlowMod, Metadata, PacketIn, TunnelKey};
+use tulle_datapath::{Command, Datapath, Drop, Effects, Egress, FlowMod, Metadata, PacketIn};
 use tulle_flow::Flow;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
@@ -20,7 +22,7 @@ struct Sink {
 
 impl Effects for Sink {
     #[inline]
-    fn output(&mut self, _: u32, _: Option<TunnelKey>, _: &mut FrameBuf, _: &Offload, _: bool) {
+    fn output(&mut self, _: &Egress, _: &mut FrameBuf, _: &Offload, _: bool) {
         self.sent += 1;
     }
 

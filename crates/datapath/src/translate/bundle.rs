@@ -39,7 +39,7 @@ fn choose(algorithm: MultipathAlgorithm, hash: u64, links: u32, argument: u32) -
     let short = hash >> 32;
     match algorithm {
         MultipathAlgorithm::ModuloN => (short % u64::from(links)) as u32,
-        MultipathAlgorithm::HashThreshold => (short * u64::from(links) >> 32) as u32,
+        MultipathAlgorithm::HashThreshold => ((short * u64::from(links)) >> 32) as u32,
         MultipathAlgorithm::Hrw => {
             (0..links).max_by_key(|link| draw(hash, u64::from(*link))).unwrap_or_default()
         }

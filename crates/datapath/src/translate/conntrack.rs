@@ -50,7 +50,7 @@ impl<O: Observer> Walk<'_, '_, O> {
     }
 
     fn forget_connection(&mut self) {
-        CONNECTION.iter().for_each(|field| self.settle(*field, 0, u128::MAX & field.ones()));
+        CONNECTION.iter().for_each(|field| self.settle(*field, 0, field.ones()));
     }
 
     /// What actions within `exec` set of mark and label.

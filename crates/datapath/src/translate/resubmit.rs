@@ -32,7 +32,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         let (before, written_before) = (self.key.field(Field::InPort), self.written.field(Field::InPort));
         let port = port.filter(|port| *port != IN_PORT);
         if let Some(port) = port {
-            self.settle(Field::InPort, u128::from(wide(port)), u128::MAX & 0xffff_ffff);
+            self.settle(Field::InPort, u128::from(wide(port)), 0xffff_ffff);
         }
         if is_tracked {
             self.table_of_connection(table)?

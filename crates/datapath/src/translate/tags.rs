@@ -53,7 +53,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         if inner & VLAN_PRESENT != 0 {
             self.hidden_tags.push((inner_tpid as u16, inner as u16));
         }
-        self.settle(Field::InnerVlanTci, outer, u128::MAX & 0xffff);
+        self.settle(Field::InnerVlanTci, outer, 0xffff);
         self.settle(Field::InnerVlanTpid, outer_tpid, 0xffff);
         let tci = if outer & VLAN_PRESENT == 0 { 0 } else { outer & !VLAN_PRESENT };
         self.settle(Field::VlanTci, tci | VLAN_PRESENT, 0xffff);

@@ -10,7 +10,7 @@ use tulle_wire::vnet::Offload;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     Output { port: u32, queue: Option<u32>, tunnel: Option<TunnelKey>, frame: Vec<u8>, offload: Offload },
-    PacketIn { frame: Vec<u8>, info: PacketIn },
+    PacketIn { frame: Vec<u8>, info: Box<PacketIn> },
     Dropped { drop: Drop, in_port: u32, bytes: usize },
     Sampled { sample: Sample, frame: Vec<u8>, in_port: u32 },
 }
@@ -30,7 +30,7 @@ impl Effects for Recorder {
     }
 
     fn packet_in(&mut self, frame: &[u8], _: &Offload, info: &PacketIn) {
-        self.0.push(Effect::PacketIn { frame: frame.to_vec(), info: info.clone() });
+        self.0.push(Effect::PacketIn { frame: frame.to_vec(), info: Box::new(info.clone()) });
     }
 
     fn dropped(&mut self, drop: Drop, in_port: u32, bytes: usize) {
@@ -74,7 +74,7 @@ impl Recorder {
         let mut infos = Vec::new();
         for effect in &self.0 {
             if let Effect::PacketIn { info, .. } = effect {
-                infos.push(info);
+                infos.push(&**info);
             }
         }
         infos
