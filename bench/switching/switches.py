@@ -209,10 +209,6 @@ class Switch(ABC):
         """How many entries the flow cache has."""
         return int(self.appctl("dpctl/show", *self._datapath).split("flows:")[1].split()[0])
 
-    def forget_connections(self) -> None:
-        """Empty the connection table."""
-        self.appctl("dpctl/flush-conntrack")
-
 
 VERSION = ("-O", "OpenFlow13,OpenFlow14")
 

@@ -118,10 +118,20 @@ class Switch:
         {"steps": [{"table", "priority", "cookie", "match", "actions", "depth"}],
          "outputs": [{"port", "tunnel": (id, src, dst) | None, "frame": bytes}],
          "controller": [{"cookie", "table"}], "drops": [reason]}"""
-    def open_session(self, name: str = "", kind: str = "service", probe_s: float = 0.0) -> SwitchSession:
+    def open_session(
+        self, name: str = "", kind: str = "service", probe_s: float = 0.0, versions: Sequence[int] | None = None
+    ) -> SwitchSession:
         """A session whose bytes the caller moves; kind: "controller" (gets packet-ins unasked) or "service"."""
-    def serve(self, fd: int, name: str = "", kind: str = "service", probe_s: float = 0.0) -> int:
-        """A session over a connected stream socket, which the switch owns from now on; its number."""
+    def serve(
+        self,
+        fd: int,
+        name: str = "",
+        kind: str = "service",
+        probe_s: float = 0.0,
+        versions: Sequence[int] | None = None,
+    ) -> int:
+        """A session over a connected stream socket, which the switch serves; its number.  The caller may close
+        its own descriptor.  `versions` are those of the wire; None is all."""
     def close_session(self, id: int) -> None: ...
     def sessions(self) -> list[dict[str, Any]]:
         """[{"session": 1, "name": "tcp:…", "role": "other" | "primary" | "secondary", "version": 4 | None}]"""

@@ -146,3 +146,108 @@ def test_garbage_on_every_socket_does_no_harm(vswitch: VswitchProcess) -> None:
     vswitch.ofctl("add-flow", "actions=drop")
     assert vswitch.appctl("ofproto/list") == "br0"
     assert "Traceback" not in vswitch.log.read_text(), vswitch.log.read_text()
+
+
+def test_the_tools_find_the_switch_by_ovs_rundir_alone(vswitch: VswitchProcess) -> None:
+    environment = {**os.environ, "OVS_RUNDIR": str(vswitch.directory)}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment)
+        assert (done.returncode, done.stderr) == (0, ""), (command, done, vswitch.log.read_text()[-2000:])
+        return done.stdout
+
+    run("ovs-vsctl", "add-br", "br0")
+    assert "actions=NORMAL" in run("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "br0")
+    assert "br0" in run("ovs-appctl", "ofproto/list")
+    assert "br0 65534/65534: (tap)" in run("ovs-appctl", "dpif/show")
+    run("ovs-vsctl", "set-fail-mode", "br0", "secure")
+    assert "actions=NORMAL" not in run("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "br0")
+
+
+def test_a_controller_is_connected_to_snooped_on_and_its_loss_is_shown(vswitch: VswitchProcess) -> None:
+    inside = ["ip", "netns", "exec", NAMESPACE]
+    vswitch.vsctl(
+        "add-br",
+        "br0",
+        "--",
+        "set-controller",
+        "br0",
+        "tcp:127.0.0.1:6653",
+        "ptcp:6654",
+        "tcp:127.0.0.1:pear",
+    )
+    controller = subprocess.Popen([*inside, "ovs-testcontroller", "-O", "OpenFlow13", "ptcp:6653"])
+    try:
+        column = lambda name: vswitch.vsctl("--columns", name, "list", "Controller")  # noqa: E731
+        eventually(lambda: "true" in column("is_connected"), f"the controller; {column('status')}")
+        assert "expected a port" in column("status")
+        eventually(lambda: "CONTROLLER" in vswitch.ofctl("dump-flows"), "the controller's flow")
+        snoop = f"unix:{vswitch.directory}/br0.snoop"
+        with subprocess.Popen(
+            ["ovs-ofctl", "-O", "OpenFlow13", "snoop", snoop],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as watching:
+            assert watching.stdout is not None
+            vswitch.appctl("bridge/reconnect", "br0")
+            seen = [watching.stdout.readline().decode()]
+            while "FEATURES_REPLY" not in seen[-1]:
+                seen.append(watching.stdout.readline().decode())
+                assert seen[-1], seen
+            watching.terminate()
+        done = subprocess.run(
+            [*inside, "ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "tcp:127.0.0.1:6654"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        assert "CONTROLLER" in done.stdout, done
+    finally:
+        controller.terminate()
+        controller.wait(20)
+    eventually(lambda: "true" not in column("is_connected"), "the loss to be shown")
+    vswitch.vsctl("del-controller", "br0")
+    assert "actions=NORMAL" in vswitch.ofctl("dump-flows")
+
+
+def test_a_manager_is_listened_for_and_shown(vswitch: VswitchProcess) -> None:
+    vswitch.vsctl("set-manager", "ptcp:6640:127.0.0.1")
+    command = [
+        "ip",
+        "netns",
+        "exec",
+        NAMESPACE,
+        "ovs-vsctl",
+        "--db=tcp:127.0.0.1:6640",
+        "--timeout=5",
+        "show",
+    ]
+    eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0, "the manager's port")
+    vswitch.vsctl("set-manager", "ptcp:1:192.0.2.1")
+    eventually(lambda: "cannot listen" in vswitch.vsctl("list", "Manager"), "the error to be shown")
+
+
+@pytest.mark.parametrize(
+    ("table", "record", "change", "said"),
+    [
+        ("Bridge", "br0", "stp_enable=true", "spanning tree protocol is not supported"),
+        ("Bridge", "br0", "other_config:hwaddr=pear", "hwaddr must be"),
+        ("Port", "br0", "lacp=active", "lacp is not supported"),
+    ],
+)
+def test_what_is_not_supported_is_said_in_the_status(
+    vswitch: VswitchProcess, table: str, record: str, change: str, said: str
+) -> None:
+    vswitch.vsctl("add-br", "br0")
+    vswitch.vsctl("set", table, record, change)
+    eventually(lambda: said in vswitch.vsctl("get", table, record, "status"), "the status")
+
+
+def test_a_datapath_id_changes_while_ports_stay(vswitch: VswitchProcess) -> None:
+    vswitch.vsctl("add-br", "br0", "--", "add-port", "br0", "t1", "--", "set", "Interface", "t1", "type=tap")
+    before = ip("-n", NAMESPACE, "link", "show", "t1").split(":")[0]
+    vswitch.vsctl("set", "Bridge", "br0", "other_config:datapath-id=00000000000000ab")
+    assert "dpid:00000000000000ab" in vswitch.ofctl("show")
+    vswitch.vsctl("set", "Interface", "t1", "mtu_request=1400")
+    assert "mtu 1400" in ip("-n", NAMESPACE, "link", "show", "t1")
+    assert ip("-n", NAMESPACE, "link", "show", "t1").split(":")[0] == before

@@ -33,7 +33,8 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
 class VswitchProcess:
     """`directory` holds its sockets; `namespace` exists already."""
 
-    def __init__(self, directory: Path, namespace: str) -> None:
+    def __init__(self, directory: Path, namespace: str, *, supervised: bool = False) -> None:
+        self._supervised = supervised
         self.directory = directory
         self.namespace = namespace
         self.log = directory.with_suffix(".log")
@@ -41,8 +42,9 @@ class VswitchProcess:
 
     def start(self) -> None:
         """Start, and wait until it listens."""
-        code = "import sys; from pathlib import Path; from tulle.vswitch.process import Options, main; "
-        code += "main(Options(Path(sys.argv[1]), name='node1'))"
+        main = "main_supervised" if self._supervised else "main"
+        code = f"import sys; from pathlib import Path; from tulle.vswitch.process import Options, {main} as main; "
+        code += "sys.exit(main(Options(Path(sys.argv[1]), name='node1')))"
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace, sys.executable, "-c", code, str(self.directory)],
@@ -64,6 +66,11 @@ class VswitchProcess:
         """Stop by a signal; the exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE_S)
+
+    @property
+    def forwarding_pid(self) -> int:
+        """The process that forwards, as the pid file names it."""
+        return int((self.directory / "ovs-vswitchd.pid").read_text())
 
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl, which waits until the switch has done it; it must succeed without a word."""

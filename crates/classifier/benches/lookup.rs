@@ -2,6 +2,8 @@
 //!
 //! Priorities are spread evenly over all masks, so that a lookup can seldom stop early.
 
+#![allow(missing_docs)]
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};

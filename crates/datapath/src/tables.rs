@@ -11,6 +11,8 @@ mod learned;
 mod select;
 mod timers;
 
+use std::collections::BTreeSet;
+
 use crate::cache::Ledger;
 use crate::flow_mod::{FlowChange, FlowEvent, FlowStats, TableStats};
 use crate::rules::{Rule, RuleId, Rules};
@@ -49,6 +51,8 @@ pub(crate) struct Tables {
     limit: usize,
     versions: Versions,
     timers: Timers,
+    /// Rules that have a cookie, by cookie.
+    cookies: BTreeSet<(u64, RuleId)>,
     /// Of the tables that have a policy.
     evictors: Vec<Option<Box<Evictor>>>,
     journal: Option<Journal>,
@@ -68,6 +72,7 @@ impl Tables {
             limit,
             versions: Versions::new(),
             timers: Timers::default(),
+            cookies: BTreeSet::new(),
             evictors: (0..TABLE_COUNT).map(|_| None).collect(),
             journal: None,
             events: None,
@@ -135,6 +140,9 @@ impl Tables {
     fn enter(&mut self, id: RuleId) {
         let Some(rule) = self.rules.get(id) else { return };
         self.timers.put(id, rule);
+        if rule.flow.cookie != 0 {
+            self.cookies.insert((rule.flow.cookie, id));
+        }
         if let Some(evictor) = &mut self.evictors[usize::from(rule.flow.table)] {
             evictor.insert(id, rule);
         }
@@ -152,6 +160,7 @@ impl Tables {
         let version = self.versions.next();
         let rule = self.rules.remove(id, version)?;
         self.timers.forget(&rule);
+        self.cookies.remove(&(rule.flow.cookie, id));
         if let Some(evictor) = &mut self.evictors[usize::from(rule.flow.table)] {
             evictor.remove(id, &rule);
         }

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
+
+from tulle.errors import Unavailable
 
 from .context import client
 from .output import Format, Output, line, show, table
@@ -44,12 +49,35 @@ def list_tunnels(context: typer.Context, output: Output = Format.TABLE) -> None:
 def drops(
     context: typer.Context,
     node: Annotated[str | None, typer.Option("--node", help="Only those of one node.")] = None,
+    switch: Annotated[
+        Path | None,
+        typer.Option(
+            "--switch", help="Ask the switch in this directory itself, with no controller: by port."
+        ),
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List why packets were not forwarded, with what decided it and how many."""
+    """List why packets were not forwarded, with what decided it and how many.
+
+    tulle drops --switch /run/tulle/vswitch
+    """
+    if switch is not None:
+        _show_switch_drops(switch, output)
+        return
     found = client(context).drops(node)
     rows = [(one["node"], one["reason"], one["object"], one["packets"]) for one in found]
     show(found, output, lambda: table(["node", "reason", "by", "packets"], rows, "no drops"))
+
+
+def _show_switch_drops(directory: Path, output: Format) -> None:
+    from tulle.ovsdb import unixctl
+
+    try:
+        found = orjson.loads(asyncio.run(unixctl.call(directory / "vswitchd.ctl", "drops/show", "json")))
+    except OSError as error:
+        raise Unavailable(f"no switch answers in {directory}: {error.strerror or error}") from error
+    rows = [(one["bridge"], one["reason"], one["name"] or one["port"], one["packets"]) for one in found]
+    show(found, output, lambda: table(["bridge", "reason", "port", "packets"], rows, "no drops"))
 
 
 def counters(

@@ -95,7 +95,7 @@ class Bridge:
         """Take settings while forwarding.  Another datapath id or protocol ends the connections."""
         before, self.settings = self.settings, settings
         self.switch.set_datapath_id(settings.datapath_id)
-        self.controllers.context.protocols = settings.protocols
+        self.controllers.context.protocols = self._service.protocols = settings.protocols
         self.fail_mode.configure(settings, time.monotonic())
         anew = (before.datapath_id, before.protocols) != (settings.datapath_id, settings.protocols)
         await self.controllers.configure(settings.controllers, anew=anew)

@@ -27,6 +27,15 @@ CREATED = ("tap", "internal", "local")
 FailMode = Literal["standalone", "secure"]
 
 
+WIRE_VERSIONS = {"OpenFlow10": 1, "OpenFlow13": 4, "OpenFlow14": 5, "OpenFlow15": 6}
+"""The names of `protocols` that are spoken, and what stands in the header of messages."""
+
+
+def wire_versions(protocols: tuple[str, ...]) -> list[int] | None:
+    """The versions that sessions may agree on; None is all of them, also where no name is of one that is spoken."""
+    return [WIRE_VERSIONS[name] for name in protocols if name in WIRE_VERSIONS] or None
+
+
 def native_number(number: int) -> int:
     """A port's number as the native switch has it."""
     return NATIVE_LOCAL_PORT if number == LOCAL_PORT else number

@@ -19,7 +19,7 @@ from tulle.ovsdb.endpoint import peer_ssl_object
 from tulle.ovsdb.remote import Remote
 from tulle.ovsdb.tls import HANDSHAKE_S, Tls
 from tulle.vswitch.channel import Channel, Session
-from tulle.vswitch.configuration import ControllerConfig
+from tulle.vswitch.configuration import ControllerConfig, wire_versions
 from tulle.vswitch.endpoint import OpenFlowEndpoint
 from tulle.vswitch.snoop import Snoop
 
@@ -50,7 +50,7 @@ class Context(Struct):
     def open_session(self, target: str, kind: str = "controller") -> Session:
         """A new session; raises `Unavailable` once the switch is closed."""
         try:
-            return self.switch.open_session(target, kind)
+            return self.switch.open_session(target, kind, versions=wire_versions(self.protocols))
         except NativeError as error:
             raise Unavailable(str(error)) from error
 

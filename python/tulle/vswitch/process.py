@@ -24,14 +24,14 @@ from tulle.ovsdb.configured import ConfiguredRemotes
 from tulle.ovsdb.memory import relax_collector
 from tulle.ovsdb.tls import Credentials, Tls
 from tulle.ovsdb.unixctl import ControlServer
-from tulle.vswitch import commands, rows, rundir, status
+from tulle.vswitch import commands, rows, rows_reference, rundir, status
 from tulle.vswitch.apply import Bridges
 from tulle.vswitch.bridge import KernelLink
 from tulle.vswitch.kept import Kept
 from tulle.vswitch.lifetime import first_of, run_until_signal, running
 from tulle.vswitch.planning import plan
 from tulle.vswitch.rows_interface import STANDARD_PORTS
-from tulle.vswitch.rows_reference import TABLES, Tables
+from tulle.vswitch.rows_reference import TABLES, Row, Tables
 from tulle.vswitch.supervisor import RESTART, Supervisor
 
 STATISTICS_S = 1.0
@@ -77,6 +77,7 @@ class VswitchProcess:
         self.bridges = Bridges(options.directory, netlink, self._wake, self.tls, kept)
         self.leaving = asyncio.Event()
         self.kept = kept
+        self._held: set[str] = set()
         self._name = options.name
         self._netlink = netlink
         self._changed = asyncio.Event()
@@ -153,6 +154,16 @@ class VswitchProcess:
                 # Whatever is wrong with statistics, the node must not lose its switch.
                 _logger.exception("statistics failed")
 
+    def _roots(self) -> list[Row]:
+        return list(self.database.rows("Open_vSwitch").values())
+
+    def _hold(self, is_held: bool) -> None:
+        """`other_config:flow-restore-wait`: packets wait in their devices until somebody has restored flows."""
+        for name, bridge in self.bridges.bridges.items():
+            if is_held != (name in self._held):
+                bridge.switch.hold(is_held)
+        self._held = set(self.bridges.bridges) if is_held else set()
+
     def _follow(self, links: dict[str, KernelLink]) -> None:
         for bridge in self.bridges.bridges.values():
             bridge.follow_controllers()
@@ -190,6 +201,7 @@ class VswitchProcess:
             await self.bridges.apply(plan(self.bridges.state, desired))
             for config in desired:
                 self.bridges.bridges[config.name].configure_forwarding(config.forwarding)
+            self._hold(any(rows_reference.is_true(row, "flow-restore-wait") for row in self._roots()))
             if any(bridge.bonds for bridge in self.bridges.bridges.values()):
                 self._follow(await self._links())
             self.bridges.saved.save_states(self.bridges.state.values())

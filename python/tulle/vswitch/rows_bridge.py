@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from tulle.vswitch.configuration import BridgeSettings, FailMode
+from tulle.vswitch.configuration import BridgeSettings, FailMode, wire_versions
 from tulle.vswitch.rows_controller import controllers
 from tulle.vswitch.rows_interface import is_unicast
 from tulle.vswitch.rows_reference import Row, Tables
@@ -33,6 +33,14 @@ def problems(row: Row) -> list[str]:
         found.append("rstp_enable: the rapid spanning tree protocol is not supported")
     if row["mcast_snooping_enable"]:
         found.append("mcast_snooping_enable: multicast snooping is not supported; multicast is flooded")
+    for column in ("netflow", "sflow", "ipfix", "flow_tables"):
+        if row[column]:
+            found.append(f"{column}: not supported yet")
+    protocols = tuple(row["protocols"])
+    if protocols and wire_versions(protocols) is None:
+        found.append(
+            f"protocols: of {', '.join(sorted(protocols))} none is spoken, so all that are may be used"
+        )
     asked = row["other_config"].get("hwaddr")
     if asked is not None and not is_unicast(asked):
         found.append(f"other_config:hwaddr must be a unicast Ethernet address, not {asked!r}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from tulle._native import NativeError, Switch
+from tulle.vswitch.configuration import wire_versions
 
 MAX_CONNECTIONS = 64
 BACKLOG = 128
@@ -22,6 +23,7 @@ class ServiceSocket:
     def __init__(self, path: Path, switch: Switch) -> None:
         self._path = path
         self._switch = switch
+        self.protocols: tuple[str, ...] = ()
         self._sessions: set[int] = set()
         self._socket: socket.socket | None = None
 
@@ -60,8 +62,9 @@ class ServiceSocket:
         if len(self._sessions) >= MAX_CONNECTIONS:
             peer.close()
             return
+        versions = wire_versions(self.protocols)
         with peer:
             try:
-                self._sessions.add(self._switch.serve(peer.fileno(), self._path.name))
+                self._sessions.add(self._switch.serve(peer.fileno(), self._path.name, versions=versions))
             except NativeError as error:
                 _logger.warning("OpenFlow connection refused", error=str(error))

@@ -98,7 +98,7 @@ def _write_ports(transaction: Transaction, tables: Tables, row: Row, bridge: Bri
         bond = bridge.bonds.get(port["name"])
         link = bridge.links.get(bond.active) if bond is not None else None
         active = link.mac if link is not None else None
-        found = port_problems(tables, port)
+        found = port_problems(port)
         columns = {"bond_active_slave": active, "status": {"error": "; ".join(found)} if found else {}}
         update(transaction, "Port", port, columns)
 

@@ -9,9 +9,8 @@ import pytest
 from tulle.errors import InvalidInput
 from tulle.ovsdb import Database, Transaction, schema
 from tulle.vswitch import rows, rows_bridge, rows_interface
-from tulle.vswitch.configuration import Device, PortSettings
+from tulle.vswitch.configuration import Device
 from tulle.vswitch.rows_reference import TABLES, Tables
-
 
 DEFAULTS = {
     "mtu_request": None,

@@ -83,7 +83,9 @@ impl Datapath {
     /// wants to hear.
     pub fn set_table_policy(&mut self, table: u8, policy: TablePolicy, now: u64) -> Vec<FlowRemoved> {
         self.cache.credit(&mut self.state);
-        self.state.tables.set_policy(table, policy, now)
+        let mut removed = self.state.tables.set_policy(table, policy, now);
+        self.forget_learned(&mut removed, now);
+        removed
     }
 
     /// What happens when a table is full.
@@ -124,6 +126,19 @@ impl Datapath {
     pub fn flows(&mut self, filter: &FlowFilter, now: u64) -> Vec<FlowStats> {
         self.cache.credit(&mut self.state);
         self.state.tables.flows(filter, now)
+    }
+
+    /// Shows flows with exact counters one by one, in order of table and falling priority: a million of them need
+    /// not be in memory at once.
+    pub fn visit_flows(&mut self, filter: &FlowFilter, now: u64, show: &mut dyn FnMut(FlowStats)) {
+        self.cache.credit(&mut self.state);
+        self.state.tables.visit(filter, &mut |rule| show(FlowStats::of(rule, now)));
+    }
+
+    /// Packets, bytes and number of the flows that a filter selects.
+    pub fn aggregate(&mut self, filter: &FlowFilter) -> (u64, u64, usize) {
+        self.cache.credit(&mut self.state);
+        self.state.tables.aggregate(filter)
     }
 
     /// A number that rises with every change of the flow tables.

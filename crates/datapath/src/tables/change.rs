@@ -84,7 +84,11 @@ impl Tables {
         let old = self.journal.is_some().then(|| rule.clone());
         let was_clause = rule.is_clause();
         rule.flow.actions = change.flow.actions.as_slice().into();
-        rule.flow.cookie = change.new_cookie.unwrap_or(rule.flow.cookie);
+        if let Some(cookie) = change.new_cookie {
+            self.cookies.remove(&(rule.flow.cookie, id));
+            rule.flow.cookie = cookie;
+            self.cookies.extend((cookie != 0).then_some((cookie, id)));
+        }
         rule.used_ns = now;
         if change.reset_counts {
             (rule.packets, rule.bytes) = (0, 0);

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::Tables;
-use crate::rules::{Rule, RuleId};
+use crate::flow_mod::FlowFilter;
+use crate::rules::RuleId;
 use tulle_classifier::PackedMatch;
 use tulle_flow::{Action, Flow};
 
@@ -33,8 +34,8 @@ impl Tables {
 
     /// True where a flow is there, or may be learned with fewer than `limit` of the same cookie in its table.
     pub fn may_learn(&self, flow: &Flow, limit: u32) -> bool {
-        let is_such = |rule: &&Rule| rule.flow.table == flow.table && rule.flow.cookie == flow.cookie;
-        let count = || self.rules.iter().map(|(_, rule)| rule).filter(is_such).take(limit as usize).count();
+        let filter = FlowFilter { table: Some(flow.table), cookie: flow.cookie, ..FlowFilter::default() };
+        let count = || self.select(&FlowFilter { cookie_mask: u64::MAX, ..filter }).len();
         self.find_flow(flow).is_some() || count() < limit as usize
     }
 

@@ -13,6 +13,15 @@ impl Tables {
         flows
     }
 
+    /// Packets, bytes and number of the flows that a filter selects.
+    pub fn aggregate(&self, filter: &FlowFilter) -> (u64, u64, usize) {
+        let selected = self.select(filter);
+        let rules = selected.iter().filter_map(|id| self.rules.get(*id));
+        rules.fold((0, 0, 0), |(packets, bytes, flows), rule| {
+            (packets + rule.packets, bytes + rule.bytes, flows + 1)
+        })
+    }
+
     /// Shows each flow that a filter selects, in order of table, falling priority and age.
     pub fn visit(&self, filter: &FlowFilter, show: &mut dyn FnMut(&Rule)) {
         for table in tables_of(filter.table) {
@@ -27,6 +36,9 @@ impl Tables {
     /// The rules that a filter selects, the oldest first in each table.
     pub fn select(&self, filter: &FlowFilter) -> Vec<RuleId> {
         let matching = filter.packed();
+        if filter.cookie != 0 && filter.cookie_mask == u64::MAX {
+            return self.with_cookie(filter, &matching);
+        }
         let mut selected = Vec::new();
         for table in tables_of(filter.table) {
             let begin = selected.len();
@@ -36,6 +48,20 @@ impl Tables {
             selected[begin..].sort_unstable_by_key(|id| self.rules.get(*id).map(|rule| rule.serial));
         }
         selected
+    }
+
+    /// As [`select`](Self::select), for a filter that wants one cookie.
+    fn with_cookie(&self, filter: &FlowFilter, matching: &PackedMatch) -> Vec<RuleId> {
+        let all = (filter.cookie, RuleId(0))..=(filter.cookie, RuleId(u32::MAX));
+        let rules = self.cookies.range(all).filter_map(|(_, id)| Some((*id, self.rules.get(*id)?)));
+        let selects = |(_, rule): &(RuleId, &Rule)| {
+            filter.table.is_none_or(|table| table == rule.flow.table)
+                && filter.accepts(rule)
+                && matching.contains(&rule.flow.matching)
+        };
+        let mut selected: Vec<_> = rules.filter(selects).collect();
+        selected.sort_unstable_by_key(|(_, rule)| (rule.flow.table, rule.serial));
+        selected.into_iter().map(|(id, _)| id).collect()
     }
 
     /// The rules that a modification or removal is about.

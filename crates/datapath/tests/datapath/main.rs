@@ -4,6 +4,7 @@ mod acting;
 mod bridging;
 mod bundles;
 mod bytes;
+mod caching;
 mod eviction;
 mod frames;
 mod groups;

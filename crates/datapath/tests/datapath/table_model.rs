@@ -20,7 +20,8 @@ fn change() -> impl Strategy<Value = FlowMod> {
     use Command::{Add, Delete, DeleteStrict, Modify, ModifyStrict};
     let command = prop::sample::select(vec![Add, Add, Add, Add, Modify, ModifyStrict, Delete, DeleteStrict]);
     let flow = (0..2_u8, 0..2_u16, 0..MATCHES.len(), 0..ACTIONS.len(), 0..4_u64);
-    let filters = (0..4_u64, prop::option::of(1..3_u32), any::<bool>());
+    let masks = prop_oneof![4 => 0..4_u64, 1 => Just(u64::MAX)];
+    let filters = (masks, prop::option::of(1..3_u32), any::<bool>());
     (command, flow, filters).prop_map(
         |(command, (table, priority, matching, actions, cookie), (mask, port, all))| {
             let (matching, actions) = (MATCHES[matching], ACTIONS[actions]);
@@ -110,5 +111,9 @@ proptest! {
         let listed = datapath.flows(&filter, 0);
         let expected = apply(&mut model, &query);
         prop_assert_eq!(sorted(listed.iter().map(|stats| &stats.flow)), sorted(&expected));
+        let mut shown = Vec::new();
+        datapath.visit_flows(&filter, 0, &mut |stats| shown.push(stats));
+        prop_assert_eq!(&shown, &listed);
+        prop_assert_eq!(datapath.aggregate(&filter), (0, 0, listed.len()));
     }
 }

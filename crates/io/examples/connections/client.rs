@@ -25,19 +25,21 @@ struct Open {
     since: Duration,
 }
 
-/// Connection `n` lives in slot `n` modulo the window's size.
+/// The `n`-th connection after the first lives in slot `n` modulo the window's size.
 pub(crate) struct Client {
     slots: Vec<Option<Open>>,
     free: Vec<u32>,
     rounds: Vec<u64>,
+    first: u64,
     pub done: u64,
     pub lost: u64,
 }
 
 impl Client {
-    pub(crate) fn new(window: u32) -> Self {
+    /// `first` is the number of the first connection.
+    pub(crate) fn new(window: u32, first: u64) -> Self {
         let slots = vec![None; window as usize];
-        Self { free: (0..window).collect(), rounds: vec![0; slots.len()], slots, done: 0, lost: 0 }
+        Self { free: (0..window).collect(), rounds: vec![0; slots.len()], first, slots, done: 0, lost: 0 }
     }
 
     /// Opens connections in the slots that are free.
@@ -49,7 +51,7 @@ impl Client {
         for _ in 0..MOST_AT_ONCE {
             let Some(slot) = self.free.pop() else { break };
             let round = &mut self.rounds[slot as usize];
-            let connection = *round * self.slots.len() as u64 + u64::from(slot);
+            let connection = self.first + *round * self.slots.len() as u64 + u64::from(slot);
             *round += 1;
             self.slots[slot as usize] = Some(Open { connection, phase: Phase::Opening, since: now });
             send(Segment::first(connection))?;
@@ -63,7 +65,8 @@ impl Client {
         segment: &Segment,
         mut send: impl FnMut(Segment) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let slot = (segment.connection % self.slots.len() as u64) as usize;
+        let Some(number) = segment.connection.checked_sub(self.first) else { return Ok(()) };
+        let slot = (number % self.slots.len() as u64) as usize;
         let Some(open) = self.slots[slot].as_mut().filter(|open| open.connection == segment.connection)
         else {
             return Ok(());

@@ -1,0 +1,162 @@
+"""The process that forwards is killed, replaced, and started again: flows, VLANs, devices and packets stay."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
+
+from vswitch_process import VswitchProcess, eventually, ip
+
+ID = os.getpid()
+NODE = f"tulle-vr-{ID}"
+WORKLOADS = (f"tulle-vr1-{ID}", f"tulle-vr2-{ID}")
+FLOWS = ("in_port=1,actions=output:2", "in_port=2,actions=output:1", "table=7,priority=3,tcp,actions=drop")
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Iterator[VswitchProcess]:
+    process = None
+    for name in (NODE, *WORKLOADS):
+        ip("netns", "add", name)
+    try:
+        process = VswitchProcess(tmp_path / "vs", NODE, supervised=True)
+        process.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
+        for index, space in enumerate(WORKLOADS, 1):
+            name = f"p{index}"
+            process.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=internal")
+            ip("-n", NODE, "link", "set", "dev", name, "netns", space)
+            ip("-n", space, "addr", "add", f"10.0.0.{index}/24", "dev", name)
+            ip("-n", space, "link", "set", name, "up")
+        for flow in FLOWS:
+            process.ofctl("add-flow", flow)
+        eventually(pings, "a ping")
+        saved = process.directory / "flows"
+        eventually(
+            lambda: any("table=7" in one.read_text() for one in saved.glob("*.flows")), "flows to be saved"
+        )
+        yield process
+    finally:
+        if process is not None and process.process.poll() is None:
+            process.stop(signal.SIGKILL)
+        for name in (NODE, *WORKLOADS):
+            ip("netns", "del", name)
+
+
+def pings() -> bool:
+    command = ["ip", "netns", "exec", WORKLOADS[0], "ping", "-c", "1", "-W", "1", "10.0.0.2"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def rules(switch: VswitchProcess) -> set[str]:
+    """The flows without what counts."""
+    lines = switch.ofctl("dump-flows").splitlines()[1:]
+    return {re.sub(r"(duration|n_packets|n_bytes)=[^,]*, ?", "", line).strip() for line in lines}
+
+
+def lost_during(action: Callable[[], None]) -> int:
+    """Pings that get no answer while something happens; every millisecond, or ten without an answer."""
+    command = [
+        "ip",
+        "netns",
+        "exec",
+        WORKLOADS[0],
+        "ping",
+        "-i",
+        "0.001",
+        "-c",
+        "1500",
+        "-W",
+        "2",
+        "10.0.0.2",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as probe:
+        assert probe.stdout is not None
+        first = [probe.stdout.readline() for _ in range(50)]
+        action()
+        text = "".join(first) + probe.stdout.read()
+    found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+    assert found, text
+    return int(found[1]) - int(found[2])
+
+
+def replaced(switch: VswitchProcess, action: Callable[[int], None]) -> None:
+    before = switch.forwarding_pid
+    action(before)
+    pid_file = switch.directory / "ovs-vswitchd.pid"
+    eventually(lambda: pid_file.read_text().strip() not in ("", str(before)), "another process to forward")
+
+
+def test_a_killed_forwarding_process_loses_no_packet_of_a_tap_device(switch: VswitchProcess) -> None:
+    before = rules(switch)
+    assert lost_during(lambda: replaced(switch, lambda pid: os.kill(pid, signal.SIGKILL))) == 0
+    assert rules(switch) == before
+    switch.vsctl("set", "Bridge", "br0", "external_ids:seen=yes")
+    assert switch.appctl("ofproto/list") == "br0"
+
+
+def test_sighup_replaces_the_forwarding_process_without_loss(switch: VswitchProcess) -> None:
+    switch.ofctl("add-flow", "table=9,actions=drop")  # saved by the process that goes
+    before = rules(switch)
+    assert lost_during(lambda: replaced(switch, lambda _: switch.process.send_signal(signal.SIGHUP))) == 0
+    assert rules(switch) == before
+
+
+def test_another_supervisor_takes_over_without_loss(switch: VswitchProcess) -> None:
+    before = rules(switch)
+    code = (
+        "import sys; from pathlib import Path; from tulle.vswitch.process import Options, main_supervised; "
+    )
+    code += "sys.exit(main_supervised(Options(Path(sys.argv[1])), take_over=True))"
+    started: list[subprocess.Popen[bytes]] = []
+
+    def take_over(_pid: int) -> None:
+        command = ["ip", "netns", "exec", NODE, sys.executable, "-c", code, str(switch.directory)]
+        with switch.log.open("a") as log:
+            started.append(subprocess.Popen(command, stdout=log, stderr=log))
+
+    try:
+        assert lost_during(lambda: replaced(switch, take_over)) == 0
+        assert switch.process.wait(20) == 0
+        assert rules(switch) == before
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait(20)
+
+
+def test_flows_are_there_again_after_a_stop_and_a_start(switch: VswitchProcess) -> None:
+    before = rules(switch)
+    assert switch.stop() == 0, switch.log.read_text()
+    left = {path.name for path in switch.directory.iterdir() if path.is_socket()}
+    assert left == set()
+    switch.start()
+    eventually(lambda: rules(switch) == before, f"the flows; {rules(switch)}")
+    assert switch.vsctl("get", "Interface", "p1", "ofport") == "1"
+
+
+def test_a_supervisor_that_is_killed_takes_the_forwarding_process_along(switch: VswitchProcess) -> None:
+    pid = switch.forwarding_pid
+    switch.stop(signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), "the forwarding process to end")
+    switch.start()
+    assert switch.appctl("ofproto/list") == "br0"
+
+
+def test_a_second_process_in_one_directory_is_refused(switch: VswitchProcess) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tulle.vswitch.process import Options, main_supervised; "
+    )
+    code += "sys.exit(main_supervised(Options(Path(sys.argv[1]))))"
+    command = ["ip", "netns", "exec", NODE, sys.executable, "-c", code, str(switch.directory)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "--take-over" in done.stderr, done
+    assert pings()
