@@ -28,8 +28,9 @@ fn group(id: u32, kind: GroupKind, buckets: Vec<Bucket>) -> Group {
 }
 
 fn with_group(group: Group) -> Datapath {
-    let mut datapath = switch(&[&format!("actions=group:{}", group.id)]);
+    let (mut datapath, flow) = (switch(&[]), format!("actions=group:{}", group.id));
     datapath.group_mod(&GroupMod::Add(group), 0).expect("a group");
+    add(&mut datapath, &flow, 0);
     datapath
 }
 
@@ -188,11 +189,8 @@ fn a_group_takes_the_flows_that_use_it_with_it() {
 }
 
 #[test]
-fn a_group_that_is_not_there_drops_until_it_is() {
-    let mut datapath = switch(&["actions=group:5"]);
-    assert_eq!(send(&mut datapath, &udp(7), 1).reasons(), [DropReason::UnknownGroup]);
-    let indirect = group(5, GroupKind::Indirect, vec![bucket(1, 0, "output:2")]);
-    datapath.group_mod(&GroupMod::AddOrModify(indirect), 0).expect("a group");
+fn what_a_group_does_changes_with_it() {
+    let mut datapath = with_group(group(5, GroupKind::Indirect, vec![bucket(1, 0, "output:2")]));
     assert_eq!(send(&mut datapath, &udp(7), 1).ports(), [2]);
     let to_controller = group(5, GroupKind::Indirect, vec![bucket(1, 0, "CONTROLLER")]);
     datapath.group_mod(&GroupMod::AddOrModify(to_controller), 0).expect("a group");
@@ -238,9 +236,10 @@ fn send_at(datapath: &mut Datapath, frame: &[u8], now: u64) -> (usize, Vec<DropR
 
 #[test]
 fn a_meter_passes_its_rate_and_counts_what_it_drops() {
-    let mut datapath = switch(&["actions=meter:1,output:2"]);
+    let mut datapath = switch(&[]);
     let limit = meter(1, true, &[(BandKind::Drop, 10, 2)]);
     datapath.meter_mod(&MeterMod::Add(limit), 0).expect("a meter");
+    add(&mut datapath, "actions=meter:1,output:2", 0);
     // Two at once, then one each 100 ms; offered is one each 10 ms for a second.
     let passed = (0..100).filter(|i| send_at(&mut datapath, &udp(7), i * 10 * MS).0 == 1).count();
     assert_eq!(passed, 2 + 9);
@@ -252,12 +251,13 @@ fn a_meter_passes_its_rate_and_counts_what_it_drops() {
 
 #[test]
 fn kilobits_are_counted_by_bytes_and_a_meter_ends_all_that_follows() {
-    let mut datapath = switch(&["actions=output:3,meter:1,output:2,output:4"]);
+    let mut datapath = switch(&[]);
     let frame = frames::ipv4(64, &frames::udp(7, 9, &[0; 100]), Checksum::Full);
     assert_eq!(frame.len() * 8, 1136);
     // Room for one packet of 1136 bits, and for another one a second later.
     let limit = meter(1, false, &[(BandKind::Drop, 1, 2)]);
     datapath.meter_mod(&MeterMod::Add(limit), 0).expect("a meter");
+    add(&mut datapath, "actions=output:3,meter:1,output:2,output:4", 0);
     assert_eq!(send_at(&mut datapath, &frame, 0).0, 3);
     assert_eq!(send_at(&mut datapath, &frame, 0), (1, vec![DropReason::Metered]));
     assert_eq!(send_at(&mut datapath, &frame, 1000 * MS).0, 3);
@@ -265,9 +265,10 @@ fn kilobits_are_counted_by_bytes_and_a_meter_ends_all_that_follows() {
 
 #[test]
 fn remark_raises_the_drop_precedence_and_the_highest_band_decides() {
-    let mut datapath = switch(&["actions=meter:1,output:2"]);
+    let mut datapath = switch(&[]);
     let bands = [(BandKind::Remark(1), 1, 1), (BandKind::Drop, 3, 3)];
     datapath.meter_mod(&MeterMod::Add(meter(1, true, &bands)), 0).expect("a meter");
+    add(&mut datapath, "actions=meter:1,output:2", 0);
     let mut frame = udp(7);
     frame[15] = 10 << 2;
     frame[24..26].fill(0);
@@ -287,7 +288,7 @@ fn remark_raises_the_drop_precedence_and_the_highest_band_decides() {
 #[test]
 fn packets_to_the_controller_have_a_meter_of_their_own() {
     let mut datapath = switch(&["actions=CONTROLLER"]);
-    let limit = meter(0xffff_fffd, true, &[(BandKind::Drop, 1, 1)]);
+    let limit = meter(tulle_datapath::CONTROLLER_METER, true, &[(BandKind::Drop, 1, 1)]);
     datapath.meter_mod(&MeterMod::Add(limit), 0).expect("a meter");
     assert_eq!(send(&mut datapath, &udp(7), 1).packet_ins().len(), 1);
     assert_eq!(send(&mut datapath, &udp(7), 1).reasons(), [DropReason::ControllerMeter]);
@@ -295,9 +296,10 @@ fn packets_to_the_controller_have_a_meter_of_their_own() {
 
 #[test]
 fn meters_that_make_no_sense_are_refused() {
-    let mut datapath = switch(&["actions=meter:1,output:2"]);
+    let mut datapath = switch(&[]);
     let good = meter(1, true, &[(BandKind::Drop, 10, 0)]);
     datapath.meter_mod(&MeterMod::Add(good.clone()), 0).expect("a meter");
+    add(&mut datapath, "actions=meter:1,output:2", 0);
     let drop = [(BandKind::Drop, 10, 0)];
     let cases = [
         (MeterMod::Add(good), MeterModError::MeterExists(1)),

@@ -11,7 +11,7 @@ use tulle_wire::vnet::Offload;
 #[allow(clippy::large_enum_variant)] // a test keeps few of them
 pub enum Effect {
     Output { port: u32, queue: Option<u32>, tunnel: Option<TunnelKey>, frame: Vec<u8>, offload: Offload },
-    PacketIn { frame: Vec<u8>, info: PacketIn },
+    PacketIn { frame: Vec<u8>, info: Box<PacketIn> },
     Dropped { drop: Drop, in_port: u32, bytes: usize },
     Sampled { sample: Sample, frame: Vec<u8>, in_port: u32 },
 }
@@ -31,7 +31,7 @@ impl Effects for Recorder {
     }
 
     fn packet_in(&mut self, frame: &[u8], _: &Offload, info: &PacketIn) {
-        self.0.push(Effect::PacketIn { frame: frame.to_vec(), info: info.clone() });
+        self.0.push(Effect::PacketIn { frame: frame.to_vec(), info: Box::new(info.clone()) });
     }
 
     fn dropped(&mut self, drop: Drop, in_port: u32, bytes: usize) {
@@ -75,7 +75,7 @@ impl Recorder {
         let mut infos = Vec::new();
         for effect in &self.0 {
             if let Effect::PacketIn { info, .. } = effect {
-                infos.push(info);
+                infos.push(&**info);
             }
         }
         infos
