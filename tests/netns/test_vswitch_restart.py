@@ -110,6 +110,62 @@ def test_sighup_replaces_the_forwarding_process_without_loss(switch: VswitchProc
     assert rules(switch) == before
 
 
+def of15(switch: VswitchProcess, command: str, *arguments: str) -> str:
+    """Run ovs-ofctl with OpenFlow 1.5; the answer without its heading, which has a transaction id."""
+    target = f"unix:{switch.directory}/br0.mgmt"
+    answer = switch.run("ovs-ofctl", "-O", "OpenFlow15", command, target, *arguments)
+    return re.sub(r" \(xid=0x[0-9a-f]+\)", "", answer)
+
+
+def groups_and_meters(switch: VswitchProcess) -> tuple[str, str]:
+    return of15(switch, "dump-groups"), of15(switch, "dump-meters")
+
+
+def with_group_and_meter(switch: VswitchProcess) -> None:
+    """Group 1 stands in front of group 2, and packets from one workload to the other pass both and a meter."""
+    of15(switch, "add-group", "group_id=2,type=indirect,bucket=output:2")
+    of15(switch, "add-group", "group_id=1,type=all,bucket=bucket_id:7,group:2")
+    select = (
+        "group_id=3,type=select,selection_method=hash,fields(ip_src),bucket=weight:3,output:1,bucket=output:2"
+    )
+    of15(switch, "add-group", select)
+    of15(switch, "add-meter", "meter=6,kbps,burst,stats,band=type=drop,rate=100000,burst_size=10000")
+    of15(switch, "add-flow", "in_port=1,actions=meter:6,group:1")
+
+
+def test_sighup_keeps_groups_meters_and_the_flows_that_use_them(switch: VswitchProcess) -> None:
+    with_group_and_meter(switch)
+    before = rules(switch), groups_and_meters(switch)
+    assert lost_during(lambda: replaced(switch, lambda _: switch.process.send_signal(signal.SIGHUP))) == 0
+    assert (rules(switch), groups_and_meters(switch)) == before
+    assert (
+        "group:1" in str(before[0]) and "bucket_id:7" in before[1][0] and "burst_size=10000" in before[1][1]
+    )
+
+
+def test_a_killed_process_leaves_groups_meters_and_the_flows_that_use_them(switch: VswitchProcess) -> None:
+    with_group_and_meter(switch)
+    of15(switch, "mod-meter", "meter=6,kbps,burst,stats,band=type=drop,rate=90000,burst_size=9000")
+    saved = switch.directory / "flows" / "br0.flows"
+    rate = f"{90000:08x}{9000:08x}"  # of the band, as the message of the meter has it
+    eventually(lambda: rate in saved.read_text(), f"the meter to be saved; {saved.read_text()}")
+    before = rules(switch), groups_and_meters(switch)
+    assert lost_during(lambda: replaced(switch, lambda pid: os.kill(pid, signal.SIGKILL))) == 0
+    assert (rules(switch), groups_and_meters(switch)) == before
+    assert "rate=90000" in before[1][1]
+
+
+def test_a_saved_flow_that_cannot_be_restored_keeps_no_other_away(switch: VswitchProcess) -> None:
+    with_group_and_meter(switch)
+    before = rules(switch)
+    assert switch.stop() == 0
+    saved = switch.directory / "flows" / "br0.flows"
+    saved.write_text("table=3,actions=group:99\nnonsense\n" + saved.read_text())
+    switch.start()
+    eventually(lambda: rules(switch) == before, f"the flows; {rules(switch)}")
+    assert "group 99 does not exist" in switch.log.read_text()
+
+
 def test_another_supervisor_takes_over_without_loss(switch: VswitchProcess) -> None:
     before = rules(switch)
     code = (

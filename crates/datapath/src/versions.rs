@@ -12,6 +12,8 @@ pub(crate) enum Shared {
     Ports,
     /// The groups.
     Groups,
+    /// The meters; no verdict depends on how they are.
+    Meters,
     /// What the bridge is told of its ports, and mirrors.
     Bridge,
     /// Where addresses are.

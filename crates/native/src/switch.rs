@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_datapath::Command;
-use tulle_flow::Flow;
 use tulle_switch::{
     Event, Flush, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions,
 };
@@ -178,16 +177,14 @@ impl Switch {
         detached(py, || self.switch.save_flows(&path))
     }
 
-    fn load_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
-        let work = || -> Result<usize, String> {
-            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-            let parse = |line: &str| line.parse().map_err(|error| format!("{line}: {error}"));
-            let flows: Vec<Flow> = text.lines().map(parse).collect::<Result<_, _>>()?;
-            let count = flows.len();
-            self.switch.change_flows(Command::Add, flows).map_err(|error| error.to_string())?;
-            Ok(count)
-        };
-        py.detach(work).map_err(refused)
+    fn load_flows<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyDict>> {
+        let loaded = detached(py, || self.switch.load_flows(&path))?;
+        let found = PyDict::new(py);
+        found.set_item("flows", loaded.flows)?;
+        found.set_item("others", loaded.others)?;
+        found.set_item("refused", loaded.refused)?;
+        found.set_item("problems", loaded.problems)?;
+        Ok(found)
     }
 
     #[getter]

@@ -1,10 +1,7 @@
-//! What the owner of a switch asks of its bridge and its connections: learning, mirrors, tracking, flows to keep.
-
-use std::io::Write;
-use std::path::Path;
+//! What the owner of a switch asks of its bridge and its connections: learning, mirrors, tracking.
 
 use tulle_datapath::conntrack::Stats;
-use tulle_datapath::{BridgeConfig, FdbEntry, FdbStats, FlowFilter, Traffic};
+use tulle_datapath::{BridgeConfig, FdbEntry, FdbStats, Traffic};
 use tulle_io::clock::monotonic_ns;
 
 use crate::error::SwitchError;
@@ -47,26 +44,7 @@ impl Switch {
         self.call(move |engine| engine.datapath.configure(config))
     }
 
-    /// Writes all flows to a file, a line each, between batches of packets: each table by itself.
-    pub fn save_flows(&self, path: &Path) -> Result<usize, SwitchError> {
-        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        let mut count = 0;
-        for table in self.call(|engine| engine.datapath.table_stats())? {
-            if table.active == 0 {
-                continue;
-            }
-            let filter = FlowFilter { table: Some(table.table), ..FlowFilter::default() };
-            let flows = self.call(move |engine| engine.datapath.flows(&filter, monotonic_ns()))?;
-            count += flows.len();
-            for stats in flows {
-                writeln!(file, "{}", stats.flow)?;
-            }
-        }
-        file.flush()?;
-        Ok(count)
-    }
-
-    /// A number that rises with every change of the tables.
+    /// A number that rises with every change of flows, groups and meters.
     pub fn version(&self) -> Result<u64, SwitchError> {
         self.call(|engine| engine.datapath.version())
     }

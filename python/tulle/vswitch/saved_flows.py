@@ -1,4 +1,4 @@
-"""The last flow tables on disk, so that a switch process that starts again has them before it opens its ports.
+"""The last flows, groups and meters on disk: a switch process that starts again has them before it opens its ports.
 
 A file a bridge, written anew and renamed after changes; between two writes passes ten times what the last one
 took, so that large tables that change all the time cost little.  Counters and ages are not saved.
@@ -54,16 +54,20 @@ class SavedFlows:
             self._saved_states = data
 
     def restore(self, name: str, switch: Switch) -> bool:
-        """Add the saved flows to a bridge that starts with this process; False if there are none."""
+        """Add the saved flows, groups and meters to a bridge that starts with this process; False if there are none."""
         if name not in self._waiting:
             return False
         self._waiting.discard(name)
         try:
-            count = switch.load_flows(self._path(name))
+            loaded = switch.load_flows(self._path(name))
         except NativeError as error:
             _logger.error("flows not restored", bridge=name, error=str(error))
             return False
-        _logger.info("flows restored", bridge=name, flows=count)
+        for problem in loaded["problems"]:
+            _logger.error("not restored", bridge=name, problem=problem)
+        _logger.info(
+            "flows restored", bridge=name, **{key: loaded[key] for key in ("flows", "others", "refused")}
+        )
         self._versions[name] = switch.version
         return True
 
@@ -82,7 +86,7 @@ class SavedFlows:
                     await asyncio.to_thread(self.save, name, switch)
 
     def save(self, name: str, switch: Switch) -> None:
-        """Write a bridge's flows if they have changed."""
+        """Write a bridge's flows, groups and meters if they have changed."""
         started = time.monotonic()
         try:
             version = switch.version

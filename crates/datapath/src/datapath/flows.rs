@@ -141,7 +141,7 @@ impl Datapath {
         self.state.tables.aggregate(filter)
     }
 
-    /// A number that rises with every change of the flow tables.
+    /// A number that rises with every change of flows, groups and meters.
     pub fn version(&self) -> u64 {
         self.state.tables.version()
     }

@@ -31,6 +31,7 @@ impl Datapath {
     pub fn meter_mod(&mut self, change: &MeterMod, now: u64) -> Result<Vec<FlowRemoved>, MeterModError> {
         self.cache.credit(&mut self.state);
         let gone = self.machine.meters.apply(change, now)?;
+        self.state.tables.change(Shared::Meters);
         let remove = |id: u32| self.state.tables.remove_users(RemovalReason::MeterDelete, id, now);
         Ok(gone.into_iter().flat_map(remove).collect())
     }

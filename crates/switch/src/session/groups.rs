@@ -135,7 +135,8 @@ fn described_bucket(bucket: &datapath::Bucket) -> Bucket {
 
 fn described_selection(group: &datapath::Group) -> Option<Selection> {
     let (method, fields) = match &group.selection {
-        datapath::Selection::Default => return None,
+        datapath::Selection::Default if group.selection_parameter == 0 => return None,
+        datapath::Selection::Default => (SelectionMethod::Hash, Vec::new()),
         datapath::Selection::DatapathHash => (SelectionMethod::DatapathHash, Vec::new()),
         datapath::Selection::Fields(fields) => (SelectionMethod::Hash, fields.clone()),
     };

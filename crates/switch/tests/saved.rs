@@ -1,0 +1,154 @@
+//! The tables that a switch leaves behind are those that the next one has.
+
+use std::path::PathBuf;
+
+use tulle_flow::Action;
+use tulle_openflow::{
+    Bucket, Connection, Event, Group, GroupCommand, GroupKind, GroupMod, Message, Meter, MeterBand,
+    MeterBandKind, MeterCommand, MeterMod, Selection, SelectionMethod, Version, Versions, bucket_id,
+    meter_flags,
+};
+use tulle_switch::{SessionOptions, Switch};
+
+/// Buckets of a group that is too long for one message of 65535 bytes.
+const MANY: u32 = 4000;
+/// Buckets that one message may bring here.
+const A_MESSAGE: u32 = 500;
+
+struct Controller {
+    session: tulle_switch::SwitchSession,
+    connection: Connection,
+}
+
+impl Controller {
+    fn of(switch: &Switch) -> Controller {
+        let versions = Versions::from_bitmap(1 << Version::V15.wire());
+        let options = SessionOptions { versions: Some(versions), ..SessionOptions::default() };
+        let session = switch.open_session(options).expect("a session");
+        let mut controller = Controller { session, connection: Connection::with_versions(versions) };
+        assert_eq!(controller.exchange().len(), 1, "the greeting");
+        controller
+    }
+
+    fn exchange(&mut self) -> Vec<Event> {
+        self.session.receive(&self.connection.outgoing());
+        let mut events = Vec::new();
+        loop {
+            let bytes = self.session.outgoing();
+            if bytes.is_empty() {
+                return events;
+            }
+            events.extend(self.connection.receive(&bytes));
+        }
+    }
+
+    fn change(&mut self, message: Message) {
+        self.connection.send(&message).expect("a request");
+        let refused = self.exchange();
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+}
+
+fn bucket(id: u32, action: Action) -> Bucket {
+    Bucket { id, weight: 0, watch_port: None, watch_group: None, actions: vec![action] }
+}
+
+fn group(command: GroupCommand, group: Group, bucket: u32) -> Message {
+    Message::GroupMod(GroupMod { command, group, bucket })
+}
+
+fn install(controller: &mut Controller) {
+    let add = |one| group(GroupCommand::Add, one, bucket_id::ALL);
+    let base = |group, kind, buckets| Group { group, kind, buckets, selection: None };
+    controller.change(add(base(9, GroupKind::Indirect, vec![bucket(0, Action::Output(3))])));
+    let watching = Bucket { watch_group: Some(9), ..bucket(5, Action::Output(1)) };
+    controller.change(add(base(4, GroupKind::FastFailover, vec![watching])));
+    // The lowest number uses the highest.
+    controller.change(add(base(1, GroupKind::All, vec![bucket(7, Action::Group(9))])));
+    let heavy = Bucket { weight: 3, ..bucket(8, Action::Output(2)) };
+    let more = base(1, GroupKind::All, vec![heavy]);
+    controller.change(group(GroupCommand::InsertBucket, more, bucket_id::FIRST));
+    let selection = Selection { method: SelectionMethod::Hash, parameter: 77, fields: Vec::new() };
+    let select = base(20, GroupKind::Select, Vec::new());
+    controller.change(add(Group { selection: Some(selection), ..select.clone() }));
+    for first in (0..MANY).step_by(A_MESSAGE as usize) {
+        let buckets =
+            (first..first + A_MESSAGE).map(|id| Bucket { weight: 2, ..bucket(id, Action::Output(id + 1)) });
+        let more = Group { buckets: buckets.collect(), ..select.clone() };
+        controller.change(group(GroupCommand::InsertBucket, more, bucket_id::LAST));
+    }
+    let band = MeterBand { kind: MeterBandKind::DscpRemark(2), rate: 1000, burst: 12 };
+    let flags = meter_flags::KBPS | meter_flags::BURST | meter_flags::STATS;
+    let meter = Meter { meter: 6, flags, bands: vec![band] };
+    controller.change(Message::MeterMod(MeterMod { command: MeterCommand::Add, meter }));
+}
+
+fn texts(switch: &Switch) -> Vec<String> {
+    switch.flows().expect("flows").iter().map(|stats| stats.flow.to_string()).collect()
+}
+
+fn file(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("tulle-saved-{name}-{}", std::process::id()))
+}
+
+#[test]
+fn groups_and_meters_are_restored_as_they_were_with_the_flows_that_use_them() {
+    let (before, after) = (Switch::start("a", 1, 1).expect("one"), Switch::start("b", 1, 2).expect("two"));
+    let mut controller = Controller::of(&before);
+    install(&mut controller);
+    let flows = ["priority=3,tcp,actions=meter:6,group:1", "in_port=2,actions=group:20"];
+    let flows = flows.iter().map(|text| text.parse().expect("a flow")).collect();
+    before.change_flows(tulle_datapath::Command::Add, flows).expect("flows");
+    let path = file("whole");
+    assert_eq!(before.save_flows(&path).expect("saved"), 2);
+    let loaded = after.load_flows(&path).expect("loaded");
+    assert_eq!((loaded.flows, loaded.refused), (2, 0), "{:?}", loaded.problems);
+    assert_eq!(texts(&after), texts(&before));
+    let again = file("again");
+    after.save_flows(&again).expect("saved");
+    let saved = |path: &PathBuf| std::fs::read_to_string(path).expect("a file");
+    assert!(saved(&again) == saved(&path), "the second switch has other groups or meters");
+    assert_eq!(
+        saved(&path).lines().count(),
+        2 + 1 + 4 + 3 + 2,
+        "flows, a meter, empty groups, groups, a long one"
+    );
+    [path, again].iter().for_each(|path| std::fs::remove_file(path).expect("a file"));
+}
+
+#[test]
+fn a_line_that_is_refused_keeps_no_other_from_being_restored() {
+    let switch = Switch::start("c", 1, 1).expect("a switch");
+    let path = file("damaged");
+    let lines = [
+        "message:zz",
+        "message:0f",
+        "message:é",
+        "no flow",
+        "table=1,actions=group:5",
+        "table=2,actions=drop",
+    ];
+    std::fs::write(&path, lines.join("\n")).expect("a file");
+    let loaded = switch.load_flows(&path).expect("loaded");
+    std::fs::remove_file(&path).expect("a file");
+    assert_eq!((loaded.flows, loaded.others, loaded.refused), (1, 0, 5), "{:?}", loaded.problems);
+    assert!(loaded.problems.iter().any(|problem| problem.contains("group 5")), "{:?}", loaded.problems);
+    assert_eq!(texts(&switch).len(), 1);
+}
+
+#[test]
+fn a_change_of_a_group_or_a_meter_makes_the_version_rise() {
+    let switch = Switch::start("d", 1, 1).expect("a switch");
+    let mut controller = Controller::of(&switch);
+    let mut versions = vec![switch.version().expect("a version")];
+    let delete = |number| Group { group: number, ..Group::default() };
+    controller.change(group(GroupCommand::Add, Group { group: 1, ..Group::default() }, bucket_id::ALL));
+    versions.push(switch.version().expect("a version"));
+    controller.change(group(GroupCommand::Delete, delete(1), bucket_id::ALL));
+    versions.push(switch.version().expect("a version"));
+    let band = MeterBand { kind: MeterBandKind::Drop, rate: 1, burst: 0 };
+    let meter = Meter { meter: 6, flags: meter_flags::PKTPS, bands: vec![band] };
+    controller.change(Message::MeterMod(MeterMod { command: MeterCommand::Add, meter }));
+    versions.push(switch.version().expect("a version"));
+    assert!(versions.is_sorted_by(|before, after| before < after), "{versions:?}");
+}
