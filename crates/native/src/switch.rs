@@ -2,6 +2,7 @@
 
 use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -12,7 +13,7 @@ use tulle_switch::{
 
 use tulle_openflow::Versions;
 
-use crate::bridging::{address, parse_config};
+use crate::bridging::{address, parse_config, parse_tables};
 use crate::error::refused;
 use crate::text::parse_flow;
 use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
@@ -69,6 +70,20 @@ impl Switch {
     fn configure_bridge(&self, py: Python<'_>, config: &Bound<'_, PyDict>) -> PyResult<()> {
         let config = parse_config(config)?;
         detached(py, || self.switch.configure_bridge(config))
+    }
+
+    fn configure_tables(&self, py: Python<'_>, tables: &Bound<'_, PyDict>) -> PyResult<()> {
+        let tables = parse_tables(tables)?;
+        detached(py, || self.switch.configure_tables(tables))
+    }
+
+    fn describe(&self, py: Python<'_>, description: String, serial: String) -> PyResult<()> {
+        detached(py, || self.switch.describe(description, serial))
+    }
+
+    #[pyo3(signature = (time_us))]
+    fn set_busy_poll(&self, py: Python<'_>, time_us: Option<u64>) -> PyResult<()> {
+        detached(py, || self.switch.set_busy_poll(time_us.map(Duration::from_micros)))
     }
 
     fn fdb(&self, py: Python<'_>) -> PyResult<Vec<(u32, u16, String, u64, bool)>> {
