@@ -127,3 +127,22 @@ def test_a_bridge_that_polls_does_not_sleep(vswitch: VswitchProcess) -> None:
         assert all(is_running(pid, "br0") for _ in range(SAMPLES))
         vswitch.vsctl("remove", table, record, "other_config", "busy-poll-us")
     eventually(lambda: not is_running(pid, "br0"), "the thread to sleep again")
+
+
+def test_tulle_drops_asks_the_switch_itself(vswitch: VswitchProcess) -> None:
+    vswitch.vsctl("add-port", "br0", "p1", "--", "set", "Interface", "p1", "type=internal")
+    vswitch.ofctl("add-flow", "in_port=p1,arp,actions=drop")
+    ip("-n", NAMESPACE, "addr", "add", "10.0.0.1/24", "dev", "p1")
+    ip("-n", NAMESPACE, "link", "set", "p1", "up")
+    ping = ["ip", "netns", "exec", NAMESPACE, "ping", "-c", "1", "-W", "1", "10.0.0.2"]
+    assert subprocess.run(ping, capture_output=True).returncode != 0
+    command = [sys.executable, "-m", "tulle.cli", "drops", "--switch", str(vswitch.directory)]
+    found = json.loads(vswitch.run(*command, "--output", "json"))
+    (drop,) = [one for one in found if one["reason"] == "dropped-by-flow"]
+    assert (drop["bridge"], drop["name"], drop["port"]) == ("br0", "p1", 1)
+    assert drop["packets"] >= 1
+    shown = vswitch.run(*command)
+    assert re.search(r"br0\W+dropped-by-flow\W+p1\W+\d+", shown), shown
+    absent = [*command[:-1], str(vswitch.directory / "nowhere")]
+    done = subprocess.run(absent, capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0 and "no switch answers" in done.stderr, done
