@@ -127,7 +127,11 @@ class Switch:
          "outputs": [{"port", "tunnel": (id, src, dst) | None, "frame": bytes}],
          "controller": [{"cookie", "table"}], "drops": [reason]}"""
     def open_session(
-        self, name: str = "", kind: str = "service", probe_s: float = 0.0, versions: Sequence[int] | None = None
+        self,
+        name: str = "",
+        kind: str = "service",
+        probe_s: float = 0.0,
+        versions: Sequence[int] | None = None,
     ) -> SwitchSession:
         """A session whose bytes the caller moves; kind: "controller" (gets packet-ins unasked) or "service"."""
     def serve(

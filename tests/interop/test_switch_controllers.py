@@ -97,6 +97,7 @@ def test_flows_outlive_their_controller(lan: Lan, osken: OsKen, tmp_path: Path) 
         assert lan.pings(3)
 
 
+@pytest.mark.slow
 def test_faucet_bridges_and_filters(lan: Lan, tmp_path: Path) -> None:
     faucet = Faucet()
     faucet.install()

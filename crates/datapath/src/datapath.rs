@@ -152,6 +152,12 @@ impl Datapath {
         &self.machine.drops
     }
 
+    /// Packets that walked the tables.
+    #[inline]
+    pub fn misses(&self) -> u64 {
+        self.misses
+    }
+
     /// How the caches do.
     pub fn cache_stats(&self) -> CacheStats {
         let (entries, masks) = (self.cache.len(), self.cache.mask_count());

@@ -28,6 +28,9 @@ use crate::wires::Wires;
 
 /// Frames taken from one device before the next has its turn.
 const BATCH: usize = 32;
+/// Frames of one turn that may walk the tables: such a frame costs as much as many others, and a tenant who sends
+/// nothing else must not keep the others waiting for longer than those who send known flows do.
+const MOST_MISSES: u64 = 8;
 /// Tokens of the poller above all port numbers.
 const JOBS: u64 = 1 << 32;
 const UNDERLAY: u64 = JOBS + 1;
@@ -274,7 +277,11 @@ impl Engine {
     /// has nothing better.
     fn receive_singly(&mut self, number: u32) -> std::io::Result<()> {
         let now = monotonic_ns();
+        let first_miss = self.datapath.misses();
         for _ in 0..BATCH {
+            if self.datapath.misses() - first_miss >= MOST_MISSES {
+                return Ok(());
+            }
             let Self { datapath, wires, frame, .. } = self;
             let Some(port) = wires.port(number) else { return Ok(()) };
             let mut offload = Offload::default();

@@ -62,6 +62,12 @@ pub(super) fn change_of(change: &FlowMod, version: Version) -> datapath::FlowMod
     let is_old = version == Version::V10;
     let modifies = matches!(change.command, FlowModCommand::Modify | FlowModCommand::ModifyStrict);
     let keeps_cookie = change.flow.cookie == u64::MAX;
+    let all_tables = change.flow.table == TABLE_ALL && (change.command.deletes() || (is_old && modifies));
+    let mut flow = change.flow.clone();
+    if all_tables && modifies {
+        // Where there is nothing to modify in any table, the flow is added to the first.
+        flow.table = 0;
+    }
     datapath::FlowMod {
         command: match change.command {
             FlowModCommand::Add => datapath::Command::Add,
@@ -70,8 +76,8 @@ pub(super) fn change_of(change: &FlowMod, version: Version) -> datapath::FlowMod
             FlowModCommand::Delete => datapath::Command::Delete,
             FlowModCommand::DeleteStrict => datapath::Command::DeleteStrict,
         },
-        flow: change.flow.clone(),
-        all_tables: change.flow.table == TABLE_ALL && (change.command.deletes() || (is_old && modifies)),
+        flow,
+        all_tables,
         cookie_mask: change.cookie_mask,
         out_port: change.out_port,
         out_group: change.out_group,
