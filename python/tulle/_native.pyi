@@ -47,6 +47,13 @@ class Switch:
         "live": [number], "vlan_mode", "tag", "trunks", "bond", "protected"}], "mirrors": [{"name", "select_all",
         "select_sources", "select_destinations", "select_vlans", "output_port", "output_vlan", "snap_len"}],
         "flood_vlans", "mac_aging_s", "mac_limit", "forward_bpdu"}"""
+    def configure_tables(self, tables: dict[int, dict[str, Any]]) -> None:
+        """What is set of flow tables, all of it anew: {7: {"name": str | None, "flow_limit": int | None,
+        "evicts": bool, "groups": ["NXM_OF_IN_PORT[]"]}}; groups that cannot be are ignored."""
+    def describe(self, description: str, serial: str) -> None:
+        """What controllers are told for people."""
+    def set_busy_poll(self, time_us: int | None) -> None:
+        """How many microseconds the thread looks for more packets before it sleeps; None is the default."""
     def fdb(self) -> list[tuple[int, int, str, int, bool]]:
         """(port, VLAN, MAC address, age in seconds, whether it was told rather than learned)."""
     def fdb_statistics(self) -> dict[str, int]:

@@ -1,8 +1,11 @@
 //! A bridge's configuration out of Python's dictionaries.
 
+use std::collections::BTreeMap;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyListMethods};
-use tulle_datapath::{BondMode, BridgeConfig, Bundle, Mirror, TraceEvent, TracedPass, VlanMode};
+use tulle_datapath::{BondMode, BridgeConfig, Bundle, Mirror, TablePolicy, TraceEvent, TracedPass, VlanMode};
+use tulle_switch::TableSettings;
 
 use crate::error::refused;
 use crate::values::parse_mac;
@@ -27,6 +30,21 @@ pub(crate) fn parse_config(dict: Dict<'_, '_>) -> PyResult<BridgeConfig> {
         mac_limit: value(dict, "mac_limit")?,
         forward_bpdu: value(dict, "forward_bpdu")?,
     })
+}
+
+/// Groups of bits that cannot be are ignored (`ovs-vswitchd.conf.db(5)`, column `groups` of `Flow_Table`).
+pub(crate) fn parse_tables(dict: Dict<'_, '_>) -> PyResult<BTreeMap<u8, TableSettings>> {
+    let table = |(number, settings): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let settings = settings.cast_into::<PyDict>().map_err(refused)?;
+        let groups: Vec<String> = value(&settings, "groups")?;
+        let policy = TablePolicy {
+            flow_limit: value(&settings, "flow_limit")?,
+            evicts: value(&settings, "evicts")?,
+            groups: groups.iter().filter_map(|text| text.parse().ok()).collect(),
+        };
+        Ok((number.extract()?, TableSettings { name: value(&settings, "name")?, policy }))
+    };
+    dict.iter().map(table).collect()
 }
 
 fn dictionaries<'py>(list: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyDict>>> {

@@ -13,6 +13,7 @@ mod datapath;
 mod encapsulator;
 mod error;
 mod frame;
+mod session;
 mod switch;
 mod text;
 mod values;
@@ -27,7 +28,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frame::emit_frame, module)?)?;
     module.add_function(wrap_pyfunction!(frame::icmp_error, module)?)?;
     module.add_class::<switch::Switch>()?;
-    module.add_class::<switch::SwitchSession>()?;
+    module.add_class::<session::SwitchSession>()?;
     module.add_class::<controller::ControllerSession>()?;
     module.add_class::<datapath::Datapath>()?;
     module.add_class::<encapsulator::Encapsulator>()?;

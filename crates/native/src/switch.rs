@@ -1,19 +1,17 @@
-//! The running switch and its OpenFlow sessions.
+//! The running switch.
 
 use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyDict, PyList};
 use tulle_datapath::Command;
-use tulle_switch::{
-    Event, Flush, PortInfo, SessionKind, SessionOptions, SwitchError, TapSettings, UnderlayOptions,
-};
+use tulle_switch::{Event, Flush, PortInfo, SwitchError, TapSettings, UnderlayOptions};
 
-use tulle_openflow::Versions;
-
-use crate::bridging::{address, parse_config};
+use crate::bridging::{address, parse_config, parse_tables};
 use crate::error::refused;
+use crate::session::{SwitchSession, parse_options};
 use crate::text::parse_flow;
 use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
 
@@ -69,6 +67,20 @@ impl Switch {
     fn configure_bridge(&self, py: Python<'_>, config: &Bound<'_, PyDict>) -> PyResult<()> {
         let config = parse_config(config)?;
         detached(py, || self.switch.configure_bridge(config))
+    }
+
+    fn configure_tables(&self, py: Python<'_>, tables: &Bound<'_, PyDict>) -> PyResult<()> {
+        let tables = parse_tables(tables)?;
+        detached(py, || self.switch.configure_tables(tables))
+    }
+
+    fn describe(&self, py: Python<'_>, description: String, serial: String) -> PyResult<()> {
+        detached(py, || self.switch.describe(description, serial))
+    }
+
+    #[pyo3(signature = (time_us))]
+    fn set_busy_poll(&self, py: Python<'_>, time_us: Option<u64>) -> PyResult<()> {
+        detached(py, || self.switch.set_busy_poll(time_us.map(Duration::from_micros)))
     }
 
     fn fdb(&self, py: Python<'_>) -> PyResult<Vec<(u32, u16, String, u64, bool)>> {
@@ -395,66 +407,6 @@ impl Switch {
     fn close(&mut self, py: Python<'_>) {
         py.detach(|| self.switch.close());
     }
-}
-
-#[pyclass(module = "tulle._native")]
-pub(crate) struct SwitchSession {
-    session: tulle_switch::SwitchSession,
-}
-
-#[pymethods]
-impl SwitchSession {
-    fn receive(&mut self, py: Python<'_>, data: &[u8]) {
-        py.detach(|| self.session.receive(data));
-    }
-
-    fn outgoing<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.session.outgoing())
-    }
-
-    fn probe(&mut self) {
-        self.session.probe();
-    }
-
-    #[getter]
-    fn open(&self) -> bool {
-        self.session.is_open()
-    }
-
-    #[getter]
-    fn closed(&self) -> bool {
-        self.session.is_closed()
-    }
-
-    fn close(&mut self, py: Python<'_>) {
-        py.detach(|| self.session.close());
-    }
-}
-
-/// Wire versions.
-fn parse_versions(numbers: Vec<u8>) -> PyResult<Versions> {
-    let bitmap = numbers.iter().filter(|number| **number < 32).map(|number| 1 << number).sum();
-    let versions = Versions::from_bitmap(bitmap);
-    match versions.highest() {
-        Some(_) => Ok(versions),
-        None => Err(refused(format!("no version of OpenFlow that is spoken here among {numbers:?}"))),
-    }
-}
-
-fn parse_options(
-    name: &str,
-    kind: &str,
-    probe_s: f64,
-    versions: Option<Vec<u8>>,
-) -> PyResult<SessionOptions> {
-    let kind = match kind {
-        "controller" => SessionKind::Controller,
-        "service" => SessionKind::Service,
-        _ => return Err(refused(format!("expected controller or service, got {kind:?}"))),
-    };
-    let versions = versions.map(parse_versions).transpose()?;
-    let probe_ns = (probe_s.max(0.0) * 1e9) as u64;
-    Ok(SessionOptions { name: name.to_owned(), kind, versions, probe_ns })
 }
 
 fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {

@@ -60,6 +60,7 @@ impl Engine {
         let tables = if request.table == TABLE_ALL { 0..TABLES } else { request.table..request.table + 1 };
         let now = tulle_io::clock::monotonic_ns();
         for table in tables {
+            let evicts = evicts || self.evicts_always(table);
             let policy = TablePolicy { evicts, ..self.datapath.table_policy(table) };
             let removed = self.datapath.set_table_policy(table, policy, now);
             self.tell_removed(removed);

@@ -2,6 +2,7 @@
 //!
 //! One batch of a device is bounded, so that a busy device starves neither the others nor the jobs.
 
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -21,6 +22,7 @@ use crate::notice::PortChange;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{Crossing, PatchInbox};
 use crate::port::{Port, slot};
+use crate::settings::TableSettings;
 use crate::tunnels::{Encapsulations, Kind, kind_of};
 use crate::wires::Wires;
 
@@ -48,6 +50,10 @@ pub(crate) struct Engine {
     pub datapath_id: u64,
     /// What controllers are told of it, for people (`ofp_desc.dp_desc`).
     pub description: String,
+    /// The same (`ofp_desc.serial_num`).
+    pub serial: String,
+    /// What its owner has set of tables.
+    pub table_settings: BTreeMap<u8, TableSettings>,
     /// The queues that ports have (table QoS).
     pub queues: Vec<Queue>,
     poller: Poller,
@@ -79,6 +85,8 @@ impl Engine {
             receivers: None,
             datapath_id,
             description: "None".to_owned(),
+            serial: "None".to_owned(),
+            table_settings: BTreeMap::new(),
             queues: Vec::new(),
             poller,
             waker,

@@ -39,10 +39,10 @@ pub(crate) fn report(
         R::NiciraAggregate(request) => MultipartReply::NiciraAggregate(flows::aggregate(engine, request)),
         R::Tables => MultipartReply::Tables(tables::stats(engine)),
         R::TableFeatures(wanted) if wanted.is_empty() => {
-            MultipartReply::TableFeatures(tables::features(version))
+            MultipartReply::TableFeatures(tables::features(engine, version))
         }
         R::TableFeatures(_) => return Err(ErrorCode::TableFeaturesFixed),
-        R::TableDescriptions => MultipartReply::TableDescriptions(tables::descriptions()),
+        R::TableDescriptions => MultipartReply::TableDescriptions(tables::descriptions(engine)),
         R::PortStats(number) => MultipartReply::PortStats(ports::stats(engine, *number)?),
         R::Ports(number) => MultipartReply::Ports(ports::descriptions(engine, *number)?),
         R::QueueStats(selector) => MultipartReply::QueueStats(queue_stats(engine, *selector)?),
@@ -63,7 +63,7 @@ fn description(engine: &Engine) -> Description {
         manufacturer: "Tulle".to_owned(),
         hardware: "Tulle vswitch".to_owned(),
         software: env!("CARGO_PKG_VERSION").to_owned(),
-        serial: "None".to_owned(),
+        serial: engine.serial.clone(),
         datapath: engine.description.clone(),
     }
 }

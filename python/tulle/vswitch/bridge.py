@@ -95,10 +95,26 @@ class Bridge:
         """Take settings while forwarding.  Another datapath id or protocol ends the connections."""
         before, self.settings = self.settings, settings
         self.switch.set_datapath_id(settings.datapath_id)
+        self._tell_settings(settings)
         self.controllers.context.protocols = self._service.protocols = settings.protocols
         self.fail_mode.configure(settings, time.monotonic())
         anew = (before.datapath_id, before.protocols) != (settings.datapath_id, settings.protocols)
         await self.controllers.configure(settings.controllers, anew=anew)
+
+    def _tell_settings(self, settings: BridgeSettings) -> None:
+        self.switch.describe(settings.description, settings.serial)
+        self.switch.set_busy_poll(settings.busy_poll_us)
+        self.switch.configure_tables(
+            {
+                table.number: {
+                    "name": table.name,
+                    "flow_limit": table.flow_limit,
+                    "evicts": table.evicts,
+                    "groups": list(table.groups),
+                }
+                for table in settings.tables
+            }
+        )
 
     def configure_forwarding(self, forwarding: Forwarding | None = None) -> None:
         """Tell the native switch of VLANs, bonds and mirrors, where that differs from what it was told."""

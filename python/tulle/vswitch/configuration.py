@@ -88,14 +88,31 @@ class ControllerConfig(Struct, frozen=True):
         return self.place is not None and not self.place.listens
 
 
+class TableSettings(Struct, frozen=True):
+    """What is set of a flow table: its name, the most flows, and which of them make place for others."""
+
+    number: int
+    name: str | None = None
+    flow_limit: int | None = None
+    evicts: bool = False
+    groups: tuple[str, ...] = ()
+
+
 class BridgeSettings(Struct, frozen=True):
-    """What of a bridge can be changed.  `mac` is the address of its own interface."""
+    """What of a bridge can be changed.
+
+    `mac` is the address of its own interface; its thread looks for packets for `busy_poll_us` before it sleeps.
+    """
 
     datapath_id: int
     mac: str | None = None
     fail_mode: FailMode = "standalone"
     controllers: tuple[ControllerConfig, ...] = ()
     protocols: tuple[str, ...] = ()
+    tables: tuple[TableSettings, ...] = ()
+    description: str = "None"
+    serial: str = "None"
+    busy_poll_us: int | None = None
 
 
 class BridgeConfig(Struct, frozen=True):

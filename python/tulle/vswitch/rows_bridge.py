@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from tulle.vswitch.configuration import BridgeSettings, FailMode, wire_versions
+from tulle.vswitch.configuration import BridgeSettings, FailMode, TableSettings, wire_versions
 from tulle.vswitch.rows_controller import controllers
 from tulle.vswitch.rows_interface import is_unicast
-from tulle.vswitch.rows_reference import Row, Tables
+from tulle.vswitch.rows_reference import Row, Tables, integer
 
+LONGEST_BUSY_POLL_US = 3_600_000_000
 LOCAL_BIT, GROUP_BIT = 0x02 << 40, 0x01 << 40
 
 
@@ -21,7 +22,35 @@ def bridge_settings(tables: Tables, row: Row, system: str) -> BridgeSettings:
         fail_mode,
         controllers(tables, row),
         tuple(sorted(row["protocols"])),
+        flow_tables(tables, row),
+        row["other_config"].get("dp-desc", "None"),
+        row["other_config"].get("dp-sn", "None"),
+        busy_poll_us(tables, row),
     )
+
+
+def flow_tables(tables: Tables, row: Row) -> tuple[TableSettings, ...]:
+    """The rows of table Flow_Table that the bridge refers to, in order of the tables' numbers."""
+    rows = tables.get("Flow_Table", {})
+    found = [(number, rows[uuid]) for number, uuid in sorted(row["flow_tables"].items()) if uuid in rows]
+    return tuple(
+        TableSettings(
+            number,
+            one["name"],
+            one["flow_limit"],
+            one["overflow_policy"] == "evict",
+            tuple(sorted(one["groups"])),
+        )
+        for number, one in found
+    )
+
+
+def busy_poll_us(tables: Tables, row: Row) -> int | None:
+    """`other_config:busy-poll-us` of the bridge, or else of the root row; it is no key of Open vSwitch."""
+    for one in (row, *tables["Open_vSwitch"].values()):
+        if (time_us := integer(one, "busy-poll-us", -1, 0, LONGEST_BUSY_POLL_US)) >= 0:
+            return time_us
+    return None
 
 
 def problems(row: Row) -> list[str]:
@@ -33,7 +62,7 @@ def problems(row: Row) -> list[str]:
         found.append("rstp_enable: the rapid spanning tree protocol is not supported")
     if row["mcast_snooping_enable"]:
         found.append("mcast_snooping_enable: multicast snooping is not supported; multicast is flooded")
-    for column in ("netflow", "sflow", "ipfix", "flow_tables"):
+    for column in ("netflow", "sflow", "ipfix"):
         if row[column]:
             found.append(f"{column}: not supported yet")
     protocols = tuple(row["protocols"])

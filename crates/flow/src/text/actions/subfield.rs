@@ -1,6 +1,7 @@
 //! Bits of a field: `reg0`, `reg0[]`, `reg0[5]`, `reg0[0..15]`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::super::{TextError, names};
 use super::words::number;
@@ -27,6 +28,14 @@ pub(super) fn parse(text: &str) -> Result<SubField, TextError> {
 /// The two sides of an arrow.
 pub(super) fn split_arrow(text: &str) -> Result<(&str, &str), TextError> {
     text.split_once("->").ok_or_else(|| TextError::Malformed(text.to_owned()))
+}
+
+impl FromStr for SubField {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        parse(text)
+    }
 }
 
 impl fmt::Display for SubField {
