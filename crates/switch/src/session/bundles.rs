@@ -37,6 +37,7 @@ impl Session {
     pub(super) fn control_bundle(&mut self, engine: &mut Engine, xid: Xid, request: BundleControl) {
         match self.controlled(engine, request) {
             Ok(kind) => {
+                engine.tell_flow_events(Some(self.id), xid);
                 self.hear_waiting(engine);
                 self.reply(xid, Message::BundleControl(BundleControl { kind, ..request }));
             }
@@ -191,7 +192,7 @@ impl Engine {
     ) -> Result<bool, ErrorCode> {
         match message {
             Message::FlowMod(change) => self.commit_flow(change, version, now, removed)?,
-            Message::GroupMod(change) => self.change_groups(change)?,
+            Message::GroupMod(change) => removed.extend(self.regroup(change)?),
             Message::PortMod(change) => {
                 self.check_port_mod(change)?;
                 return Ok(false);

@@ -29,11 +29,16 @@ impl Session {
 
 impl Engine {
     pub(crate) fn change_groups(&mut self, request: &GroupMod) -> Answer {
-        let now = tulle_io::clock::monotonic_ns();
-        let change = change_of(request)?;
-        let removed = self.datapath.group_mod(&change, now).map_err(error_code)?;
+        let removed = self.regroup(request)?;
         self.tell_removed(removed);
         Ok(())
+    }
+
+    /// Changes the groups without telling anybody yet; gives the flows that went with one.
+    pub(crate) fn regroup(&mut self, request: &GroupMod) -> Result<Vec<datapath::FlowRemoved>, ErrorCode> {
+        let now = tulle_io::clock::monotonic_ns();
+        let change = change_of(request)?;
+        self.datapath.group_mod(&change, now).map_err(error_code)
     }
 }
 

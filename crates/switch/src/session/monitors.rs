@@ -77,7 +77,9 @@ impl Session {
             monitor.flags & flag_of(&event.change) != 0 && selects(monitor, &event.stats)
         };
         let chosen: Vec<&FlowMonitor> = self.monitors.values().filter(wanted).collect();
-        let first = chosen.first()?;
+        if chosen.is_empty() {
+            return None;
+        }
         let is_own = change.session == Some(self.id);
         let in_full = chosen
             .iter()
@@ -85,7 +87,6 @@ impl Session {
         if is_own && !in_full {
             return Some(FlowUpdate::Abbreviated(change.xid));
         }
-        let _ = first;
         let actions = chosen.iter().any(|monitor| monitor.flags & flow_monitor_flags::INSTRUCTIONS != 0);
         Some(FlowUpdate::Full(full(event_of(&event.change), reason_of(&event.change), &event.stats, actions)))
     }

@@ -4,7 +4,7 @@ use crate::peer::{Peer, switch};
 use tulle_flow::Flow;
 use tulle_openflow::{
     Bucket, BundleAdd, BundleControl, BundleControlKind, ErrorCode, FlowMod, Group, GroupCommand, GroupMod,
-    Message, MultipartReply, MultipartRequest, Version, bucket_id, bundle_flags, group_id,
+    Message, MultipartReply, MultipartRequest, Version, bucket_id, bundle_flags, flow_mod_flags, group_id,
 };
 
 const FLAGS: u16 = bundle_flags::ATOMIC | bundle_flags::ORDERED;
@@ -82,6 +82,22 @@ fn one_bad_message_undoes_a_whole_bundle() {
         .collect();
     assert_eq!(codes, [ErrorCode::BadOutGroup, ErrorCode::BundleMessageFailed]);
     assert_eq!((flow_count(&mut peer), group_count(&mut peer)), (1, 0));
+}
+
+#[test]
+fn a_bundle_that_is_undone_tells_of_no_flow_that_went_with_a_group() {
+    let switch = switch();
+    let mut peer = Peer::controller(&switch, Version::V14);
+    peer.send(&group(3));
+    let mut change = FlowMod::add("priority=1,ip,actions=group:3".parse::<Flow>().expect("a flow"));
+    change.flags |= flow_mod_flags::SEND_FLOW_REMOVED;
+    assert_eq!(peer.ask(&Message::FlowMod(change)), []);
+    let gone = Group { group: 3, ..Group::default() };
+    let delete =
+        Message::GroupMod(GroupMod { command: GroupCommand::Delete, group: gone, bucket: bucket_id::ALL });
+    let answer = commit(&mut peer, vec![delete, flow("priority=2,ip,actions=group:99")]);
+    assert!(answer.iter().all(|message| matches!(message, Message::Error(_))), "{answer:?}");
+    assert_eq!((flow_count(&mut peer), group_count(&mut peer)), (1, 1));
 }
 
 #[test]
