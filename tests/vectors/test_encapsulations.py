@@ -21,12 +21,15 @@ from scapy.utils import wrpcap
 from test_vectors import Stt, Vector, cases, made_anew, vectors
 
 FILES = ("geneve.txt", "gre.txt", "nvgre.txt", "vxlan-extensions.txt", "outer-headers.txt")
-CHECKS = (
+PREFERENCES = (
     "ip.check_checksum",
     "udp.check_checksum",
     "tcp.check_checksum",
     # RFC 6936 lets tunnels do without.
     "udp.ignore_ipv6_zero_checksum",
+    # STT before TCP, whose protocol number it uses.
+    "ip.try_heuristic_first",
+    "ipv6.try_heuristic_first",
 )
 ETHERNET = 0x6558
 
@@ -158,7 +161,7 @@ def test_outer_headers_look_as_the_tunnel_and_the_packet_want(vector: Vector) ->
 def read_by_tshark(path: Path, *fields: str) -> list[dict[str, list[str]]]:
     """Some fields of each packet of a capture, and whatever tshark finds wrong with it."""
     command = ["tshark", "-r", str(path), "-T", "json"]
-    command += [word for check in CHECKS for word in ("-o", f"{check}:TRUE")]
+    command += [word for name in PREFERENCES for word in ("-o", f"{name}:TRUE")]
     command += [word for field in (*fields, "_ws.expert.message") for word in ("-e", field)]
     output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     return [packet["_source"].get("layers", {}) for packet in json.loads(output)]
