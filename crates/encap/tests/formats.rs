@@ -7,12 +7,12 @@ use common::{ENDS, ENDS_V6, Inner, MTU, cut, pop, push_over, wire};
 use proptest::prelude::*;
 use tulle_encap::vxlan::Extension;
 use tulle_encap::{
-    Checksum, DropReason, Encap, Endpoints, Geneve, Gre, Lisp, MixedFamilies, Nvgre, Stt, TunnelOptions,
-    Vxlan,
+    Checksum, DropReason, Encap, Endpoints, Geneve, Gre, Lisp, MixedFamilies, Nvgre, Popped, Stt,
+    TunnelOptions, Vxlan,
 };
 use tulle_encap::{geneve, lisp, stt, vxlan};
-use tulle_wire::FrameBuf;
 use tulle_wire::vnet::{GsoKind, Offload};
+use tulle_wire::{FrameBuf, TcpMerger};
 
 /// One way to set up a tunnel.
 #[derive(Clone, Copy, Debug)]
@@ -359,6 +359,33 @@ fn work_that_a_kernel_tunnel_left_undone_on_the_inner_frame_is_kept() {
         let results = pop(&mut *tunnel.encap(true).0, &outer, &undone);
         let [Ok((popped, got))] = results.as_slice() else { panic!("{name}: {results:?}") };
         assert_eq!((popped.offload, got), (offload, &frame), "{name}");
+    }
+}
+
+#[test]
+fn a_long_frame_that_was_cut_on_the_way_in_is_joined_on_the_way_out() {
+    let mut tunnels = Vec::new();
+    for name in NAMES {
+        tunnels.extend([false, true].map(|v6| Tunnel { name, v6, checksum: Checksum::Usual }));
+    }
+    for tunnel in tunnels.iter().filter(|tunnel| tunnel.name != "stt") {
+        let (frame, offload) = Inner { payload_len: 40_000, ..Inner::PLAIN }.undone(1300);
+        let (mut far, mut merger) = (tunnel.encap(true).0, TcpMerger::new(4));
+        let mut joined = Vec::new();
+        let mut each = |popped: Popped, frame: &mut FrameBuf, offload: &Offload| {
+            joined.push((popped.context, frame.bytes().to_vec(), *offload));
+        };
+        for (outer, undone) in tunnel.push(9, &frame, &offload, true) {
+            far.pop(&mut FrameBuf::copied(&outer), &undone, 0, &mut |popped, frame| {
+                let popped = popped.expect("no drop");
+                assert!(!popped.has_options());
+                merger.offer(popped, frame, &popped.offload, &mut each);
+            });
+        }
+        merger.flush(&mut each);
+        let [(9, got, undone)] = joined.as_slice() else { panic!("{tunnel:?}: {} frames", joined.len()) };
+        assert!(*got == frame, "{tunnel:?}");
+        assert_eq!(*undone, offload, "{tunnel:?}");
     }
 }
 
