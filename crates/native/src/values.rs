@@ -1,6 +1,6 @@
 //! Native values as Python ones, where more than one class needs them.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -25,6 +25,11 @@ pub(crate) fn tunnel_tuple(tunnel: Option<TunnelKey>) -> Option<TunnelTuple> {
 
 pub(crate) fn parse_ipv4(text: &str) -> PyResult<Ipv4Addr> {
     text.parse().map_err(|_| refused(format!("expected an IPv4 address, got {text:?}")))
+}
+
+/// IPv4 or IPv6.
+pub(crate) fn parse_ip(text: &str) -> PyResult<IpAddr> {
+    text.parse().map_err(|_| refused(format!("expected an IP address, got {text:?}")))
 }
 
 /// Six bytes with colons.

@@ -3,6 +3,7 @@
 //! One batch of a device is bounded, so that a busy device starves neither the others nor the jobs.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -432,13 +433,16 @@ fn deliver(
     frame: &mut FrameBuf,
     now: u64,
 ) {
-    let peer = wires.peers.get(&(kind, popped.source)).copied();
+    // The socket's filter lets only IPv4 pass.
+    let (IpAddr::V4(src), IpAddr::V4(dst)) = (popped.source, popped.destination) else {
+        return wires.losses.count(0, "tunnel-unknown-peer");
+    };
+    let peer = wires.peers.get(&(kind, src)).copied();
     let Some((number, port)) = peer.and_then(|number| Some((number, wires.port(number)?))) else {
         return wires.losses.count(0, "tunnel-unknown-peer");
     };
     port.counters.received(frame.len());
     port.record(frame.bytes());
-    let (src, dst) = (popped.source, popped.destination);
     let key = TunnelKey { id: popped.context, src, dst, ..TunnelKey::default() };
     let metadata = Metadata { in_port: number, tunnel: Some(key) };
     datapath.process(frame, &popped.offload, &metadata, now, wires);

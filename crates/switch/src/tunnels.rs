@@ -127,8 +127,9 @@ impl Underlay {
     pub(crate) fn template(&self, kind: Kind, local: Ipv4Addr, remote: Ipv4Addr) -> Option<Template> {
         let remote_mac = *self.next_hops.get(&remote)?;
         let (encap, port) = self.senders.sender(kind);
+        let (local, remote) = (local.into(), remote.into());
         let ends = Endpoints { local, remote, local_mac: self.mac, remote_mac };
-        Some(encap.template(&ends, &TunnelOptions::new(self.options.mtu, port)))
+        encap.template(&ends, &TunnelOptions::new(self.options.mtu, port)).ok()
     }
 
     pub(crate) fn set_next_hop(&mut self, remote: Ipv4Addr, mac: Option<Mac>) {
@@ -150,7 +151,7 @@ impl Underlay {
         scratch: &mut FrameBuf,
     ) -> Result<(), &'static str> {
         let Self { socket, capture, senders, frame_id, .. } = self;
-        let passage = Passage { context, entropy: flow_hash(frame.bytes()), frame_id };
+        let passage = Passage::new(context, flow_hash(frame.bytes()), frame_id);
         let mut sent = Ok(());
         let mut emit = |outer: &[u8], offload: &Offload| {
             if let Some(capture) = capture.as_mut() {
