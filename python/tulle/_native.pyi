@@ -106,7 +106,8 @@ class Switch:
     def port_statistics(self) -> dict[int, dict[str, int]]:
         """Per port: rx_packets rx_bytes rx_dropped rx_errors tx_packets tx_bytes tx_dropped tx_errors."""
     def drops(self) -> list[dict[str, Any]]:
-        """[{"reason": "no-match", "port": 3, "packets": 7}]; reasons with no packet are left out."""
+        """[{"reason": "no-match", "port": 3, "table": 10, "packets": 7}]; `table` is None where no flow had to do
+        with it, and reasons with no packet are left out."""
     def cache_statistics(self) -> dict[str, int]: ...
     def dump_cache(self) -> list[str]:
         """A line for people about each cached verdict."""

@@ -310,6 +310,7 @@ impl Switch {
             let entry = PyDict::new(py);
             entry.set_item("reason", drop.reason)?;
             entry.set_item("port", drop.port)?;
+            entry.set_item("table", drop.table)?;
             entry.set_item("packets", drop.packets)?;
             list.append(entry)?;
         }

@@ -338,11 +338,10 @@ impl Switch {
         self.call(|engine| engine.wires.numbered().map(|(number, port)| (number, port.counters)).collect())
     }
 
-    /// Packets lost, by port and reason: in the tables, at devices, in tunnels.
+    /// Packets lost, by port, reason and table: in the tables, at devices, in tunnels.
     pub fn drops(&self) -> Result<Vec<Drop>, SwitchError> {
         self.call(|engine| {
-            let tables = engine.datapath.drops().by_port().into_iter();
-            let tables = tables.map(|(port, reason, packets)| Drop { port, reason: reason.name(), packets });
+            let tables = engine.datapath.drops().by_place().into_iter().map(Drop::from);
             let mut drops: Vec<Drop> = tables.chain(engine.wires.losses.drops()).collect();
             drops.sort_unstable();
             drops

@@ -81,7 +81,8 @@ def show_drops(bridges: Mapping[str, Bridge], words: list[str]) -> str:
     if words:
         raise InvalidInput(f"format must be json, not {words[0]}")
     return "".join(
-        f"{one['bridge']:<16} {one['reason']:<24} port {one['name'] or one['port']}: {one['packets']}\n"
+        f"{one['bridge']:<16} {one['reason']:<24} port {one['name'] or one['port']}"
+        f"{'' if one['table'] is None else f', table {one["table"]}'}: {one['packets']}\n"
         for one in found
     )
 
