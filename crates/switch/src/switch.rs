@@ -165,7 +165,7 @@ impl Switch {
         self.check_free(number)?;
         let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
         let tap = Tap::adopt(copied, name).map_err(device_error(name))?;
-        let port = Port::new(name.to_owned(), info.mac, Link::Tap(tap));
+        let port = Port { ifindex: info.ifindex, ..Port::new(name.to_owned(), info.mac, Link::Tap(tap)) };
         self.call(move |engine| engine.attach(number, port))??;
         Ok(())
     }
@@ -475,9 +475,10 @@ impl Switch {
         let device = Device::open(name).map_err(device_error(name))?;
         let mac = device.mac().map_err(device_error(name))?;
         let mtu = device.mtu().map_err(device_error(name))?;
-        let port = Port { may_be_direct, ..Port::new(name.to_owned(), mac, link) };
+        let ifindex = device.index();
+        let port = Port { may_be_direct, ifindex, ..Port::new(name.to_owned(), mac, link) };
         self.call(move |engine| engine.attach(number, port))??;
-        Ok(PortInfo { mac, ifindex: device.index(), mtu })
+        Ok(PortInfo { mac, ifindex, mtu })
     }
 }
 
