@@ -24,6 +24,7 @@ use crate::outbox::{Event, Outbox};
 use crate::patch::{Crossing, PatchInbox};
 use crate::port::{Port, slot};
 use crate::settings::TableSettings;
+use crate::telemetry;
 use crate::tunnels::{Encapsulations, Kind, kind_of};
 use crate::wires::Wires;
 
@@ -147,6 +148,9 @@ impl Engine {
 
     /// Ends the thread after the present batch.
     pub(crate) fn stop(&mut self) {
+        if let Some(telemetry) = &mut self.wires.telemetry {
+            telemetry.finish(monotonic_ns());
+        }
         self.is_stopping = true;
     }
 
@@ -330,7 +334,7 @@ impl Engine {
         port.record(frame.bytes());
         wires.crossings = crossing.crossings;
         let metadata = Metadata { in_port: crossing.port, tunnel: None };
-        datapath.process(frame, &crossing.offload, &metadata, now, wires);
+        telemetry::process(datapath, frame, &crossing.offload, &metadata, now, wires);
     }
 
     /// A device that fails is no longer waited for; the owner hears of it and may take the port away.
@@ -384,6 +388,7 @@ impl Engine {
         }
         self.swept_ns = now;
         self.wires.count_missed();
+        self.wires.tick_telemetry(self.datapath_id, now);
         let removed = self.datapath.expire(now);
         self.tell_removed(removed);
         self.tell_flow_events(None, 0);
@@ -420,7 +425,7 @@ fn accept(
         return wires.losses.count(number, "policed");
     }
     let metadata = Metadata { in_port: number, tunnel: None };
-    datapath.process(frame, offload, &metadata, now, wires);
+    telemetry::process(datapath, frame, offload, &metadata, now, wires);
 }
 
 /// Hands one frame out of a tunnel to the datapath; only known peers are listened to.
@@ -445,5 +450,5 @@ fn deliver(
     port.record(frame.bytes());
     let key = TunnelKey { id: popped.context, src, dst, ..TunnelKey::default() };
     let metadata = Metadata { in_port: number, tunnel: Some(key) };
-    datapath.process(frame, &popped.offload, &metadata, now, wires);
+    telemetry::process(datapath, frame, &popped.offload, &metadata, now, wires);
 }

@@ -27,6 +27,7 @@ mod sessions;
 mod settings;
 mod socket;
 mod switch;
+mod telemetry;
 mod tunnels;
 mod watch;
 mod wires;
@@ -42,3 +43,7 @@ pub use session::{SessionKind, SessionOptions};
 pub use sessions::SessionInfo;
 pub use settings::TableSettings;
 pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings, UnderlayOptions};
+pub use telemetry::{
+    BridgeIpfixSettings, IpfixSettings, NetflowSettings, SflowSettings, TelemetryCounts, TelemetrySettings,
+};
+pub use tulle_telemetry::{IpfixConfig, NetflowConfig};

@@ -59,6 +59,8 @@ pub(crate) enum Link {
 pub(crate) struct Port {
     pub name: String,
     pub mac: Mac,
+    /// The kernel's index of its device; 0 where there is none.
+    pub ifindex: u32,
     pub link: Link,
     pub counters: PortCounters,
     pub capture: Option<Capture>,
@@ -76,6 +78,7 @@ impl Port {
         Port {
             name,
             mac,
+            ifindex: 0,
             link,
             counters: PortCounters::default(),
             capture: None,

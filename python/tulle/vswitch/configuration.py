@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tulle.ovsdb.remote import Remote
 from tulle.vswitch.forwarding import Forwarding
+from tulle.vswitch.telemetry import Telemetry
 
 LOCAL_PORT = 65534
 """The number of a bridge's own interface (OFPP_LOCAL of OpenFlow 1.0, as ovs-vsctl shows it)."""
@@ -113,6 +114,7 @@ class BridgeSettings(Struct, frozen=True):
     description: str = "None"
     serial: str = "None"
     busy_poll_us: int | None = None
+    telemetry: Telemetry = Telemetry()
 
 
 class BridgeConfig(Struct, frozen=True):
