@@ -14,6 +14,7 @@
 
 mod conjunction;
 pub mod hashing;
+mod masked;
 mod packed;
 mod subtable;
 mod trie;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 pub use conjunction::Clause;
 use conjunction::Gathered;
 use hashing::{HashIndex, PassThrough};
+pub use masked::MaskedKey;
 pub use packed::{PackedMask, PackedMatch};
 use subtable::{Covering, Subtable};
 use tries::{Search, TRIES, Tries, prefix_lengths};

@@ -16,11 +16,14 @@ pub struct PackedMask {
 impl PackedMask {
     /// Packs a mask.
     pub fn new(mask: &Key) -> PackedMask {
-        let mut map = 0;
-        for (i, word) in mask.words.iter().enumerate() {
-            map |= u64::from(*word != 0) << i;
-        }
+        let map = PackedMask::map_of(mask);
         PackedMask { map, words: places(map).map(|i| mask.words[i]).collect() }
+    }
+
+    /// Which words a mask touches: bit i for word i.
+    pub fn map_of(mask: &Key) -> u64 {
+        let touched = mask.words.iter().enumerate().map(|(i, word)| u64::from(*word != 0) << i);
+        touched.fold(0, |map, bit| map | bit)
     }
 
     /// The mask in full.
@@ -33,11 +36,9 @@ impl PackedMask {
         self.words.len()
     }
 
-    /// True where this is the packed form of a mask.
-    pub fn is(&self, mask: &Key) -> bool {
-        let untouched = |i: usize| self.map >> i & 1 == 0;
-        self.parts().all(|(i, word)| mask.words[i] == word)
-            && mask.words.iter().enumerate().all(|(i, word)| *word == 0 || !untouched(i))
+    /// True where this is the packed form of a mask that touches the words of `map`.
+    pub fn is(&self, map: u64, mask: &Key) -> bool {
+        self.map == map && self.parts().all(|(i, word)| mask.words[i] == word)
     }
 
     /// True where the mask touches nothing.
@@ -170,7 +171,7 @@ impl std::fmt::Display for PackedMatch {
 
 /// The set bits of a map, lowest first.
 #[inline]
-fn places(map: u64) -> impl Iterator<Item = usize> {
+pub(crate) fn places(map: u64) -> impl Iterator<Item = usize> {
     let mut left = map;
     std::iter::from_fn(move || {
         if left == 0 {
