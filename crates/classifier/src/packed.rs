@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::sight::Sight;
 use tulle_flow::{KEY_WORDS, Key, Match};
 
 /// The words of a mask that are not zero.
@@ -68,18 +69,10 @@ impl PackedMask {
         end(state)
     }
 
-    /// Adds the first `count` touched words to a mask.
+    /// Shows the first `count` touched words.
     #[inline]
-    pub fn merge_first(&self, count: usize, into: &mut Key) {
-        for (i, mask) in self.parts().take(count) {
-            into.words[i] |= mask;
-        }
-    }
-
-    /// Adds this mask to another.
-    #[inline]
-    pub fn merge(&self, into: &mut Key) {
-        self.merge_first(self.words.len(), into);
+    pub(crate) fn show(&self, count: usize, sight: &mut Sight<'_>) {
+        self.parts().take(count).for_each(|(i, mask)| sight.show(i, mask));
     }
 
     /// True where this mask has all bits of another.

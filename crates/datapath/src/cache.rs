@@ -11,17 +11,16 @@
 mod entry;
 mod groups;
 mod hints;
-mod sharing;
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
+use crate::sharing::Recent;
 use crate::tables::Credit;
 use crate::verdict::{Translation, Verdict};
 use entry::{Entries, Entry};
 use groups::Groups;
 use hints::{Hints, ingress_hash};
-use sharing::Recent;
 
 use std::sync::Arc;
 use tulle_classifier::hashing::PassThrough;
@@ -53,7 +52,7 @@ pub(crate) struct Cache {
     /// Masks by ingress port.
     ports: HashMap<u64, Groups, BuildHasherDefault<PassThrough>>,
     entries: Entries,
-    recent: Recent,
+    recent: Recent<Verdict>,
     /// Entries with something to credit; some may have gone or been credited since.
     dirty: Vec<u32>,
     ops: usize,
@@ -126,7 +125,7 @@ impl Cache {
         }
         let Translation { verdict, mask } = made;
         self.ops += verdict.ops.len();
-        let verdict = self.recent.share(verdict);
+        let verdict = self.recent.share(verdict.digest(), verdict);
         let mask = self.place_for(key, &mask, ledger);
         let hash = mask.hash_key(key, self.seed);
         let seen = MaskedKey::new(&mask, key);
@@ -156,7 +155,8 @@ impl Cache {
         {
             entry.credit_to(ledger);
             self.ops = self.ops + made.verdict.ops.len() - entry.verdict.ops.len();
-            (entry.verdict, entry.version) = (self.recent.share(made.verdict), version);
+            (entry.verdict, entry.version) =
+                (self.recent.share(made.verdict.digest(), made.verdict), version);
             return stale;
         }
         self.remove(stale, ledger);
