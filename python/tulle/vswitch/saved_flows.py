@@ -7,6 +7,7 @@ took, so that large tables that change all the time cost little.  Counters and a
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ class SavedFlows:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._states = directory / "bridges.json"
         self._saved_states = b""
+        self._writing = threading.Lock()
         self._waiting = {path.stem for path in directory.glob("*.flows")}
         self._versions: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
@@ -87,6 +89,10 @@ class SavedFlows:
 
     def save(self, name: str, switch: Switch) -> None:
         """Write a bridge's flows, groups and meters if they have changed."""
+        with self._writing:
+            self._save(name, switch)
+
+    def _save(self, name: str, switch: Switch) -> None:
         started = time.monotonic()
         try:
             version = switch.version
