@@ -36,6 +36,8 @@ from tulle.vswitch.supervisor import RESTART, Supervisor
 
 STATISTICS_S = 1.0
 RETRY_EVERY = 2
+LINGER_S = 0.05
+"""So long a replaced process stays, so that its end takes no processor from the first packets of the next."""
 
 _logger = structlog.get_logger(__name__)
 
@@ -282,6 +284,7 @@ async def run(
             await first_of(process.leaving, leaving or asyncio.Event(), replaced)
         if replaced.is_set():
             await process.hand_over()
+            await asyncio.sleep(LINGER_S)
             os._exit(RESTART)
         process.save_flows()
 

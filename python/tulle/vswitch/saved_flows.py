@@ -20,6 +20,7 @@ from tulle.vswitch.configuration import BridgeState
 
 POLL_S = 0.25
 REST = 10
+_states = msgspec.json.Decoder(list[BridgeState])
 _logger = structlog.get_logger(__name__)
 
 
@@ -39,7 +40,7 @@ class SavedFlows:
     def states(self) -> list[BridgeState]:
         """The bridges that the process before this one had, or none if it did not say so."""
         try:
-            return msgspec.json.decode(self._states.read_bytes(), type=list[BridgeState])
+            return _states.decode(self._states.read_bytes())
         except FileNotFoundError:
             return []
         except (OSError, msgspec.MsgspecError) as error:

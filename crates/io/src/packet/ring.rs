@@ -85,7 +85,8 @@ impl ReceiveRing {
         let last = marked.reduce(|a, b| if b.1.wrapping_sub(a.1).cast_signed() > 0 { b } else { a });
         let Some((slot, mark)) = last else { return };
         (self.next, self.taken) = ((slot + 1) % self.slots(), mark);
-        let is_filled = |slot| self.slots.word(slot * SLOT_LEN).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0;
+        let is_filled =
+            |slot| self.slots.word(slot * SLOT_LEN).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0;
         // The last one is either full again, like all others, or its receiver was killed before he gave it back.
         if is_filled(slot) && !(0..self.slots()).all(is_filled) {
             self.slots.word(slot * SLOT_LEN).store(libc::TP_STATUS_KERNEL, Ordering::Release);
