@@ -108,7 +108,7 @@ class Kept:
             loop.remove_reader(channel)
 
     def _hear(self, channel: socket.socket) -> bool:
-        data = channel.recv(MAX_MESSAGE_BYTES)
+        data, _ = _received(channel)
         if data:
             self._heard.add(data.decode())
         return bool(data)
@@ -127,7 +127,7 @@ class KeptDevices:
 
     def receive(self, channel: socket.socket) -> str | None:
         """Take one message: the word that it says, "" if it is about a device; None once the other side is gone."""
-        data, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
+        data, descriptors = _received(channel)
         if not data:
             return None
         about = orjson.loads(data)
@@ -157,6 +157,14 @@ def say(channel: socket.socket, word: str) -> None:
     """Say a word to another supervisor, as far as it is there."""
     with contextlib.suppress(OSError):
         channel.send(orjson.dumps({"say": word}))
+
+
+def _received(channel: socket.socket) -> tuple[bytes, list[int]]:
+    try:
+        data, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
+    except ConnectionResetError:  # it is gone and has not read everything; what it said itself comes now
+        data, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
+    return data, descriptors
 
 
 def _about(key: str, device: KeptDevice) -> dict[str, Any]:
