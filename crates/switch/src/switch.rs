@@ -179,6 +179,33 @@ impl Switch {
         Ok(copied.ok_or(SwitchError::NoPort(number))??)
     }
 
+    /// As [`adopt_tap`](Self::adopt_tap), for an existing device of the calling thread's network namespace.
+    pub fn adopt_device(
+        &self,
+        number: u32,
+        name: &str,
+        descriptor: RawFd,
+        ring_slots: usize,
+    ) -> Result<PortInfo, SwitchError> {
+        self.check_free(number)?;
+        let device = Device::open(name).map_err(device_error(name))?;
+        let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
+        let port = DevicePort::adopt(&device, copied, ring_slots).map_err(device_error(name))?;
+        let info = self.attach(number, name, Link::Device(Box::new(port)), true)?;
+        self.start_watch()?;
+        Ok(info)
+    }
+
+    /// A copy of the descriptor by which a device that is a port receives, and the slots of its ring.
+    pub fn device_descriptor(&self, number: u32) -> Result<(OwnedFd, usize), SwitchError> {
+        let copied = self.call(move |engine| match &engine.wires.port(number)?.link {
+            Link::Device(device) => Some((device.as_fd().try_clone_to_owned(), device.ring_slots())),
+            _ => None,
+        })?;
+        let (descriptor, ring_slots) = copied.ok_or(SwitchError::NoPort(number))?;
+        Ok((descriptor?, ring_slots))
+    }
+
     /// Attaches an existing device of the calling thread's network namespace, such as a veth.
     pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
         self.add_device_with(number, name, DeviceOptions::default())
