@@ -28,6 +28,7 @@ mod settings;
 mod socket;
 mod switch;
 mod tunnels;
+mod underlay;
 mod watch;
 mod wires;
 
@@ -41,4 +42,5 @@ pub use saved::Loaded;
 pub use session::{SessionKind, SessionOptions};
 pub use sessions::SessionInfo;
 pub use settings::TableSettings;
-pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings, UnderlayOptions};
+pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings};
+pub use tunnels::{Kind, LocalAddress, TunnelConfig, TunnelNumber, Way};
