@@ -39,6 +39,11 @@ pub(crate) fn parse_ipv4(text: &str) -> PyResult<Ipv4Addr> {
     text.parse().map_err(|_| refused(format!("expected an IPv4 address, got {text:?}")))
 }
 
+/// IPv4 or IPv6.
+pub(crate) fn parse_ip(text: &str) -> PyResult<IpAddr> {
+    text.parse().map_err(|_| refused(format!("expected an IP address, got {text:?}")))
+}
+
 /// Six bytes with colons.
 pub(crate) fn parse_mac(text: &str) -> PyResult<[u8; 6]> {
     let bytes: Option<Vec<u8>> = text.split(':').map(|part| u8::from_str_radix(part, 16).ok()).collect();

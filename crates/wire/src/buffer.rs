@@ -3,11 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
-/// Bytes kept free in front of a received frame: enough for any outer header and two VLAN tags.
-pub const HEADROOM: usize = 128;
+/// Bytes kept free in front of a received frame: enough for any outer header, the longest being
+/// Geneve's with all its options over IPv6 (14 + 40 + 8 + 8 + 252), and for two VLAN tags.
+pub const HEADROOM: usize = 384;
 
-/// The longest frame: 65535 bytes of network packet behind an Ethernet header with VLAN tags.
-const ROOM: usize = 65535 + 14 + 3 * 4 + 7;
+/// The longest frame: 65535 bytes behind an IPv6 and an Ethernet header with VLAN tags.
+const ROOM: usize = 65535 + 40 + 14 + 3 * 4 + 7;
 
 /// One frame in memory of its own, allocated once and used over and over.
 pub struct FrameBuf {
@@ -129,6 +130,13 @@ impl FrameBuf {
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         self.start..self.end
+    }
+
+    /// A part of the buffer's memory, whatever the frame is at present; empty if it does not exist.
+    #[inline]
+    #[must_use]
+    pub fn memory(&self, range: Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
     }
 
     /// Makes the frame another part of the buffer's memory, as told by [`range`](Self::range); cut to
