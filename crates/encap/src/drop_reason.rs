@@ -59,7 +59,7 @@ drop_reasons! {
     GeneveNotEthernet "geneve-not-ethernet" "Geneve carries something else than an Ethernet frame.",
     GeneveBadOptions "geneve-bad-options" "The Geneve options do not fill the length given for them, or are too long.",
     GeneveCritical "geneve-critical-option" "A critical Geneve option that is not known here.",
-    GeneveBadCritical "geneve-critical-bit" "The critical bits of Geneve's options and header contradict each other.",
+    GeneveBadCritical "geneve-critical-bit" "A critical Geneve option in a header that says there is none.",
     GreTruncated "gre-truncated" "A packet shorter than the GRE header.",
     GreBadVersion "gre-bad-version" "The GRE version is not 0.",
     GreBadFlags "gre-bad-flags" "GRE routing or flags that RFC 2784 lets nobody set.",

@@ -7,7 +7,11 @@
 mod drop_reason;
 mod ecn;
 mod encap;
+pub mod geneve;
+pub mod gre;
 mod inner;
+pub mod lisp;
+pub mod nvgre;
 mod options;
 mod outer;
 mod send;
@@ -18,6 +22,10 @@ pub mod vxlan;
 
 pub use drop_reason::DropReason;
 pub use encap::{Encap, Gbp, Passage, Popped, Pushed};
+pub use geneve::Geneve;
+pub use gre::Gre;
+pub use lisp::Lisp;
+pub use nvgre::Nvgre;
 pub use options::{Checksum, Endpoints, MixedFamilies, TunnelOptions};
 pub use stt::Stt;
 pub use template::Template;
