@@ -14,7 +14,7 @@ use crate::error::refused;
 use crate::session::{SwitchSession, parse_options};
 use crate::text::parse_flow;
 use crate::tunnels::{WayTuple, parse_addresses, parse_config as parse_tunnel_config, parse_way};
-use crate::values::{self, TunnelTuple, emit_mac, parse_address, parse_mac, parse_tunnel};
+use crate::values::{self, TunnelTuple, emit_mac, parse_ip, parse_mac, parse_tunnel};
 
 #[pyclass(module = "tulle._native")]
 pub(crate) struct Switch {
@@ -276,7 +276,7 @@ impl Switch {
 
     #[pyo3(signature = (remote, way))]
     fn set_way(&self, py: Python<'_>, remote: &str, way: Option<WayTuple>) -> PyResult<()> {
-        let (remote, way) = (parse_address(remote)?, parse_way(way)?);
+        let (remote, way) = (parse_ip(remote)?, parse_way(way)?);
         detached(py, || self.switch.set_way(remote, way))
     }
 

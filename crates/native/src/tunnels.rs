@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 use tulle_switch::{Kind, LocalAddress, TunnelConfig, TunnelNumber, Way};
 
 use crate::error::refused;
-use crate::values::{parse_address, parse_mac};
+use crate::values::{parse_ip, parse_mac};
 
 /// What stands for "flows say it".
 const FLOW: &str = "flow";
@@ -35,12 +35,12 @@ pub(crate) fn parse_config(from: &Bound<'_, PyDict>) -> PyResult<TunnelConfig> {
     let kind = Kind::from_name(&value::<String>(from, "encapsulation")?).map_err(refused)?;
     let remote = match value::<String>(from, "remote")?.as_str() {
         FLOW => None,
-        address => Some(parse_address(address)?),
+        address => Some(parse_ip(address)?),
     };
     let local = match value::<String>(from, "local")?.as_str() {
         "" => LocalAddress::Any,
         FLOW => LocalAddress::Flow,
-        address => LocalAddress::Fixed(parse_address(address)?),
+        address => LocalAddress::Fixed(parse_ip(address)?),
     };
     Ok(TunnelConfig {
         kind,
@@ -68,9 +68,9 @@ pub(crate) type WayTuple = (String, String, String, u16);
 
 pub(crate) fn parse_way(way: Option<WayTuple>) -> PyResult<Option<Way>> {
     let Some((device, local, next_hop, mtu)) = way else { return Ok(None) };
-    Ok(Some(Way { device, local: parse_address(&local)?, next_hop: parse_mac(&next_hop)?, mtu }))
+    Ok(Some(Way { device, local: parse_ip(&local)?, next_hop: parse_mac(&next_hop)?, mtu }))
 }
 
 pub(crate) fn parse_addresses(texts: &[String]) -> PyResult<Vec<IpAddr>> {
-    texts.iter().map(|text| parse_address(text)).collect()
+    texts.iter().map(|text| parse_ip(text)).collect()
 }

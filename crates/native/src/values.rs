@@ -1,6 +1,6 @@
 //! Native values as Python ones, where more than one class needs them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -17,7 +17,7 @@ pub(crate) type TunnelTuple = (u64, String, String);
 pub(crate) fn parse_tunnel(tunnel: Option<TunnelTuple>) -> PyResult<Option<TunnelKey>> {
     let Some((id, src, dst)) = tunnel else { return Ok(None) };
     let key = TunnelKey { id, ..TunnelKey::default() };
-    match (parse_address(&src)?, parse_address(&dst)?) {
+    match (parse_ip(&src)?, parse_ip(&dst)?) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => Ok(Some(TunnelKey { src, dst, ..key })),
         (IpAddr::V6(ipv6_src), IpAddr::V6(ipv6_dst)) => Ok(Some(TunnelKey { ipv6_src, ipv6_dst, ..key })),
         _ => Err(refused(format!("{src} and {dst} are of different families"))),
@@ -31,15 +31,6 @@ pub(crate) fn tunnel_tuple(tunnel: Option<TunnelKey>) -> Option<TunnelTuple> {
     })
 }
 
-pub(crate) fn parse_address(text: &str) -> PyResult<IpAddr> {
-    text.parse().map_err(|_| refused(format!("expected an IP address, got {text:?}")))
-}
-
-pub(crate) fn parse_ipv4(text: &str) -> PyResult<Ipv4Addr> {
-    text.parse().map_err(|_| refused(format!("expected an IPv4 address, got {text:?}")))
-}
-
-/// IPv4 or IPv6.
 pub(crate) fn parse_ip(text: &str) -> PyResult<IpAddr> {
     text.parse().map_err(|_| refused(format!("expected an IP address, got {text:?}")))
 }

@@ -71,12 +71,16 @@ class Ways:
     async def follow(self, remote: str) -> None:
         """Resolve the way to this peer from now on; raises `Unavailable` if there is no route."""
         route = await route_to(self._netlink, remote)
-        self.host = await this_host(self._netlink)
+        await self.look_at_host()
         if not route.local:
             raise Unavailable(f"no source address towards {remote}")
         self._followed.add(remote)
         self.routes[remote] = route
         self.hurry()
+
+    async def look_at_host(self) -> None:
+        """Learn this host's addresses and devices."""
+        self.host = await this_host(self._netlink)
 
     def forget(self, remote: str) -> None:
         """Stop following, unless flows want it."""

@@ -83,7 +83,7 @@ impl Senders {
             gbp: Vxlan::default().with_extension(Extension::Gbp),
             geneve: Geneve::default(),
             gre: Gre::default(),
-            nvgre: Nvgre::default(),
+            nvgre: Nvgre,
         }
     }
 
@@ -127,7 +127,7 @@ impl Reception {
                 Box::new(geneve)
             }
             Kind::Gre => Box::new(Gre::new()),
-            Kind::Nvgre => Box::new(Nvgre::new()),
+            Kind::Nvgre => Box::new(Nvgre),
         }
     }
 }

@@ -8,7 +8,7 @@ use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
 use super::peers::{Peers, destination, source};
-use super::{Kind, LocalAddress, TunnelConfig, Underlay};
+use super::{LocalAddress, TunnelConfig, Underlay};
 
 /// `tun_flags`: the packet is for the far end's control plane.
 const FLAG_OAM: u16 = 0x08;
@@ -30,25 +30,32 @@ pub(crate) enum Lost {
 }
 
 /// What the headers say of one frame.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Style {
-    pub kind: Kind,
-    pub gbp: bool,
-    pub context: u64,
+#[derive(Debug)]
+pub(crate) struct Leaving<'a> {
+    pub config: &'a TunnelConfig,
+    pub ready: &'a Ready,
+    /// What flows have set.
+    pub key: Option<&'a TunnelKey>,
+    /// The tunnel's own counter, where it has one.
+    pub sequence: Option<&'a mut u32>,
 }
 
-impl Style {
-    /// Adds what flows have set; type of service and TTL that are 0 are left to the port.
+impl Leaving<'_> {
+    /// What goes along; type of service and TTL that are 0 are left to the port.
     #[inline]
-    pub(crate) fn dress<'a>(self, mut passage: Passage<'a>, key: Option<&TunnelKey>) -> Passage<'a> {
-        if self.gbp {
+    pub(crate) fn passage<'b>(&'b mut self, entropy: u32, frame_id: &'b mut u32) -> Passage<'b> {
+        let Self { config, key, .. } = self;
+        let frame_id = self.sequence.as_deref_mut().unwrap_or(frame_id);
+        let mut passage = Passage::new(config.context(*key), entropy, frame_id);
+        if config.gbp {
             passage.gbp =
                 Some(key.map_or(Gbp::default(), |key| Gbp { id: key.gbp_id, flags: key.gbp_flags }));
         }
-        let Some(key) = key else { return passage };
-        passage.dscp = (key.tos != 0).then_some(key.tos >> 2);
-        passage.ttl = (key.ttl != 0).then_some(key.ttl);
-        passage.oam = key.flags & FLAG_OAM != 0;
+        if let Some(key) = key {
+            passage.dscp = (key.tos != 0).then_some(key.tos >> 2);
+            passage.ttl = (key.ttl != 0).then_some(key.ttl);
+            passage.oam = key.flags & FLAG_OAM != 0;
+        }
         passage
     }
 }
@@ -105,8 +112,8 @@ impl Tunnel {
                 peers.ready(config, remote, key.and_then(source), underlay)?
             }
         };
-        let style = Style { kind: config.kind, gbp: config.gbp, context: config.context(key) };
         let sequence = config.sequence.then_some(sequence);
-        underlay.send(style, ready, sequence, key, frame, offload, scratch).map_err(Lost::Reason)
+        let leaving = Leaving { config, ready, key, sequence };
+        underlay.send(leaving, frame, offload, scratch).map_err(Lost::Reason)
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use tulle_datapath::TunnelKey;
-use tulle_encap::{Endpoints, Passage, Pushed};
+use tulle_encap::{Endpoints, Pushed};
 use tulle_io::clock::{monotonic_ns, realtime_ns};
 use tulle_io::{Device, Filter, PacketOptions, PacketSocket, TunnelPackets};
 use tulle_wire::vnet::Offload;
@@ -12,7 +11,7 @@ use tulle_wire::{FrameBuf, Mac, flow_hash};
 
 use super::TunnelConfig;
 use super::kind::Senders;
-use super::port::{Ready, Style};
+use super::port::{Leaving, Ready};
 use crate::capture::Capture;
 use crate::error::SwitchError;
 use crate::port::outcome;
@@ -186,18 +185,15 @@ impl Underlay {
     #[inline]
     pub(crate) fn send(
         &mut self,
-        style: Style,
-        ready: &Ready,
-        sequence: Option<&mut u32>,
-        key: Option<&TunnelKey>,
+        mut leaving: Leaving<'_>,
         frame: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
     ) -> Result<(), &'static str> {
         let Self { carriers, capture, senders, frame_id, .. } = self;
+        let (ready, config) = (leaving.ready, leaving.config);
         let Some(Some(carrier)) = carriers.get(ready.slot) else { return Err("no-next-hop") };
-        let frame_id = sequence.unwrap_or(frame_id);
-        let passage = style.dress(Passage::new(style.context, flow_hash(frame.bytes()), frame_id), key);
+        let passage = leaving.passage(flow_hash(frame.bytes()), frame_id);
         let mut sent = Ok(());
         let mut emit = |outer: &[u8], offload: &Offload| {
             if let Some(capture) = capture.as_mut() {
@@ -206,7 +202,7 @@ impl Underlay {
             let one = outcome(carrier.socket.send(outer, offload));
             sent = sent.and(one);
         };
-        let encap = senders.of(style.kind, style.gbp);
+        let encap = senders.of(config.kind, config.gbp);
         match encap.push(&ready.template, passage, frame, offload, scratch, &mut emit) {
             Ok(Pushed::Whole(offload)) => emit(frame.bytes(), &offload),
             Ok(Pushed::Cut(_)) => {}
