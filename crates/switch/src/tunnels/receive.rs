@@ -11,16 +11,9 @@ use tulle_wire::{FrameBuf, ethernet, ipv6, protocol};
 
 use super::directory::Attitude;
 use super::registry::new_bridge;
-use super::{Directory, Registry};
+use super::{Directory, Registry, flag};
 use crate::engine::Engine;
 use crate::wires::Wires;
-
-/// `tun_flags` of what has arrived.
-mod flag {
-    pub(super) const CHECKSUM: u16 = 0x02;
-    pub(super) const KEY: u16 = 0x04;
-    pub(super) const OAM: u16 = 0x08;
-}
 
 /// What a bridge knows of the tunnels of all.
 #[derive(Debug)]
