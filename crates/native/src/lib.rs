@@ -17,6 +17,7 @@ mod session;
 mod switch;
 mod telemetry;
 mod text;
+mod tunnels;
 mod values;
 
 use pyo3::prelude::*;

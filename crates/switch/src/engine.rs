@@ -3,14 +3,12 @@
 //! One batch of a device is bounded, so that a busy device starves neither the others nor the jobs.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use tulle_datapath::{Datapath, Metadata, TunnelKey};
-use tulle_encap::Popped;
 use tulle_flow::{Action, Match};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Poller, Received, Waker};
@@ -25,7 +23,7 @@ use crate::patch::{Crossing, PatchInbox};
 use crate::port::{Port, slot};
 use crate::settings::TableSettings;
 use crate::telemetry;
-use crate::tunnels::{Encapsulations, Kind, kind_of};
+use crate::tunnels::{Carrier, Membership, Receivers};
 use crate::wires::Wires;
 
 /// Frames taken from one device before the next has its turn.
@@ -35,6 +33,7 @@ const BATCH: usize = 32;
 const MOST_MISSES: u64 = 8;
 /// Tokens of the poller above all port numbers.
 const JOBS: u64 = 1 << 32;
+/// Slots of the underlay's devices are added to this one.
 const UNDERLAY: u64 = JOBS + 1;
 /// Sessions' numbers are added to this one.
 const SESSIONS: u64 = 1 << 33;
@@ -48,7 +47,9 @@ const SWEEP: Duration = Duration::from_millis(250);
 pub(crate) struct Engine {
     pub datapath: Datapath,
     pub wires: Wires,
-    pub receivers: Option<Encapsulations>,
+    pub receivers: Receivers,
+    /// What is known of the tunnels of other bridges.
+    pub membership: Membership,
     pub datapath_id: u64,
     /// What controllers are told of it, for people (`ofp_desc.dp_desc`).
     pub description: String,
@@ -62,7 +63,7 @@ pub(crate) struct Engine {
     waker: Arc<Waker>,
     jobs: Receiver<Job>,
     pub(crate) frame: FrameBuf,
-    arrivals: Vec<Arrival>,
+    pub(crate) arrivals: Vec<Arrival>,
     crossings: Vec<Crossing>,
     awake_ns: u64,
     swept_ns: u64,
@@ -80,11 +81,12 @@ impl Engine {
         inbox: Arc<PatchInbox>,
     ) -> std::io::Result<Engine> {
         let poller = Poller::new()?;
-        poller.add(std::os::fd::AsFd::as_fd(&*waker), JOBS)?;
+        poller.add((*waker).as_fd(), JOBS)?;
         Ok(Engine {
             datapath: Datapath::new(seed),
             wires: Wires::new(outbox, inbox),
-            receivers: None,
+            receivers: Receivers::default(),
+            membership: Membership::new(),
             datapath_id,
             description: "None".to_owned(),
             serial: "None".to_owned(),
@@ -117,8 +119,8 @@ impl Engine {
                             return;
                         }
                     }
-                    UNDERLAY => self.receive_underlay(),
                     session if session >= SESSIONS => self.session_ready(session - SESSIONS),
+                    underlay if underlay >= UNDERLAY => self.receive_underlay((underlay - UNDERLAY) as usize),
                     number => self.receive_port(number as u32, event.failed),
                 }
                 self.wires.flush();
@@ -203,7 +205,6 @@ impl Engine {
         if let Some(fd) = port.fd() {
             let _ = self.poller.remove(fd);
         }
-        self.wires.peers.retain(|_, peer| *peer != number);
         self.wires.losses.forget_port(number);
         self.datapath.remove_port(number);
         Some(port)
@@ -224,12 +225,30 @@ impl Engine {
         let _ = self.poller.remove(fd);
     }
 
-    /// Waits for the underlay's socket from now on.
-    pub(crate) fn watch_underlay(&self) -> std::io::Result<()> {
-        match &self.wires.underlay {
-            _ if self.is_held => Ok(()),
-            Some(underlay) => self.poller.add(std::os::fd::AsFd::as_fd(&underlay.socket), UNDERLAY),
-            None => Ok(()),
+    /// Opens a device of the underlay in place of the one that had its name.
+    pub(crate) fn open_carrier(&mut self, carrier: Carrier) -> std::io::Result<()> {
+        self.close_carrier(&carrier.name);
+        let slot = self.wires.underlay.insert(carrier)?;
+        self.watch_carrier(slot)?;
+        self.tell_devices();
+        self.wires.refresh_tunnels(None);
+        Ok(())
+    }
+
+    /// Closes a device of the underlay, if it is there.
+    pub(crate) fn close_carrier(&mut self, device: &str) {
+        let Some(slot) = self.wires.underlay.slot_of(device) else { return };
+        if let Some(carrier) = self.wires.underlay.carriers[slot].take() {
+            let _ = self.poller.remove(carrier.socket.as_fd());
+        }
+        self.tell_devices();
+        self.wires.refresh_tunnels(None);
+    }
+
+    fn watch_carrier(&self, slot: usize) -> std::io::Result<()> {
+        match &self.wires.underlay.carriers[slot] {
+            Some(carrier) if !self.is_held => self.poller.add(carrier.socket.as_fd(), UNDERLAY + slot as u64),
+            _ => Ok(()),
         }
     }
 
@@ -240,8 +259,8 @@ impl Engine {
                 let _ = self.poller.remove(fd);
             }
         }
-        if let Some(underlay) = self.wires.underlay.as_ref().filter(|_| !self.is_held) {
-            let _ = self.poller.remove(std::os::fd::AsFd::as_fd(&underlay.socket));
+        for (_, carrier) in self.wires.underlay.numbered().filter(|_| !self.is_held) {
+            let _ = self.poller.remove(carrier.socket.as_fd());
         }
         self.is_held = true;
     }
@@ -257,7 +276,8 @@ impl Engine {
                 self.poller.add(fd, u64::from(number))?;
             }
         }
-        self.watch_underlay()
+        let slots = 0..self.wires.underlay.carriers.len();
+        slots.into_iter().try_for_each(|slot| self.watch_carrier(slot))
     }
 
     /// Executes actions on a frame that a controller sends.
@@ -349,41 +369,6 @@ impl Engine {
         self.wires.outbox.tell(Event::PortFailed { port: number, error: error.to_string() });
     }
 
-    fn receive_underlay(&mut self) {
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        let count = match &self.wires.underlay {
-            Some(underlay) => underlay.socket.receive_batch(&mut arrivals).map_or(0, |(count, _)| count),
-            None => 0,
-        };
-        let now = monotonic_ns();
-        for arrival in &mut arrivals[..count] {
-            self.receive_outer(arrival, now);
-        }
-        self.arrivals = arrivals;
-    }
-
-    fn receive_outer(&mut self, arrival: &mut Arrival, now: u64) {
-        if let Some(capture) = self.wires.underlay.as_mut().and_then(|underlay| underlay.capture.as_mut()) {
-            capture.write(arrival.frame.bytes());
-        }
-        let Self { datapath, wires, receivers, .. } = self;
-        let (Some(kind), Some(receivers)) = (kind_of(arrival.frame.bytes()), receivers) else {
-            return wires.losses.count(0, "tunnel-outer-foreign");
-        };
-        if arrival.received != Received::Frame {
-            return wires.losses.count(0, "device-bad-frame");
-        }
-        receivers.of(kind).pop(
-            &mut arrival.frame,
-            &arrival.offload,
-            now,
-            &mut |result, frame| match result {
-                Ok(popped) => deliver(datapath, wires, kind, &popped, frame, now),
-                Err(reason) => wires.losses.count(0, reason.name()),
-            },
-        );
-    }
-
     /// Looks after timeouts: flows, cached verdicts, half-received frames.
     fn sweep(&mut self) {
         let now = monotonic_ns();
@@ -398,11 +383,7 @@ impl Engine {
         self.tell_flow_events(None, 0);
         self.probe_sessions(now);
         let Self { wires, receivers, .. } = self;
-        for kind in [Kind::Stt, Kind::Vxlan] {
-            if let Some(receivers) = receivers {
-                receivers.of(kind).expire(now, &mut |reason| wires.losses.count(0, reason.name()));
-            }
-        }
+        receivers.expire(now, &mut |reason| wires.losses.count(0, reason));
     }
 }
 
@@ -430,29 +411,4 @@ fn accept(
     }
     let metadata = Metadata { in_port: number, tunnel: None };
     telemetry::process(datapath, frame, offload, &metadata, now, wires);
-}
-
-/// Hands one frame out of a tunnel to the datapath; only known peers are listened to.
-#[inline]
-fn deliver(
-    datapath: &mut Datapath,
-    wires: &mut Wires,
-    kind: Kind,
-    popped: &Popped,
-    frame: &mut FrameBuf,
-    now: u64,
-) {
-    // The socket's filter lets only IPv4 pass.
-    let (IpAddr::V4(src), IpAddr::V4(dst)) = (popped.source, popped.destination) else {
-        return wires.losses.count(0, "tunnel-unknown-peer");
-    };
-    let peer = wires.peers.get(&(kind, src)).copied();
-    let Some((number, port)) = peer.and_then(|number| Some((number, wires.port(number)?))) else {
-        return wires.losses.count(0, "tunnel-unknown-peer");
-    };
-    port.counters.received(frame.len());
-    port.record(frame.bytes());
-    let key = TunnelKey { id: popped.context, src, dst, ..TunnelKey::default() };
-    let metadata = Metadata { in_port: number, tunnel: Some(key) };
-    telemetry::process(datapath, frame, &popped.offload, &metadata, now, wires);
 }

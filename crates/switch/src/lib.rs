@@ -29,6 +29,7 @@ mod socket;
 mod switch;
 mod telemetry;
 mod tunnels;
+mod underlay;
 mod watch;
 mod wires;
 
@@ -42,8 +43,9 @@ pub use saved::Loaded;
 pub use session::{SessionKind, SessionOptions};
 pub use sessions::SessionInfo;
 pub use settings::TableSettings;
-pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings, UnderlayOptions};
+pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings};
 pub use telemetry::{
     BridgeIpfixSettings, IpfixSettings, NetflowSettings, SflowSettings, TelemetryCounts, TelemetrySettings,
 };
 pub use tulle_telemetry::{IpfixConfig, NetflowConfig};
+pub use tunnels::{Kind, LocalAddress, TunnelConfig, TunnelNumber, Way};

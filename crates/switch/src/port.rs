@@ -48,8 +48,8 @@ pub(crate) enum Link {
     Tap(Tap),
     /// An existing device.
     Device(Box<DevicePort>),
-    /// A tunnel to one peer.
-    Tunnel(Tunnel),
+    /// A tunnel.
+    Tunnel(Box<Tunnel>),
     /// The other end of a patch, where there is one.
     Patch(Option<PatchPeer>),
 }

@@ -1,7 +1,6 @@
 //! Everything that carries frames away from the datapath: ports, tunnels, the controllers.
 
-use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
@@ -20,15 +19,14 @@ use crate::patch::{PatchInbox, PatchPeer};
 use crate::port::{Link, Port, number_in, outcome, slot};
 use crate::sessions::Sessions;
 use crate::telemetry::{self, Telemetry};
-use crate::tunnels::{Kind, Underlay};
+use crate::tunnels::{Lost, Underlay};
 use crate::watch::DirectPort;
 
 /// The ports by number, and what they share.
 #[derive(Debug)]
 pub(crate) struct Wires {
     pub ports: Vec<Option<Port>>,
-    pub underlay: Option<Underlay>,
-    pub peers: HashMap<(Kind, Ipv4Addr), u32>,
+    pub underlay: Underlay,
     pub sessions: Sessions,
     pub losses: Losses,
     pub outbox: Outbox,
@@ -46,8 +44,7 @@ impl Wires {
     pub(crate) fn new(outbox: Outbox, inbox: Arc<PatchInbox>) -> Wires {
         Wires {
             ports: Vec::new(),
-            underlay: None,
-            peers: HashMap::new(),
+            underlay: Underlay::new(),
             sessions: Sessions::default(),
             losses: Losses::default(),
             outbox,
@@ -81,13 +78,11 @@ impl Wires {
         self.ports.iter().enumerate().filter_map(|(at, port)| Some((number_in(at), port.as_ref()?)))
     }
 
-    /// Makes the headers of all tunnels anew, after the underlay or a next hop has changed.
-    pub(crate) fn refresh_templates(&mut self) {
+    /// Makes the headers of tunnels anew, after the way to a remote has changed, or (`None`) any may have.
+    pub(crate) fn refresh_tunnels(&mut self, changed: Option<IpAddr>) {
         for port in self.ports.iter_mut().flatten() {
             if let Link::Tunnel(tunnel) = &mut port.link {
-                let underlay = self.underlay.as_ref();
-                tunnel.template =
-                    underlay.and_then(|underlay| underlay.template(tunnel.kind, tunnel.local, tunnel.remote));
+                tunnel.refresh(&self.underlay, changed);
             }
         }
     }
@@ -100,7 +95,7 @@ impl Wires {
     ) -> Result<Option<Capture>, SwitchError> {
         let place = match number {
             Some(number) => self.port(number).map(|port| &mut port.capture),
-            None => self.underlay.as_mut().map(|underlay| &mut underlay.capture),
+            None => Some(&mut self.underlay.capture),
         };
         let place = place.ok_or(SwitchError::NoPort(number.unwrap_or(0)))?;
         Ok(std::mem::replace(place, capture))
@@ -111,7 +106,7 @@ impl Wires {
     fn send(
         &mut self,
         number: u32,
-        tunnel: Option<TunnelKey>,
+        tunnel: Option<&TunnelKey>,
         frame: &mut FrameBuf,
         offload: &Offload,
     ) -> Result<(), &'static str> {
@@ -126,16 +121,18 @@ impl Wires {
             Link::Device(device) => outcome(device.send(frame.bytes(), offload)),
             Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
             Link::Patch(None) => Err("patch-no-peer"),
-            Link::Tunnel(link) => match (&mut self.underlay, &link.template) {
-                (Some(underlay), Some(template)) => {
-                    let context = tunnel.map_or(0, |key| key.id);
-                    underlay.send(link.kind, template, context, frame, offload, &mut self.scratch)
+            Link::Tunnel(link) => {
+                match link.send(&mut self.underlay, tunnel, frame, offload, &mut self.scratch) {
+                    Ok(()) => Ok(()),
+                    Err(Lost::Reason(reason)) => Err(reason),
+                    Err(Lost::NoNextHop(remote)) => {
+                        if self.underlay.may_ask(remote) {
+                            self.outbox.tell(Event::NextHopNeeded(remote));
+                        }
+                        Err("no-next-hop")
+                    }
                 }
-                _ => {
-                    self.outbox.tell(Event::NextHopNeeded(link.remote));
-                    Err("no-next-hop")
-                }
-            },
+            }
         };
         match result {
             Ok(()) => port.counters.sent(length),
@@ -205,7 +202,7 @@ impl Wires {
 impl Effects for Wires {
     #[inline]
     fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
-        if let Err(reason) = self.send(to.port, to.tunnel.as_deref().copied(), frame, offload) {
+        if let Err(reason) = self.send(to.port, to.tunnel.as_deref(), frame, offload) {
             self.losses.count(to.port, reason);
         }
     }

@@ -10,7 +10,7 @@ use tulle_wire::vnet::Offload;
 
 use super::Telemetry;
 use crate::port::Link;
-use crate::tunnels::Kind;
+use crate::tunnels::{Kind, LocalAddress};
 use crate::wires::Wires;
 
 /// What packets do, with a note of the ports by which they leave.
@@ -114,20 +114,25 @@ fn tag_of(frame: &[u8]) -> u16 {
 fn tunnel_of(wires: &Wires, port: u32, key: Option<&TunnelKey>) -> Option<TunnelInfo> {
     let Link::Tunnel(link) = &wires.port_at(port)?.link else { return None };
     let key = key.copied().unwrap_or_default();
-    let end = |own: Ipv4Addr, other: IpAddr| match (own.is_unspecified(), other) {
-        (true, IpAddr::V4(other)) => other,
+    let end = |own: Ipv4Addr, other: Option<IpAddr>| match (own.is_unspecified(), other) {
+        (true, Some(IpAddr::V4(other))) => other,
         _ => own,
     };
-    let (src, dst) = (end(key.src, link.local.into()), end(key.dst, link.remote.into()));
-    let (protocol, port, kind) = carrier(link.kind);
-    Some(TunnelInfo { src, dst, protocol, port, id: key.id, kind })
+    let local = match link.config.local {
+        LocalAddress::Fixed(local) => Some(local),
+        LocalAddress::Any | LocalAddress::Flow => None,
+    };
+    let (src, dst) = (end(key.src, local), end(key.dst, link.config.remote));
+    let (protocol, kind) = carrier(link.config.kind);
+    Some(TunnelInfo { src, dst, protocol, port: link.config.dst_port, id: key.id, kind })
 }
 
-/// What carries an encapsulation: IP protocol and port, and its number among Open vSwitch's IPFIX elements
-/// (`tunnelType`).
-fn carrier(kind: Kind) -> (u8, u16, u8) {
+/// What carries an encapsulation: IP protocol, and its number among Open vSwitch's IPFIX elements (`tunnelType`).
+fn carrier(kind: Kind) -> (u8, u8) {
     match kind {
-        Kind::Vxlan => (17, 4789, 1),
-        Kind::Stt => (6, 7471, 4),
+        Kind::Vxlan => (17, 1),
+        Kind::Gre | Kind::Nvgre => (47, 2),
+        Kind::Stt => (6, 4),
+        Kind::Geneve => (17, 7),
     }
 }
