@@ -3,6 +3,7 @@
 //! The underlay side of a switch, and ports that are veth devices. 64 KB super-frames arrive and
 //! leave whole. Source: packet(7), linux/if_packet.h.
 
+mod fanout;
 mod receive;
 pub(crate) mod ring;
 mod send;
@@ -12,6 +13,7 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+pub use fanout::Fanout;
 pub use receive::Arrival;
 
 use self::ring::ReceiveRing;
@@ -35,6 +37,8 @@ pub struct PacketOptions {
     pub qdisc_bypass: bool,
     /// Also receive frames for other hosts' MACs, on devices that filter them.
     pub promiscuous: bool,
+    /// Share the device's frames with the other sockets of a group.
+    pub fanout: Option<Fanout>,
 }
 
 impl PacketOptions {
@@ -48,6 +52,7 @@ impl PacketOptions {
             send_buffer_bytes: 8 << 20,
             qdisc_bypass: false,
             promiscuous: false,
+            fanout: None,
         }
     }
 }
@@ -94,8 +99,11 @@ impl PacketSocket {
         set_packet_option(&socket, libc::PACKET_QDISC_BYPASS, options.qdisc_bypass.into())?;
         set_buffer(&socket, libc::SO_RCVBUFFORCE, options.receive_buffer_bytes)?;
         set_buffer(&socket, libc::SO_SNDBUFFORCE, options.send_buffer_bytes)?;
-        if let Some(filter) = &options.filter {
-            filter.attach(&socket)?;
+        match (&options.fanout, &options.filter) {
+            // Until it is a member of its group, it would get what others get, too.
+            (Some(_), _) => Filter::drop_everything().attach(&socket)?,
+            (None, Some(filter)) => filter.attach(&socket)?,
+            (None, None) => {}
         }
         Ok(Self { socket })
     }
@@ -104,6 +112,9 @@ impl PacketSocket {
         bind(&self.socket, &address(options.ifindex))?;
         if options.promiscuous {
             join_promiscuous(&self.socket, options.ifindex)?;
+        }
+        if let Some(group) = options.fanout {
+            self.join_fanout(group, options.filter.as_ref())?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::device::Device;
 use crate::outcome::{Received, Sent};
 use crate::outgoing::{Lost, Outgoing};
 use crate::packet::ring::{Next, ReceiveRing};
-use crate::packet::{Arrival, PacketCounters, PacketOptions, PacketSocket};
+use crate::packet::{Arrival, Fanout, PacketCounters, PacketOptions, PacketSocket};
 use crate::sys::inode;
 
 const ETHERNET_LEN: usize = 14;
@@ -41,7 +41,17 @@ pub struct DevicePort {
 impl DevicePort {
     /// Takes a device of the calling thread's network namespace.  Errors: ENODEV, EPERM, ENOMEM.
     pub fn open(device: &Device, options: DevicePortOptions) -> io::Result<Self> {
-        let packet_options = PacketOptions { promiscuous: true, ..PacketOptions::device(device.index()) };
+        Self::open_for(device, options, None)
+    }
+
+    /// Takes a share of a device that has a port already, by whose group ([`found_fanout`](Self::found_fanout)).
+    pub fn open_share(device: &Device, options: DevicePortOptions, group: Fanout) -> io::Result<Self> {
+        Self::open_for(device, options, Some(group))
+    }
+
+    fn open_for(device: &Device, options: DevicePortOptions, fanout: Option<Fanout>) -> io::Result<Self> {
+        let packet_options =
+            PacketOptions { promiscuous: true, fanout, ..PacketOptions::device(device.index()) };
         let (socket, ring) = match options.ring_slots {
             0 => (PacketSocket::open(&packet_options)?, None),
             slots => {
@@ -63,6 +73,11 @@ impl DevicePort {
     /// The inode number of the socket that receives, by which the kernel lists it.
     pub fn inode(&self) -> io::Result<u64> {
         inode(&self.socket)
+    }
+
+    /// Lets further ports have a share of the device's frames.  Errors: they may already.
+    pub fn found_fanout(&self) -> io::Result<Fanout> {
+        self.socket.found_fanout()
     }
 
     /// Whether frames come by a ring, one by one and without system calls.
