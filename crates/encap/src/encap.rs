@@ -82,7 +82,7 @@ pub trait Encap: Send {
 
     /// Takes the outer Ethernet frame in `buffer` apart. Gives `each` the inner frames, none while
     /// segments are missing, and every loss. `each` may change the frame and use its headroom, but
-    /// not replace the buffer; afterwards the buffer is spent. `now_ns` is monotonic.
+    /// replace the buffer only where [`gives_buffers`](Self::gives_buffers) says so; afterwards the buffer is spent. `now_ns` is monotonic.
     fn pop(
         &mut self,
         buffer: &mut FrameBuf,
@@ -90,6 +90,11 @@ pub trait Encap: Send {
         now_ns: u64,
         each: &mut dyn FnMut(Result<Popped, DropReason>, &mut FrameBuf),
     );
+
+    /// Whether `pop` has no more use for the buffer of a frame that it has given.
+    fn gives_buffers(&self) -> bool {
+        false
+    }
 
     /// Forgets what has waited too long, and reports each loss. To be called every second or so.
     fn expire(&mut self, _now_ns: u64, _lost: &mut dyn FnMut(DropReason)) {}

@@ -10,6 +10,7 @@ mod send;
 mod vlan;
 
 use std::ffi::c_int;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -19,7 +20,10 @@ pub use receive::Arrival;
 use self::ring::ReceiveRing;
 use crate::filter::Filter;
 use crate::outcome::Received;
-use crate::sys::{bind, option, set_option, socket};
+use crate::sys::{bind, inode, namespace, option, set_option, socket};
+
+/// That of the thread that opens it.
+const NAMESPACE: &str = "/proc/thread-self/ns/net";
 
 /// How a packet socket is made.
 #[derive(Clone, Debug)]
@@ -117,6 +121,15 @@ impl PacketSocket {
             self.join_fanout(group, options.filter.as_ref())?;
         }
         Ok(())
+    }
+
+    /// Makes sure that the calling thread is in the socket's network namespace, where its device has its number.
+    /// Errors: InvalidInput if it is elsewhere.
+    pub fn check_namespace(&self) -> io::Result<()> {
+        if inode(&namespace(&self.socket)?)? == inode(&File::open(NAMESPACE)?)? {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "the device is in another network namespace"))
     }
 
     /// The failure that poll reports, which it goes on reporting until it is taken from here or met

@@ -33,6 +33,8 @@ pub struct DevicePort {
     socket: PacketSocket,
     ring: Option<ReceiveRing>,
     outgoing: Outgoing,
+    /// The group of those that share the device, once there are several.
+    fanout: Option<Fanout>,
     ifindex: u32,
     longest: usize,
     lost: Lost,
@@ -41,17 +43,26 @@ pub struct DevicePort {
 impl DevicePort {
     /// Takes a device of the calling thread's network namespace.  Errors: ENODEV, EPERM, ENOMEM.
     pub fn open(device: &Device, options: DevicePortOptions) -> io::Result<Self> {
-        Self::open_for(device, options, None)
+        let longest = device.mtu()? as usize + ETHERNET_LEN;
+        Self::open_index(device.index(), longest, options, None)
     }
 
-    /// Takes a share of a device that has a port already, by whose group ([`found_fanout`](Self::found_fanout)).
-    pub fn open_share(device: &Device, options: DevicePortOptions, group: Fanout) -> io::Result<Self> {
-        Self::open_for(device, options, Some(group))
+    /// Takes a share of the same device: from now on each flow comes by one of them.  Errors: as
+    /// [`open`](Self::open); InvalidInput if the calling thread is in another network namespace.
+    pub fn open_share(&mut self, options: DevicePortOptions) -> io::Result<Self> {
+        self.socket.check_namespace()?;
+        let group = self.fanout.map_or_else(|| self.socket.found_fanout(), Ok)?;
+        self.fanout = Some(group);
+        Self::open_index(self.ifindex, self.longest, options, Some(group))
     }
 
-    fn open_for(device: &Device, options: DevicePortOptions, fanout: Option<Fanout>) -> io::Result<Self> {
-        let packet_options =
-            PacketOptions { promiscuous: true, fanout, ..PacketOptions::device(device.index()) };
+    fn open_index(
+        ifindex: u32,
+        longest: usize,
+        options: DevicePortOptions,
+        fanout: Option<Fanout>,
+    ) -> io::Result<Self> {
+        let packet_options = PacketOptions { promiscuous: true, fanout, ..PacketOptions::device(ifindex) };
         let (socket, ring) = match options.ring_slots {
             0 => (PacketSocket::open(&packet_options)?, None),
             slots => {
@@ -59,10 +70,9 @@ impl DevicePort {
                 (socket, Some(ring))
             }
         };
-        let direct = if options.direct { Outgoing::direct(device.index()).ok() } else { None };
+        let direct = if options.direct { Outgoing::direct(ifindex).ok() } else { None };
         let outgoing = direct.map_or_else(Outgoing::by_messages, Ok)?;
-        let (ifindex, longest) = (device.index(), device.mtu()? as usize + ETHERNET_LEN);
-        Ok(Self { socket, ring, outgoing, ifindex, longest, lost: Lost::default() })
+        Ok(Self { socket, ring, outgoing, fanout, ifindex, longest, lost: Lost::default() })
     }
 
     /// The device's index in its network namespace.
@@ -73,11 +83,6 @@ impl DevicePort {
     /// The inode number of the socket that receives, by which the kernel lists it.
     pub fn inode(&self) -> io::Result<u64> {
         inode(&self.socket)
-    }
-
-    /// Lets further ports have a share of the device's frames.  Errors: they may already.
-    pub fn found_fanout(&self) -> io::Result<Fanout> {
-        self.socket.found_fanout()
     }
 
     /// Whether frames come by a ring, one by one and without system calls.

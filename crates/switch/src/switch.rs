@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tulle_datapath::{
@@ -13,24 +12,27 @@ use tulle_datapath::{
 };
 use tulle_flow::{Flow, port};
 use tulle_io::clock::monotonic_ns;
-use tulle_io::{Device, DevicePort, DevicePortOptions, Tap, TapOptions, Waker};
+use tulle_io::{Device, Poller, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
 use tulle_wire::vnet::Offload;
 
 use crate::capture::Capture;
 use crate::counters::{Drop, PortCounters};
-use crate::engine::{AWAKE, Engine};
+use crate::engine::{Colleague, Engine};
 use crate::error::SwitchError;
 use crate::handle::SwitchSession;
 use crate::job::Desk;
+use crate::lane::Lane;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
 use crate::policing::Policer;
-use crate::port::{Link, MOST_PORTS, Port, ring_slots_for_one_more};
+use crate::port::{Link, MOST_PORTS, Port};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
-use crate::tunnels::{Encapsulations, Kind, Tunnel, Underlay};
+use crate::threads::{Shared, Threads};
+use crate::tunnels::{Kind, Tunnel, Underlay};
 use crate::watch::{Watch, may_go_directly};
+use crate::worker::{AWAKE, Worker};
 
 /// How the underlay is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,40 +89,38 @@ pub struct PortInfo {
     pub mtu: u32,
 }
 
-/// A running switch.  Dropping it ends the thread and closes all ports.
+/// A running switch.  Dropping it ends its threads and closes all ports.
 #[derive(Debug)]
 pub struct Switch {
     desk: Option<Desk>,
     outbox: Outbox,
     events: Arc<Waker>,
-    thread: Option<JoinHandle<()>>,
+    pub(crate) threads: Mutex<Option<Threads>>,
     inbox: Arc<PatchInbox>,
     watch: Mutex<Option<Watch>>,
 }
 
 impl Switch {
-    /// Starts the thread.  `seed` makes hashing unpredictable for tenants.
+    /// Starts it with one thread.  `seed` makes hashing unpredictable for tenants.
     pub fn start(name: &str, datapath_id: u64, seed: u64) -> Result<Switch, SwitchError> {
         let (waker, events) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
         let outbox = Outbox::new(Arc::clone(&events));
         let (desk, jobs) = Desk::new(Arc::clone(&waker));
         let inbox = Arc::new(PatchInbox::new(Arc::clone(&waker)));
-        let engine = Engine::new(seed, datapath_id, waker, jobs, outbox.clone(), Arc::clone(&inbox))?;
-        let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
-        let thread = Some(builder.spawn(move || engine.run())?);
-        let watch = Mutex::default();
-        Ok(Switch { desk: Some(desk), outbox, events, thread, inbox, watch })
+        let (poller, version) = (Arc::new(Poller::new()?), Arc::default());
+        let (polled, risen) = (Arc::clone(&poller), Arc::clone(&version));
+        let mut engine = Engine::new(seed, datapath_id, risen, polled, outbox.clone());
+        engine.colleagues.push(Colleague { waker: Arc::clone(&waker), seen: 0 });
+        let shared = Arc::new(Shared::new(engine, version));
+        let first = Worker::new(0, Arc::clone(&shared), poller, waker)?.with_jobs(jobs, Arc::clone(&inbox));
+        let threads = Mutex::new(Some(Threads::start(name, shared, first)?));
+        Ok(Switch { desk: Some(desk), outbox, events, threads, inbox, watch: Mutex::default() })
     }
 
     /// Leaves what comes in by devices in their queues for now (true), or takes it (false).
     pub fn hold(&self, is_held: bool) -> Result<(), SwitchError> {
-        self.call(move |engine| {
-            if is_held {
-                engine.hold();
-                return Ok(());
-            }
-            engine.release()
-        })??;
+        self.call(move |engine| engine.hold(is_held))?;
+        self.wait_for_threads();
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl Switch {
         let TapSettings { name, mtu, mac, set_up } = settings;
         let options = TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, ..TapOptions::named(name) };
         let tap = Tap::open(&options).map_err(device_error(name))?;
-        self.attach(number, name, Link::Tap(tap), false)
+        self.attach(number, name, of_tap(tap), false)
     }
 
     /// Attaches a TAP device that another switch has left open; `info` is what that one knew of it.
@@ -165,16 +165,15 @@ impl Switch {
         self.check_free(number)?;
         let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
         let tap = Tap::adopt(copied, name).map_err(device_error(name))?;
-        let port = Port::new(name.to_owned(), info.mac, Link::Tap(tap));
-        self.call(move |engine| engine.attach(number, port))??;
-        Ok(())
+        let port = Port::new(name.to_owned(), info.mac, of_tap(tap));
+        self.call(move |engine| engine.attach(number, port))
     }
 
     /// A copy of the descriptor of a TAP port, which keeps the device when this switch is gone.
     pub fn tap_descriptor(&self, number: u32) -> Result<OwnedFd, SwitchError> {
-        let copied = self.call(move |engine| match &engine.wires.port(number)?.link {
-            Link::Tap(tap) => Some(tap.as_fd().try_clone_to_owned()),
-            _ => None,
+        let copied = self.call(move |engine| {
+            let tap = engine.wires.port(number)?.tap()?;
+            Some(tap.as_fd().try_clone_to_owned())
         })?;
         Ok(copied.ok_or(SwitchError::NoPort(number))??)
     }
@@ -193,12 +192,9 @@ impl Switch {
     ) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let device = Device::open(name).map_err(device_error(name))?;
-        let taken = self.call(|engine| engine.wires.ring_slots())?;
-        let ring_slots = if options.ring { ring_slots_for_one_more(taken) } else { 0 };
         let direct = options.direct && may_go_directly(device.index());
-        let port = DevicePort::open(&device, DevicePortOptions { ring_slots, direct });
-        let link = Link::Device(Box::new(port.map_err(device_error(name))?));
-        let info = self.attach(number, name, link, options.direct)?;
+        let lanes = self.open_lanes(&device, options.ring, direct)?;
+        let info = self.attach(number, name, Link::Device(lanes), options.direct)?;
         if options.direct {
             self.start_watch()?;
         }
@@ -233,7 +229,8 @@ impl Switch {
             let template = underlay.and_then(|underlay| underlay.template(kind, local, remote));
             engine.wires.peers.insert((kind, remote), number);
             let link = Link::Tunnel(Tunnel { kind, local, remote, template });
-            Ok(engine.attach(number, Port::new(name, [0; 6], link))?)
+            engine.attach(number, Port::new(name, [0; 6], link));
+            Ok(())
         })?
     }
 
@@ -241,8 +238,7 @@ impl Switch {
     pub fn add_patch(&self, number: u32, name: &str) -> Result<(), SwitchError> {
         self.check_free(number)?;
         let port = Port::new(name.to_owned(), [0; 6], Link::Patch(None));
-        self.call(move |engine| engine.attach(number, port))??;
-        Ok(())
+        self.call(move |engine| engine.attach(number, port))
     }
 
     /// Where frames enter this switch by its patch ports.
@@ -292,6 +288,7 @@ impl Switch {
     pub fn remove_port(&self, number: u32) -> Result<(), SwitchError> {
         // The port comes back here, so that closing its device does not keep the engine from its packets.
         let port = self.call(move |engine| engine.detach(number))?;
+        self.wait_for_threads();
         port.map(drop).ok_or(SwitchError::NoPort(number))
     }
 
@@ -307,14 +304,13 @@ impl Switch {
         }
         // The old guard holds the ports that the new one needs.
         drop(self.call(|engine| engine.wires.underlay.take())?);
-        let underlay = Underlay::open(options)?;
+        let threads = self.call(|engine| engine.threads)?;
+        let underlay = Underlay::open(options, threads)?;
         self.call(move |engine| {
-            engine.receivers = Some(Encapsulations::new(&underlay.options));
             engine.wires.underlay = Some(underlay);
             engine.wires.refresh_templates();
-            engine.watch_underlay()
-        })??;
-        Ok(())
+            engine.changed();
+        })
     }
 
     /// Tells the MAC address of the next hop towards a remote, or that it is not known.
@@ -327,8 +323,8 @@ impl Switch {
         })
     }
 
-    /// How long the thread looks for more packets before it sleeps; `None` means the default, 10 µs.
-    /// With a long time packets never wait for a thread to wake up, and a processor is never free.
+    /// How long a thread looks for more packets before it sleeps; `None` means the default, 10 µs.
+    /// With a long time packets never wait for a thread to wake up, and its processor is never free.
     pub fn set_busy_poll(&self, time: Option<Duration>) -> Result<(), SwitchError> {
         self.call(move |engine| engine.stay_awake(time.unwrap_or(AWAKE)))
     }
@@ -436,13 +432,14 @@ impl Switch {
         }
     }
 
-    /// Ends the thread and closes all ports.  May be called again.
+    /// Ends the threads and closes all ports.  May be called again.
     pub fn close(&mut self) {
         if let Some(desk) = self.desk.take() {
             let _ = desk.call(Engine::stop);
         }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut threads) = threads.take() {
+            threads.join(0);
         }
         *self.watch.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -477,7 +474,7 @@ impl Switch {
         let mac = device.mac().map_err(device_error(name))?;
         let mtu = device.mtu().map_err(device_error(name))?;
         let port = Port { may_be_direct, ..Port::new(name.to_owned(), mac, link) };
-        self.call(move |engine| engine.attach(number, port))??;
+        self.call(move |engine| engine.attach(number, port))?;
         Ok(PortInfo { mac, ifindex: device.index(), mtu })
     }
 }
@@ -488,7 +485,11 @@ impl std::ops::Drop for Switch {
     }
 }
 
-fn device_error(name: &str) -> impl FnOnce(std::io::Error) -> SwitchError {
+fn of_tap(tap: Tap) -> Link {
+    Link::Device(vec![Arc::new(Lane::Tap(tap))])
+}
+
+pub(crate) fn device_error(name: &str) -> impl FnOnce(std::io::Error) -> SwitchError {
     let name = name.to_owned();
     move |source| SwitchError::Device { name, source }
 }

@@ -1,18 +1,19 @@
-//! Tunnels and the underlay that carries them: one packet socket for all, a next hop for each remote.
+//! Tunnels and the underlay that carries them: a packet socket for each thread, a next hop for each remote.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, OnceLock};
 
 use tulle_encap::stt::Limits;
-use tulle_encap::{Encap, Endpoints, Passage, Pushed, Stt, Template, TunnelOptions, Vxlan};
-use tulle_io::clock::realtime_ns;
-use tulle_io::{Device, Filter, GuardOptions, PacketOptions, PacketSocket, PortGuard};
+use tulle_encap::{Encap, Endpoints, Pushed, Stt, Template, TunnelOptions, Vxlan};
+use tulle_io::{Device, Fanout, Filter, GuardOptions, PacketOptions, PacketSocket, PortGuard};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, Mac, flow_hash};
 
-use crate::capture::Capture;
+use crate::capture::SharedCapture;
 use crate::error::SwitchError;
 use crate::port::outcome;
+use crate::sender::Passage;
 use crate::switch::UnderlayOptions;
 
 /// The encapsulations that exist; the place to name a new one.
@@ -42,12 +43,17 @@ pub(crate) struct Encapsulations {
 
 impl Encapsulations {
     pub(crate) fn new(options: &UnderlayOptions) -> Encapsulations {
-        Encapsulations {
-            stt: Stt::new(options.stt_port, Limits::default()),
-            vxlan: Vxlan::new(options.vxlan_port, true),
-            stt_port: options.stt_port,
-            vxlan_port: options.vxlan_port,
-        }
+        Encapsulations::on_ports(options.stt_port, options.vxlan_port)
+    }
+
+    fn on_ports(stt_port: u16, vxlan_port: u16) -> Encapsulations {
+        let (stt, vxlan) = (Stt::new(stt_port, Limits::default()), Vxlan::new(vxlan_port, true));
+        Encapsulations { stt, vxlan, stt_port, vxlan_port }
+    }
+
+    /// The same, having received nothing yet.
+    fn anew(&self) -> Encapsulations {
+        Encapsulations::on_ports(self.stt_port, self.vxlan_port)
     }
 
     pub(crate) fn of(&mut self, kind: Kind) -> &mut dyn Encap {
@@ -77,26 +83,92 @@ pub(crate) struct Tunnel {
     pub kind: Kind,
     pub local: Ipv4Addr,
     pub remote: Ipv4Addr,
-    pub template: Option<Template>,
+    pub template: Option<Arc<Template>>,
+}
+
+/// A thread's own way into the underlay.
+#[derive(Debug)]
+pub(crate) struct Uplink {
+    pub socket: PacketSocket,
+    pub capture: Arc<SharedCapture>,
+    senders: Arc<Encapsulations>,
+    options: PacketOptions,
+    /// The group of all uplinks of the device, once there are several.
+    fanout: OnceLock<Fanout>,
+}
+
+impl Uplink {
+    /// Opens the device; it gets everything, until there is another one.
+    fn open(options: PacketOptions, senders: Encapsulations) -> std::io::Result<Uplink> {
+        let socket = PacketSocket::open(&options)?;
+        let (capture, senders, fanout) = (Arc::default(), Arc::new(senders), OnceLock::new());
+        Ok(Uplink { socket, capture, senders, options, fanout })
+    }
+
+    /// Opens it once more: from now on each outer flow comes by one of them.  Errors: InvalidInput if the calling
+    /// thread is in another network namespace.
+    pub(crate) fn open_share(&self) -> std::io::Result<Arc<Uplink>> {
+        self.socket.check_namespace()?;
+        let group = self.fanout.get().copied().map_or_else(|| self.socket.found_fanout(), Ok)?;
+        let options = PacketOptions { fanout: Some(group), ..self.options.clone() };
+        let socket = PacketSocket::open(&options)?;
+        let (capture, senders) = (Arc::clone(&self.capture), Arc::clone(&self.senders));
+        let fanout = self.fanout.clone();
+        let _ = self.fanout.set(group);
+        Ok(Arc::new(Uplink { socket, capture, senders, options, fanout }))
+    }
+
+    /// What takes apart the frames that come by it.
+    pub(crate) fn receivers(&self) -> Encapsulations {
+        self.senders.anew()
+    }
+
+    /// Puts a frame into a tunnel and sends it; the name of the drop reason where it was lost.
+    #[inline]
+    pub(crate) fn send(
+        &self,
+        passage: &Passage,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        scratch: &mut FrameBuf,
+        frame_id: &mut u32,
+    ) -> Result<(), &'static str> {
+        let Passage { kind, template, context, .. } = passage;
+        let entropy = flow_hash(frame.bytes());
+        let along = tulle_encap::Passage { context: *context, entropy, frame_id };
+        let mut sent = Ok(());
+        let mut emit = |outer: &[u8], offload: &Offload| {
+            self.capture.write(outer);
+            let one = outcome(self.socket.send(outer, offload));
+            sent = sent.and(one);
+        };
+        let (encap, _) = self.senders.sender(*kind);
+        match encap.push(template, along, frame, offload, scratch, &mut emit) {
+            Ok(Pushed::Whole(offload)) => emit(frame.bytes(), &offload),
+            Ok(Pushed::Cut(_)) => {}
+            Err(reason) => return Err(reason.name()),
+        }
+        sent
+    }
 }
 
 /// The device that carries the tunnels.
 #[derive(Debug)]
 pub(crate) struct Underlay {
-    pub socket: PacketSocket,
     pub options: UnderlayOptions,
-    pub capture: Option<Capture>,
+    pub capture: Arc<SharedCapture>,
+    /// One for each thread.
+    pub uplinks: Vec<Arc<Uplink>>,
     ifindex: u32,
     mac: Mac,
-    senders: Encapsulations,
+    senders: Arc<Encapsulations>,
     next_hops: HashMap<Ipv4Addr, Mac>,
-    frame_id: u32,
     _guard: PortGuard,
 }
 
 impl Underlay {
-    /// Opens the device in the network namespace of the calling thread.
-    pub(crate) fn open(options: UnderlayOptions) -> Result<Underlay, SwitchError> {
+    /// Opens the device in the network namespace of the calling thread, for so many threads of the switch.
+    pub(crate) fn open(options: UnderlayOptions, threads: usize) -> Result<Underlay, SwitchError> {
         let wrap = |source| SwitchError::Device { name: options.device.clone(), source };
         let device = Device::open(&options.device).map_err(wrap)?;
         let (tcp, udp) = ([options.stt_port], [options.vxlan_port]);
@@ -104,18 +176,27 @@ impl Underlay {
             GuardOptions { local: options.local, tcp_ports: tcp.to_vec(), udp_ports: udp.to_vec() };
         let mut packet_options = PacketOptions::device(device.index());
         packet_options.filter = Some(Filter::tunnel_packets(options.local, &tcp, &udp));
+        let first = Uplink::open(packet_options, Encapsulations::new(&options)).map_err(wrap)?;
+        let mut uplinks = vec![Arc::new(first)];
+        while uplinks.len() < threads {
+            uplinks.push(uplinks[0].open_share().map_err(wrap)?);
+        }
         Ok(Underlay {
-            socket: PacketSocket::open(&packet_options).map_err(wrap)?,
+            capture: Arc::clone(&uplinks[0].capture),
+            senders: Arc::clone(&uplinks[0].senders),
+            uplinks,
             ifindex: device.index(),
             mac: device.mac().map_err(wrap)?,
-            _guard: PortGuard::new(&guard_options).map_err(wrap)?,
-            senders: Encapsulations::new(&options),
-            capture: None,
             next_hops: HashMap::new(),
-            // After a restart, ids must not meet those of frames that are still being put together.
-            frame_id: realtime_ns() as u32,
+            _guard: PortGuard::new(&guard_options).map_err(wrap)?,
             options,
         })
+    }
+
+    /// The uplink of a thread; several share one where there are fewer.
+    #[inline]
+    pub(crate) fn uplink(&self, thread: usize) -> Option<&Arc<Uplink>> {
+        self.uplinks.get(thread).or_else(|| self.uplinks.first())
     }
 
     /// True where these options would open the very same device again; one made anew has another index.
@@ -124,11 +205,11 @@ impl Underlay {
     }
 
     /// The headers towards a peer, where its next hop is known.
-    pub(crate) fn template(&self, kind: Kind, local: Ipv4Addr, remote: Ipv4Addr) -> Option<Template> {
+    pub(crate) fn template(&self, kind: Kind, local: Ipv4Addr, remote: Ipv4Addr) -> Option<Arc<Template>> {
         let remote_mac = *self.next_hops.get(&remote)?;
         let (encap, port) = self.senders.sender(kind);
         let ends = Endpoints { local, remote, local_mac: self.mac, remote_mac };
-        Some(encap.template(&ends, &TunnelOptions::new(self.options.mtu, port)))
+        Some(Arc::new(encap.template(&ends, &TunnelOptions::new(self.options.mtu, port))))
     }
 
     pub(crate) fn set_next_hop(&mut self, remote: Ipv4Addr, mac: Option<Mac>) {
@@ -136,36 +217,6 @@ impl Underlay {
             Some(mac) => self.next_hops.insert(remote, mac),
             None => self.next_hops.remove(&remote),
         };
-    }
-
-    /// Puts a frame into a tunnel and sends it; the name of the drop reason where it was lost.
-    #[inline]
-    pub(crate) fn send(
-        &mut self,
-        kind: Kind,
-        template: &Template,
-        context: u64,
-        frame: &mut FrameBuf,
-        offload: &Offload,
-        scratch: &mut FrameBuf,
-    ) -> Result<(), &'static str> {
-        let Self { socket, capture, senders, frame_id, .. } = self;
-        let passage = Passage { context, entropy: flow_hash(frame.bytes()), frame_id };
-        let mut sent = Ok(());
-        let mut emit = |outer: &[u8], offload: &Offload| {
-            if let Some(capture) = capture.as_mut() {
-                capture.write(outer);
-            }
-            let one = outcome(socket.send(outer, offload));
-            sent = sent.and(one);
-        };
-        let (encap, _) = senders.sender(kind);
-        match encap.push(template, passage, frame, offload, scratch, &mut emit) {
-            Ok(Pushed::Whole(offload)) => emit(frame.bytes(), &offload),
-            Ok(Pushed::Cut(_)) => {}
-            Err(reason) => return Err(reason.name()),
-        }
-        sent
     }
 }
 
