@@ -53,7 +53,12 @@ class Switch:
     def describe(self, description: str, serial: str) -> None:
         """What controllers are told for people."""
     def set_busy_poll(self, time_us: int | None) -> None:
-        """How many microseconds the thread looks for more packets before it sleeps; None is the default."""
+        """How many microseconds a thread looks for more packets before it sleeps; None is the default."""
+    def set_threads(self, count: int) -> None:
+        """How many threads forward, 1 to 64; to be called where the devices are that are ports.  Raises NativeError
+        where a device cannot be shared: then there are as many threads, and some have none of it."""
+    def threads(self) -> int:
+        """How many threads forward."""
     def fdb(self) -> list[tuple[int, int, str, int, bool]]:
         """(port, VLAN, MAC address, age in seconds, whether it was told rather than learned)."""
     def fdb_statistics(self) -> dict[str, int]:

@@ -83,6 +83,14 @@ impl Switch {
         detached(py, || self.switch.set_busy_poll(time_us.map(Duration::from_micros)))
     }
 
+    fn set_threads(&self, py: Python<'_>, count: usize) -> PyResult<()> {
+        detached(py, || self.switch.set_threads(count))
+    }
+
+    fn threads(&self, py: Python<'_>) -> PyResult<usize> {
+        detached(py, || self.switch.threads())
+    }
+
     fn fdb(&self, py: Python<'_>) -> PyResult<Vec<(u32, u16, String, u64, bool)>> {
         let rows = detached(py, || self.switch.fdb())?;
         let mac = |mac: u64| {

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from msgspec import Struct
 
-from tulle._native import Switch
+from tulle._native import NativeError, Switch
 from tulle.ovsdb.tls import Tls
 from tulle.vswitch.bonds import Bond, new_bond
 from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
@@ -24,6 +25,7 @@ from tulle.vswitch.service_socket import ServiceSocket
 from tulle.vswitch.snoop import Snoop
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+_logger = structlog.get_logger(__name__)
 
 
 class Link(Struct, frozen=True):
@@ -104,6 +106,7 @@ class Bridge:
     def _tell_settings(self, settings: BridgeSettings) -> None:
         self.switch.describe(settings.description, settings.serial)
         self.switch.set_busy_poll(settings.busy_poll_us)
+        self._set_threads(settings.threads)
         self.switch.configure_tables(
             {
                 table.number: {
@@ -115,6 +118,12 @@ class Bridge:
                 for table in settings.tables
             }
         )
+
+    def _set_threads(self, count: int) -> None:
+        try:
+            self.switch.set_threads(count)
+        except NativeError as error:  # a thread without a share of a device is still one that forwards
+            _logger.warning("device not shared by threads", bridge=self.name, error=str(error))
 
     def configure_forwarding(self, forwarding: Forwarding | None = None) -> None:
         """Tell the native switch of VLANs, bonds and mirrors, where that differs from what it was told."""

@@ -101,7 +101,8 @@ class TableSettings(Struct, frozen=True):
 class BridgeSettings(Struct, frozen=True):
     """What of a bridge can be changed.
 
-    `mac` is the address of its own interface; its thread looks for packets for `busy_poll_us` before it sleeps.
+    `mac` is the address of its own interface; `threads` forward, and each looks for packets for `busy_poll_us` before
+    it sleeps.
     """
 
     datapath_id: int
@@ -113,6 +114,7 @@ class BridgeSettings(Struct, frozen=True):
     description: str = "None"
     serial: str = "None"
     busy_poll_us: int | None = None
+    threads: int = 1
 
 
 class BridgeConfig(Struct, frozen=True):
