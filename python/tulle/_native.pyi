@@ -40,8 +40,10 @@ class Switch:
         """Creates the TAP device in the present network namespace and attaches it; {"mac", "ifindex"}."""
     def add_device(self, number: int, name: str) -> dict[str, Any]:
         """Attaches an existing device (veth) by AF_PACKET; {"mac", "ifindex", "mtu"}."""
-    def add_tunnel(self, number: int, name: str, encapsulation: str, local: str, remote: str) -> None:
-        """A tunnel to one peer.  Frames from other addresses than `remote` are counted drops."""
+    def add_tunnel(self, number: int, name: str, config: dict[str, Any]) -> None:
+        """A tunnel port.  {"encapsulation", "remote": address or "flow", "local": address, "flow" or "", "in_key" and
+        "out_key": int, "flow" or None, "dst_port", "tos" and "ttl": int, or None as inside, "dont_fragment",
+        "checksum": bool, or None as is usual, "gbp", "sequence"}"""
     def configure_bridge(self, config: dict[str, Any]) -> None:
         """What NORMAL and mirrors follow, all of it anew: {"bundles": [{"name", "members": [number],
         "live": [number], "vlan_mode", "tag", "trunks", "bond", "protected"}], "mirrors": [{"name", "select_all",
@@ -104,10 +106,13 @@ class Switch:
     def change_flows(self, command: str, flows: Sequence[str]) -> None:
         """Changes flows between two batches of packets; command: "add", "delete" (of all tables), "delete-strict"."""
     def remove_port(self, number: int) -> None: ...
-    def open_underlay(self, device: str, local: str, mtu: int, ports: dict[str, int]) -> None:
-        """Opens the underlay device once for all tunnels; ports: {"stt": 7471, "vxlan": 4789}.  Idempotent."""
-    def set_next_hop(self, remote: str, mac: str | None) -> None:
-        """The MAC address of the next hop towards a remote, or None when it is not known."""
+    def open_underlay(self, device: str) -> None:
+        """Opens a device that carries tunnels; again only where it is another one than before."""
+    def close_underlay(self, device: str) -> None: ...
+    def set_underlay_addresses(self, addresses: list[str]) -> None:
+        """This host's addresses: packets to others are not taken."""
+    def set_way(self, remote: str, way: tuple[str, str, str, int] | None) -> None:
+        """How packets to a remote leave: (device, local address, MAC address of the next hop, MTU); None: unknown."""
     def port_statistics(self) -> dict[int, dict[str, int]]:
         """Per port: rx_packets rx_bytes rx_dropped rx_errors tx_packets tx_bytes tx_dropped tx_errors."""
     def drops(self) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@
 #![allow(missing_docs)]
 
 use std::hint::black_box;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tulle_datapath::{Command, Datapath, Drop, Effects, Egress, FlowMod, Metadata, PacketIn, TunnelKey};
@@ -110,11 +110,12 @@ struct Pair<E> {
 
 impl<E: Encap> Pair<E> {
     fn new(encap: E, port: u16) -> Self {
-        let ends = Endpoints { local: LOCAL, remote: REMOTE, local_mac: [2; 6], remote_mac: [4; 6] };
+        let ends =
+            Endpoints { local: LOCAL.into(), remote: REMOTE.into(), local_mac: [2; 6], remote_mac: [4; 6] };
         Pair {
             near: datapath(&SENDING),
             far: datapath(&RECEIVING),
-            template: encap.template(&ends, &TunnelOptions::new(1500, port)),
+            template: encap.template(&ends, &TunnelOptions::new(1500, port)).expect("one family"),
             encap,
             frame_id: 0,
             now: 0,
@@ -133,8 +134,8 @@ impl<E: Encap> Pair<E> {
         let Pair { far, encap, sent, received, now, .. } = self;
         encap.pop(&mut sent.outer, &outer, *now, &mut |popped, inner| {
             let Popped { context, source, destination, offload, .. } = popped.expect("a whole frame");
-            let tunnel =
-                Some(TunnelKey { id: context, src: source, dst: destination, ..TunnelKey::default() });
+            let (IpAddr::V4(src), IpAddr::V4(dst)) = (source, destination) else { panic!("IPv4") };
+            let tunnel = Some(TunnelKey { id: context, src, dst, ..TunnelKey::default() });
             far.process(inner, &offload, &Metadata { in_port: TUNNEL, tunnel }, *now, received);
         });
     }
@@ -142,7 +143,7 @@ impl<E: Encap> Pair<E> {
     fn push(&mut self) -> Offload {
         let Pair { encap, template, frame_id, scratch, sent, .. } = self;
         let entropy = flow_hash(sent.outer.bytes());
-        let passage = Passage { context: sent.context, entropy, frame_id };
+        let passage = Passage::new(sent.context, entropy, frame_id);
         let whole =
             encap.push(template, passage, &mut sent.outer, &Offload::default(), scratch, &mut |_, _| {});
         match whole {

@@ -3,7 +3,7 @@
 use tulle_wire::vnet::{GsoKind, Offload};
 use tulle_wire::{FrameBuf, Layers, checksum, ethernet, finish_checksum, protocol};
 
-use crate::DropReason;
+use crate::{DropReason, ecn};
 
 /// Refuses what no encapsulation carries, and looks at the layers of the frame (`None`: not IP).
 #[inline]
@@ -45,4 +45,46 @@ pub(crate) fn complete(buffer: &mut FrameBuf, offload: &Offload) -> Result<(), D
     }
     finish_checksum(buffer.bytes_mut(), offload.csum_start, offload.csum_offset)
         .map_err(|_| DropReason::BadOffload)
+}
+
+/// What a kernel tunnel on the same machine has left undone on the inner frame, by offsets that reach
+/// into it; `None` if nothing, or only on the outer one, whose transport header begins at `transport`.
+#[inline]
+pub(crate) fn undone(offload: &Offload, transport: usize) -> Result<Option<Offload>, DropReason> {
+    let is_inner = offload.needs_csum && usize::from(offload.csum_start) > transport;
+    match offload.gso {
+        GsoKind::None | GsoKind::UdpL4 if !is_inner => Ok(None),
+        GsoKind::UdpL4 => Err(DropReason::UdpSegmentation),
+        GsoKind::TcpV4 | GsoKind::TcpV6 if !is_inner => Err(DropReason::BadOffload),
+        _ => Ok(Some(*offload)),
+    }
+}
+
+/// Checks the inner frame in `buffer`, which begins `inner_at` bytes into the outer one, marks the
+/// congestion that the outer header met, and gives what is left undone.
+#[inline]
+pub(crate) fn arrived(
+    buffer: &mut FrameBuf,
+    undone: Option<&Offload>,
+    inner_at: usize,
+    outer_tos: u8,
+) -> Result<Offload, DropReason> {
+    if buffer.len() < ethernet::HEADER_LEN {
+        return Err(DropReason::InnerTruncated);
+    }
+    let offload = undone.map_or(Ok(Offload::default()), |undone| moved(undone, inner_at, buffer.len()))?;
+    ecn::combine(outer_tos, buffer.bytes_mut())?;
+    Ok(offload)
+}
+
+/// The same offload by offsets into the inner frame, which is `len` bytes long.
+fn moved(undone: &Offload, inner_at: usize, len: usize) -> Result<Offload, DropReason> {
+    let csum_start = usize::from(undone.csum_start).checked_sub(inner_at).ok_or(DropReason::BadOffload)?;
+    let inner = Offload {
+        data_valid: false,
+        csum_start: csum_start as u16,
+        hdr_len: undone.hdr_len.saturating_sub(inner_at as u16),
+        ..*undone
+    };
+    if inner.fits(len) { Ok(inner) } else { Err(DropReason::BadOffload) }
 }

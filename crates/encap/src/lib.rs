@@ -7,14 +7,26 @@
 mod drop_reason;
 mod ecn;
 mod encap;
+pub mod geneve;
+pub mod gre;
 mod inner;
+pub mod lisp;
+pub mod nvgre;
+mod options;
 mod outer;
+mod send;
 pub mod stt;
 mod template;
+mod udp;
 pub mod vxlan;
 
 pub use drop_reason::DropReason;
-pub use encap::{Encap, Passage, Popped, Pushed};
+pub use encap::{Encap, Gbp, Passage, Popped, Pushed};
+pub use geneve::Geneve;
+pub use gre::Gre;
+pub use lisp::Lisp;
+pub use nvgre::Nvgre;
+pub use options::{Checksum, Endpoints, MixedFamilies, TunnelOptions};
 pub use stt::Stt;
-pub use template::{Endpoints, Template, TunnelOptions};
+pub use template::Template;
 pub use vxlan::Vxlan;

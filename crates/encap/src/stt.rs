@@ -2,8 +2,8 @@
 //!
 //! A frame of up to 65477 bytes travels whole behind a header that looks like TCP, so that network
 //! cards and kernels cut it into segments; the far end puts these together again. There is no
-//! connection, no handshake and no retransmission. Outer IPv4 only; UDP frames that are to be cut
-//! into datagrams are refused.
+//! connection, no handshake and no retransmission. UDP frames that are to be cut into datagrams are
+//! refused.
 
 mod header;
 mod reassembly;
@@ -11,21 +11,19 @@ mod receive;
 mod send;
 
 use tulle_wire::vnet::Offload;
-use tulle_wire::{FrameBuf, ethernet, ipv4, protocol, tcp};
+use tulle_wire::{FrameBuf, ethernet, ipv6, protocol, tcp};
 
-use crate::{DropReason, Encap, Endpoints, Passage, Popped, Pushed, Template, TunnelOptions};
+use crate::{DropReason, Encap, Endpoints, MixedFamilies, Passage, Popped, Pushed, Template, TunnelOptions};
 
 pub use header::{HEADER_LEN, Header};
 pub use reassembly::{Key, Limits, Piece, Reassembly, Whole};
 
 /// The port that IANA assigned.
 pub const PORT: u16 = 7471;
-/// The longest inner frame, its VLAN tag not counted: 65535 - 20 - 20 - 18.
+/// The longest inner frame, its VLAN tag not counted: 65535 - 20 - 20 - 18, over IPv6 too.
 pub const MOST_INNER: usize = 65477;
 
-const SEGMENT_AT: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
-const HEADER_AT: usize = SEGMENT_AT + tcp::HEADER_LEN;
-const OVERHEAD: usize = HEADER_AT + HEADER_LEN;
+const MOST_OVERHEAD: usize = ethernet::HEADER_LEN + ipv6::HEADER_LEN + tcp::HEADER_LEN + HEADER_LEN;
 
 /// STT on one thread: stateless towards peers, but for the frames it is putting together.
 #[derive(Debug)]
@@ -54,14 +52,14 @@ impl Encap for Stt {
     }
 
     fn headroom(&self) -> usize {
-        OVERHEAD
+        MOST_OVERHEAD
     }
 
     fn context_bits(&self) -> u8 {
         64
     }
 
-    fn template(&self, ends: &Endpoints, options: &TunnelOptions) -> Template {
+    fn template(&self, ends: &Endpoints, options: &TunnelOptions) -> Result<Template, MixedFamilies> {
         Template::new(ends, options, protocol::TCP)
     }
 

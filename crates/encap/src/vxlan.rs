@@ -1,34 +1,35 @@
 //! VXLAN (RFC 7348): frames of one path MTU behind UDP, with a 24-bit network identifier.
 //!
-//! Strict like Linux: flags and reserved bits must be exactly what no extension uses. A TCP frame
-//! that is to be cut becomes datagrams in software, several of them in one packet that the device
-//! cuts where it can. Nothing is fragmented. Outer IPv4 only.
+//! Strict like Linux: flags and reserved bits must be exactly what the extension in use explains. A
+//! TCP frame that is to be cut becomes datagrams in software, several of them in one packet that the
+//! device cuts where it can. Nothing is fragmented.
 
-mod receive;
-mod send;
+mod header;
 
 use tulle_wire::vnet::Offload;
-use tulle_wire::{FrameBuf, ethernet, ipv4, protocol, udp};
+use tulle_wire::{FrameBuf, ethernet, ipv6, protocol, udp};
 
-use crate::{DropReason, Encap, Endpoints, Passage, Popped, Pushed, Template, TunnelOptions};
+use crate::udp::{Datagrams, Receiver};
+use crate::{
+    DropReason, Encap, Endpoints, MixedFamilies, Passage, Popped, Pushed, Template, TunnelOptions, send,
+};
+
+pub use header::{Extension, HEADER_LEN};
 
 /// The port that IANA assigned.
 pub const PORT: u16 = 4789;
-/// Length of the VXLAN header.
-pub const HEADER_LEN: usize = 8;
+/// The port that IANA assigned for the Generic Protocol Extension.
+pub const GPE_PORT: u16 = 4790;
 
-/// The flag for a valid network identifier, the only one.
-const FLAG_VNI: u8 = 0x08;
 const VNI_BITS: u8 = 24;
-const UDP_AT: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
-const HEADER_AT: usize = UDP_AT + udp::HEADER_LEN;
-const OVERHEAD: usize = HEADER_AT + HEADER_LEN;
+const MOST_OVERHEAD: usize = ethernet::HEADER_LEN + ipv6::HEADER_LEN + udp::HEADER_LEN + HEADER_LEN;
 
 /// VXLAN on one thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vxlan {
-    port: u16,
+    receiver: Receiver,
     udp_segmentation: bool,
+    extension: Extension,
 }
 
 impl Vxlan {
@@ -36,7 +37,20 @@ impl Vxlan {
     /// packets to cut into datagrams (Linux 6.2 and later take them).
     #[must_use]
     pub fn new(port: u16, udp_segmentation: bool) -> Self {
-        Self { port, udp_segmentation }
+        Self { receiver: Receiver::new(port), udp_segmentation, extension: Extension::Plain }
+    }
+
+    /// With an extension of the header, which the far ends must have too.
+    #[must_use]
+    pub fn with_extension(self, extension: Extension) -> Self {
+        Self { extension, ..self }
+    }
+
+    /// Whether datagrams over IPv6 may do without a checksum (RFC 6936); they may not at first.
+    #[must_use]
+    pub fn accept_zero_checksum_v6(mut self, accept: bool) -> Self {
+        self.receiver.zero_checksum_v6 = accept;
+        self
     }
 }
 
@@ -52,14 +66,14 @@ impl Encap for Vxlan {
     }
 
     fn headroom(&self) -> usize {
-        OVERHEAD
+        MOST_OVERHEAD
     }
 
     fn context_bits(&self) -> u8 {
         VNI_BITS
     }
 
-    fn template(&self, ends: &Endpoints, options: &TunnelOptions) -> Template {
+    fn template(&self, ends: &Endpoints, options: &TunnelOptions) -> Result<Template, MixedFamilies> {
         Template::new(ends, options, protocol::UDP)
     }
 
@@ -75,7 +89,9 @@ impl Encap for Vxlan {
         if passage.context >> VNI_BITS != 0 {
             return Err(DropReason::BadContext);
         }
-        send::push(template, passage, buffer, offload, scratch, self.udp_segmentation, each)
+        let header = self.extension.emit(passage.context, passage.gbp);
+        let datagrams = Datagrams { header, entropy: passage.entropy, segmentation: self.udp_segmentation };
+        send::push(&datagrams, template, passage, buffer, offload, scratch, each)
     }
 
     fn pop(
@@ -85,22 +101,7 @@ impl Encap for Vxlan {
         _now_ns: u64,
         each: &mut dyn FnMut(Result<Popped, DropReason>, &mut FrameBuf),
     ) {
-        receive::pop(self.port, buffer, offload, each);
-    }
-}
-
-/// The VXLAN header for a network identifier.
-fn emit_header(vni: u64) -> [u8; HEADER_LEN] {
-    let [.., a, b, c] = vni.to_be_bytes();
-    [FLAG_VNI, 0, 0, 0, a, b, c, 0]
-}
-
-/// The network identifier in a VXLAN header.
-fn parse_header(bytes: &[u8]) -> Result<u64, DropReason> {
-    let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(DropReason::VxlanTruncated)?;
-    match *header {
-        [FLAG_VNI, 0, 0, 0, a, b, c, 0] => Ok(u64::from(u32::from_be_bytes([0, a, b, c]))),
-        [FLAG_VNI, ..] => Err(DropReason::VxlanReservedBits),
-        _ => Err(DropReason::VxlanBadFlags),
+        let extension = self.extension;
+        self.receiver.pop(buffer, offload, |bytes| extension.parse(bytes), each);
     }
 }

@@ -165,7 +165,7 @@ fn shuffle<T>(items: &mut [T], mut seed: u64) {
 }
 
 fn key(id: u32) -> Key {
-    Key { source: [10, 0, 0, 1].into(), destination: [10, 0, 0, 2].into(), id }
+    Key { source: common::ENDS.local, destination: common::ENDS.remote, id }
 }
 
 fn piece(id: u32, offset: usize, bytes: &[u8]) -> Piece<'_> {

@@ -4,14 +4,16 @@
 #[allow(dead_code)]
 mod reader;
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use reader::{Vector, vectors};
 use tulle_encap::{Encap, Endpoints, Passage, Popped, Pushed, Stt, TunnelOptions, Vxlan, stt, vxlan};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::{GsoKind, Offload};
 
 const ENDS: Endpoints = Endpoints {
-    local: std::net::Ipv4Addr::new(10, 0, 0, 1),
-    remote: std::net::Ipv4Addr::new(10, 0, 0, 2),
+    local: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+    remote: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
     local_mac: [2, 0, 0, 0, 10, 1],
     remote_mac: [2, 0, 0, 0, 10, 2],
 };
@@ -30,9 +32,10 @@ fn offload(vector: &Vector, prefix: &str) -> Offload {
 
 fn push(encap: &dyn Encap, port: u16, vector: &Vector, offload: &Offload) -> (Vec<u8>, Offload) {
     let template = encap.template(&ENDS, &TunnelOptions::new(vector.number("mtu") as u16, port));
+    let template = template.expect("one family");
     let mut frame_id = vector.number("frame-id") as u32;
     let entropy = vector.number("entropy") as u32;
-    let passage = Passage { context: vector.number("context"), entropy, frame_id: &mut frame_id };
+    let passage = Passage::new(vector.number("context"), entropy, &mut frame_id);
     let mut buffer = FrameBuf::copied(&vector.bytes("inner"));
     let pushed =
         encap.push(&template, passage, &mut buffer, offload, &mut FrameBuf::new(), &mut |_, _| panic!("cut"));

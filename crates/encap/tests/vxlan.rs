@@ -100,7 +100,7 @@ fn a_udp_checksum_that_is_there_must_be_right() {
         .expect("pushed")
         .remove(0);
     let len = outer.len() - 34;
-    let pseudo = tulle_wire::checksum::pseudo_v4(common::ENDS.local, common::ENDS.remote, 17, len);
+    let pseudo = tulle_wire::checksum::pseudo_v4([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 17, len);
     outer[40..42].copy_from_slice(&pseudo.to_be_bytes());
     tulle_wire::finish_checksum(&mut outer, 34, 6).expect("room");
     assert!(pop(&mut Vxlan::default(), &outer, &offload)[0].is_ok());
@@ -129,10 +129,11 @@ fn work_that_a_kernel_tunnel_left_undone_on_the_inner_frame_is_kept() {
 fn pushing_without_segmentation_moves_no_payload() {
     use tulle_encap::{Encap, Passage, TunnelOptions};
     let encap = Vxlan::default();
-    let template = encap.template(&common::ENDS, &TunnelOptions::new(MTU, PORT));
+    let template = encap.template(&common::ENDS, &TunnelOptions::new(MTU, PORT)).expect("one family");
     let mut buffer = FrameBuf::copied(&Inner::PLAIN.frame());
     let place = buffer.bytes().as_ptr();
-    let passage = Passage { context: 1, entropy: 1, frame_id: &mut 1 };
+    let mut frame_id = 1;
+    let passage = Passage::new(1, 1, &mut frame_id);
     let offload = Offload::default();
     encap
         .push(&template, passage, &mut buffer, &offload, &mut FrameBuf::new(), &mut |_, _| {})

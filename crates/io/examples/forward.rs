@@ -9,8 +9,8 @@ use std::os::fd::AsFd;
 
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{
-    Arrival, Device, Filter, GuardOptions, PacketOptions, PacketSocket, Poller, PortGuard, Received, Sent,
-    Tap, TapOptions,
+    Arrival, Device, Filter, Guarded, PacketOptions, PacketSocket, Poller, PortGuard, Received, Sent, Tap,
+    TapOptions, TunnelPackets,
 };
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::{self, GsoKind, Offload, VNET_HDR_LEN};
@@ -56,7 +56,9 @@ impl Forwarder {
     fn new(settings: &Settings) -> Result<Self, Failure> {
         let device = Device::open(&settings.device)?;
         let mut options = PacketOptions::device(device.index());
-        options.filter = Some(Filter::tunnel_packets(settings.local, &[PORT], &[]));
+        let (addresses, tcp_ports) = (vec![settings.local.into()], vec![PORT]);
+        let wanted = TunnelPackets { addresses, tcp_ports, ..TunnelPackets::default() };
+        options.filter = Some(Filter::tunnel_packets(&wanted));
         Ok(Self {
             tap: Tap::open(&TapOptions::named(&settings.tap))?,
             wire: PacketSocket::open(&options)?,
@@ -206,7 +208,6 @@ fn settings() -> Result<Settings, Failure> {
 
 fn main() -> Result<(), Failure> {
     let settings = settings()?;
-    let _guard =
-        PortGuard::new(&GuardOptions { local: settings.local, tcp_ports: vec![PORT], udp_ports: vec![] })?;
+    let _guard = PortGuard::new(Guarded::Tcp(PORT))?;
     Forwarder::new(&settings)?.run(settings.spin_ns)
 }

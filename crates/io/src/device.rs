@@ -47,6 +47,14 @@ impl Device {
         Ok(std::array::from_fn(|i| data[i] as u8))
     }
 
+    /// Whether its frames are Ethernet's.
+    pub fn is_ethernet(&self) -> io::Result<bool> {
+        let request = self.ask(libc::SIOCGIFHWADDR)?;
+        // SAFETY: SIOCGIFHWADDR has just filled this member.
+        let family = unsafe { request.ifr_ifru.ifru_hwaddr.sa_family };
+        Ok(family == libc::ARPHRD_ETHER)
+    }
+
     /// The largest payload of an Ethernet frame, in bytes.
     pub fn mtu(&self) -> io::Result<u32> {
         let request = self.ask(libc::SIOCGIFMTU)?;

@@ -27,8 +27,8 @@ pub mod thread;
 
 pub use device::Device;
 pub use egress::{Egress, Listeners, Way};
-pub use filter::Filter;
-pub use guard::{GuardOptions, PortGuard};
+pub use filter::{Filter, TunnelPackets};
+pub use guard::{Guarded, PortGuard};
 pub use outcome::{Received, Sent};
 pub use outgoing::{Lost, Outgoing};
 pub use packet::{Arrival, Fanout, PacketOptions, PacketSocket};

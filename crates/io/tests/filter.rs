@@ -5,7 +5,7 @@ mod common;
 use common::Pair;
 use common::frames::{self, Ends};
 use common::receive;
-use tulle_io::{Filter, PacketSocket, Sent};
+use tulle_io::{Filter, PacketSocket, Sent, TunnelPackets};
 use tulle_wire::vnet::Offload;
 
 const STT: u16 = 7471;
@@ -46,8 +46,13 @@ impl Wire {
     }
 }
 
+fn wanted(tcp_ports: &[u16], udp_ports: &[u16]) -> TunnelPackets {
+    let addresses = vec!["2001:db8::2".parse().expect("an address"), [192, 0, 2, 2].into()];
+    TunnelPackets { addresses, tcp_ports: tcp_ports.to_vec(), udp_ports: udp_ports.to_vec(), gre: false }
+}
+
 fn tunnel_wire() -> Wire {
-    Wire::new(Filter::tunnel_packets([192, 0, 2, 2].into(), &[STT], &[VXLAN]))
+    Wire::new(Filter::tunnel_packets(&wanted(&[STT], &[VXLAN])))
 }
 
 fn changed(frame: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
@@ -121,7 +126,7 @@ fn packets_cut_short_are_left_out() {
 #[test]
 fn many_ports_fit_into_one_filter() {
     let ports: Vec<u16> = (10_000..10_250).chain([VXLAN]).collect();
-    let wire = Wire::new(Filter::tunnel_packets([192, 0, 2, 2].into(), &ports, &ports));
+    let wire = Wire::new(Filter::tunnel_packets(&wanted(&ports, &ports)));
     for port in [10_000, 10_099, 10_100, 10_249] {
         assert!(wire.passes(&frames::tcp(wire.ends(port), 10).0), "TCP {port}");
         assert!(wire.passes(&frames::udp(wire.ends(port), b"many")), "UDP {port}");
@@ -135,7 +140,7 @@ fn the_empty_filter_lets_nothing_through_until_it_is_replaced() {
     let first = frames::udp(wire.ends(VXLAN), b"first");
     let second = frames::udp(wire.ends(VXLAN), b"second");
     wire.left.send(&first, &Offload::default()).expect("send");
-    let all = Filter::tunnel_packets([192, 0, 2, 2].into(), &[], &[VXLAN]);
+    let all = Filter::tunnel_packets(&wanted(&[], &[VXLAN]));
     wire.right.set_filter(&all).expect("filter");
     wire.left.send(&second, &Offload::default()).expect("send");
     assert_eq!(receive(&wire.right).0, second);
@@ -148,4 +153,48 @@ fn udp_to_one_port_passes_whoever_it_is_for() {
     assert!(wire.passes(&frames::udp(elsewhere, b"for another host")));
     assert!(!wire.passes(&frames::udp(wire.ends(9), b"another port")));
     assert!(!wire.passes(&frames::tcp(wire.ends(VXLAN), 10).0));
+}
+
+/// As `frame`, over IPv6 from 2001:db8::1 to 2001:db8::2.
+fn over_ipv6(frame: &[u8]) -> Vec<u8> {
+    let transport = &frame[frames::ETHERNET_LEN + 20..];
+    let address = |last| [&[0x20, 0x01, 0x0d, 0xb8][..], &[0; 11], &[last]].concat();
+    let length = (transport.len() as u16).to_be_bytes();
+    let header = [&[0x60, 0, 0, 0], &length[..], &[frame[23], 64], &address(1), &address(2)].concat();
+    [&frame[..12], &[0x86, 0xdd], &header, transport].concat()
+}
+
+#[test]
+fn tunnel_packets_over_ipv6_pass_to_these_ports_and_addresses_only() {
+    let wire = tunnel_wire();
+    assert!(wire.passes(&over_ipv6(&frames::tcp(wire.ends(STT), 10).0)));
+    let ours = over_ipv6(&frames::udp(wire.ends(VXLAN), b"vxlan"));
+    assert!(wire.passes(&ours));
+    assert!(!wire.passes(&over_ipv6(&frames::udp(wire.ends(53), b"dns"))));
+    for at in [38, 42, 46, 53] {
+        assert!(!wire.passes(&changed(&ours, at, &[9])), "another address at byte {at}");
+    }
+    assert!(!wire.passes(&ours[..57]), "cut short");
+}
+
+#[test]
+fn of_many_addresses_each_one_is_known() {
+    let addresses = (0..100).map(|last| [192, 0, 2, last].into()).collect();
+    let wire = Wire::new(Filter::tunnel_packets(&TunnelPackets { addresses, ..wanted(&[], &[VXLAN]) }));
+    let ours = frames::udp(wire.ends(VXLAN), b"vxlan");
+    for last in [0, 1, 98, 99] {
+        assert!(wire.passes(&changed(&ours, 33, &[last])), "{last}");
+    }
+    assert!(!wire.passes(&changed(&ours, 33, &[100])));
+    assert!(!wire.passes(&over_ipv6(&ours)), "no IPv6 address is wanted");
+}
+
+#[test]
+fn gre_passes_where_it_is_wanted() {
+    let wire = Wire::new(Filter::tunnel_packets(&TunnelPackets { gre: true, ..wanted(&[], &[VXLAN]) }));
+    let mut gre = frames::udp(wire.ends(VXLAN), b"gre");
+    frames::set_protocol(&mut gre, 47);
+    assert!(wire.passes(&gre));
+    assert!(wire.passes(&over_ipv6(&gre)));
+    assert!(!tunnel_wire().passes(&gre));
 }

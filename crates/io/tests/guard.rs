@@ -4,30 +4,24 @@ mod common;
 
 use common::frames::{self, Ends, TCP_HEADERS_LEN};
 use common::{Pair, receive, wait_for};
-use tulle_io::{GuardOptions, PacketSocket, PortGuard, Sent};
+use tulle_io::{Guarded, PacketSocket, PortGuard, Sent};
 use tulle_wire::vnet::Offload;
 
 const STT_PORT: u16 = 7471;
 const VXLAN_PORT: u16 = 4789;
+const GUARDED: [Guarded; 3] = [Guarded::Tcp(STT_PORT), Guarded::Udp(VXLAN_PORT), Guarded::Gre];
 /// A UDP port that nobody serves: what is sent to it last shows that all before was answered.
 const MARKER_PORT: u16 = 9;
 const ICMP: u8 = 1;
+const GRE: u8 = 47;
 const RST: u8 = 0x04;
 
-fn options(tcp_ports: &[u16], udp_ports: &[u16]) -> GuardOptions {
-    GuardOptions {
-        local: [192, 0, 2, 2].into(),
-        tcp_ports: tcp_ports.to_vec(),
-        udp_ports: udp_ports.to_vec(),
-    }
+fn try_guard(pair: &Pair, what: Guarded) -> std::io::Result<PortGuard> {
+    pair.right.run(|| PortGuard::new(what))
 }
 
-fn try_guard(pair: &Pair, tcp_ports: &[u16], udp_ports: &[u16]) -> std::io::Result<PortGuard> {
-    pair.right.run(|| PortGuard::new(&options(tcp_ports, udp_ports)))
-}
-
-fn guard(pair: &Pair) -> PortGuard {
-    try_guard(pair, &[STT_PORT], &[VXLAN_PORT]).expect("guard")
+fn guard(pair: &Pair) -> [PortGuard; 3] {
+    GUARDED.map(|what| try_guard(pair, what).expect("guard"))
 }
 
 /// Sends `frames` from left to right and then a marker. Gives all answers before the marker's.
@@ -123,8 +117,9 @@ fn a_dropped_guard_frees_its_ports() {
     let pair = Pair::with_addresses();
     drop(guard(&pair));
     // A command that another test starts just now holds a copy of the sockets until it runs.
-    let again = || try_guard(&pair, &[STT_PORT], &[VXLAN_PORT]).ok();
-    drop(wait_for("the ports to be free", again));
+    for what in GUARDED {
+        drop(wait_for("the ports to be free", || try_guard(&pair, what).ok()));
+    }
     let answered = || (answers(&pair, &stt_segments(&pair)).len() == 3).then_some(());
     wait_for("resets to come back", answered);
 }
@@ -133,8 +128,25 @@ fn a_dropped_guard_frees_its_ports() {
 fn a_guard_is_refused_a_port_that_another_program_serves() {
     let pair = Pair::with_addresses();
     let _first = guard(&pair);
-    for (tcp_ports, udp_ports) in [(&[STT_PORT][..], &[][..]), (&[], &[VXLAN_PORT])] {
-        let error = try_guard(&pair, tcp_ports, udp_ports).expect_err("taken");
+    for what in [Guarded::Tcp(STT_PORT), Guarded::Udp(VXLAN_PORT)] {
+        let error = try_guard(&pair, what).expect_err("taken");
         assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE), "{error}");
     }
+}
+
+#[test]
+fn with_a_guard_no_gre_packet_is_answered() {
+    let pair = Pair::with_addresses();
+    let mut gre = frames::udp(Ends::to(pair.right_mac(), VXLAN_PORT), b"gre");
+    frames::set_protocol(&mut gre, GRE);
+    let _guard = guard(&pair);
+    assert_eq!(answers(&pair, &[(gre, Offload::default())]), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn without_a_guard_the_kernel_says_that_it_has_no_gre() {
+    let pair = Pair::with_addresses();
+    let mut gre = frames::udp(Ends::to(pair.right_mac(), VXLAN_PORT), b"gre");
+    frames::set_protocol(&mut gre, GRE);
+    assert_eq!(answers(&pair, &[(gre, Offload::default())]).len(), 1);
 }

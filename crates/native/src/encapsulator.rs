@@ -7,7 +7,7 @@ use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum, flow_hash, tcp_segments};
 
 use crate::error::refused;
-use crate::values::parse_ipv4;
+use crate::values::parse_ip;
 
 const LOCAL_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const REMOTE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -30,9 +30,9 @@ impl Encapsulator {
             "vxlan" => (Box::new(Vxlan::new(vxlan::PORT, false)), vxlan::PORT),
             _ => return Err(refused(format!("unknown encapsulation {encapsulation:?}"))),
         };
-        let (local, remote) = (parse_ipv4(local)?, parse_ipv4(remote)?);
+        let (local, remote) = (parse_ip(local)?, parse_ip(remote)?);
         let ends = Endpoints { local, remote, local_mac: LOCAL_MAC, remote_mac: REMOTE_MAC };
-        let template = encap.template(&ends, &TunnelOptions::new(mtu, port));
+        let template = encap.template(&ends, &TunnelOptions::new(mtu, port)).map_err(refused)?;
         Ok(Encapsulator { encap, template, frame_id: 0 })
     }
 
@@ -46,7 +46,7 @@ impl Encapsulator {
         buffer.fill(frame);
         let mut scratch = FrameBuf::new();
         let mut wire: Vec<(Vec<u8>, Offload)> = Vec::new();
-        let passage = Passage { context, entropy: flow_hash(frame), frame_id: &mut self.frame_id };
+        let passage = Passage::new(context, flow_hash(frame), &mut self.frame_id);
         let mut each = |outer: &[u8], offload: &Offload| wire.push((outer.to_vec(), *offload));
         let pushed = self
             .encap

@@ -16,6 +16,7 @@ mod frame;
 mod session;
 mod switch;
 mod text;
+mod tunnels;
 mod values;
 
 use pyo3::prelude::*;

@@ -7,16 +7,14 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tulle_datapath::Command;
-use tulle_switch::{Event, Flush, PortInfo, SwitchError, TapSettings, UnderlayOptions};
+use tulle_switch::{Event, Flush, PortInfo, SwitchError, TapSettings};
 
 use crate::bridging::{address, parse_config, parse_tables};
 use crate::error::refused;
 use crate::session::{SwitchSession, parse_options};
 use crate::text::parse_flow;
-use crate::values::{self, TunnelTuple, emit_mac, parse_ipv4, parse_mac, parse_tunnel};
-
-const STT_PORT: u16 = 7471;
-const VXLAN_PORT: u16 = 4789;
+use crate::tunnels::{WayTuple, parse_addresses, parse_config as parse_tunnel_config, parse_way};
+use crate::values::{self, TunnelTuple, emit_mac, parse_ip, parse_mac, parse_tunnel};
 
 #[pyclass(module = "tulle._native")]
 pub(crate) struct Switch {
@@ -222,12 +220,10 @@ impl Switch {
         py: Python<'_>,
         number: u32,
         name: &str,
-        encapsulation: &str,
-        local: &str,
-        remote: &str,
+        config: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
-        let (local, remote) = (parse_ipv4(local)?, parse_ipv4(remote)?);
-        detached(py, || self.switch.add_tunnel(number, name, encapsulation, local, remote))
+        let config = parse_tunnel_config(config)?;
+        detached(py, || self.switch.add_tunnel(number, name, config))
     }
 
     fn add_patch(&self, py: Python<'_>, number: u32, name: &str) -> PyResult<()> {
@@ -273,26 +269,23 @@ impl Switch {
         detached(py, || self.switch.remove_port(number))
     }
 
-    fn open_underlay(
-        &self,
-        py: Python<'_>,
-        device: String,
-        local: &str,
-        mtu: u16,
-        ports: &Bound<'_, PyDict>,
-    ) -> PyResult<()> {
-        let port = |name: &str, default: u16| -> PyResult<u16> {
-            ports.get_item(name)?.map_or(Ok(default), |value| value.extract())
-        };
-        let (stt_port, vxlan_port) = (port("stt", STT_PORT)?, port("vxlan", VXLAN_PORT)?);
-        let options = UnderlayOptions { device, local: parse_ipv4(local)?, mtu, stt_port, vxlan_port };
-        detached(py, || self.switch.open_underlay(options))
+    fn open_underlay(&self, py: Python<'_>, device: &str) -> PyResult<()> {
+        detached(py, || self.switch.open_underlay(device))
     }
 
-    fn set_next_hop(&self, py: Python<'_>, remote: &str, mac: Option<&str>) -> PyResult<()> {
-        let remote = parse_ipv4(remote)?;
-        let mac = mac.map(parse_mac).transpose()?;
-        detached(py, || self.switch.set_next_hop(remote, mac))
+    fn close_underlay(&self, py: Python<'_>, device: &str) -> PyResult<()> {
+        detached(py, || self.switch.close_underlay(device))
+    }
+
+    fn set_underlay_addresses(&self, py: Python<'_>, addresses: Vec<String>) -> PyResult<()> {
+        let addresses = parse_addresses(&addresses)?;
+        detached(py, || self.switch.set_underlay_addresses(addresses))
+    }
+
+    #[pyo3(signature = (remote, way))]
+    fn set_way(&self, py: Python<'_>, remote: &str, way: Option<WayTuple>) -> PyResult<()> {
+        let (remote, way) = (parse_ip(remote)?, parse_way(way)?);
+        detached(py, || self.switch.set_way(remote, way))
     }
 
     fn port_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -1,6 +1,6 @@
 //! Native values as Python ones, where more than one class needs them.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -16,15 +16,23 @@ pub(crate) type TunnelTuple = (u64, String, String);
 
 pub(crate) fn parse_tunnel(tunnel: Option<TunnelTuple>) -> PyResult<Option<TunnelKey>> {
     let Some((id, src, dst)) = tunnel else { return Ok(None) };
-    Ok(Some(TunnelKey { id, src: parse_ipv4(&src)?, dst: parse_ipv4(&dst)?, ..TunnelKey::default() }))
+    let key = TunnelKey { id, ..TunnelKey::default() };
+    match (parse_ip(&src)?, parse_ip(&dst)?) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => Ok(Some(TunnelKey { src, dst, ..key })),
+        (IpAddr::V6(ipv6_src), IpAddr::V6(ipv6_dst)) => Ok(Some(TunnelKey { ipv6_src, ipv6_dst, ..key })),
+        _ => Err(refused(format!("{src} and {dst} are of different families"))),
+    }
 }
 
 pub(crate) fn tunnel_tuple(tunnel: Option<TunnelKey>) -> Option<TunnelTuple> {
-    tunnel.map(|key| (key.id, key.src.to_string(), key.dst.to_string()))
+    tunnel.map(|key| match key.ipv6_src.is_unspecified() && key.ipv6_dst.is_unspecified() {
+        true => (key.id, key.src.to_string(), key.dst.to_string()),
+        false => (key.id, key.ipv6_src.to_string(), key.ipv6_dst.to_string()),
+    })
 }
 
-pub(crate) fn parse_ipv4(text: &str) -> PyResult<Ipv4Addr> {
-    text.parse().map_err(|_| refused(format!("expected an IPv4 address, got {text:?}")))
+pub(crate) fn parse_ip(text: &str) -> PyResult<IpAddr> {
+    text.parse().map_err(|_| refused(format!("expected an IP address, got {text:?}")))
 }
 
 /// Six bytes with colons.

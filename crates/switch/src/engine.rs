@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tulle_datapath::{Datapath, Metadata, TunnelKey};
-use tulle_encap::Popped;
 use tulle_flow::{Action, Match};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Poller, Received, Waker};
@@ -21,7 +20,7 @@ use crate::outbox::{Event, Outbox};
 use crate::patch::Crossing;
 use crate::port::{Port, slot};
 use crate::settings::TableSettings;
-use crate::tunnels::{Kind, Uplink};
+use crate::tunnels::{Carrier, Inner, Membership, Uplink};
 use crate::wires::Wires;
 use crate::worker::{AWAKE, SESSIONS};
 
@@ -37,6 +36,8 @@ pub(crate) struct Colleague {
 pub(crate) struct Engine {
     pub datapath: Datapath,
     pub wires: Wires,
+    /// What is known of the tunnels of other bridges.
+    pub membership: Membership,
     pub datapath_id: u64,
     /// What controllers are told of it, for people (`ofp_desc.dp_desc`).
     pub description: String,
@@ -60,6 +61,12 @@ pub(crate) struct Engine {
     is_held: bool,
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.membership.leave();
+    }
+}
+
 impl Engine {
     pub(crate) fn new(
         seed: u64,
@@ -71,6 +78,7 @@ impl Engine {
         Engine {
             datapath: Datapath::new(seed),
             wires: Wires::new(outbox),
+            membership: Membership::new(),
             datapath_id,
             description: "None".to_owned(),
             serial: "None".to_owned(),
@@ -107,10 +115,12 @@ impl Engine {
         lanes.collect()
     }
 
-    /// The uplink by which a thread receives.
-    pub(crate) fn uplink_of(&self, thread: usize) -> Option<Arc<Uplink>> {
-        let underlay = self.wires.underlay.as_ref().filter(|_| !self.is_held)?;
-        underlay.uplinks.get(thread).cloned()
+    /// The uplinks by which a thread receives, with the slots of their devices; none while the switch is held.
+    pub(crate) fn uplinks_of(&self, thread: usize) -> Vec<(usize, Arc<Uplink>)> {
+        let carriers = self.wires.underlay.numbered().filter(|_| !self.is_held);
+        carriers
+            .filter_map(|(slot, carrier)| Some((slot, Arc::clone(carrier.uplinks.get(thread)?))))
+            .collect()
     }
 
     /// How long a thread looks for more before it sleeps.
@@ -155,7 +165,6 @@ impl Engine {
         self.tell_port(number, PortChange::Removed);
         let port = self.wires.ports.get_mut(slot(number))?.take()?;
         self.changed();
-        self.wires.peers.retain(|_, peer| *peer != number);
         self.wires.losses.forget_port(number);
         self.datapath.remove_port(number);
         Some(port)
@@ -174,6 +183,26 @@ impl Engine {
     /// Waits no more for a descriptor.
     pub(crate) fn unwatch(&self, fd: BorrowedFd<'_>) {
         let _ = self.poller.remove(fd);
+    }
+
+    /// Opens a device of the underlay in place of the one that had its name.  Gives that one.
+    pub(crate) fn open_carrier(&mut self, carrier: Carrier) -> std::io::Result<Option<Carrier>> {
+        let before = self.close_carrier(&carrier.name);
+        self.wires.underlay.insert(carrier)?;
+        self.changed();
+        self.tell_devices();
+        self.wires.refresh_tunnels(None);
+        Ok(before)
+    }
+
+    /// Takes a device of the underlay away, if it is there; it closes once no thread uses it any more.
+    pub(crate) fn close_carrier(&mut self, device: &str) -> Option<Carrier> {
+        let slot = self.wires.underlay.slot_of(device)?;
+        let carrier = self.wires.underlay.carriers[slot].take();
+        self.changed();
+        self.tell_devices();
+        self.wires.refresh_tunnels(None);
+        carrier
     }
 
     /// Leaves what comes in by devices where it is (true), or takes it.
@@ -207,20 +236,20 @@ impl Engine {
         datapath.misses() - misses
     }
 
-    /// Takes one frame out of a tunnel; only known peers are listened to.
+    /// Takes one frame out of a tunnel, where the tunnel is one of this bridge's.
     #[inline]
-    pub(crate) fn deliver(&mut self, kind: Kind, popped: &Popped, frame: &mut FrameBuf, now: u64) {
-        let Self { datapath, wires, .. } = self;
-        let peer = wires.peers.get(&(kind, popped.source)).copied();
-        let Some((number, port)) = peer.and_then(|number| Some((number, wires.port(number)?))) else {
-            return wires.losses.count(0, "tunnel-unknown-peer");
+    pub(crate) fn deliver(&mut self, inner: &mut Inner, now: u64) {
+        let Self { datapath, wires, membership, .. } = self;
+        let number = match membership.port_of(inner) {
+            Ok(number) => number,
+            Err(None) => return,
+            Err(Some(reason)) => return wires.losses.count(0, reason),
         };
-        port.counters.received(frame.len());
-        port.record(frame.bytes());
-        let (src, dst) = (popped.source, popped.destination);
-        let key = TunnelKey { id: popped.context, src, dst, ..TunnelKey::default() };
-        let metadata = Metadata { in_port: number, tunnel: Some(key) };
-        datapath.process(frame, &popped.offload, &metadata, now, wires);
+        let Some(port) = wires.port(number) else { return };
+        port.counters.received(inner.frame.len());
+        port.record(inner.frame.bytes());
+        let metadata = Metadata { in_port: number, tunnel: Some(inner.key()) };
+        datapath.process(&mut inner.frame, &inner.popped.offload, &metadata, now, wires);
     }
 
     /// Takes frames that other bridges have sent through patch ports.

@@ -1,7 +1,6 @@
 //! Why the switch refuses.
 
 use std::io;
-use std::net::Ipv4Addr;
 
 use thiserror::Error;
 
@@ -21,11 +20,17 @@ pub enum SwitchError {
     #[error("no port {0}")]
     NoPort(u32),
     /// No such encapsulation.
-    #[error("unknown encapsulation {0:?}; known are stt and vxlan")]
+    #[error("unknown encapsulation {0:?}; known are stt, vxlan, geneve, gre and nvgre")]
     UnknownEncapsulation(String),
-    /// Two tunnels of one encapsulation to one peer.
-    #[error("port {1} is a tunnel to {0} already")]
-    PeerExists(Ipv4Addr, u32),
+    /// Two tunnels that the same packets would belong to.
+    #[error("the same tunnel as port {0}")]
+    TunnelExists(String),
+    /// Two encapsulations that packets cannot be told apart by.
+    #[error("{0} cannot share its port with {1}")]
+    KindsMixed(&'static str, &'static str),
+    /// A device that carries no Ethernet frames.
+    #[error("{0} is no Ethernet device")]
+    NotEthernet(String),
     /// A flow cannot be.
     #[error("flow refused: {0}")]
     FlowRefused(String),

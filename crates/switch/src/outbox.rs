@@ -3,7 +3,7 @@
 //! The queue is bounded: what a tenant can cause must not fill the memory.
 
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tulle_io::Waker;
@@ -31,7 +31,7 @@ pub enum Event {
         reason: String,
     },
     /// A tunnel has frames for a remote whose next hop is not known.
-    NextHopNeeded(Ipv4Addr),
+    NextHopNeeded(IpAddr),
     /// A device failed and its port no longer works.
     PortFailed {
         /// The port.

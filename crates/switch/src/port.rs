@@ -46,8 +46,8 @@ pub(crate) fn ring_slots_for_one_more(taken: usize) -> u32 {
 pub(crate) enum Link {
     /// A device: a lane for each thread, or one for all.
     Device(Vec<Arc<Lane>>),
-    /// A tunnel to one peer.
-    Tunnel(Tunnel),
+    /// A tunnel.
+    Tunnel(Box<Tunnel>),
     /// The other end of a patch, where there is one.
     Patch(Option<PatchPeer>),
 }

@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use tulle_encap::Template;
 use tulle_io::clock::realtime_ns;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
 use crate::lane::Lane;
 use crate::port::outcome;
-use crate::tunnels::{Kind, Uplink};
+use crate::tunnels::Leaving;
 
 /// Frames that are staged before some have to go.
 const MOST_FRAMES: usize = 64;
@@ -37,16 +36,7 @@ enum Way {
     /// To a device, by its place among the lanes in use.
     Lane(usize),
     /// Into a tunnel.
-    Tunnel(Passage),
-}
-
-/// A tunnel, and what a frame carries through it.
-#[derive(Debug)]
-pub(crate) struct Passage {
-    pub uplink: Arc<Uplink>,
-    pub kind: Kind,
-    pub template: Arc<Template>,
-    pub context: u64,
+    Tunnel(Leaving),
 }
 
 #[derive(Debug)]
@@ -102,11 +92,11 @@ impl Sender {
     pub(crate) fn stage_tunnel(
         &mut self,
         port: u32,
-        passage: Passage,
+        leaving: Leaving,
         frame: &mut FrameBuf,
         offload: &Offload,
     ) {
-        self.push(port, Way::Tunnel(passage), frame, offload);
+        self.push(port, Way::Tunnel(leaving), frame, offload);
     }
 
     #[inline]
@@ -188,9 +178,9 @@ fn flush(port: u32, lane: &Lane, lost: &mut Vec<Lost>) {
 
 #[inline]
 fn encapsulate(staged: &mut Staged, scratch: &mut FrameBuf, frame_id: &mut u32, lost: &mut Vec<Lost>) {
-    let Way::Tunnel(passage) = &staged.way else { return };
+    let Way::Tunnel(leaving) = &staged.way else { return };
     let bytes = staged.frame.len() as u64;
-    let sent = passage.uplink.send(passage, &mut staged.frame, &staged.offload, scratch, frame_id);
+    let sent = leaving.uplink.send(leaving, &mut staged.frame, &staged.offload, scratch, frame_id);
     if let Err(reason) = sent {
         note(lost, Lost { port: Some(staged.port), reason, packets: 1, bytes });
     }

@@ -1,7 +1,6 @@
 //! The handle of a running switch, for the thread that configures it.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,24 +29,8 @@ use crate::port::{Link, MOST_PORTS, Port};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
 use crate::threads::{Shared, Threads};
-use crate::tunnels::{Kind, Tunnel, Underlay};
 use crate::watch::{Watch, may_go_directly};
 use crate::worker::{AWAKE, Worker};
-
-/// How the underlay is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnderlayOptions {
-    /// The device.
-    pub device: String,
-    /// This node's address on it.
-    pub local: Ipv4Addr,
-    /// Longest IPv4 packet that the underlay takes.
-    pub mtu: u16,
-    /// TCP port of STT.
-    pub stt_port: u16,
-    /// UDP port of VXLAN.
-    pub vxlan_port: u16,
-}
 
 /// A TAP device to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,31 +192,6 @@ impl Switch {
         Ok(())
     }
 
-    /// Adds a tunnel to one peer.  Its frames are lost until the underlay is open and the next hop known.
-    pub fn add_tunnel(
-        &self,
-        number: u32,
-        name: &str,
-        encapsulation: &str,
-        local: Ipv4Addr,
-        remote: Ipv4Addr,
-    ) -> Result<(), SwitchError> {
-        self.check_free(number)?;
-        let kind = Kind::from_name(encapsulation)?;
-        let name = name.to_owned();
-        self.call(move |engine| {
-            if let Some(peer) = engine.wires.peers.get(&(kind, remote)) {
-                return Err(SwitchError::PeerExists(remote, *peer));
-            }
-            let underlay = engine.wires.underlay.as_ref();
-            let template = underlay.and_then(|underlay| underlay.template(kind, local, remote));
-            engine.wires.peers.insert((kind, remote), number);
-            let link = Link::Tunnel(Tunnel { kind, local, remote, template });
-            engine.attach(number, Port::new(name, [0; 6], link));
-            Ok(())
-        })?
-    }
-
     /// Adds a patch port without a peer: its frames are lost until [`Switch::connect_patch`].
     pub fn add_patch(&self, number: u32, name: &str) -> Result<(), SwitchError> {
         self.check_free(number)?;
@@ -288,39 +246,9 @@ impl Switch {
     pub fn remove_port(&self, number: u32) -> Result<(), SwitchError> {
         // The port comes back here, so that closing its device does not keep the engine from its packets.
         let port = self.call(move |engine| engine.detach(number))?;
+        self.forget_tunnel(number)?;
         self.wait_for_threads();
         port.map(drop).ok_or(SwitchError::NoPort(number))
-    }
-
-    /// Opens the device that carries the tunnels; again only where something has changed.
-    pub fn open_underlay(&self, options: UnderlayOptions) -> Result<(), SwitchError> {
-        let wanted = options.clone();
-        let ifindex = Device::open(&options.device).map_err(device_error(&options.device))?.index();
-        let same = self.call(move |engine| {
-            engine.wires.underlay.as_ref().is_some_and(|underlay| underlay.is(&wanted, ifindex))
-        })?;
-        if same {
-            return Ok(());
-        }
-        // The old guard holds the ports that the new one needs.
-        drop(self.call(|engine| engine.wires.underlay.take())?);
-        let threads = self.call(|engine| engine.threads)?;
-        let underlay = Underlay::open(options, threads)?;
-        self.call(move |engine| {
-            engine.wires.underlay = Some(underlay);
-            engine.wires.refresh_templates();
-            engine.changed();
-        })
-    }
-
-    /// Tells the MAC address of the next hop towards a remote, or that it is not known.
-    pub fn set_next_hop(&self, remote: Ipv4Addr, mac: Option<Mac>) -> Result<(), SwitchError> {
-        self.call(move |engine| {
-            if let Some(underlay) = engine.wires.underlay.as_mut() {
-                underlay.set_next_hop(remote, mac);
-            }
-            engine.wires.refresh_templates();
-        })
     }
 
     /// How long a thread looks for more packets before it sleeps; `None` means the default, 10 µs.
@@ -455,7 +383,7 @@ impl Switch {
         self.desk()?.call(job)
     }
 
-    fn check_free(&self, number: u32) -> Result<(), SwitchError> {
+    pub(crate) fn check_free(&self, number: u32) -> Result<(), SwitchError> {
         if !(1..=MOST_PORTS).contains(&number) && number != port::LOCAL {
             return Err(SwitchError::BadNumber(number));
         }

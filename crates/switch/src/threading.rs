@@ -66,14 +66,19 @@ impl Switch {
         Ok(lanes)
     }
 
-    /// Has an uplink for each thread.
+    /// Has an uplink for each thread at each device of the underlay.
     fn share_underlay(&self, threads: usize) -> Result<(), SwitchError> {
-        let uplinks = self.call(|engine| engine.wires.underlay.as_ref().map(|one| one.uplinks.clone()))?;
-        let Some(uplinks) = uplinks else { return Ok(()) };
-        for _ in uplinks.len()..threads {
-            let uplink = uplinks[0].open_share()?;
-            let first = Arc::clone(&uplinks[0]);
-            self.call(move |engine| engine.add_uplink(&first, uplink))?;
+        let (carriers, filter) = self.call(|engine| {
+            let underlay = &engine.wires.underlay;
+            let uplinks: Vec<_> = underlay.numbered().map(|(_, carrier)| carrier.uplinks.clone()).collect();
+            (uplinks, underlay.filter())
+        })?;
+        for uplinks in carriers {
+            for _ in uplinks.len()..threads {
+                let uplink = uplinks[0].open_share(filter.clone())?;
+                let first = Arc::clone(&uplinks[0]);
+                self.call(move |engine| engine.add_uplink(&first, uplink))??;
+            }
         }
         Ok(())
     }
@@ -121,14 +126,10 @@ impl Engine {
         }
     }
 
-    /// Adds an uplink, if the underlay is still the same.
-    fn add_uplink(&mut self, first: &Arc<Uplink>, uplink: Arc<Uplink>) {
-        if let Some(underlay) = &mut self.wires.underlay {
-            if underlay.uplinks.first().is_some_and(|one| Arc::ptr_eq(one, first)) {
-                underlay.uplinks.push(uplink);
-                self.changed();
-            }
-        }
+    fn add_uplink(&mut self, first: &Arc<Uplink>, uplink: Arc<Uplink>) -> std::io::Result<()> {
+        self.wires.underlay.add_uplink(first, uplink)?;
+        self.changed();
+        Ok(())
     }
 
     /// Leaves all but so many threads without work.
@@ -140,9 +141,9 @@ impl Engine {
                 spent.extend(lanes.drain(threads.min(lanes.len())..));
             }
         }
-        let underlay = self.wires.underlay.as_mut();
-        let uplinks = underlay.map(|one| one.uplinks.drain(threads.min(one.uplinks.len())..).collect());
+        let carriers = self.wires.underlay.carriers.iter_mut().flatten();
+        let uplinks = carriers.flat_map(|one| one.uplinks.drain(threads.min(one.uplinks.len())..)).collect();
         self.changed();
-        (spent, uplinks.unwrap_or_default())
+        (spent, uplinks)
     }
 }

@@ -1,7 +1,6 @@
 //! Everything that carries frames away from the datapath: ports, tunnels, the controllers.
 
-use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
@@ -17,17 +16,16 @@ use crate::notice::{Notice, PacketNotice};
 use crate::outbox::{Event, Outbox};
 use crate::patch::PatchPeer;
 use crate::port::{Link, Port, number_in, slot};
-use crate::sender::{Passage, Sender};
+use crate::sender::Sender;
 use crate::sessions::Sessions;
-use crate::tunnels::{Kind, Underlay};
+use crate::tunnels::{Lost, Underlay};
 use crate::watch::DirectPort;
 
 /// The ports by number, and what they share.
 #[derive(Debug)]
 pub(crate) struct Wires {
     pub ports: Vec<Option<Port>>,
-    pub underlay: Option<Underlay>,
-    pub peers: HashMap<(Kind, Ipv4Addr), u32>,
+    pub underlay: Underlay,
     pub sessions: Sessions,
     pub losses: Losses,
     pub outbox: Outbox,
@@ -41,8 +39,7 @@ impl Wires {
     pub(crate) fn new(outbox: Outbox) -> Wires {
         Wires {
             ports: Vec::new(),
-            underlay: None,
-            peers: HashMap::new(),
+            underlay: Underlay::new(),
             sessions: Sessions::default(),
             losses: Losses::default(),
             outbox,
@@ -61,13 +58,11 @@ impl Wires {
         self.ports.iter().enumerate().filter_map(|(at, port)| Some((number_in(at), port.as_ref()?)))
     }
 
-    /// Makes the headers of all tunnels anew, after the underlay or a next hop has changed.
-    pub(crate) fn refresh_templates(&mut self) {
+    /// Makes the headers of tunnels anew, after the way to a remote has changed, or (`None`) any may have.
+    pub(crate) fn refresh_tunnels(&mut self, changed: Option<IpAddr>) {
         for port in self.ports.iter_mut().flatten() {
             if let Link::Tunnel(tunnel) = &mut port.link {
-                let underlay = self.underlay.as_ref();
-                tunnel.template =
-                    underlay.and_then(|underlay| underlay.template(tunnel.kind, tunnel.local, tunnel.remote));
+                tunnel.refresh(&self.underlay, changed);
             }
         }
     }
@@ -80,7 +75,7 @@ impl Wires {
     ) -> Result<Option<Capture>, SwitchError> {
         let before = match number {
             Some(number) => self.port(number).map(|port| std::mem::replace(&mut port.capture, capture)),
-            None => self.underlay.as_ref().map(|underlay| underlay.capture.replace(capture)),
+            None => Some(self.underlay.capture.replace(capture)),
         };
         before.ok_or(SwitchError::NoPort(number.unwrap_or(0)))
     }
@@ -90,7 +85,7 @@ impl Wires {
     fn send(
         &mut self,
         number: u32,
-        tunnel: Option<TunnelKey>,
+        tunnel: Option<&TunnelKey>,
         frame: &mut FrameBuf,
         offload: &Offload,
     ) -> Result<(), &'static str> {
@@ -100,7 +95,7 @@ impl Wires {
         };
         port.record(frame.bytes());
         let length = frame.len();
-        let result = match &port.link {
+        let result = match &mut port.link {
             Link::Device(lanes) => {
                 // Where there are fewer lanes than threads, several share one.
                 match lanes.get(sender.thread).or_else(|| lanes.get(sender.thread % lanes.len().max(1))) {
@@ -113,22 +108,19 @@ impl Wires {
             }
             Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
             Link::Patch(None) => Err("patch-no-peer"),
-            Link::Tunnel(link) => {
-                let uplink = underlay.as_ref().and_then(|underlay| underlay.uplink(sender.thread));
-                match (uplink, &link.template) {
-                    (Some(uplink), Some(template)) => {
-                        let (uplink, template) = (Arc::clone(uplink), Arc::clone(template));
-                        let context = tunnel.map_or(0, |key| key.id);
-                        let passage = Passage { uplink, kind: link.kind, template, context };
-                        sender.stage_tunnel(number, passage, frame, offload);
-                        Ok(())
-                    }
-                    _ => {
-                        self.outbox.tell(Event::NextHopNeeded(link.remote));
-                        Err("no-next-hop")
-                    }
+            Link::Tunnel(link) => match link.leave(underlay, tunnel, sender.thread) {
+                Ok(leaving) => {
+                    sender.stage_tunnel(number, leaving, frame, offload);
+                    Ok(())
                 }
-            }
+                Err(Lost::Reason(reason)) => Err(reason),
+                Err(Lost::NoNextHop(remote)) => {
+                    if underlay.may_ask(remote) {
+                        self.outbox.tell(Event::NextHopNeeded(remote));
+                    }
+                    Err("no-next-hop")
+                }
+            },
         };
         match result {
             Ok(()) => port.counters.sent(length),
@@ -198,7 +190,7 @@ impl Wires {
 impl Effects for Wires {
     #[inline]
     fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
-        if let Err(reason) = self.send(to.port, to.tunnel.as_deref().copied(), frame, offload) {
+        if let Err(reason) = self.send(to.port, to.tunnel.as_deref(), frame, offload) {
             self.losses.count(to.port, reason);
         }
     }

@@ -13,13 +13,12 @@ use std::time::Duration;
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Event, Poller, Waker};
 
-use crate::inbound::Inbound;
 use crate::job::Job;
 use crate::lane::Lane;
 use crate::patch::{Crossing, PatchInbox};
 use crate::sender::Sender;
 use crate::threads::Shared;
-use crate::tunnels::Uplink;
+use crate::tunnels::{Inbound, Uplink};
 
 /// Frames taken from one lane before the next has its turn.
 const BATCH: usize = 32;
@@ -28,6 +27,7 @@ const BATCH: usize = 32;
 const MOST_MISSES: usize = 8;
 /// Tokens of the poller above all port numbers.
 const WAKER: u64 = 1 << 32;
+/// The slots of the underlay's devices are added to this one.
 const UNDERLAY: u64 = WAKER + 1;
 /// Sessions' numbers are added to this one.
 pub(crate) const SESSIONS: u64 = 1 << 33;
@@ -59,7 +59,8 @@ pub(crate) struct Worker {
     waker: Arc<Waker>,
     sender: Box<Sender>,
     lanes: BTreeMap<u32, OwnLane>,
-    uplink: Option<Arc<Uplink>>,
+    /// By the slots of their devices.
+    uplinks: BTreeMap<usize, Arc<Uplink>>,
     inbound: Option<Inbound>,
     arrivals: Vec<Arrival>,
     first: Option<First>,
@@ -85,7 +86,7 @@ impl Worker {
             waker,
             sender: Sender::new(thread),
             lanes: BTreeMap::new(),
-            uplink: None,
+            uplinks: BTreeMap::new(),
             inbound: None,
             arrivals: (0..BATCH).map(|_| Arrival::new()).collect(),
             first: None,
@@ -109,10 +110,10 @@ impl Worker {
             for event in &ready {
                 match event.token {
                     WAKER => self.do_jobs(),
-                    UNDERLAY => self.receive_underlay(),
                     session if session >= SESSIONS => {
                         self.shared.lend(&mut self.sender, |engine| engine.session_ready(session - SESSIONS));
                     }
+                    underlay if underlay >= UNDERLAY => self.receive_underlay((underlay - UNDERLAY) as usize),
                     number => self.receive_port(number as u32, event.failed),
                 }
             }
@@ -147,7 +148,12 @@ impl Worker {
         self.is_over = engine.is_stopping || self.thread >= engine.threads;
         self.awake_ns = u64::try_from(engine.awake.as_nanos()).unwrap_or(u64::MAX);
         self.change_lanes(if self.is_over { Vec::new() } else { engine.lanes_of(self.thread) });
-        self.change_uplink(engine.uplink_of(self.thread).filter(|_| !self.is_over));
+        self.change_uplinks(if self.is_over { Vec::new() } else { engine.uplinks_of(self.thread) });
+        match &mut self.inbound {
+            Some(inbound) => inbound.join(&engine.membership),
+            None if self.uplinks.is_empty() => {}
+            none => *none = Some(Inbound::new(&engine.membership)),
+        }
         shared.note_seen(&mut engine, self.thread, self.seen);
     }
 
@@ -170,27 +176,20 @@ impl Worker {
         }
     }
 
-    fn change_uplink(&mut self, wanted: Option<Arc<Uplink>>) {
-        let is_same = match (&self.uplink, &wanted) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (one, other) => one.is_none() && other.is_none(),
-        };
-        if is_same {
-            return;
+    fn change_uplinks(&mut self, wanted: Vec<(usize, Arc<Uplink>)>) {
+        let mut before = std::mem::take(&mut self.uplinks);
+        for (slot, uplink) in wanted {
+            let is_same = before.get(&slot).is_some_and(|own| Arc::ptr_eq(own, &uplink));
+            if is_same {
+                before.remove(&slot);
+            } else {
+                let _ = self.poller.add(uplink.socket.as_fd(), UNDERLAY + slot as u64);
+            }
+            self.uplinks.insert(slot, uplink);
         }
-        if let Some(before) = &self.uplink {
-            let _ = self.poller.remove(before.socket.as_fd());
+        for uplink in before.into_values() {
+            let _ = self.poller.remove(uplink.socket.as_fd());
         }
-        if let Some(uplink) = &wanted {
-            let _ = self.poller.add(uplink.socket.as_fd(), UNDERLAY);
-        }
-        // A switch that is held goes on with what it has half received.
-        self.inbound = match (wanted.as_ref(), self.inbound.take()) {
-            (Some(uplink), Some(inbound)) if inbound.is_of(uplink) => Some(inbound),
-            (Some(uplink), _) => Some(Inbound::new(uplink)),
-            (None, inbound) => inbound,
-        };
-        self.uplink = wanted;
     }
 
     /// Does what has been asked for.
@@ -228,15 +227,15 @@ impl Worker {
         }
     }
 
-    fn receive_underlay(&mut self) {
-        let Self { uplink: Some(uplink), inbound: Some(inbound), arrivals, shared, sender, .. } = self else {
-            return;
-        };
+    fn receive_underlay(&mut self, slot: usize) {
+        let Self { uplinks, inbound: Some(inbound), arrivals, shared, sender, .. } = self else { return };
+        let Some(uplink) = uplinks.get(&slot) else { return };
+        inbound.follow();
         let count = uplink.socket.receive_batch(arrivals).map_or(0, |(count, _)| count);
         let now = monotonic_ns();
         for arrival in &mut arrivals[..count] {
             uplink.capture.write(arrival.frame.bytes());
-            inbound.take(arrival, shared, sender, now);
+            inbound.take(arrival, uplink.device(), shared, sender, now);
         }
         inbound.hand_over(shared, sender, now);
     }

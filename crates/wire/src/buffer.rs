@@ -3,11 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
-/// Bytes kept free in front of a received frame: enough for any outer header and two VLAN tags.
-pub const HEADROOM: usize = 128;
+/// Bytes kept free in front of a received frame: enough for any outer header, the longest being
+/// Geneve's with all its options over IPv6 (14 + 40 + 8 + 8 + 252), and for two VLAN tags.
+pub const HEADROOM: usize = 384;
 
-/// The longest frame: 65535 bytes of network packet behind an Ethernet header with VLAN tags.
-const ROOM: usize = 65535 + 14 + 3 * 4 + 7;
+/// The longest frame: 65535 bytes behind an IPv6 and an Ethernet header with VLAN tags.
+const ROOM: usize = 65535 + 40 + 14 + 3 * 4 + 7;
 
 /// One frame in memory of its own, allocated once and used over and over.
 pub struct FrameBuf {
@@ -48,6 +49,13 @@ impl FrameBuf {
         self.bytes[HEADROOM..HEADROOM + len].copy_from_slice(&frame[..len]);
         self.end = HEADROOM + len;
         len
+    }
+
+    /// Becomes a copy of `other`'s frame at the same place, and of what lies between it and `from` in that one's memory.
+    pub fn copy_from(&mut self, other: &FrameBuf, from: usize) {
+        let copied = from.min(other.start)..other.end;
+        self.bytes[copied.clone()].copy_from_slice(&other.bytes[copied]);
+        (self.start, self.end) = (other.start, other.end);
     }
 
     /// All the room from [`HEADROOM`] on, for a receive call to fill; then [`set_len`](Self::set_len).
@@ -131,6 +139,13 @@ impl FrameBuf {
         self.start..self.end
     }
 
+    /// A part of the buffer's memory, whatever the frame is at present; empty if it does not exist.
+    #[inline]
+    #[must_use]
+    pub fn memory(&self, range: Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
     /// Makes the frame another part of the buffer's memory, as told by [`range`](Self::range); cut to
     /// what exists.
     #[inline]
@@ -185,6 +200,18 @@ mod tests {
         assert_eq!(buffer.bytes(), b"abc");
         assert!(buffer.push_front(HEADROOM).is_some());
         assert_eq!(buffer.headroom(), 0);
+    }
+
+    #[test]
+    fn a_copy_has_what_lies_in_front_of_the_frame_too() {
+        let mut buffer = FrameBuf::copied(b"optionsframe");
+        let start = buffer.range().start;
+        buffer.pull_front(7);
+        let mut copy = FrameBuf::new();
+        copy.copy_from(&buffer, start);
+        assert_eq!((copy.bytes(), copy.memory(start..start + 7)), (&b"frame"[..], &b"options"[..]));
+        copy.copy_from(&buffer, usize::MAX);
+        assert_eq!(copy.range(), buffer.range());
     }
 
     #[test]

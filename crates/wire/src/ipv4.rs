@@ -8,6 +8,8 @@ use crate::checksum;
 
 /// Length of a header without options.
 pub const HEADER_LEN: usize = 20;
+/// Place of the time to live.
+pub const TTL_AT: usize = 8;
 /// Place of the checksum.
 pub const CSUM_AT: usize = 10;
 /// Bit of the fragment word: don't fragment.

@@ -7,6 +7,8 @@ use crate::bytes::{array_at, set_u16, set_u32, u16_at, u32_at};
 
 /// Length of the fixed header.
 pub const HEADER_LEN: usize = 40;
+/// Place of the hop limit.
+pub const HOP_LIMIT_AT: usize = 7;
 /// More extension headers than any honest packet has.
 const MOST_EXTENSIONS: usize = 8;
 

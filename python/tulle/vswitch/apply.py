@@ -140,11 +140,11 @@ class Bridges:
         return changed
 
     async def follow_routes(self) -> bool:
-        """Attach tunnels again whose way through the underlay is another one; True if there were any."""
+        """Attach tunnels again whose peer cannot be reached any more, which says why; True if there were any."""
         changed = False
         for bridge in self.bridges.values():
             for port in [port for port in bridge.ports.values() if port.device.kind == "tunnel"]:
-                if port.error is None and not await self.attaching.same_way(port.device):
+                if port.error is None and not self.attaching.tunnels.is_reachable(port.device):
                     await self._attach_again(bridge, port)
                     changed = True
         return changed
@@ -175,7 +175,7 @@ class Bridges:
         bridge = self.bridges.pop(name)
         await bridge.close()
         for port in bridge.ports.values():
-            self.attaching.forget_remote(port.device)
+            self.attaching.forget(bridge, port.device)
         self.attaching.connect_patches()
 
     async def _attach_again(self, bridge: Bridge, port: PortState) -> None:
@@ -211,7 +211,7 @@ class Bridges:
         for event in bridge.switch.events():
             match event["event"]:
                 case "next-hop-needed":
-                    self.attaching.next_hops.hurry()
+                    self.attaching.tunnels.ways.ask(event["remote"])
                 case "session-closed":
                     bridge.session_ended(event["session"])
                 case "port-failed":

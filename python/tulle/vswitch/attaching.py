@@ -16,8 +16,8 @@ from tulle.errors import Unavailable
 from tulle.vswitch.bridge import Bridge, Link
 from tulle.vswitch.configuration import CREATED, Device, PortSettings, native_number
 from tulle.vswitch.kept import Kept, KeptDevice
-from tulle.vswitch.rows_interface import DEFAULT_MTU, STANDARD_PORTS
-from tulle.vswitch.underlay import NextHops, route_to
+from tulle.vswitch.rows_interface import DEFAULT_MTU
+from tulle.vswitch.tunnels import Tunnels
 
 Attach = Callable[[Bridge, int, Device, PortSettings], Awaitable[Link]]
 _logger = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ class Attaching:
         self.kept = kept
         self._bridges = bridges
         self._netlink = netlink
-        self.next_hops = NextHops(netlink, self._set_next_hop)
+        self.tunnels = Tunnels(bridges, netlink)
 
     async def attach(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> Link:
         """Make the port; raises `NativeError`, OSError or `TulleError` if it cannot be."""
@@ -69,20 +69,12 @@ class Attaching:
             self.connect_patches()
         if device.kind in CREATED:
             self.kept.forget(bridge.name, device.name)
-        self.forget_remote(device)
+        self.forget(bridge, device)
 
-    async def same_way(self, device: Device) -> bool:
-        """Whether a tunnel's packets still leave as they did when it was attached."""
-        try:
-            return self.next_hops.route(device.remote) == await route_to(self._netlink, device.remote)
-        except Unavailable:
-            return False
-
-    def forget_remote(self, device: Device) -> None:
-        """Do not resolve the next hop of a tunnel any more, if it was the last one to its remote."""
-        users = [port.device.remote for bridge in self._bridges.values() for port in bridge.ports.values()]
-        if device.kind == "tunnel" and device.remote not in users:
-            self.next_hops.forget(device.remote)
+    def forget(self, bridge: Bridge, device: Device) -> None:
+        """A port is gone, or its bridge."""
+        if device.kind == "tunnel":
+            self.tunnels.detach(bridge, device)
 
     def connect_patches(self) -> None:
         """Let each patch port lead to its peer: the port of that name whose peer it is in turn."""
@@ -142,14 +134,7 @@ class Attaching:
     async def _attach_tunnel(
         self, bridge: Bridge, number: int, device: Device, _settings: PortSettings
     ) -> Link:
-        route = await route_to(self._netlink, device.remote)
-        local = device.local or route.local
-        if not local:
-            raise Unavailable(f"no source address towards {device.remote}")
-        bridge.switch.open_underlay(route.device, local, route.mtu, STANDARD_PORTS)
-        bridge.switch.add_tunnel(number, device.name, device.encapsulation, local, device.remote)
-        self.next_hops.follow(route)
-        self.next_hops.announce_again()
+        await self.tunnels.attach(bridge, number, device)
         return Link()
 
     async def _attach_patch(
@@ -157,14 +142,6 @@ class Attaching:
     ) -> Link:
         bridge.switch.add_patch(number, device.name)
         return Link()
-
-    def _set_next_hop(self, remote: str, mac: str | None) -> None:
-        for bridge in self._bridges.values():
-            if any(port.device.remote == remote for port in bridge.ports.values()):
-                try:
-                    bridge.switch.set_next_hop(remote, mac)
-                except NativeError as error:
-                    _logger.warning("next hop not set", remote=remote, error=str(error))
 
 
 def _speed(device: str) -> tuple[int | None, str | None]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from tulle.errors import NotFound
 from tulle.ovsdb.unixctl import ControlServer
 from tulle.vswitch.bridge import Bridge
-from tulle.vswitch.configuration import LOCAL_PORT, PortState
+from tulle.vswitch.configuration import LOCAL_PORT, Device, PortState
 
 DATAPATH = "netdev@ovs-netdev"
 SAMPLES = 3600
@@ -97,7 +97,7 @@ def list_tunnels(bridges: Bridges) -> str:
         for name, port in sorted(bridge.ports.items()):
             if port.device.kind == "tunnel":
                 device = port.device
-                way = f"{device.encapsulation}: {device.local or '::'}->{device.remote}, key=flow"
+                way = f"{device.encapsulation}: {device.local or '::'}->{device.remote}, {_keys(device)}"
                 lines.append(f"port {port.number}: {name} ({way}, dp port={port.number})\n")
     return "".join(lines)
 
@@ -143,6 +143,12 @@ class Coverage:
                 key = f"drop_{drop['reason'].replace('-', '_')}"
                 found[key] = found.get(key, 0) + drop["packets"]
         return found
+
+
+def _keys(device: Device) -> str:
+    """Both keys, or one where they are the same; none is 0."""
+    inwards, outwards = device.tunnel.in_key or 0, device.tunnel.out_key or 0
+    return f"key={inwards}" if inwards == outwards else f"in_key={inwards}, out_key={outwards}"
 
 
 def _lookups(chosen: list[Bridge]) -> str:

@@ -41,10 +41,29 @@ def native_number(number: int) -> int:
     return NATIVE_LOCAL_PORT if number == LOCAL_PORT else number
 
 
+class TunnelOptions(Struct, frozen=True):
+    """How a tunnel port's packets look.
+
+    Keys are numbers, "flow" or absent; of `tos` and `ttl`, None means the inner packet's; a `checksum` of None is as
+    is usual.
+    """
+
+    in_key: int | str | None = None
+    out_key: int | str | None = None
+    dst_port: int = 0
+    tos: int | None = 0
+    ttl: int | None = 64
+    dont_fragment: bool = True
+    checksum: bool | None = None
+    gbp: bool = False
+    sequence: bool = False
+
+
 class Device(Struct, frozen=True):
     """What a port is attached to.
 
-    Of a tunnel, empty `local` means the route's source address.  Of a patch, `peer` is the other port's name.
+    Of a tunnel, empty `local` means the route's source address, and "flow" of either end that flows say it.
+    Of a patch, `peer` is the other port's name.
     """
 
     name: str
@@ -53,6 +72,7 @@ class Device(Struct, frozen=True):
     remote: str = ""
     local: str = ""
     peer: str = ""
+    tunnel: TunnelOptions = TunnelOptions()
 
 
 class PortSettings(Struct, frozen=True):

@@ -30,8 +30,8 @@ from tulle.vswitch.bridge import KernelLink
 from tulle.vswitch.kept import Kept
 from tulle.vswitch.lifetime import first_of, run_until_signal, running
 from tulle.vswitch.planning import plan
-from tulle.vswitch.rows_interface import STANDARD_PORTS
 from tulle.vswitch.rows_reference import TABLES, Row, Tables
+from tulle.vswitch.rows_tunnel import STANDARD_PORTS
 from tulle.vswitch.supervisor import RESTART, Supervisor
 
 STATISTICS_S = 1.0
@@ -259,9 +259,9 @@ async def run(
         await server.listen(f"punix:{directory / 'db.sock'}")
         (directory / "db.sock").chmod(0o600)
         remotes = ConfiguredRemotes(server, ["db:Open_vSwitch,Open_vSwitch,manager_options"])
-        next_hops = process.bridges.attaching.next_hops
+        ways = process.bridges.attaching.tunnels.ways
         switches = process.bridges.switches
-        tasks = [process.configure(), process.report(), next_hops.run(), remotes.run()]
+        tasks = [process.configure(), process.report(), ways.run(), remotes.run()]
         tasks.append(process.bridges.saved.run(switches))
         if kept.channel is not None:
             asyncio.get_running_loop().add_reader(kept.channel, process.leaving.set)  # the supervisor is gone

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import AddressValueError, IPv4Address
 
 from tulle.errors import InvalidInput
 from tulle.vswitch.configuration import LAST_PORT, Device, PortConfig, PortSettings
 from tulle.vswitch.rows_reference import Row
+from tulle.vswitch.rows_tunnel import STANDARD_PORTS, UNSUPPORTED, tunnel
 
 DEVICE_NAME_BYTES = 15
 MTU_BYTES = (68, 65535)
 DEFAULT_MTU = 1500
-STANDARD_PORTS = {"stt": 7471, "vxlan": 4789}
-UNSUPPORTED_TUNNELS = ("geneve", "gre", "ip6gre", "erspan", "ip6erspan", "lisp", "gtpu", "bareudp", "srv6")
 MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
-_TUNNEL_OPTIONS = {"remote_ip", "local_ip", "key", "dst_port", "csum"}
 
 
 def port(interface: Row, bridge: str, mac: str | None = None) -> PortConfig:
@@ -32,8 +29,8 @@ def device(interface: Row, bridge: str) -> Device:
     if kind == "patch":
         return _patch(name, interface["options"])
     if kind in STANDARD_PORTS:
-        return _tunnel(name, kind, interface["options"])
-    if kind in UNSUPPORTED_TUNNELS:
+        return tunnel(name, kind, interface["options"])
+    if kind in UNSUPPORTED:
         raise InvalidInput(f"type {kind} is not supported yet")
     if not 0 < len(name.encode()) <= DEVICE_NAME_BYTES or "/" in name:
         raise InvalidInput(f"a device name has 1 to {DEVICE_NAME_BYTES} bytes without a slash")
@@ -81,29 +78,3 @@ def _patch(name: str, options: Mapping[str, str]) -> Device:
     if peer == name:
         raise InvalidInput("option peer must name another port")
     return Device(name, "patch", peer=peer)
-
-
-def _tunnel(name: str, kind: str, options: Mapping[str, str]) -> Device:
-    if unknown := options.keys() - _TUNNEL_OPTIONS:
-        raise InvalidInput(f"unknown option {min(unknown)}; known are {', '.join(sorted(_TUNNEL_OPTIONS))}")
-    if options.get("key", "flow") != "flow":
-        raise InvalidInput(f"option key must be flow, not {options['key']}")
-    if options.get("dst_port", str(STANDARD_PORTS[kind])) != str(STANDARD_PORTS[kind]):
-        raise InvalidInput(f"option dst_port must be {STANDARD_PORTS[kind]}, not {options['dst_port']}")
-    if "remote_ip" not in options:
-        raise InvalidInput("option remote_ip is needed")
-    local = options.get("local_ip", "")
-    return Device(
-        name,
-        "tunnel",
-        encapsulation=kind,
-        remote=_address("remote_ip", options["remote_ip"]),
-        local=_address("local_ip", local) if local else "",
-    )
-
-
-def _address(option: str, text: str) -> str:
-    try:
-        return str(IPv4Address(text))
-    except AddressValueError as error:
-        raise InvalidInput(f"option {option} must be an IPv4 address, not {text!r}") from error

@@ -1,4 +1,4 @@
-"""The way to tunnel peers through the kernel's tables: route, device, and the next hop's MAC address.
+"""The ways to tunnel peers through the kernel's tables: route, device, and the next hop's MAC address.
 
 The kernel resolves neighbours (it is asked to with NTF_USE, rtnetlink(7)); this file only reads and follows.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 from msgspec import Struct
@@ -16,80 +16,99 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from tulle.errors import Unavailable
+from tulle.vswitch.routes import Host, Route, neighbours, resolve, route_to, this_host, watched
 
-NTF_USE = 0x01
-NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE, NUD_PERMANENT = 0x02, 0x04, 0x08, 0x10, 0x80
-USABLE = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT
 UNRESOLVED_POLL_S = 0.1
 RESOLVED_POLL_S = 2.0
 LEAST_GAP_S = 0.05
 """Between two polls, since every frame for an unresolved peer hurries."""
 FIRST_POLLS = 30
-AF_INET = 2
+ROUTES_POLL_S = 30.0
+"""Routes are looked at again when the kernel tells of a change, and this often to be sure."""
+MOST_ASKED = 4096
+"""Peers that flows have chosen; the one asked for first makes place for another."""
+REFUSED_S = 3.0
+"""How long a peer without a route is not looked for again."""
 
 _logger = structlog.get_logger(__name__)
 
 
-class Route(Struct, frozen=True):
-    """How packets to `remote` leave: `hop` is the neighbour that takes them, `mtu` the device's in bytes."""
+class Way(Struct, frozen=True):
+    """How packets to a peer leave: by `device`, from `local`, to the neighbour with `mac`; `mtu` in bytes."""
 
-    remote: str
     device: str
-    index: int
     local: str
-    hop: str
+    mac: str
     mtu: int
 
 
-async def route_to(netlink: AsyncIPRoute, remote: str) -> Route:
-    """The kernel's route to an address; raises `Unavailable` if there is none."""
-    try:
-        found = (await netlink.route("get", dst=remote))[0]
-        index = found.get("oif")
-        link = (await netlink.link("get", index=index))[0]
-    except (NetlinkError, IndexError) as error:
-        raise Unavailable(f"no route to {remote}") from error
-    return Route(
-        remote,
-        link.get("ifname"),
-        index,
-        found.get("prefsrc") or "",
-        found.get("gateway") or remote,
-        int(link.get("mtu") or 1500),
-    )
+class Ways:
+    """Follows the ways to peers.
 
+    `on_way(remote, way or None)` is called for each change, `on_routes()` before that when devices or this host's
+    addresses may be other ones.
+    """
 
-class NextHops:
-    """Follows the MAC addresses of next hops; `on_change(remote, mac or None)` is called for each change."""
-
-    def __init__(self, netlink: AsyncIPRoute, on_change: Callable[[str, str | None], None]) -> None:
+    def __init__(
+        self,
+        netlink: AsyncIPRoute,
+        on_way: Callable[[str, Way | None], None],
+        on_routes: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.routes: dict[str, Route] = {}
+        self.host = Host()
         self._netlink = netlink
-        self._on_change = on_change
-        self._routes: dict[str, Route] = {}
-        self._macs: dict[str, str | None] = {}
+        self._on_way = on_way
+        self._on_routes = on_routes
+        self._followed: set[str] = set()
+        self._asked: dict[str, None] = {}
+        self._refused: dict[str, float] = {}
+        self._ways: dict[str, Way | None] = {}
         self._wake = asyncio.Event()
         self._polls = 0
+        self._looked_s = 0.0
 
-    def follow(self, route: Route) -> None:
-        """Resolve this route's next hop from now on; an earlier route to the same remote is forgotten."""
-        if self._routes.get(route.remote) != route:
-            self._routes[route.remote] = route
-            self._macs.pop(route.remote, None)
+    async def follow(self, remote: str) -> None:
+        """Resolve the way to this peer from now on; raises `Unavailable` if there is no route."""
+        route = await route_to(self._netlink, remote)
+        await self.look_at_host()
+        if not route.local:
+            raise Unavailable(f"no source address towards {remote}")
+        self._followed.add(remote)
+        self.routes[remote] = route
         self.hurry()
 
-    def route(self, remote: str) -> Route | None:
-        """The route that is followed to this remote."""
-        return self._routes.get(remote)
+    async def look_at_host(self) -> None:
+        """Learn this host's addresses and devices."""
+        self.host = await this_host(self._netlink)
 
     def forget(self, remote: str) -> None:
-        """Stop following."""
-        self._routes.pop(remote, None)
-        self._macs.pop(remote, None)
+        """Stop following, unless flows want it."""
+        self._followed.discard(remote)
+        if remote not in self._asked:
+            self._drop(remote)
 
-    def announce_again(self) -> None:
-        """Call `on_change` for everything known, for a switch that is new."""
-        for remote, mac in self._macs.items():
-            self._on_change(remote, mac)
+    def ask(self, remote: str) -> None:
+        """A packet waits for this peer: look for its way, or sooner again."""
+        if remote in self._refused and time.monotonic() < self._refused[remote]:
+            return
+        if remote not in self._followed and remote not in self._asked:
+            while len(self._asked) >= MOST_ASKED:
+                self._drop_asked(next(iter(self._asked)))
+            self._asked[remote] = None
+        self.hurry()
+
+    def has_route(self, remote: str) -> bool:
+        """Whether there is a route."""
+        return remote in self.routes
+
+    def asked_devices(self) -> set[str]:
+        """The devices towards peers that flows have chosen."""
+        return {self.routes[remote].device for remote in self._asked if remote in self.routes}
+
+    def known(self) -> Iterable[tuple[str, Way | None]]:
+        """All ways as they are, for a switch that is new."""
+        return list(self._ways.items())
 
     def hurry(self) -> None:
         """Look soon rather than at the next poll."""
@@ -98,41 +117,83 @@ class NextHops:
 
     async def run(self) -> None:
         """Poll for ever: often while something is newly unresolved, else every few seconds."""
-        while True:
-            self._wake.clear()
-            try:
-                await self._poll()
-            except (NetlinkError, OSError) as error:
-                _logger.warning("neighbours not read", error=str(error))
-            pending = any(self._macs.get(remote) is None for remote in self._routes)
-            self._polls = self._polls + 1 if pending else 0
-            eager = pending and self._polls < FIRST_POLLS
-            await asyncio.sleep(LEAST_GAP_S)
-            # Not `wait_for`: Python 3.11's loses a cancellation that comes together with the wake.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(UNRESOLVED_POLL_S if eager else RESOLVED_POLL_S):
-                    await self._wake.wait()
+        with watched(self.hurry, self._routes_changed):
+            while True:
+                self._wake.clear()
+                try:
+                    await self._poll()
+                except (NetlinkError, OSError) as error:
+                    _logger.warning("neighbours not read", error=str(error))
+                pending = any(self._ways.get(remote) is None for remote in self.routes)
+                self._polls = self._polls + 1 if pending else 0
+                eager = pending and self._polls < FIRST_POLLS
+                await asyncio.sleep(LEAST_GAP_S)
+                # Not `wait_for`: Python 3.11's loses a cancellation that comes together with the wake.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(UNRESOLVED_POLL_S if eager else RESOLVED_POLL_S):
+                        await self._wake.wait()
+
+    def _routes_changed(self) -> None:
+        self._looked_s = 0.0
+        self._refused.clear()
+        self.hurry()
 
     async def _poll(self) -> None:
-        if not self._routes:
+        if not self._followed and not self._asked:
             return
-        table: dict[tuple[int, str], Any] = {}
-        async for entry in await self._netlink.get_neighbours(family=AF_INET):
-            table[entry["ifindex"], entry.get("dst")] = entry
-        for route in list(self._routes.values()):
+        await self._look_at_routes()
+        table = await neighbours(self._netlink)
+        unresolved = set()
+        for remote, route in list(self.routes.items()):
             entry = table.get((route.index, route.hop))
-            usable = entry is not None and entry["state"] & USABLE
-            self._set(route.remote, entry.get("lladdr") if entry is not None and usable else None)
-            if not usable or (entry is not None and entry["state"] & NUD_STALE):
-                await self._ask(route)
+            mac = entry.mac if entry is not None else None
+            self._set(remote, Way(route.device, route.local, mac, route.mtu) if mac is not None else None)
+            if mac is None or (entry is not None and entry.is_stale):
+                unresolved.add((route.index, route.hop))
+        for index, hop in unresolved:
+            try:
+                await resolve(self._netlink, index, hop)
+            except NetlinkError as error:
+                _logger.debug("kernel did not resolve", hop=hop, error=str(error))
 
-    async def _ask(self, route: Route) -> None:
+    async def _look_at_routes(self) -> None:
+        """Look for all routes where they may have changed, else for those of new peers."""
+        is_due = time.monotonic() - self._looked_s >= ROUTES_POLL_S
+        wanted = self._followed | self._asked.keys()
+        before, host = dict(self.routes), self.host
+        if is_due:
+            self._looked_s = time.monotonic()
+            self.host = await this_host(self._netlink)
+        for remote in wanted if is_due else wanted - self.routes.keys():
+            await self._look_at_route(remote)
+        if before != self.routes or host != self.host:
+            await self._on_routes()
+
+    async def _look_at_route(self, remote: str) -> None:
         try:
-            await self._netlink.neigh("replace", dst=route.hop, ifindex=route.index, flags=NTF_USE, state=0)
-        except NetlinkError as error:
-            _logger.debug("kernel did not resolve", remote=route.remote, error=str(error))
+            route = await route_to(self._netlink, remote)
+        except Unavailable:
+            self._drop_asked(remote)
+            self._drop(remote)
+            return
+        if remote in self._followed or remote in self._asked:
+            self.routes[remote] = route
 
-    def _set(self, remote: str, mac: str | None) -> None:
-        if remote in self._routes and (remote not in self._macs or self._macs[remote] != mac):
-            self._macs[remote] = mac
-            self._on_change(remote, mac)
+    def _drop_asked(self, remote: str) -> None:
+        if remote in self._asked:
+            del self._asked[remote]
+            if len(self._refused) >= MOST_ASKED:
+                self._refused.clear()
+            self._refused[remote] = time.monotonic() + REFUSED_S
+            if remote not in self._followed:
+                self._drop(remote)
+
+    def _drop(self, remote: str) -> None:
+        self.routes.pop(remote, None)
+        if self._ways.pop(remote, None) is not None:
+            self._on_way(remote, None)
+
+    def _set(self, remote: str, way: Way | None) -> None:
+        if remote in self.routes and (remote not in self._ways or self._ways[remote] != way):
+            self._ways[remote] = way
+            self._on_way(remote, way)

@@ -4,7 +4,7 @@
 //! longest without a segment gives up its own. A segment that overlaps what has arrived is dropped
 //! and the rest kept, so a duplicate cannot complete a frame. No segment is ever asked for again.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use tulle_wire::{FrameBuf, HEADROOM};
 
@@ -36,9 +36,9 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Outer source address.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Outer destination address.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
     /// The number in the acknowledgment field.
     pub id: u32,
 }

@@ -55,7 +55,8 @@ struct Segment {
 
 impl Segment {
     fn parse(frame: &[u8], port: u16, offload: &Offload) -> Result<Self, DropReason> {
-        let outer = Outer::parse(frame, protocol::TCP, port)?;
+        let outer = Outer::parse(frame, protocol::TCP)?;
+        outer.check_port(frame, port)?;
         let bytes = &frame[outer.transport..outer.end];
         let segment = tcp::Packet::new_checked(bytes).map_err(|_| DropReason::OuterMalformed)?;
         outer.verify(frame, protocol::TCP, offload)?;
@@ -93,8 +94,7 @@ fn open(buffer: &mut FrameBuf, outer: &Outer, tos: u8) -> Result<Popped, DropRea
     if let Some(tag) = header.vlan {
         insert_tag(buffer, tag, &mut offload);
     }
-    let Outer { source, destination, ttl, .. } = *outer;
-    Ok(Popped { context: header.context, source, destination, tos, ttl, offload })
+    Ok(Popped::new(&Outer { tos, ..*outer }, header.context, offload))
 }
 
 /// What the header leaves undone, if the frame really is what the header says.

@@ -1,16 +1,16 @@
 //! Into the tunnel: one frame becomes one long TCP-like segment that the device cuts.
 
 use tulle_wire::vnet::{GsoKind, Offload};
-use tulle_wire::{FrameBuf, Layers, checksum, ethernet, ipv4, tcp, tcp_segments};
+use tulle_wire::{FrameBuf, Layers, checksum, ethernet, tcp, tcp_segments};
 
+use super::MOST_INNER;
 use super::header::{HEADER_LEN, Header, flag};
-use super::{HEADER_AT, MOST_INNER, OVERHEAD, SEGMENT_AT};
 use crate::template::source_port;
-use crate::{DropReason, Passage, Pushed, Template, ecn, inner};
+use crate::{DropReason, Passage, Pushed, Template, inner};
 
-const IP_AND_TCP_LEN: usize = ipv4::HEADER_LEN + tcp::HEADER_LEN;
 /// Both Open vSwitch implementations send this; the kernel's GRO wants it constant.
 const WINDOW: u16 = 0xffff;
+const DROP_ELIGIBLE: u16 = 0x1000;
 
 pub(super) fn push(
     template: &Template,
@@ -44,8 +44,10 @@ fn carries(frame: &[u8], offload: &Offload, layers: Option<&Layers>) -> bool {
     untagged && near && short && !offload.ecn && inner::describes(offload, layers)
 }
 
+/// The tag that travels in the header. There the V bit has the place of the drop-eligible bit: a tag
+/// with that one set stays in the frame.
 fn tag(frame: &[u8]) -> Option<u16> {
-    ethernet::Packet::new_checked(frame).ok()?.vlan()
+    ethernet::Packet::new_checked(frame).ok()?.vlan().filter(|tag| tag & DROP_ELIGIBLE == 0)
 }
 
 fn push_cut(
@@ -76,37 +78,48 @@ fn push_whole(
     layers: Option<&Layers>,
 ) -> Result<Offload, DropReason> {
     let vlan = tag(buffer.bytes());
-    let tag_len = vlan.map_or(0, |_| ethernet::TAG_LEN);
-    let segment_len = tcp::HEADER_LEN + HEADER_LEN + buffer.len() - tag_len;
-    if buffer.len() - tag_len > MOST_INNER {
-        return Err(DropReason::SttTooLong);
-    }
-    if usize::from(template.options.mtu) <= IP_AND_TCP_LEN {
-        return Err(DropReason::TooBig);
-    }
-    if buffer.headroom() + tag_len < OVERHEAD {
-        return Err(DropReason::NoHeadroom);
-    }
+    let (segment_at, segment_len) = check_room(template, buffer, vlan)?;
+    let look = template.look(passage, buffer.bytes(), layers);
     if vlan.is_some() {
         buffer.bytes_mut().copy_within(..ethernet::MACS_LEN, ethernet::TAG_LEN);
         buffer.pull_front(ethernet::TAG_LEN);
     }
     let header = header(passage.context, vlan, offload, layers);
-    let tos = ecn::outer_tos(template.options.dscp, layers);
-    let out = buffer.push_front(OVERHEAD).ok_or(DropReason::NoHeadroom)?;
+    let header_at = segment_at + tcp::HEADER_LEN;
+    let out = buffer.push_front(header_at + HEADER_LEN).ok_or(DropReason::NoHeadroom)?;
     let id = passage.next_id();
-    // Not over 65535: MOST_INNER guarantees it.
-    template.emit_network(out, (ipv4::HEADER_LEN + segment_len) as u16, id as u16, tos);
+    // Not over 65535 with IPv4's header: MOST_INNER guarantees it.
+    template.emit_network(out, segment_len as u16, id as u16, look);
     let segment = Segment { len: segment_len as u16, id, entropy: passage.entropy };
-    segment.emit(template, &mut out[SEGMENT_AT..HEADER_AT]);
-    out[HEADER_AT..].copy_from_slice(&header.emit());
-    Ok(outer_offload(template.options.mtu, segment_len - tcp::HEADER_LEN))
+    segment.emit(template, &mut out[segment_at..header_at]);
+    out[header_at..].copy_from_slice(&header.emit());
+    Ok(outer_offload(template, segment_len))
+}
+
+/// Where the segment begins, and how long it is. Errors: too long, no path, no headroom.
+#[inline]
+fn check_room(
+    template: &Template,
+    buffer: &FrameBuf,
+    vlan: Option<u16>,
+) -> Result<(usize, usize), DropReason> {
+    let tag_len = vlan.map_or(0, |_| ethernet::TAG_LEN);
+    let (segment_at, inner_len) = (template.network_len(), buffer.len() - tag_len);
+    if inner_len > MOST_INNER {
+        return Err(DropReason::SttTooLong);
+    }
+    if usize::from(template.options.mtu) <= template.ip_len() + tcp::HEADER_LEN {
+        return Err(DropReason::TooBig);
+    }
+    if buffer.headroom() + tag_len < segment_at + tcp::HEADER_LEN + HEADER_LEN {
+        return Err(DropReason::NoHeadroom);
+    }
+    Ok((segment_at, tcp::HEADER_LEN + HEADER_LEN + inner_len))
 }
 
 fn header(context: u64, vlan: Option<u16>, offload: &Offload, layers: Option<&Layers>) -> Header {
     let tag_len = vlan.map_or(0, |_| ethernet::TAG_LEN);
-    // The V bit takes the place of the drop-eligible bit.
-    let mut header = Header { vlan: vlan.map(|tag| tag & 0xefff), context, ..Header::default() };
+    let mut header = Header { vlan, context, ..Header::default() };
     match layers {
         Some(layers) if offload.needs_csum => {
             let tcp = offload.csum_offset == checksum::TCP_CSUM_OFFSET;
@@ -144,16 +157,18 @@ impl Segment {
     }
 }
 
-fn outer_offload(mtu: u16, frame_len: usize) -> Offload {
-    let size = mtu - IP_AND_TCP_LEN as u16;
-    let cut = frame_len > usize::from(size);
+fn outer_offload(template: &Template, segment_len: usize) -> Offload {
+    let segment_at = template.network_len();
+    let size = template.options.mtu - (template.ip_len() + tcp::HEADER_LEN) as u16;
+    let cut = segment_len - tcp::HEADER_LEN > usize::from(size);
+    let kind = if template.is_v4() { GsoKind::TcpV4 } else { GsoKind::TcpV6 };
     Offload {
         needs_csum: true,
-        csum_start: SEGMENT_AT as u16,
+        csum_start: segment_at as u16,
         csum_offset: checksum::TCP_CSUM_OFFSET,
-        gso: if cut { GsoKind::TcpV4 } else { GsoKind::None },
+        gso: if cut { kind } else { GsoKind::None },
         gso_size: if cut { size } else { 0 },
-        hdr_len: HEADER_AT as u16,
+        hdr_len: (segment_at + tcp::HEADER_LEN) as u16,
         ..Offload::default()
     }
 }

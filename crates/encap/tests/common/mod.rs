@@ -1,7 +1,7 @@
 //! Frames to push, and an encapsulation to push them with.
 #![allow(dead_code)]
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tulle_encap::{DropReason, Encap, Endpoints, Passage, Popped, Pushed, TunnelOptions};
 use tulle_wire::vnet::{GsoKind, Offload};
@@ -9,8 +9,8 @@ use tulle_wire::{FrameBuf, checksum, ethernet, ipv4, ipv6, protocol, tcp};
 
 pub const MTU: u16 = 1500;
 pub const ENDS: Endpoints = Endpoints {
-    local: Ipv4Addr::new(10, 0, 0, 1),
-    remote: Ipv4Addr::new(10, 0, 0, 2),
+    local: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+    remote: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
     local_mac: [2, 0, 0, 0, 10, 1],
     remote_mac: [2, 0, 0, 0, 10, 2],
 };
@@ -120,10 +120,10 @@ pub fn push(
     frame: &[u8],
     offload: &Offload,
 ) -> Result<Vec<(Vec<u8>, Offload)>, DropReason> {
-    let template = encap.template(&ENDS, &TunnelOptions::new(MTU, port));
+    let template = encap.template(&ENDS, &TunnelOptions::new(MTU, port)).expect("one family");
     let (mut buffer, mut scratch, mut outers) = (FrameBuf::copied(frame), FrameBuf::new(), Vec::new());
     let mut frame_id = 77;
-    let passage = Passage { context, entropy: 5, frame_id: &mut frame_id };
+    let passage = Passage::new(context, 5, &mut frame_id);
     let pushed =
         encap.push(&template, passage, &mut buffer, offload, &mut scratch, &mut |outer, offload| {
             outers.push((outer.to_vec(), *offload));

@@ -89,6 +89,14 @@ pub fn udp_super_frame(ends: Ends, payload_len: usize, gso_size: u16) -> (Vec<u8
     (frame, offload)
 }
 
+/// Makes an IPv4 frame one of another protocol.
+pub fn set_protocol(frame: &mut [u8], protocol: u8) {
+    frame[23] = protocol;
+    frame[24..26].copy_from_slice(&[0, 0]);
+    let checksum = !sum(&frame[ETHERNET_LEN..ETHERNET_LEN + 20]);
+    frame[24..26].copy_from_slice(&checksum.to_be_bytes());
+}
+
 fn ipv4(ends: Ends, protocol: u8, payload_len: usize) -> Vec<u8> {
     let mut header = vec![0x45, 0];
     header.extend(((20 + payload_len) as u16).to_be_bytes());

@@ -1,0 +1,154 @@
+//! Into a tunnel that cuts nothing itself: one outer packet for a frame, or one for each piece of a
+//! TCP frame that is to be cut, or trains of pieces where a device cuts these.
+
+use std::ops::Range;
+
+use tulle_wire::vnet::{GsoKind, Offload};
+use tulle_wire::{FrameBuf, Layers, TcpCutter};
+
+use crate::template::Look;
+use crate::{DropReason, Passage, Pushed, Template, inner};
+
+const MOST_PACKET: usize = 65535;
+
+/// What stands between the outer IP header and the inner frame.
+pub(crate) trait Carrier {
+    /// Length of the transport header, which a train of frames has once.
+    const TRANSPORT_LEN: usize;
+
+    /// The header in front of each inner frame.
+    fn header(&self) -> &[u8];
+
+    /// How many frames a train may have.
+    fn most(&self) -> usize;
+
+    /// Writes the transport header, or what is missing in the other, to the front of `packet`, which
+    /// is all that follows the IP header. `id` is the packet's own; `size` is the length of all but the
+    /// last frame of a train with their headers, 0 if there is one frame. Gives what is left undone.
+    fn finish(&self, template: &Template, id: u32, packet: &mut [u8], size: usize) -> Offload;
+}
+
+pub(crate) fn push<C: Carrier>(
+    carrier: &C,
+    template: &Template,
+    mut passage: Passage<'_>,
+    buffer: &mut FrameBuf,
+    offload: &Offload,
+    scratch: &mut FrameBuf,
+    each: &mut dyn FnMut(&[u8], &Offload),
+) -> Result<Pushed, DropReason> {
+    let layers = inner::check(buffer.bytes(), offload)?;
+    let look = template.look(&passage, buffer.bytes(), layers.as_ref());
+    let sender = Sender { carrier, template, look };
+    if offload.gso != GsoKind::None {
+        let cutter = sender.cutter(buffer.bytes(), offload, layers.as_ref())?;
+        return sender.push_trains(&mut passage, &cutter, scratch, each).map(Pushed::Cut);
+    }
+    sender.push_whole(&mut passage, buffer, offload).map(Pushed::Whole)
+}
+
+/// What all packets of one frame have in common.
+struct Sender<'a, C> {
+    carrier: &'a C,
+    template: &'a Template,
+    look: Look,
+}
+
+impl<C: Carrier> Sender<'_, C> {
+    #[inline]
+    fn push_whole(
+        &self,
+        passage: &mut Passage<'_>,
+        buffer: &mut FrameBuf,
+        offload: &Offload,
+    ) -> Result<Offload, DropReason> {
+        self.check_mtu(buffer.len())?;
+        let header = self.carrier.header();
+        let header_at = self.header_at();
+        if buffer.headroom() < header_at + header.len() {
+            return Err(DropReason::NoHeadroom);
+        }
+        inner::complete(buffer, offload)?;
+        let out = buffer.push_front(header_at + header.len()).ok_or(DropReason::NoHeadroom)?;
+        out[header_at..].copy_from_slice(header);
+        Ok(self.emit_outer(passage, buffer.bytes_mut(), 0))
+    }
+
+    fn cutter<'a>(
+        &self,
+        frame: &'a [u8],
+        offload: &Offload,
+        layers: Option<&Layers>,
+    ) -> Result<TcpCutter<'a>, DropReason> {
+        if !layers.is_some_and(|layers| inner::describes(offload, layers)) {
+            return Err(DropReason::BadOffload);
+        }
+        let cutter = TcpCutter::new(frame, offload.gso_size).map_err(|_| DropReason::BadOffload)?;
+        self.check_mtu(cutter.full_len())?;
+        Ok(cutter)
+    }
+
+    fn push_trains(
+        &self,
+        passage: &mut Passage<'_>,
+        cutter: &TcpCutter<'_>,
+        scratch: &mut FrameBuf,
+        each: &mut dyn FnMut(&[u8], &Offload),
+    ) -> Result<usize, DropReason> {
+        let size = self.carrier.header().len() + cutter.full_len();
+        let room = (MOST_PACKET - self.template.ip_len() - C::TRANSPORT_LEN) / size;
+        let most = self.carrier.most().min(room).max(1);
+        let mut trains = 0;
+        for first in (0..cutter.count()).step_by(most) {
+            let last = (first + most).min(cutter.count());
+            self.fill_train(cutter, first..last, scratch)?;
+            let size = if last - first > 1 { size } else { 0 };
+            let offload = self.emit_outer(passage, scratch.bytes_mut(), size);
+            each(scratch.bytes(), &offload);
+            trains += 1;
+        }
+        Ok(trains)
+    }
+
+    /// Room for the outer headers, then header and frame of each piece.
+    fn fill_train(
+        &self,
+        cutter: &TcpCutter<'_>,
+        pieces: Range<usize>,
+        scratch: &mut FrameBuf,
+    ) -> Result<(), DropReason> {
+        scratch.reset();
+        let room = scratch.spare_mut();
+        let header = self.carrier.header();
+        let mut at = self.header_at();
+        for index in pieces {
+            room.get_mut(at..at + header.len()).ok_or(DropReason::TooBig)?.copy_from_slice(header);
+            at += header.len();
+            at += cutter.emit(index, &mut room[at..]).map_err(|_| DropReason::TooBig)?;
+        }
+        scratch.set_len(at);
+        Ok(())
+    }
+
+    /// Completes the headers at the front of `frame`.
+    #[inline]
+    fn emit_outer(&self, passage: &mut Passage<'_>, frame: &mut [u8], size: usize) -> Offload {
+        let id = passage.next_id();
+        let (network, packet) = frame.split_at_mut(self.template.network_len());
+        // Not over 65535 with IPv4's header: the path MTU and `push_trains` guarantee it.
+        self.template.emit_network(network, packet.len() as u16, id as u16, self.look);
+        self.carrier.finish(self.template, id, packet, size)
+    }
+
+    #[inline]
+    fn header_at(&self) -> usize {
+        self.template.network_len() + C::TRANSPORT_LEN
+    }
+
+    #[inline]
+    fn check_mtu(&self, frame_len: usize) -> Result<(), DropReason> {
+        let headers_len = self.template.ip_len() + C::TRANSPORT_LEN + self.carrier.header().len();
+        let fits = headers_len + frame_len <= usize::from(self.template.options.mtu);
+        if fits { Ok(()) } else { Err(DropReason::TooBig) }
+    }
+}

@@ -1,0 +1,213 @@
+//! The devices that carry tunnels, and the ways to remotes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tulle_encap::Endpoints;
+use tulle_io::clock::monotonic_ns;
+use tulle_io::{Device, Filter, PacketOptions, TunnelPackets};
+use tulle_wire::Mac;
+
+use super::kind::Senders;
+use super::port::Ready;
+use super::{TunnelConfig, Uplink};
+use crate::capture::SharedCapture;
+use crate::error::SwitchError;
+
+/// Remotes whose way has been asked for lately.
+const MOST_ASKED: usize = 1024;
+/// How soon the way to a remote is asked for again.
+const ASK_AGAIN_NS: u64 = 200_000_000;
+
+/// How packets to a remote leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The device.
+    pub device: String,
+    /// This node's address towards the remote.
+    pub local: IpAddr,
+    /// The neighbour that takes them.
+    pub next_hop: Mac,
+    /// The longest IP packet that the path takes.
+    pub mtu: u16,
+}
+
+/// A device that carries tunnels.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    pub name: String,
+    pub ifindex: u32,
+    /// One for each thread.
+    pub uplinks: Vec<Arc<Uplink>>,
+    mac: Mac,
+}
+
+impl Carrier {
+    /// Opens a device in the network namespace of the calling thread, for so many threads of the switch; nothing is
+    /// received yet.
+    pub(crate) fn open(
+        name: &str,
+        capture: Arc<SharedCapture>,
+        threads: usize,
+    ) -> Result<Carrier, SwitchError> {
+        let wrap = |source| SwitchError::Device { name: name.to_owned(), source };
+        let device = Device::open(name).map_err(wrap)?;
+        if !device.is_ethernet().map_err(wrap)? {
+            return Err(SwitchError::NotEthernet(name.to_owned()));
+        }
+        let mut options = PacketOptions::device(device.index());
+        options.filter = Some(Filter::drop_everything());
+        let mut uplinks = vec![Arc::new(Uplink::open(options, capture).map_err(wrap)?)];
+        while uplinks.len() < threads {
+            uplinks.push(uplinks[0].open_share(Filter::drop_everything()).map_err(wrap)?);
+        }
+        let (ifindex, mac) = (device.index(), device.mac().map_err(wrap)?);
+        Ok(Carrier { name: name.to_owned(), ifindex, uplinks, mac })
+    }
+
+    fn set_filter(&self, filter: &Filter) -> std::io::Result<()> {
+        self.uplinks.iter().try_for_each(|uplink| uplink.socket.set_filter(filter))
+    }
+
+    /// What makes it another device than one that had its name before.
+    pub(crate) fn identity(&self) -> (u32, Mac) {
+        (self.ifindex, self.mac)
+    }
+
+    /// The same of the device that has this name now.
+    pub(crate) fn identity_of(name: &str) -> Option<(u32, Mac)> {
+        let device = Device::open(name).ok()?;
+        Some((device.index(), device.mac().ok()?))
+    }
+}
+
+/// All devices and ways.
+#[derive(Debug)]
+pub(crate) struct Underlay {
+    /// By slot; a slot keeps its device until that is closed.
+    pub carriers: Vec<Option<Carrier>>,
+    pub capture: Arc<SharedCapture>,
+    ways: HashMap<IpAddr, Way>,
+    addresses: Vec<IpAddr>,
+    wanted: TunnelPackets,
+    senders: Senders,
+    asked: HashMap<IpAddr, u64>,
+}
+
+impl Underlay {
+    pub(crate) fn new() -> Underlay {
+        Underlay {
+            carriers: Vec::new(),
+            capture: Arc::default(),
+            ways: HashMap::new(),
+            addresses: Vec::new(),
+            wanted: TunnelPackets::default(),
+            senders: Senders::new(),
+            asked: HashMap::new(),
+        }
+    }
+
+    /// The devices with their slots.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (usize, &Carrier)> {
+        self.carriers.iter().enumerate().filter_map(|(slot, carrier)| Some((slot, carrier.as_ref()?)))
+    }
+
+    pub(crate) fn slot_of(&self, device: &str) -> Option<usize> {
+        self.numbered().find(|(_, carrier)| carrier.name == device).map(|(slot, _)| slot)
+    }
+
+    /// Puts a device into a free slot, and lets it receive what is wanted.
+    pub(crate) fn insert(&mut self, carrier: Carrier) -> std::io::Result<usize> {
+        carrier.set_filter(&self.filter())?;
+        let free = self.carriers.iter().position(Option::is_none);
+        let slot = free.unwrap_or_else(|| {
+            self.carriers.push(None);
+            self.carriers.len() - 1
+        });
+        self.carriers[slot] = Some(carrier);
+        Ok(slot)
+    }
+
+    /// The addresses of this host, to which packets are taken.
+    pub(crate) fn set_addresses(&mut self, addresses: Vec<IpAddr>) -> std::io::Result<()> {
+        self.addresses = addresses;
+        let TunnelPackets { tcp_ports, udp_ports, gre, .. } = std::mem::take(&mut self.wanted);
+        self.want(TunnelPackets { addresses: self.addresses.clone(), tcp_ports, udp_ports, gre })
+    }
+
+    /// Says which ports and protocols are received.
+    pub(crate) fn set_wanted(&mut self, wanted: TunnelPackets) -> std::io::Result<()> {
+        let wanted = TunnelPackets { addresses: self.addresses.clone(), ..wanted };
+        if self.wanted == wanted { Ok(()) } else { self.want(wanted) }
+    }
+
+    fn want(&mut self, wanted: TunnelPackets) -> std::io::Result<()> {
+        self.wanted = wanted;
+        let filter = self.filter();
+        self.numbered().try_for_each(|(_, carrier)| carrier.set_filter(&filter))
+    }
+
+    /// Says how packets to a remote leave, or that they do not.
+    pub(crate) fn set_way(&mut self, remote: IpAddr, way: Option<Way>) {
+        self.asked.remove(&remote);
+        match way {
+            Some(way) => self.ways.insert(remote, way),
+            None => self.ways.remove(&remote),
+        };
+    }
+
+    /// The headers towards a remote, from `local` or the way's own address, where the way is known.
+    pub(crate) fn ready(
+        &self,
+        config: &TunnelConfig,
+        remote: IpAddr,
+        local: Option<IpAddr>,
+    ) -> Option<Arc<Ready>> {
+        let way = self.ways.get(&remote)?;
+        let slot = self.slot_of(&way.device)?;
+        let local_mac = self.carriers[slot].as_ref()?.mac;
+        let ends =
+            Endpoints { local: local.unwrap_or(way.local), remote, local_mac, remote_mac: way.next_hop };
+        let encap = self.senders.of(config.kind, config.gbp);
+        let template = encap.template(&ends, &config.options(way.mtu)).ok()?;
+        Some(Arc::new(Ready { config: config.clone(), template, slot }))
+    }
+
+    /// Whether to ask for the way to a remote: not if that has been done a moment ago.
+    pub(crate) fn may_ask(&mut self, remote: IpAddr) -> bool {
+        let now = monotonic_ns();
+        if self.asked.get(&remote).is_some_and(|again| now < *again) {
+            return false;
+        }
+        if self.asked.len() >= MOST_ASKED {
+            self.asked.clear();
+        }
+        self.asked.insert(remote, now + ASK_AGAIN_NS);
+        true
+    }
+
+    /// The uplink of a thread at a device; several share one where there are fewer.
+    #[inline]
+    pub(crate) fn uplink(&self, slot: usize, thread: usize) -> Option<&Arc<Uplink>> {
+        let uplinks = &self.carriers.get(slot)?.as_ref()?.uplinks;
+        uplinks.get(thread).or_else(|| uplinks.first())
+    }
+
+    /// What is received.
+    pub(crate) fn filter(&self) -> Filter {
+        Filter::tunnel_packets(&self.wanted)
+    }
+
+    /// Adds an uplink to a device, if it is still the same.
+    pub(crate) fn add_uplink(&mut self, first: &Arc<Uplink>, uplink: Arc<Uplink>) -> std::io::Result<()> {
+        let filter = self.filter();
+        let is_same = |carrier: &&mut Carrier| Arc::ptr_eq(&carrier.uplinks[0], first);
+        if let Some(carrier) = self.carriers.iter_mut().flatten().find(is_same) {
+            // It may have changed since the uplink was opened.
+            uplink.socket.set_filter(&filter)?;
+            carrier.uplinks.push(uplink);
+        }
+        Ok(())
+    }
+}

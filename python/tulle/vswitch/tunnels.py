@@ -1,0 +1,127 @@
+"""Tunnel ports of all bridges, and what carries them: devices, addresses and ways for each native switch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import structlog
+from msgspec import Struct
+from pyroute2 import AsyncIPRoute
+
+from tulle._native import NativeError
+from tulle.vswitch.bridge import Bridge
+from tulle.vswitch.configuration import Device
+from tulle.vswitch.rows_tunnel import FLOW
+from tulle.vswitch.underlay import Way, Ways
+
+_logger = structlog.get_logger(__name__)
+
+
+class _Told(Struct):
+    """What a native switch has been told."""
+
+    devices: set[str] = set()
+    addresses: tuple[str, ...] = ()
+
+
+class Tunnels:
+    """`bridges` are all that there are, by name."""
+
+    def __init__(self, bridges: Mapping[str, Bridge], netlink: AsyncIPRoute) -> None:
+        self._bridges = bridges
+        self._ports: dict[tuple[str, str], Device] = {}
+        self._told: WeakKeyDictionary[Bridge, _Told] = WeakKeyDictionary()
+        self.ways = Ways(netlink, self._set_way, self._settle_all)
+
+    async def attach(self, bridge: Bridge, number: int, device: Device) -> None:
+        """Make the port; raises `Unavailable` without a route, `NativeError` if it cannot be."""
+        if device.remote != FLOW:
+            await self.ways.follow(device.remote)
+        else:
+            await self.ways.look_at_host()
+        bridge.switch.add_tunnel(number, device.name, native(device))
+        self._ports[bridge.name, device.name] = device
+        self._settle(bridge)
+        for remote, way in self.ways.known():
+            if self._uses(bridge, remote):
+                self._tell(bridge, remote, way)
+
+    def detach(self, bridge: Bridge, device: Device) -> None:
+        """The port is gone."""
+        self._ports.pop((bridge.name, device.name), None)
+        if device.remote not in {other.remote for other in self._ports.values()}:
+            self.ways.forget(device.remote)
+
+    def is_reachable(self, device: Device) -> bool:
+        """Whether there is a way for packets to leave."""
+        return device.remote == FLOW or self.ways.has_route(device.remote)
+
+    async def _settle_all(self) -> None:
+        for bridge in self._bridges.values():
+            try:
+                self._settle(bridge)
+            except NativeError as error:
+                _logger.warning("underlay not opened", bridge=bridge.name, error=str(error))
+
+    def _settle(self, bridge: Bridge) -> None:
+        """Open the devices that the bridge's tunnels need, and close the others."""
+        told = self._told.setdefault(bridge, _Told())
+        needed = self._devices(bridge)
+        if told.addresses != self.ways.host.addresses:
+            bridge.switch.set_underlay_addresses(list(self.ways.host.addresses))
+            told.addresses = self.ways.host.addresses
+        for device in told.devices - needed:
+            bridge.switch.close_underlay(device)
+        told.devices &= needed
+        for device in sorted(needed):
+            bridge.switch.open_underlay(device)
+            told.devices.add(device)
+
+    def _devices(self, bridge: Bridge) -> set[str]:
+        remotes = self._remotes(bridge)
+        routes = self.ways.routes
+        devices = {routes[remote].device for remote in remotes if remote in routes}
+        if FLOW in remotes:
+            devices |= {*self.ways.host.devices, *self.ways.asked_devices()}
+        return devices
+
+    def _remotes(self, bridge: Bridge) -> set[str]:
+        return {device.remote for (name, _), device in self._ports.items() if name == bridge.name}
+
+    def _uses(self, bridge: Bridge, remote: str) -> bool:
+        return not self._remotes(bridge).isdisjoint((remote, FLOW))
+
+    def _set_way(self, remote: str, way: Way | None) -> None:
+        for bridge in self._users(remote):
+            self._tell(bridge, remote, way)
+
+    def _users(self, remote: str) -> Iterable[Bridge]:
+        return [bridge for bridge in self._bridges.values() if self._uses(bridge, remote)]
+
+    def _tell(self, bridge: Bridge, remote: str, way: Way | None) -> None:
+        told = None if way is None else (way.device, way.local, way.mac, way.mtu)
+        try:
+            bridge.switch.set_way(remote, told)
+        except NativeError as error:
+            _logger.warning("way not set", remote=remote, error=str(error))
+
+
+def native(device: Device) -> dict[str, Any]:
+    """A tunnel as `Switch.add_tunnel` wants it."""
+    options = device.tunnel
+    return {
+        "encapsulation": device.encapsulation,
+        "remote": device.remote,
+        "local": device.local,
+        "in_key": options.in_key,
+        "out_key": options.out_key,
+        "dst_port": options.dst_port,
+        "tos": options.tos,
+        "ttl": options.ttl,
+        "dont_fragment": options.dont_fragment,
+        "checksum": options.checksum,
+        "gbp": options.gbp,
+        "sequence": options.sequence,
+    }
