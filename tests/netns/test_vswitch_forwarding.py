@@ -83,7 +83,7 @@ def test_two_taps_ping_through_flows_of_ovs_ofctl(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("spaces")
-@pytest.mark.parametrize("encapsulation", ["stt", "vxlan"])
+@pytest.mark.parametrize("encapsulation", ["stt", "vxlan", "geneve", "gre", "nvgre"])
 def test_two_switches_ping_through_a_tunnel_and_find_each_other_by_arp(
     tmp_path: Path, encapsulation: str
 ) -> None:

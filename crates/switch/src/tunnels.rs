@@ -30,3 +30,13 @@ pub(crate) use receive::Membership;
 pub(crate) use registry::Registry;
 pub(crate) use underlay::{Carrier, Underlay};
 pub(crate) use uplink::Uplink;
+
+/// Bits of `tun_flags`.
+mod flag {
+    /// The packet is for the far end's control plane.
+    pub(super) const OAM: u16 = 0x01;
+    /// The outer UDP or GRE header had a checksum.
+    pub(super) const CHECKSUM: u16 = 0x04;
+    /// There was a key.
+    pub(super) const KEY: u16 = 0x08;
+}

@@ -27,7 +27,8 @@ const CT_STATES: &[(&str, u128)] = &[
     ("dnat", 0x80),
 ];
 
-const TUN_FLAGS: &[(&str, u128)] = &[("df", 0x01), ("csum", 0x02), ("key", 0x04), ("oam", 0x08)];
+/// The first is the only one that has a number in protocols.
+const TUN_FLAGS: &[(&str, u128)] = &[("oam", 0x01), ("df", 0x02), ("csum", 0x04), ("key", 0x08)];
 
 /// Kinds of fragments: value and mask over "any fragment" (1) and "not the first" (2).
 const FRAGMENTS: &[(&str, u128, u128)] =

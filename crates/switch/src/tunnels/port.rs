@@ -7,10 +7,7 @@ use tulle_datapath::TunnelKey;
 use tulle_encap::{Gbp, Passage, Template};
 
 use super::peers::{Peers, destination, source};
-use super::{LocalAddress, TunnelConfig, Underlay, Uplink};
-
-/// `tun_flags`: the packet is for the far end's control plane.
-const FLAG_OAM: u16 = 0x08;
+use super::{LocalAddress, TunnelConfig, Underlay, Uplink, flag};
 
 /// Headers that lack nothing but what differs from frame to frame, and the device that they leave by.
 #[derive(Clone, Debug)]
@@ -60,7 +57,7 @@ impl Leaving {
         if let Some(key) = key {
             passage.dscp = (key.tos != 0).then_some(key.tos >> 2);
             passage.ttl = (key.ttl != 0).then_some(key.ttl);
-            passage.oam = key.flags & FLAG_OAM != 0;
+            passage.oam = key.flags & flag::OAM != 0;
         }
         push(passage)
     }

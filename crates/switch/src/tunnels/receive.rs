@@ -12,15 +12,8 @@ use super::directory::Attitude;
 use super::inbound::Inner;
 use super::kind::Reception;
 use super::registry::new_bridge;
-use super::{Directory, Registry};
+use super::{Directory, Registry, flag};
 use crate::engine::Engine;
-
-/// `tun_flags` of what has arrived.
-mod flag {
-    pub(super) const CHECKSUM: u16 = 0x02;
-    pub(super) const KEY: u16 = 0x04;
-    pub(super) const OAM: u16 = 0x08;
-}
 
 /// What a bridge knows of the tunnels of all.  The engine has it, and a copy each thread.
 #[derive(Clone, Debug)]
