@@ -109,6 +109,14 @@ impl Popped {
         Self { context, key, source, destination, tos, ttl, checksum, oam, gbp, options, offload }
     }
 
+    /// Whether there are Geneve options. Frames that have none came the same way if their `Popped` are
+    /// equal, and may be joined (`tulle_wire::TcpMerger`).
+    #[inline]
+    #[must_use]
+    pub fn has_options(&self) -> bool {
+        self.options.len != 0
+    }
+
     /// Geneve's options in their wire form, checked; empty with all others. They stand in the headroom
     /// of the frame: read them before anything is pushed in front of it.
     #[inline]

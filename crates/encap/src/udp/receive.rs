@@ -105,11 +105,11 @@ impl Train {
     fn open(&self, buffer: &mut FrameBuf, from: usize, head: &Head) -> Result<Popped, DropReason> {
         buffer.pull_front(head.len);
         let offload = inner::arrived(buffer, self.undone.as_ref(), from + head.len, self.outer.tos)?;
-        let options = Place {
-            start: (buffer.range().start - usize::from(head.options_len)) as u32,
-            len: head.options_len,
+        let Head { context, oam, gbp, options_len, .. } = *head;
+        let options = match options_len {
+            0 => Place::default(),
+            len => Place { start: (buffer.range().start - usize::from(len)) as u32, len },
         };
-        let Head { context, oam, gbp, .. } = *head;
         Ok(Popped {
             checksum: self.checksum,
             oam,
