@@ -14,7 +14,9 @@
 
 mod conjunction;
 pub mod hashing;
+mod masked;
 mod packed;
+mod sight;
 mod subtable;
 mod trie;
 mod tries;
@@ -27,7 +29,9 @@ use std::sync::Arc;
 pub use conjunction::Clause;
 use conjunction::Gathered;
 use hashing::{HashIndex, PassThrough};
+pub use masked::MaskedKey;
 pub use packed::{PackedMask, PackedMatch};
+use sight::Sight;
 use subtable::{Covering, Subtable};
 use tries::{Search, TRIES, Tries, prefix_lengths};
 use tulle_flow::{Field, Key, Match};
@@ -163,13 +167,20 @@ impl<T: Copy> Classifier<T> {
     /// Sets in `looked_at` each bit of `key` that the answer depends on, also where there is none.
     #[inline]
     pub fn lookup(&self, key: &Key, looked_at: &mut Key) -> Option<T> {
+        self.lookup_knowing(key, &Key::ZERO, looked_at)
+    }
+
+    /// As [`lookup`](Self::lookup), but sets no bit in `looked_at` that is set in `known`.
+    #[inline]
+    pub fn lookup_knowing(&self, key: &Key, known: &Key, looked_at: &mut Key) -> Option<T> {
+        let mut sight = Sight { known, looked_at };
         let mut gathered = Gathered::default();
-        let best = self.search(key, looked_at, &mut |priority, entry| {
+        let best = self.search(key, &mut sight, &mut |priority, entry| {
             gathered.push(priority, self.clauses.get(&entry).map_or(&[], |clauses| &**clauses));
         });
         if !gathered.is_empty()
             && let Some(found) =
-                self.conjunctive(key, looked_at, gathered, best.map(|(priority, _)| priority))
+                self.conjunctive(key, &mut sight, gathered, best.map(|(priority, _)| priority))
         {
             return Some(found);
         }
@@ -180,24 +191,30 @@ impl<T: Copy> Classifier<T> {
     fn conjunctive(
         &self,
         key: &Key,
-        looked_at: &mut Key,
+        sight: &mut Sight<'_>,
         mut gathered: Gathered<'_>,
         above: Option<u16>,
     ) -> Option<T> {
         gathered.complete(above).into_iter().find_map(|id| {
             let (mut with_id, mut bits) = (*key, Key::ZERO);
             with_id.set(Field::ConjId, u128::from(id));
-            let found = self.search(&with_id, &mut bits, &mut |_, _| {});
+            let mut with_bits = Sight { known: sight.known, looked_at: &mut bits };
+            let found = self.search(&with_id, &mut with_bits, &mut |_, _| {});
             // These bits are not the packet's own.
             bits.set(Field::ConjId, 0);
-            looked_at.merge(&bits);
+            sight.looked_at.merge(&bits);
             found.map(|(_, value)| value)
         })
     }
 
     /// The best entry that is no clause; shows each clause above it that covers the packet.
     #[inline]
-    fn search(&self, key: &Key, looked_at: &mut Key, clause: &mut impl FnMut(u16, u64)) -> Option<(u16, T)> {
+    fn search(
+        &self,
+        key: &Key,
+        sight: &mut Sight<'_>,
+        clause: &mut impl FnMut(u16, u64),
+    ) -> Option<(u16, T)> {
         let mut search = Search::new(key, &self.tries);
         let mut best: Option<(u16, T)> = None;
         for rank in &self.order {
@@ -208,7 +225,7 @@ impl<T: Copy> Classifier<T> {
                 continue;
             }
             let subtable = &self.subtables[rank.subtable as usize];
-            let mut next = subtable.lookup(&mut search, looked_at);
+            let mut next = subtable.lookup(&mut search, sight);
             while let Some(Covering { place, priority, is_clause, value }) = next {
                 if !is_clause {
                     if best.is_none_or(|(best, _)| priority > best) {

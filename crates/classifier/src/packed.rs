@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::sight::Sight;
 use tulle_flow::{KEY_WORDS, Key, Match};
 
 /// The words of a mask that are not zero.
@@ -16,11 +17,14 @@ pub struct PackedMask {
 impl PackedMask {
     /// Packs a mask.
     pub fn new(mask: &Key) -> PackedMask {
-        let mut map = 0;
-        for (i, word) in mask.words.iter().enumerate() {
-            map |= u64::from(*word != 0) << i;
-        }
+        let map = PackedMask::map_of(mask);
         PackedMask { map, words: places(map).map(|i| mask.words[i]).collect() }
+    }
+
+    /// Which words a mask touches: bit i for word i.
+    pub fn map_of(mask: &Key) -> u64 {
+        let touched = mask.words.iter().enumerate().map(|(i, word)| u64::from(*word != 0) << i);
+        touched.fold(0, |map, bit| map | bit)
     }
 
     /// The mask in full.
@@ -33,11 +37,9 @@ impl PackedMask {
         self.words.len()
     }
 
-    /// True where this is the packed form of a mask.
-    pub fn is(&self, mask: &Key) -> bool {
-        let untouched = |i: usize| self.map >> i & 1 == 0;
-        self.parts().all(|(i, word)| mask.words[i] == word)
-            && mask.words.iter().enumerate().all(|(i, word)| *word == 0 || !untouched(i))
+    /// True where this is the packed form of a mask that touches the words of `map`.
+    pub fn is(&self, map: u64, mask: &Key) -> bool {
+        self.map == map && self.parts().all(|(i, word)| mask.words[i] == word)
     }
 
     /// True where the mask touches nothing.
@@ -67,18 +69,10 @@ impl PackedMask {
         end(state)
     }
 
-    /// Adds the first `count` touched words to a mask.
+    /// Shows the first `count` touched words.
     #[inline]
-    pub fn merge_first(&self, count: usize, into: &mut Key) {
-        for (i, mask) in self.parts().take(count) {
-            into.words[i] |= mask;
-        }
-    }
-
-    /// Adds this mask to another.
-    #[inline]
-    pub fn merge(&self, into: &mut Key) {
-        self.merge_first(self.words.len(), into);
+    pub(crate) fn show(&self, count: usize, sight: &mut Sight<'_>) {
+        self.parts().take(count).for_each(|(i, mask)| sight.show(i, mask));
     }
 
     /// True where this mask has all bits of another.
@@ -170,7 +164,7 @@ impl std::fmt::Display for PackedMatch {
 
 /// The set bits of a map, lowest first.
 #[inline]
-fn places(map: u64) -> impl Iterator<Item = usize> {
+pub(crate) fn places(map: u64) -> impl Iterator<Item = usize> {
     let mut left = map;
     std::iter::from_fn(move || {
         if left == 0 {

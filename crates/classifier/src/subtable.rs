@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::hashing::HashIndex;
 use crate::packed::{PackedMask, begin, end, step};
+use crate::sight::Sight;
 use crate::tries::{Check, Search, Tries, last_word, prefix_lengths};
 use tulle_flow::{KEY_WORDS, Key};
 
@@ -122,14 +123,14 @@ impl<T: Copy> Subtable<T> {
     /// The entry of the highest priority that covers a packet.  Sets the bits looked at: the few that show that
     /// no entry has the packet's prefix, else those of the first stage that misses, else all of the mask's.
     #[inline]
-    pub fn lookup(&self, search: &mut Search<'_>, looked_at: &mut Key) -> Option<Covering<T>> {
+    pub fn lookup(&self, search: &mut Search<'_>, sight: &mut Sight<'_>) -> Option<Covering<T>> {
         let mut state = begin(self.seed);
         let mut parts = self.mask.parts();
         let mut done = 0;
         for (i, stage) in self.stages.iter().enumerate() {
             // To walk a trie takes as long as several stages: what is not known yet is asked for after a miss.
             let mut checks = stage.checks.iter();
-            if checks.any(|check| search.is_known(*check) && search.excludes(*check, looked_at)) {
+            if checks.any(|check| search.is_known(*check) && search.excludes(*check, sight)) {
                 return None;
             }
             for (i, mask) in parts.by_ref().take(stage.words - done) {
@@ -137,25 +138,25 @@ impl<T: Copy> Subtable<T> {
             }
             done = stage.words;
             if done < self.mask.len() && !stage.counts.contains_key(&end(state)) {
-                self.missed(i, search, looked_at);
+                self.missed(i, search, sight);
                 return None;
             }
         }
         let head = self.heads.get(&end(state)).copied();
         let found = head.and_then(|head| self.first_covering(head, search.key));
         match found {
-            Some(_) => self.mask.merge(looked_at),
-            None => self.missed(self.stages.len() - 1, search, looked_at),
+            Some(_) => self.mask.show(self.mask.len(), sight),
+            None => self.missed(self.stages.len() - 1, search, sight),
         }
         found
     }
 
     /// Sets the bits that show that no entry covers the packet, where the stages up to this one find none.
     #[inline]
-    fn missed(&self, stage: usize, search: &mut Search<'_>, looked_at: &mut Key) {
+    fn missed(&self, stage: usize, search: &mut Search<'_>, sight: &mut Sight<'_>) {
         let mut checks = self.stages[..=stage].iter().flat_map(|stage| &stage.checks);
-        if !checks.any(|check| search.excludes(*check, looked_at)) {
-            self.mask.merge_first(self.stages[stage].words, looked_at);
+        if !checks.any(|check| search.excludes(*check, sight)) {
+            self.mask.show(self.stages[stage].words, sight);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! They tell for many masks at once that none of their entries can cover a packet, and by how few bits that is seen.
 
+use crate::sight::Sight;
 use crate::trie::{Prefixes, Trie};
 use tulle_flow::Key;
 
@@ -114,7 +115,7 @@ impl<'a> Search<'a> {
 
     /// True where no entry at all has the packet's prefix of this length; then sets the bits that show it.
     #[inline]
-    pub fn excludes(&mut self, check: Check, looked_at: &mut Key) -> bool {
+    pub fn excludes(&mut self, check: Check, sight: &mut Sight<'_>) -> bool {
         let trie = usize::from(check.trie);
         if !self.is_known[trie] {
             (self.found[trie], self.is_known[trie]) = (self.tries.find(self.key, trie), true);
@@ -126,7 +127,7 @@ impl<'a> Search<'a> {
         let bits = needed.min(check.length);
         if bits > self.shown[trie] {
             self.shown[trie] = bits;
-            look_at_prefix(looked_at, trie, bits);
+            look_at_prefix(sight, trie, bits);
         }
         true
     }
@@ -145,17 +146,17 @@ impl<'a> Search<'a> {
 }
 
 /// Sets the first `length` bits of a field; there is at least one.
-fn look_at_prefix(looked_at: &mut Key, trie: usize, length: u8) {
+fn look_at_prefix(sight: &mut Sight<'_>, trie: usize, length: u8) {
     if length == 0 {
         return;
     }
     if trie < NARROW {
         let (word, shift, bits) = NARROW_PLACES[trie];
         let mask = (u32::MAX << (32 - length)) >> (32 - bits);
-        looked_at.words[word] |= u64::from(mask) << shift;
+        sight.show(word, u64::from(mask) << shift);
     } else {
         let (word, mask) = (WIDE_PLACES[trie - NARROW], u128::MAX << (128 - length));
-        looked_at.words[word] |= (mask >> 64) as u64;
-        looked_at.words[word + 1] |= mask as u64;
+        sight.show(word, (mask >> 64) as u64);
+        sight.show(word + 1, mask as u64);
     }
 }

@@ -15,6 +15,7 @@ mod hints;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
+use crate::sharing::Recent;
 use crate::tables::Credit;
 use crate::verdict::{Translation, Verdict};
 use entry::{Entries, Entry};
@@ -23,8 +24,8 @@ use hints::{Hints, ingress_hash};
 
 use std::sync::Arc;
 use tulle_classifier::hashing::PassThrough;
-use tulle_classifier::{PackedMask, PackedMatch};
-use tulle_flow::{Field, Key};
+use tulle_classifier::{MaskedKey, PackedMask};
+use tulle_flow::{Field, Key, Match};
 
 /// The most verdicts remembered.
 pub const MAX_ENTRIES: usize = 200_000;
@@ -51,6 +52,7 @@ pub(crate) struct Cache {
     /// Masks by ingress port.
     ports: HashMap<u64, Groups, BuildHasherDefault<PassThrough>>,
     entries: Entries,
+    recent: Recent<Verdict>,
     /// Entries with something to credit; some may have gone or been credited since.
     dirty: Vec<u32>,
     ops: usize,
@@ -66,6 +68,7 @@ impl Cache {
             hints: Hints::new(),
             ports: HashMap::default(),
             entries: Entries::default(),
+            recent: Recent::new(),
             dirty: Vec::new(),
             ops: 0,
             swept: 0,
@@ -103,7 +106,7 @@ impl Cache {
 
     /// The verdict of an entry.
     pub fn verdict(&self, entry: u32) -> Option<&Verdict> {
-        self.entries.get(entry).map(|entry| &entry.verdict)
+        self.entries.get(entry).map(|entry| &*entry.verdict)
     }
 
     /// Notes that an entry is right at a version.
@@ -122,20 +125,12 @@ impl Cache {
         }
         let Translation { verdict, mask } = made;
         self.ops += verdict.ops.len();
-        let mask = self.place_for(key, PackedMask::new(&mask), ledger);
+        let verdict = self.recent.share(verdict.digest(), verdict);
+        let mask = self.place_for(key, &mask, ledger);
         let hash = mask.hash_key(key, self.seed);
-        let port = port_of(key);
-        let number = self.entries.insert(Entry {
-            values: mask.values(key),
-            mask: Arc::clone(&mask),
-            verdict,
-            credit: Credit::default(),
-            version,
-            hash,
-            port,
-            uses: 0,
-        });
-        let replaced = self.ports.entry(port).or_default().insert(&mask, hash, number);
+        let seen = MaskedKey::new(&mask, key);
+        let number = self.entries.insert(Entry::new(Arc::clone(&mask), seen, verdict, version));
+        let replaced = self.ports.entry(port_of(key)).or_default().insert(&mask, hash, number);
         if let Some(replaced) = replaced {
             self.remove(replaced, ledger);
         }
@@ -156,11 +151,12 @@ impl Cache {
         ledger: &mut impl Ledger,
     ) -> u32 {
         if let Some(entry) = self.entries.get_mut(stale)
-            && entry.mask.is(&made.mask)
+            && entry.mask.is(PackedMask::map_of(&made.mask), &made.mask)
         {
             entry.credit_to(ledger);
             self.ops = self.ops + made.verdict.ops.len() - entry.verdict.ops.len();
-            (entry.verdict, entry.version) = (made.verdict, version);
+            (entry.verdict, entry.version) =
+                (self.recent.share(made.verdict.digest(), made.verdict), version);
             return stale;
         }
         self.remove(stale, ledger);
@@ -168,18 +164,18 @@ impl Cache {
     }
 
     /// The mask to remember a verdict under: as given, or a narrower one where its port has too many.
-    fn place_for(&mut self, key: &Key, mask: PackedMask, ledger: &mut impl Ledger) -> Arc<PackedMask> {
+    fn place_for(&mut self, key: &Key, mask: &Key, ledger: &mut impl Ledger) -> Arc<PackedMask> {
         let groups = self.ports.entry(port_of(key)).or_default();
-        if let Some(shared) = groups.shared(&mask) {
+        if let Some(shared) = groups.shared(mask) {
             return shared;
         }
         if !groups.is_full() {
-            return Arc::new(mask);
+            return Arc::new(PackedMask::new(mask));
         }
         match groups.least_useful() {
             Some(entries) => {
                 entries.into_iter().for_each(|entry| self.remove(entry, ledger));
-                Arc::new(mask)
+                Arc::new(PackedMask::new(mask))
             }
             None => groups.exact(),
         }
@@ -193,7 +189,7 @@ impl Cache {
     #[inline]
     pub fn count(&mut self, number: u32, bytes: usize, now: u64) -> Option<&Verdict> {
         let entry = self.entries.get_mut(number)?;
-        if entry.credit.packets == 0 {
+        if !entry.is_dirty() {
             self.dirty.push(number);
         }
         entry.count(bytes, now);
@@ -203,8 +199,8 @@ impl Cache {
     /// A line for people about each verdict: match, packets and bytes not yet credited, operations.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
         self.entries.iter().map(|entry| {
-            let matching = PackedMatch::from_parts(&entry.mask, &entry.values).unpacked();
-            let Credit { packets, bytes, .. } = entry.credit;
+            let matching = Match::new(&entry.seen.key(), &entry.mask.unpacked());
+            let Credit { packets, bytes, .. } = entry.credit();
             let ops: Vec<String> = entry.verdict.ops.iter().map(ToString::to_string).collect();
             format!("{matching}, recent_packets:{packets}, recent_bytes:{bytes}, actions:{}", ops.join(","))
         })
@@ -223,6 +219,7 @@ impl Cache {
     pub fn flush(&mut self, ledger: &mut impl Ledger) {
         self.credit(ledger);
         self.entries = Entries::default();
+        self.recent.forget_unused();
         self.ports.clear();
         self.hints.clear();
         self.ops = 0;
@@ -234,11 +231,12 @@ impl Cache {
         for _ in 0..slots.min(SWEPT_LEAST.max(slots / SWEPT_PART)) {
             self.swept = if self.swept + 1 < slots { self.swept + 1 } else { 0 };
             let number = self.swept as u32;
-            let is_idle = |entry: &Entry| now.saturating_sub(entry.credit.used_ns) >= IDLE_NS;
+            let is_idle = |entry: &Entry| now.saturating_sub(entry.used_ns) >= IDLE_NS;
             if self.entries.get(number).is_some_and(is_idle) {
                 self.remove(number, ledger);
             }
         }
+        self.recent.forget_unused();
         self.ports.values_mut().for_each(Groups::age);
     }
 
@@ -246,10 +244,11 @@ impl Cache {
         let Some(mut entry) = self.entries.remove(number) else { return };
         entry.credit_to(ledger);
         self.ops -= entry.verdict.ops.len();
-        if let Some(groups) = self.ports.get_mut(&entry.port) {
-            groups.remove(&entry.mask, entry.hash, number);
+        let key = entry.seen.key();
+        if let Some(groups) = self.ports.get_mut(&port_of(&key)) {
+            groups.remove(&entry.mask, entry.mask.hash_key(&key, self.seed), number);
             if groups.len() == 0 {
-                self.ports.remove(&entry.port);
+                self.ports.remove(&port_of(&key));
             }
         }
     }

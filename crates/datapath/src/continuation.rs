@@ -4,8 +4,6 @@
 //! controller says.  Equal interruptions share one number, which stands in the key of the packets that go on
 //! (`recirc_id`), so that the verdicts of the second part are remembered as those of the first are.
 
-mod text;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -20,6 +20,7 @@ mod ports;
 mod process;
 mod rewrite;
 mod rules;
+mod sharing;
 mod tables;
 mod trace;
 mod translate;

@@ -1,5 +1,7 @@
 //! Flows as they stand in the tables, with their counters, each under a number that caches may keep.
 
+use std::sync::Arc;
+
 use tulle_classifier::{Clause, PackedMatch};
 use tulle_flow::{Action, Flow, port};
 
@@ -12,8 +14,8 @@ pub struct RuleId(pub(crate) u32);
 pub struct StoredFlow {
     /// Which packets.
     pub matching: PackedMatch,
-    /// What happens to them; empty means drop.
-    pub actions: Box<[Action]>,
+    /// What happens to them, shared by many flows; empty means drop.
+    pub actions: Arc<[Action]>,
     /// The controller's opaque mark.
     pub cookie: u64,
     /// Higher wins.
@@ -29,10 +31,10 @@ pub struct StoredFlow {
 }
 
 impl StoredFlow {
-    pub(crate) fn new(flow: &Flow, matching: PackedMatch) -> StoredFlow {
+    pub(crate) fn new(flow: &Flow, matching: PackedMatch, actions: Arc<[Action]>) -> StoredFlow {
         StoredFlow {
             matching,
-            actions: flow.actions.as_slice().into(),
+            actions,
             cookie: flow.cookie,
             priority: flow.priority,
             idle_timeout: flow.idle_timeout,

@@ -12,10 +12,13 @@ mod select;
 mod timers;
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use crate::cache::Ledger;
 use crate::flow_mod::{FlowChange, FlowEvent, FlowStats, TableStats};
 use crate::rules::{Rule, RuleId, Rules};
+use crate::sharing::Recent;
 use crate::verdict::Verdict;
 use crate::versions::{Shared, Versions};
 use eviction::Evictor;
@@ -23,7 +26,7 @@ pub use eviction::TablePolicy;
 use journal::{Journal, Undo};
 use timers::Timers;
 use tulle_classifier::Classifier;
-use tulle_flow::Key;
+use tulle_flow::{Action, Key};
 
 /// Tables 0 to 254 hold flows.
 pub const TABLE_COUNT: usize = 255;
@@ -50,6 +53,8 @@ pub(crate) struct Tables {
     tables: Vec<Classifier<RuleId>>,
     counts: Vec<Counts>,
     rules: Rules,
+    /// Lists of actions, which many flows have in common.
+    actions: Recent<[Action]>,
     limit: usize,
     versions: Versions,
     timers: Timers,
@@ -71,6 +76,7 @@ impl Tables {
             tables,
             counts: vec![Counts::default(); TABLE_COUNT],
             rules: Rules::default(),
+            actions: Recent::new(),
             limit,
             versions: Versions::new(),
             timers: Timers::default(),
@@ -82,10 +88,10 @@ impl Tables {
         }
     }
 
-    /// The best rule of a table for a key; sets the bits looked at.
+    /// The best rule of a table for a key; sets the bits looked at, but for known ones.
     #[inline]
-    pub fn lookup(&self, table: u8, key: &Key, looked_at: &mut Key) -> Option<(RuleId, &Rule)> {
-        let id = self.tables.get(usize::from(table))?.lookup(key, looked_at)?;
+    pub fn lookup(&self, table: u8, key: &Key, known: &Key, looked_at: &mut Key) -> Option<(RuleId, &Rule)> {
+        let id = self.tables.get(usize::from(table))?.lookup_knowing(key, known, looked_at)?;
         Some((id, self.rules.get(id)?))
     }
 
@@ -171,6 +177,18 @@ impl Tables {
             self.versions.change_table(rule.flow.table);
         }
         Some(rule)
+    }
+
+    /// A list of actions, shared with flows that have the same.
+    fn shared(&mut self, actions: &[Action]) -> Arc<[Action]> {
+        let mut hasher = DefaultHasher::new();
+        actions.hash(&mut hasher);
+        self.actions.share(hasher.finish(), actions)
+    }
+
+    /// Forgets lists of actions that no flow has any more.
+    pub fn tidy(&mut self) {
+        self.actions.forget_unused();
     }
 
     fn tell(&mut self, change: FlowChange, rule: &Rule, now: u64) {

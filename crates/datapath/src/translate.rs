@@ -47,6 +47,9 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_STEPS: usize = 4096;
 /// How many values the stack holds.
 pub const MAX_STACK: usize = 1024;
+/// Operations and lookups for which a walk makes room at once.
+const USUAL_OPS: usize = 8;
+const USUAL_LOOKUPS: usize = 32;
 /// `actset_output` where the action set sends nowhere (`OFPP_UNSET`).
 const UNSET: u128 = 0xffff_fff7;
 
@@ -188,10 +191,10 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
             written,
             pending: Key::ZERO,
             mask,
-            ops: Vec::new(),
+            ops: Vec::with_capacity(USUAL_OPS),
             op_count: 0,
-            rules: Vec::new(),
-            looked_up: Vec::new(),
+            rules: Vec::with_capacity(USUAL_LOOKUPS),
+            looked_up: Vec::with_capacity(USUAL_LOOKUPS),
             consequences: Vec::new(),
             depends: SharedSet::default().with(Shared::Ports).with(Shared::Bridge).with(Shared::Fragments),
             depth: 0,
@@ -223,7 +226,7 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
         self.table(0)
     }
 
-    fn finish(mut self, outcome: Result<(), Abort>) -> Translation {
+    fn finish(&mut self, outcome: Result<(), Abort>) -> Translation {
         let outcome = outcome.and_then(|()| self.conclude());
         if let Err(Abort(reason)) = outcome {
             self.ops.clear();
@@ -234,13 +237,13 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
         if !self.ops.iter().any(Op::is_effect) {
             self.drop(DropReason::NoOutput);
         }
-        let Branch { ops, last_send } = Branch::new(self.ops);
+        let Branch { ops, last_send } = Branch::new(std::mem::take(&mut self.ops));
         let verdict = Verdict {
             ops,
             last_send,
-            rules: self.rules.into(),
-            tables: self.looked_up.into(),
-            consequences: self.consequences.into(),
+            rules: std::mem::take(&mut self.rules).into(),
+            tables: std::mem::take(&mut self.looked_up).into(),
+            consequences: std::mem::take(&mut self.consequences).into(),
             is_lasting: self.is_lasting,
             depends: self.depends,
         };
@@ -272,16 +275,25 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
     }
 
     fn lookup(&mut self, table: u8) -> Result<Option<u8>, Abort> {
-        let key = if self.hides_ports() { without_ports(&self.key) } else { self.key };
-        self.lookup_as(table, &key, |looked_at| *looked_at)
+        if self.hides_ports() {
+            return self.lookup_as(table, &without_ports(&self.key), |looked_at| *looked_at);
+        }
+        let tables = self.plane.tables;
+        let found = tables.lookup(table, &self.key, &self.written, &mut self.mask);
+        self.obey(table, found)
     }
 
     /// Looks up with another key than the working one; `own` tells which bits of that they are.
     fn lookup_as(&mut self, table: u8, key: &Key, own: impl Fn(&Key) -> Key) -> Result<Option<u8>, Abort> {
         let mut looked_at = Key::ZERO;
         let tables = self.plane.tables;
-        let found = tables.lookup(table, key, &mut looked_at);
+        let found = tables.lookup(table, key, &Key::ZERO, &mut looked_at);
         self.look_at(&own(&looked_at));
+        self.obey(table, found)
+    }
+
+    /// Does what the rule says that was found in a table.
+    fn obey(&mut self, table: u8, found: Option<(RuleId, &Rule)>) -> Result<Option<u8>, Abort> {
         self.looked_up.push(table);
         self.observer.looked_up(self.depth, table, found.map(|(_, rule)| rule));
         let Some((id, rule)) = found else {

@@ -276,3 +276,22 @@ pub struct Verdict {
     /// The last operation that needs the packet.
     pub(crate) last_send: usize,
 }
+
+impl Verdict {
+    /// Different for most verdicts that differ: by the rules, and by what is written and where it is sent.
+    pub(crate) fn digest(&self) -> u64 {
+        let mut digest = self.ops.len() as u64;
+        let mut add =
+            |value: u64| digest = (digest ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        self.rules.iter().for_each(|id| add(u64::from(id.0)));
+        for op in &self.ops {
+            match op {
+                Op::Set { value, .. } => add(*value as u64),
+                Op::Output(to) => add(u64::from(to.port)),
+                Op::Resume(to) => add(u64::from(to.id())),
+                _ => {}
+            }
+        }
+        digest ^ digest >> 32
+    }
+}

@@ -49,8 +49,9 @@ impl Groups {
     }
 
     /// The mask, shared with the group that has the same.
-    pub fn shared(&self, mask: &PackedMask) -> Option<Arc<PackedMask>> {
-        self.groups.iter().find(|group| *group.mask == *mask).map(|group| Arc::clone(&group.mask))
+    pub fn shared(&self, mask: &Key) -> Option<Arc<PackedMask>> {
+        let map = PackedMask::map_of(mask);
+        self.groups.iter().find(|group| group.mask.is(map, mask)).map(|group| Arc::clone(&group.mask))
     }
 
     /// True where another mask is one too many.
@@ -60,8 +61,8 @@ impl Groups {
 
     /// The mask that matches the packet as a whole.
     pub fn exact(&self) -> Arc<PackedMask> {
-        let exact = PackedMask::new(&Key { words: [u64::MAX; tulle_flow::KEY_WORDS] });
-        self.shared(&exact).unwrap_or_else(|| Arc::new(exact))
+        let exact = Key { words: [u64::MAX; tulle_flow::KEY_WORDS] };
+        self.shared(&exact).unwrap_or_else(|| Arc::new(PackedMask::new(&exact)))
     }
 
     /// The entries of the mask that has been of least use, if there is one that is small.

@@ -28,20 +28,18 @@ impl Datapath {
         changes: &[FlowMod],
         now: u64,
     ) -> Result<Vec<FlowRemoved>, (usize, FlowModError)> {
-        self.cache.credit(&mut self.state);
-        self.state.tables.begin();
+        self.begin();
         let mut removed = Vec::new();
         for (place, change) in changes.iter().enumerate() {
-            match self.check_users(change).and_then(|()| self.state.tables.apply(change, now)) {
+            match self.flow_mod(change, now) {
                 Ok(gone) => removed.extend(gone),
                 Err(error) => {
-                    self.state.tables.roll_back();
+                    self.roll_back();
                     return Err((place, error));
                 }
             }
         }
-        self.state.tables.commit();
-        self.forget_learned(&mut removed, now);
+        self.commit();
         Ok(removed)
     }
 
@@ -114,6 +112,7 @@ impl Datapath {
         }
         self.continuations.sweep();
         self.machine.expire(now);
+        self.state.tables.tidy();
         if !self.state.tables.is_expiry_due(now) {
             return Vec::new();
         }

@@ -42,7 +42,7 @@ impl Tables {
         let replaced = self.find(flow.table, &matching, flow.priority);
         let evicted = if replaced.is_none() { self.make_room(flow.table, now)? } else { Vec::new() };
         let mut rule = Rule {
-            flow: StoredFlow::new(flow, matching),
+            flow: StoredFlow::new(flow, matching, self.shared(&flow.actions)),
             flags: change.flags(),
             packets: 0,
             bytes: 0,
@@ -80,10 +80,11 @@ impl Tables {
     }
 
     fn modify_rule(&mut self, id: RuleId, change: &FlowMod, now: u64) {
+        let actions = self.shared(&change.flow.actions);
         let Some(rule) = self.rules.get_mut(id) else { return };
         let old = self.journal.is_some().then(|| rule.clone());
         let was_clause = rule.is_clause();
-        rule.flow.actions = change.flow.actions.as_slice().into();
+        rule.flow.actions = actions;
         if let Some(cookie) = change.new_cookie {
             self.cookies.remove(&(rule.flow.cookie, id));
             rule.flow.cookie = cookie;

@@ -34,6 +34,9 @@ impl<O: Observer> Walk<'_, '_, O> {
     /// Writes bits of a field that the packet has.
     pub(super) fn write(&mut self, field: Field, value: u128, mask: u128) {
         self.settle(field, value, mask);
+        if field.is_metadata() {
+            return;
+        }
         let before = self.pending.field(field);
         self.pending.set(field, before | mask);
     }
@@ -89,7 +92,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         if self.pending == Key::ZERO {
             return Ok(());
         }
-        for field in Field::ALL.iter().copied().filter(|field| !field.is_metadata()) {
+        for field in Field::ALL.iter().copied() {
             let mask = self.pending.field(field);
             if mask == 0 || !self.has(field.prerequisite()) {
                 continue;

@@ -3,7 +3,7 @@
 use crate::frames::{self, Checksum};
 use crate::recorder::{add, counts, from_port, send, send_with, switch};
 use tulle_datapath::conntrack::state;
-use tulle_datapath::{Datapath, DropReason, Frozen, extract};
+use tulle_datapath::{Datapath, DropReason, extract};
 use tulle_flow::Field;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
@@ -191,9 +191,7 @@ fn a_paused_packet_goes_on_when_the_controller_lets_it() {
     let effects = send(&mut datapath, &udp(true, 7, 9), 1);
     assert_eq!((effects.ports(), effects.reasons()), (vec![], vec![]));
     let info = effects.packet_ins()[0].clone();
-    let bytes = info.pause.expect("a continuation").frozen().to_bytes();
-    let frozen = Frozen::from_bytes(&bytes).expect("its own bytes");
-    assert_eq!(frozen.to_bytes(), bytes);
+    let frozen = info.pause.as_ref().expect("a continuation").frozen().clone();
     let mut metadata = info.key;
     metadata.set(Field::Reg5, 9);
     let mut recorder = crate::recorder::Recorder::default();
@@ -202,15 +200,6 @@ fn a_paused_packet_goes_on_when_the_controller_lets_it() {
     assert_eq!(recorder.ports(), [2, 3]);
     let key = extract(recorder.frames()[0], &from_port(1)).expect("a frame").0;
     assert_eq!((key.field(Field::UdpSrc), key.field(Field::IpTos)), (70, 8));
-}
-
-#[test]
-fn bytes_that_are_no_continuation_are_refused() {
-    assert_eq!(Frozen::from_bytes(b""), None);
-    assert_eq!(Frozen::from_bytes(&[0xff; 40]), None);
-    for line in ["table 300", "field dl_dst 1/1", "field nobody 1/1", "actions 1", "queue x", "what 1"] {
-        assert_eq!(Frozen::from_bytes(format!("tulle-continuation-1\n{line}\n").as_bytes()), None, "{line}");
-    }
 }
 
 #[test]
