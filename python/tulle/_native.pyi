@@ -52,6 +52,13 @@ class Switch:
     def configure_tables(self, tables: dict[int, dict[str, Any]]) -> None:
         """What is set of flow tables, all of it anew: {7: {"name": str | None, "flow_limit": int | None,
         "evicts": bool, "groups": ["NXM_OF_IN_PORT[]"]}}; groups that cannot be are ignored."""
+    def configure_telemetry(self, settings: dict[str, Any]) -> None:
+        """What collectors are told, all of it anew; what stays as it was keeps what it has gathered.  The keys are
+        those that `tulle.vswitch.telemetry.native` makes: "sflow", "netflow", "ipfix" (each may be None), and
+        "collector_sets" by number; targets are `ADDRESS:PORT`."""
+    def telemetry_statistics(self) -> list[dict[str, Any]]:
+        """[{"exporter": "sflow" | "netflow" | "ipfix" | "ipfix-7", "flows", "evicted", "sent", "unsent"}]; the last
+        two are datagrams."""
     def describe(self, description: str, serial: str) -> None:
         """What controllers are told for people."""
     def set_busy_poll(self, time_us: int | None) -> None:
@@ -116,7 +123,8 @@ class Switch:
     def port_statistics(self) -> dict[int, dict[str, int]]:
         """Per port: rx_packets rx_bytes rx_dropped rx_errors tx_packets tx_bytes tx_dropped tx_errors."""
     def drops(self) -> list[dict[str, Any]]:
-        """[{"reason": "no-match", "port": 3, "packets": 7}]; reasons with no packet are left out."""
+        """[{"reason": "no-match", "port": 3, "table": 10, "packets": 7}]; `table` is None where no flow had to do
+        with it, and reasons with no packet are left out."""
     def cache_statistics(self) -> dict[str, int]: ...
     def dump_cache(self) -> list[str]:
         """A line for people about each cached verdict."""

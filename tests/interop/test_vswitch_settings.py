@@ -179,10 +179,11 @@ def test_tulle_drops_asks_the_switch_itself(vswitch: VswitchProcess) -> None:
     command = [sys.executable, "-m", "tulle.cli", "drops", "--switch", str(vswitch.directory)]
     found = json.loads(vswitch.run(*command, "--output", "json"))
     (drop,) = [one for one in found if one["reason"] == "dropped-by-flow"]
-    assert (drop["bridge"], drop["name"], drop["port"]) == ("br0", "p1", 1)
+    assert (drop["bridge"], drop["name"], drop["port"], drop["table"]) == ("br0", "p1", 1, 0)
     assert drop["packets"] >= 1
     shown = vswitch.run(*command)
-    assert re.search(r"br0\W+dropped-by-flow\W+p1\W+\d+", shown), shown
+    assert re.search(r"br0\W+dropped-by-flow\W+p1\W+0\W+\d+", shown), shown
+    assert re.search(r"dropped-by-flow +port p1, table 0: \d+\n", vswitch.appctl("drops/show"))
     absent = [*command[:-1], str(vswitch.directory / "nowhere")]
     done = subprocess.run(absent, capture_output=True, text=True, timeout=20)
     assert done.returncode != 0 and "no switch answers" in done.stderr, done

@@ -1,6 +1,6 @@
 //! Why packets are lost, and how many were: every lost packet has a reason.
 
-use std::collections::HashMap;
+use tulle_classifier::hashing::HashIndex;
 
 macro_rules! reasons {
     ($($variant:ident $name:literal $text:literal;)*) => {
@@ -103,19 +103,33 @@ impl From<tulle_conntrack::DropReason> for DropReason {
 
 const COUNT: usize = DropReason::ALL.len();
 
-/// The most ports that have counters of their own; drops of further ports are counted in the totals only.
-pub const COUNTED_PORTS: usize = 4096;
+/// The most places (port, reason and table) with counters of their own; drops at further ones are counted in the
+/// totals only.
+pub const COUNTED_PLACES: usize = 65_536;
 
-/// Counts of lost packets, by reason, and by ingress port and reason.
+/// How many packets were lost at one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DropCount {
+    /// The ingress port.
+    pub port: u32,
+    /// Why.
+    pub reason: DropReason,
+    /// The table in which it happened, where there is one.
+    pub table: Option<u8>,
+    /// How many.
+    pub packets: u64,
+}
+
+/// Counts of lost packets, by reason, and by ingress port, reason and table.
 #[derive(Clone, Debug)]
 pub struct DropCounters {
     totals: [u64; COUNT],
-    ports: HashMap<u32, [u64; COUNT]>,
+    places: HashIndex<DropCount>,
 }
 
 impl Default for DropCounters {
     fn default() -> Self {
-        DropCounters { totals: [0; COUNT], ports: HashMap::new() }
+        DropCounters { totals: [0; COUNT], places: HashIndex::default() }
     }
 }
 
@@ -125,48 +139,50 @@ impl DropCounters {
         self.totals[reason as usize]
     }
 
-    /// Packets from one port lost for a reason.
+    /// Packets from one port lost for a reason, in whatever table.
     pub fn of_port(&self, port: u32, reason: DropReason) -> u64 {
-        self.ports.get(&port).map_or(0, |counts| counts[reason as usize])
+        let is_here = |count: &&DropCount| count.port == port && count.reason == reason;
+        self.places.values().filter(is_here).map(|count| count.packets).sum()
     }
 
     /// All counts above zero, by reason.
     pub fn totals(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
-        counted(&self.totals)
+        let counts = DropReason::ALL.iter().map(|reason| (*reason, self.total(*reason)));
+        counts.filter(|(_, count)| *count > 0)
     }
 
-    /// All counts above zero, by port and reason, in order.
-    pub fn by_port(&self) -> Vec<(u32, DropReason, u64)> {
-        let each =
-            |(port, counts): (&u32, _)| counted(counts).map(|(reason, n)| (*port, reason, n)).collect();
-        let mut rows: Vec<_> = self.ports.iter().flat_map(|entry| -> Vec<_> { each(entry) }).collect();
-        rows.sort_unstable();
-        rows
+    /// All counts above zero, by port, reason and table, in this order.
+    pub fn by_place(&self) -> Vec<DropCount> {
+        let mut counts: Vec<_> = self.places.values().copied().collect();
+        counts.sort_unstable();
+        counts
     }
 
     #[inline]
-    pub(crate) fn count(&mut self, port: u32, reason: DropReason) {
+    pub(crate) fn count(&mut self, port: u32, reason: DropReason, table: Option<u8>) {
         self.totals[reason as usize] += 1;
-        if let Some(counts) = self.ports.get_mut(&port) {
-            counts[reason as usize] += 1;
-        } else if self.ports.len() < COUNTED_PORTS {
-            self.ports.insert(port, [0; COUNT]);
-            self.count_first(port, reason);
+        match self.places.get_mut(&place(port, reason, table)) {
+            Some(count) => count.packets += 1,
+            None => self.count_first(port, reason, table),
         }
     }
 
     #[cold]
-    fn count_first(&mut self, port: u32, reason: DropReason) {
-        if let Some(counts) = self.ports.get_mut(&port) {
-            counts[reason as usize] = 1;
+    fn count_first(&mut self, port: u32, reason: DropReason, table: Option<u8>) {
+        if self.places.len() < COUNTED_PLACES {
+            self.places.insert(place(port, reason, table), DropCount { port, reason, table, packets: 1 });
         }
     }
 
     pub(crate) fn forget_port(&mut self, port: u32) {
-        self.ports.remove(&port);
+        self.places.retain(|_, count| count.port != port);
     }
 }
 
-fn counted(counts: &[u64; COUNT]) -> impl Iterator<Item = (DropReason, u64)> + '_ {
-    DropReason::ALL.iter().map(|reason| (*reason, counts[*reason as usize])).filter(|(_, count)| *count > 0)
+/// A number of its own for each place, spread over all bits: multiplication by an odd number loses none of them.
+#[inline]
+fn place(port: u32, reason: DropReason, table: Option<u8>) -> u64 {
+    let table = table.map_or(0x100, u64::from);
+    let packed = u64::from(port) << 32 | table << 8 | reason as u64;
+    packed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
 }

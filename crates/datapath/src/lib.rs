@@ -31,7 +31,7 @@ pub use bridge::{BondMode, BridgeConfig, Bundle, FdbEntry, FdbStats, MAX_MIRRORS
 pub use consequence::{Consequence, Learned, Seen};
 pub use continuation::{Continuation, Frozen, MAX_CONTINUATIONS, Place, Segment};
 pub use datapath::{CacheStats, DEFAULT_FLOW_LIMIT, Datapath, MAX_PASSES};
-pub use drop::{COUNTED_PORTS, DropCounters, DropReason};
+pub use drop::{COUNTED_PLACES, DropCount, DropCounters, DropReason};
 pub use extract::{Layout, extract};
 pub use flow_mod::{
     Command, FlowChange, FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, RemovalReason,

@@ -50,7 +50,7 @@ pub(crate) struct Losses<'a> {
 impl Losses<'_> {
     #[inline]
     pub fn count(&mut self, drop: Drop, bytes: usize, effects: &mut impl Effects) {
-        self.counters.count(self.in_port, drop.reason);
+        self.counters.count(self.in_port, drop.reason, drop.table);
         effects.dropped(drop, self.in_port, bytes);
     }
 }

@@ -12,7 +12,7 @@ use crate::values::parse_mac;
 
 type Dict<'a, 'py> = &'a Bound<'py, PyDict>;
 
-fn value<'py, T: for<'a> FromPyObject<'a, 'py, Error = PyErr>>(
+pub(crate) fn value<'py, T: for<'a> FromPyObject<'a, 'py, Error = PyErr>>(
     dict: Dict<'_, 'py>,
     name: &str,
 ) -> PyResult<T> {

@@ -15,6 +15,7 @@ mod error;
 mod frame;
 mod session;
 mod switch;
+mod telemetry;
 mod text;
 mod tunnels;
 mod values;

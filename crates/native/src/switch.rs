@@ -12,6 +12,7 @@ use tulle_switch::{Event, Flush, PortInfo, SwitchError, TapSettings};
 use crate::bridging::{address, parse_config, parse_tables};
 use crate::error::refused;
 use crate::session::{SwitchSession, parse_options};
+use crate::telemetry::{emit_counts, parse_telemetry};
 use crate::text::parse_flow;
 use crate::tunnels::{WayTuple, parse_addresses, parse_config as parse_tunnel_config, parse_way};
 use crate::values::{self, TunnelTuple, emit_mac, parse_ip, parse_mac, parse_tunnel};
@@ -70,6 +71,15 @@ impl Switch {
     fn configure_tables(&self, py: Python<'_>, tables: &Bound<'_, PyDict>) -> PyResult<()> {
         let tables = parse_tables(tables)?;
         detached(py, || self.switch.configure_tables(tables))
+    }
+
+    fn configure_telemetry(&self, py: Python<'_>, settings: &Bound<'_, PyDict>) -> PyResult<()> {
+        let settings = parse_telemetry(settings)?;
+        detached(py, || self.switch.configure_telemetry(settings))
+    }
+
+    fn telemetry_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        emit_counts(py, detached(py, || self.switch.telemetry_counts())?)
     }
 
     fn describe(&self, py: Python<'_>, description: String, serial: String) -> PyResult<()> {
@@ -311,6 +321,7 @@ impl Switch {
             let entry = PyDict::new(py);
             entry.set_item("reason", drop.reason)?;
             entry.set_item("port", drop.port)?;
+            entry.set_item("table", drop.table)?;
             entry.set_item("packets", drop.packets)?;
             list.append(entry)?;
         }

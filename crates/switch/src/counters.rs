@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tulle_datapath::DropCount;
+
 /// What went in and out of a port, as the Open_vSwitch schema names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortCounters {
@@ -40,15 +42,24 @@ impl PortCounters {
     }
 }
 
-/// How many packets were lost at a port for a reason.
+/// How many packets were lost at a port for a reason, in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Drop {
     /// The port; 0 stands for the underlay.
     pub port: u32,
     /// The reason's stable name.
     pub reason: &'static str,
+    /// The table in which it happened; none where no flow had to do with it.
+    pub table: Option<u8>,
     /// How many.
     pub packets: u64,
+}
+
+impl From<DropCount> for Drop {
+    fn from(count: DropCount) -> Self {
+        let DropCount { port, reason, table, packets } = count;
+        Drop { port, reason: reason.name(), table, packets }
+    }
 }
 
 /// Losses at devices and tunnels.  Bounded: one entry a port and reason.
@@ -71,6 +82,12 @@ impl Losses {
     }
 
     pub(crate) fn drops(&self) -> impl Iterator<Item = Drop> + '_ {
-        self.counts.iter().map(|((port, reason), packets)| Drop { port: *port, reason, packets: *packets })
+        let drop = |((port, reason), packets): (&(u32, &'static str), &u64)| Drop {
+            port: *port,
+            reason,
+            table: None,
+            packets: *packets,
+        };
+        self.counts.iter().map(drop)
     }
 }

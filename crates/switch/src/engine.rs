@@ -20,6 +20,7 @@ use crate::outbox::{Event, Outbox};
 use crate::patch::Crossing;
 use crate::port::{Port, slot};
 use crate::settings::TableSettings;
+use crate::telemetry;
 use crate::tunnels::{Carrier, Inner, Membership, Uplink};
 use crate::wires::Wires;
 use crate::worker::{AWAKE, SESSIONS};
@@ -131,6 +132,9 @@ impl Engine {
 
     /// Ends all threads after their present batches.
     pub(crate) fn stop(&mut self) {
+        if let Some(telemetry) = &mut self.wires.telemetry {
+            telemetry.finish(monotonic_ns());
+        }
         self.is_stopping = true;
         self.changed();
     }
@@ -249,7 +253,7 @@ impl Engine {
         port.counters.received(inner.frame.len());
         port.record(inner.frame.bytes());
         let metadata = Metadata { in_port: number, tunnel: Some(inner.key()) };
-        datapath.process(&mut inner.frame, &inner.popped.offload, &metadata, now, wires);
+        telemetry::process(datapath, &mut inner.frame, &inner.popped.offload, &metadata, now, wires);
     }
 
     /// Takes frames that other bridges have sent through patch ports.
@@ -271,7 +275,7 @@ impl Engine {
         port.record(frame.bytes());
         wires.crossings = crossing.crossings;
         let metadata = Metadata { in_port: crossing.port, tunnel: None };
-        datapath.process(frame, &crossing.offload, &metadata, now, wires);
+        telemetry::process(datapath, frame, &crossing.offload, &metadata, now, wires);
     }
 
     /// A device that fails is no longer waited for; the owner hears of it and may take the port away.
@@ -282,6 +286,7 @@ impl Engine {
     /// Looks after timeouts: flows, cached verdicts, sessions.
     pub(crate) fn sweep(&mut self, now: u64) {
         self.wires.count_missed();
+        self.wires.tick_telemetry(self.datapath_id, now);
         let removed = self.datapath.expire(now);
         self.tell_removed(removed);
         self.tell_flow_events(None, 0);
@@ -312,5 +317,5 @@ fn accept(
         return wires.losses.count(number, "policed");
     }
     let metadata = Metadata { in_port: number, tunnel: None };
-    datapath.process(frame, offload, &metadata, now, wires);
+    telemetry::process(datapath, frame, offload, &metadata, now, wires);
 }

@@ -29,6 +29,7 @@ mod sessions;
 mod settings;
 mod socket;
 mod switch;
+mod telemetry;
 mod threading;
 mod threads;
 mod tunnels;
@@ -48,4 +49,8 @@ pub use session::{SessionKind, SessionOptions};
 pub use sessions::SessionInfo;
 pub use settings::TableSettings;
 pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings};
+pub use telemetry::{
+    BridgeIpfixSettings, IpfixSettings, NetflowSettings, SflowSettings, TelemetryCounts, TelemetrySettings,
+};
+pub use tulle_telemetry::{IpfixConfig, NetflowConfig};
 pub use tunnels::{Kind, LocalAddress, TunnelConfig, TunnelNumber, Way};

@@ -57,6 +57,8 @@ pub(crate) enum Link {
 pub(crate) struct Port {
     pub name: String,
     pub mac: Mac,
+    /// The kernel's index of its device; 0 where there is none.
+    pub ifindex: u32,
     pub link: Link,
     pub counters: PortCounters,
     pub capture: Option<Capture>,
@@ -74,6 +76,7 @@ impl Port {
         Port {
             name,
             mac,
+            ifindex: 0,
             link,
             counters: PortCounters::default(),
             capture: None,

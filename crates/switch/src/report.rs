@@ -9,9 +9,9 @@ use std::time::Duration;
 use tulle_datapath as datapath;
 use tulle_flow::port;
 use tulle_openflow::{
-    BucketStats, Description, ErrorCode, GroupFeatures, GroupStats, Meter, MeterFeatures, MeterStats,
-    MultipartReply, MultipartRequest, Queue, QueueSelector, QueueStats, Version, group_id, meter_flags,
-    meter_id,
+    BucketStats, Description, ErrorCode, GroupFeatures, GroupStats, IpfixStats, Meter, MeterFeatures,
+    MeterStats, MultipartReply, MultipartRequest, Queue, QueueSelector, QueueStats, Version, group_id,
+    meter_flags, meter_id,
 };
 
 use crate::engine::Engine;
@@ -54,8 +54,19 @@ pub(crate) fn report(
         R::MeterConfigs(number) => MultipartReply::MeterConfigs(meters(engine, *number)?),
         R::MeterFeatures => MultipartReply::MeterFeatures(meter_features()),
         R::FlowMonitors(_) => return Err(ErrorCode::BadMultipart),
-        R::IpfixBridge | R::IpfixFlows => return Err(ErrorCode::NotConfigured),
+        R::IpfixBridge => MultipartReply::IpfixBridge(ipfix_stats(engine).ok_or(ErrorCode::NotConfigured)?),
+        R::IpfixFlows => MultipartReply::IpfixFlows(collector_sets(engine).ok_or(ErrorCode::NotConfigured)?),
     })
+}
+
+fn ipfix_stats(engine: &Engine) -> Option<IpfixStats> {
+    Some(engine.wires.telemetry.as_ref()?.ipfix.as_ref()?.exporter.stats(0))
+}
+
+fn collector_sets(engine: &Engine) -> Option<Vec<IpfixStats>> {
+    let sets = &engine.wires.telemetry.as_ref()?.collector_sets;
+    let stats: Vec<_> = sets.iter().map(|(number, exporter)| exporter.stats(*number)).collect();
+    (!stats.is_empty()).then_some(stats)
 }
 
 fn description(engine: &Engine) -> Description {

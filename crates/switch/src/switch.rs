@@ -148,7 +148,7 @@ impl Switch {
         self.check_free(number)?;
         let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
         let tap = Tap::adopt(copied, name).map_err(device_error(name))?;
-        let port = Port::new(name.to_owned(), info.mac, of_tap(tap));
+        let port = Port { ifindex: info.ifindex, ..Port::new(name.to_owned(), info.mac, of_tap(tap)) };
         self.call(move |engine| engine.attach(number, port))
     }
 
@@ -262,11 +262,10 @@ impl Switch {
         self.call(|engine| engine.wires.numbered().map(|(number, port)| (number, port.counters)).collect())
     }
 
-    /// Packets lost, by port and reason: in the tables, at devices, in tunnels.
+    /// Packets lost, by port, reason and table: in the tables, at devices, in tunnels.
     pub fn drops(&self) -> Result<Vec<Drop>, SwitchError> {
         self.call(|engine| {
-            let tables = engine.datapath.drops().by_port().into_iter();
-            let tables = tables.map(|(port, reason, packets)| Drop { port, reason: reason.name(), packets });
+            let tables = engine.datapath.drops().by_place().into_iter().map(Drop::from);
             let mut drops: Vec<Drop> = tables.chain(engine.wires.losses.drops()).collect();
             drops.sort_unstable();
             drops
@@ -401,9 +400,10 @@ impl Switch {
         let device = Device::open(name).map_err(device_error(name))?;
         let mac = device.mac().map_err(device_error(name))?;
         let mtu = device.mtu().map_err(device_error(name))?;
-        let port = Port { may_be_direct, ..Port::new(name.to_owned(), mac, link) };
+        let ifindex = device.index();
+        let port = Port { may_be_direct, ifindex, ..Port::new(name.to_owned(), mac, link) };
         self.call(move |engine| engine.attach(number, port))?;
-        Ok(PortInfo { mac, ifindex: device.index(), mtu })
+        Ok(PortInfo { mac, ifindex, mtu })
     }
 }
 

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
+use tulle_flow::Sample;
 use tulle_io::Outgoing;
+use tulle_io::clock::monotonic_ns;
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum};
 
@@ -18,6 +20,7 @@ use crate::patch::PatchPeer;
 use crate::port::{Link, Port, number_in, slot};
 use crate::sender::Sender;
 use crate::sessions::Sessions;
+use crate::telemetry::{self, Telemetry};
 use crate::tunnels::{Lost, Underlay};
 use crate::watch::DirectPort;
 
@@ -29,6 +32,8 @@ pub(crate) struct Wires {
     pub sessions: Sessions,
     pub losses: Losses,
     pub outbox: Outbox,
+    /// What collectors are told of packets, where there are any.
+    pub telemetry: Option<Box<Telemetry>>,
     /// Patch ports that the present frame has crossed.
     pub crossings: u8,
     /// Of the thread that has the engine now.
@@ -43,6 +48,7 @@ impl Wires {
             sessions: Sessions::default(),
             losses: Losses::default(),
             outbox,
+            telemetry: None,
             crossings: 0,
             sender: Sender::new(0),
         }
@@ -51,6 +57,18 @@ impl Wires {
     #[inline]
     pub(crate) fn port(&mut self, number: u32) -> Option<&mut Port> {
         self.ports.get_mut(slot(number))?.as_mut()
+    }
+
+    /// The same, to look at.
+    #[inline]
+    pub(crate) fn port_at(&self, number: u32) -> Option<&Port> {
+        self.ports.get(slot(number))?.as_ref()
+    }
+
+    /// The kernel's index of a port's device; 0 where there is none.
+    #[inline]
+    pub(crate) fn ifindex(&self, number: u32) -> u32 {
+        self.port_at(number).map_or(0, |port| port.ifindex)
     }
 
     /// All ports with their numbers.
@@ -227,5 +245,11 @@ impl Effects for Wires {
     #[inline]
     fn dropped(&mut self, _: Drop, _: u32, _: usize) {
         // The datapath has counted it; `Switch::drops` puts both counts together.
+    }
+
+    fn sampled(&mut self, sample: &Sample, frame: &[u8], _: &Offload, in_port: u32) {
+        let Some(mut telemetry) = self.telemetry.take() else { return };
+        telemetry::sampled(&mut telemetry, self, sample, frame, in_port, monotonic_ns());
+        self.telemetry = Some(telemetry);
     }
 }

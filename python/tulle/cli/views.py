@@ -52,7 +52,7 @@ def drops(
     switch: Annotated[
         Path | None,
         typer.Option(
-            "--switch", help="Ask the switch in this directory itself, with no controller: by port."
+            "--switch", help="Ask the switch in this directory itself, with no controller: by port and table."
         ),
     ] = None,
     output: Output = Format.TABLE,
@@ -76,8 +76,18 @@ def _show_switch_drops(directory: Path, output: Format) -> None:
         found = orjson.loads(asyncio.run(unixctl.call(directory / "vswitchd.ctl", "drops/show", "json")))
     except OSError as error:
         raise Unavailable(f"no switch answers in {directory}: {error.strerror or error}") from error
-    rows = [(one["bridge"], one["reason"], one["name"] or one["port"], one["packets"]) for one in found]
-    show(found, output, lambda: table(["bridge", "reason", "port", "packets"], rows, "no drops"))
+    rows = [
+        (
+            one["bridge"],
+            one["reason"],
+            one["name"] or one["port"],
+            "-" if one["table"] is None else one["table"],
+            one["packets"],
+        )
+        for one in found
+    ]
+    columns = ["bridge", "reason", "port", "table", "packets"]
+    show(found, output, lambda: table(columns, rows, "no drops"))
 
 
 def counters(

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tulle._native import NativeError, Switch
 from tulle.ovsdb.tls import Tls
+from tulle.vswitch.agent_address import agent_address
 from tulle.vswitch.bonds import Bond, new_bond
 from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
 from tulle.vswitch.controllers import Context, Controllers
@@ -23,6 +24,7 @@ from tulle.vswitch.forwarding import Forwarding, native
 from tulle.vswitch.saved_flows import SavedFlows
 from tulle.vswitch.service_socket import ServiceSocket
 from tulle.vswitch.snoop import Snoop
+from tulle.vswitch.telemetry import native as native_telemetry
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 _logger = structlog.get_logger(__name__)
@@ -67,9 +69,13 @@ class Bridge:
         self.switch = Switch(name, settings.datapath_id, secrets.randbits(64))
         self.ports: dict[str, PortState] = {}
         self.links: dict[str, Link] = {}
+        self.problems: list[str] = []
+        """What it was asked for and could not do."""
         self.forwarding = Forwarding()
         self.bonds: dict[str, Bond] = {}
         self._told: dict[str, Any] = {}
+        self._told_telemetry: dict[str, Any] = {}
+        self._on_change = on_change
         self._states: dict[str, tuple[int, bool, bool]] = {}
         self._snoop = Snoop(directory / f"{name}.snoop")
         context = Context(self.switch, self._snoop, directory, tls)
@@ -107,6 +113,7 @@ class Bridge:
         self.switch.describe(settings.description, settings.serial)
         self.switch.set_busy_poll(settings.busy_poll_us)
         self._set_threads(settings.threads)
+        self._tell_telemetry()
         self.switch.configure_tables(
             {
                 table.number: {
@@ -124,6 +131,25 @@ class Bridge:
             self.switch.set_threads(count)
         except NativeError as error:  # a thread without a share of a device is still one that forwards
             _logger.warning("device not shared by threads", bridge=self.name, error=str(error))
+
+    def _tell_telemetry(self) -> None:
+        """Tell the native switch of collectors, where that differs from what it was told; the address by which
+        sFlow's know it may come and go."""
+        telemetry, problems = self.settings.telemetry, []
+        agent = agent_address(telemetry.sflow) if telemetry.sflow is not None else None
+        if telemetry.sflow is not None and agent is None:
+            where = telemetry.sflow.agent or f"a route to {telemetry.sflow.targets[0]}"
+            problems.append(f"sflow: no address of the agent can be found by {where}, so nothing is sent")
+        wanted = native_telemetry(telemetry, agent)
+        try:
+            if wanted != self._told_telemetry:
+                self.switch.configure_telemetry(wanted)
+                self._told_telemetry = wanted
+        except NativeError as error:
+            problems.append(f"collectors: {error}")
+        if problems != self.problems:
+            self.problems = problems
+            self._on_change()
 
     def configure_forwarding(self, forwarding: Forwarding | None = None) -> None:
         """Tell the native switch of VLANs, bonds and mirrors, where that differs from what it was told."""
@@ -185,6 +211,7 @@ class Bridge:
         for bond in self.bonds.values():
             bond.follow(up, time.monotonic())
         self.configure_forwarding()
+        self._tell_telemetry()
 
     async def close(self) -> None:
         """Stop forwarding and close the sockets."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import orjson
 
@@ -80,10 +81,14 @@ def show_drops(bridges: Mapping[str, Bridge], words: list[str]) -> str:
         return orjson.dumps(found).decode()
     if words:
         raise InvalidInput(f"format must be json, not {words[0]}")
-    return "".join(
-        f"{one['bridge']:<16} {one['reason']:<24} port {one['name'] or one['port']}: {one['packets']}\n"
-        for one in found
-    )
+    return "".join(_shown_drop(one) for one in found)
+
+
+def _shown_drop(drop: Mapping[str, Any]) -> str:
+    place = f"port {drop['name'] or drop['port']}"
+    if drop["table"] is not None:
+        place += f", table {drop['table']}"
+    return f"{drop['bridge']:<16} {drop['reason']:<24} {place}: {drop['packets']}\n"
 
 
 def show_memory(bridges: Mapping[str, Bridge]) -> str:

@@ -142,6 +142,10 @@ class Coverage:
             for drop in bridge.switch.drops():
                 key = f"drop_{drop['reason'].replace('-', '_')}"
                 found[key] = found.get(key, 0) + drop["packets"]
+            for one in bridge.switch.telemetry_statistics():
+                for what in ("evicted", "sent", "unsent"):
+                    key = f"{one['exporter'].replace('-', '_')}_{what}"
+                    found[key] = found.get(key, 0) + one[what]
         return found
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tulle.ovsdb.remote import Remote
 from tulle.vswitch.forwarding import Forwarding
+from tulle.vswitch.telemetry import Telemetry
 
 LOCAL_PORT = 65534
 """The number of a bridge's own interface (OFPP_LOCAL of OpenFlow 1.0, as ovs-vsctl shows it)."""
@@ -135,6 +136,7 @@ class BridgeSettings(Struct, frozen=True):
     serial: str = "None"
     busy_poll_us: int | None = None
     threads: int = 1
+    telemetry: Telemetry = Telemetry()
 
 
 class BridgeConfig(Struct, frozen=True):

@@ -8,6 +8,7 @@ from tulle.vswitch.configuration import BridgeSettings, FailMode, TableSettings,
 from tulle.vswitch.rows_controller import controllers
 from tulle.vswitch.rows_interface import is_unicast
 from tulle.vswitch.rows_reference import Row, Tables, integer
+from tulle.vswitch.rows_telemetry import telemetry
 
 LONGEST_BUSY_POLL_US = 3_600_000_000
 MOST_THREADS = 64
@@ -28,6 +29,7 @@ def bridge_settings(tables: Tables, row: Row, system: str) -> BridgeSettings:
         row["other_config"].get("dp-sn", "None"),
         busy_poll_us(tables, row),
         threads(tables, row),
+        telemetry(tables, row, datapath_id(row, system))[0],
     )
 
 
@@ -66,18 +68,15 @@ def _of_bridge_or_root(tables: Tables, row: Row, key: str, lowest: int, highest:
     return -1
 
 
-def problems(row: Row) -> list[str]:
-    """What the row asks for and does not get."""
-    found = []
+def problems(tables: Tables, row: Row) -> list[str]:
+    """What the row, and those that it refers to, ask for and do not get."""
+    found = list(telemetry(tables, row, 0)[1])
     if row["stp_enable"]:
         found.append("stp_enable: the spanning tree protocol is not supported")
     if row["rstp_enable"]:
         found.append("rstp_enable: the rapid spanning tree protocol is not supported")
     if row["mcast_snooping_enable"]:
         found.append("mcast_snooping_enable: multicast snooping is not supported; multicast is flooded")
-    for column in ("netflow", "sflow", "ipfix"):
-        if row[column]:
-            found.append(f"{column}: not supported yet")
     protocols = tuple(row["protocols"])
     if protocols and wire_versions(protocols) is None:
         found.append(

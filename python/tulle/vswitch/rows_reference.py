@@ -23,6 +23,7 @@ TABLES = (
     "NetFlow",
     "sFlow",
     "IPFIX",
+    "Flow_Sample_Collector_Set",
 )
 """What the configuration is made from."""
 

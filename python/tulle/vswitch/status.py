@@ -30,7 +30,7 @@ def write_status(
         bridge = bridges.get(row["name"])
         if bridge is None:
             continue
-        update(transaction, "Bridge", row, _bridge(row, bridge))
+        update(transaction, "Bridge", row, _bridge(tables, row, bridge))
         _write_controllers(transaction, tables, row, bridge)
         for interface in interfaces(tables, row):
             columns = interface_columns(bridge, interface["name"], errors.get(interface["name"]))
@@ -75,8 +75,8 @@ def update(transaction: Transaction, table: str, row: Mapping[str, Any], columns
         transaction.update(table, row["_uuid"], changed)
 
 
-def _bridge(row: Row, bridge: Bridge) -> dict[str, Any]:
-    found = problems(row)
+def _bridge(tables: Tables, row: Row, bridge: Bridge) -> dict[str, Any]:
+    found = problems(tables, row) + bridge.problems
     status = {"error": "; ".join(found)} if found else {}
     return {
         "datapath_id": f"{bridge.settings.datapath_id:016x}",

@@ -135,7 +135,7 @@ impl Machine {
         let Tracker::Real(real) = tracker else { return };
         let (tracker, fragments) = &mut **real;
         tracker.expire(now, MOST_AT_ONCE);
-        fragments.expire(now, &mut |reason, held| drops.count(held.metadata.in_port, reason.into()));
+        fragments.expire(now, &mut |reason, held| drops.count(held.metadata.in_port, reason.into(), None));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::frames::{self, Checksum};
 use crate::recorder::{add, counts, flow_mod, from_port, send, send_with, switch};
-use tulle_datapath::{COUNTED_PORTS, Command, DropReason, FlowFilter, FlowMod, FlowModError, RemovalReason};
+use tulle_datapath::{COUNTED_PLACES, Command, DropReason, FlowFilter, FlowMod, FlowModError, RemovalReason};
 use tulle_wire::vnet::Offload;
 
 const SECOND: u64 = 1_000_000_000;
@@ -133,12 +133,39 @@ fn flow_mods_that_make_no_sense_change_nothing() {
 }
 
 #[test]
-fn drop_counters_of_ports_are_bounded_and_the_totals_are_not() {
+fn drops_are_counted_by_port_reason_and_table() {
+    let mut datapath = switch(&[
+        "table=0,in_port=1 actions=resubmit(,7)",
+        "table=7,tcp actions=drop",
+        "table=0,in_port=2,tcp actions=drop",
+    ]);
+    let tcp = frames::ipv4(64, &frames::tcp(1, 2, &[]), Checksum::Full);
+    for port in [1, 1, 2] {
+        send(&mut datapath, &tcp, port);
+    }
+    send(&mut datapath, &frames::arp_request([10, 0, 0, 1]), 1);
+    send(&mut datapath, &[0; 4], 2);
+    let counts = datapath.drops().by_place().into_iter();
+    let rows: Vec<_> = counts.map(|one| (one.port, one.reason, one.table, one.packets)).collect();
+    assert_eq!(
+        rows,
+        [
+            (1, DropReason::NoMatch, Some(7), 1),
+            (1, DropReason::DroppedByFlow, Some(7), 2),
+            (2, DropReason::FrameTooShort, None, 1),
+            (2, DropReason::DroppedByFlow, Some(0), 1),
+        ]
+    );
+    assert_eq!(datapath.drops().of_port(1, DropReason::DroppedByFlow), 2);
+}
+
+#[test]
+fn drop_counters_of_places_are_bounded_and_the_totals_are_not() {
     let mut datapath = switch(&[]);
-    let ports = COUNTED_PORTS as u32 + 10;
+    let ports = COUNTED_PLACES as u32 + 10;
     for port in 0..ports {
         send(&mut datapath, &[0; 4], port);
     }
     assert_eq!(datapath.drops().total(DropReason::FrameTooShort), u64::from(ports));
-    assert_eq!(datapath.drops().by_port().len(), COUNTED_PORTS);
+    assert_eq!(datapath.drops().by_place().len(), COUNTED_PLACES);
 }

@@ -5,8 +5,8 @@ use crate::frames::{self, Checksum};
 use crate::recorder::{flow_mod, send_with};
 use proptest::prelude::*;
 use tulle_datapath::{
-    Bucket, Command, Datapath, DropCounters, FlowFilter, FlowMod, Group, GroupKind, GroupMod, Metadata,
-    TunnelKey,
+    Bucket, Command, Datapath, DropCount, DropCounters, FlowFilter, FlowMod, Group, GroupKind, GroupMod,
+    Metadata, TunnelKey,
 };
 use tulle_wire::vnet::Offload;
 
@@ -203,10 +203,9 @@ fn run(datapath: &mut Datapath, steps: &[Step]) -> Vec<String> {
     log
 }
 
-fn drops(counters: &DropCounters) -> (Vec<String>, Vec<(u32, String, u64)>) {
+fn drops(counters: &DropCounters) -> (Vec<String>, Vec<DropCount>) {
     let totals = counters.totals().map(|(reason, count)| format!("{}={count}", reason.name())).collect();
-    let by_port = counters.by_port().into_iter().map(|(port, reason, n)| (port, reason.name().to_owned(), n));
-    (totals, by_port.collect())
+    (totals, counters.by_place())
 }
 
 proptest! {
