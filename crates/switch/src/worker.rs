@@ -237,7 +237,7 @@ impl Worker {
             uplink.capture.write(arrival.frame.bytes());
             inbound.take(arrival, uplink.device(), shared, sender, now);
         }
-        inbound.hand_over(shared, sender, now);
+        inbound.hand_over(shared, sender);
     }
 
     /// Looks after timeouts: its own half-received frames, and, as the first thread, everything else.
@@ -249,11 +249,11 @@ impl Worker {
         self.swept_ns = now;
         let Self { inbound, first, shared, sender, .. } = self;
         if first.is_some() {
-            shared.lend(sender, |engine| engine.sweep(now));
+            shared.lend(sender, |engine| engine.sweep(monotonic_ns()));
         }
         if let Some(inbound) = inbound {
             inbound.expire(sender, now);
-            inbound.hand_over(shared, sender, now);
+            inbound.hand_over(shared, sender);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use tulle_datapath::TunnelKey;
 use tulle_encap::{Encap, Popped};
+use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Guarded, Received};
 use tulle_wire::FrameBuf;
 
@@ -98,7 +99,7 @@ impl Inbound {
             Ok(popped) => {
                 waiting.add((wire, counts), popped, frame, is_given);
                 if waiting.is_full() {
-                    waiting.hand_over(shared, sender, now);
+                    waiting.hand_over(shared, sender);
                 }
             }
             Err(reason) if counts => sender.lose(reason),
@@ -107,9 +108,9 @@ impl Inbound {
     }
 
     /// Gives the engine what waits for it, and what was lost.
-    pub(crate) fn hand_over(&mut self, shared: &Shared, sender: &mut Box<Sender>, now: u64) {
+    pub(crate) fn hand_over(&mut self, shared: &Shared, sender: &mut Box<Sender>) {
         if !self.waiting.frames.is_empty() || sender.has_lost() {
-            self.waiting.hand_over(shared, sender, now);
+            self.waiting.hand_over(shared, sender);
         }
     }
 
@@ -129,13 +130,15 @@ fn taken(membership: &Membership, wire: Guarded, device: u32, source: IpAddr) ->
     }
 }
 
-/// Gives each inner frame, or why it was lost, and whether its buffer may be replaced.
+/// Takes an inner frame, or why it was lost, and whether the frame's buffer may be replaced.
+type Each<'a> = dyn FnMut(Result<Popped, &'static str>, &mut FrameBuf, bool) + 'a;
+
 #[inline]
 fn pop(
     encap: &mut dyn Encap,
     arrival: &mut Arrival,
     now: u64,
-    each: &mut dyn FnMut(Result<Popped, &'static str>, &mut FrameBuf, bool),
+    each: &mut Each<'_>,
 ) {
     let is_given = encap.gives_buffers();
     encap.pop(&mut arrival.frame, &arrival.offload, now, &mut |result, frame| {
@@ -160,10 +163,12 @@ impl Waiting {
         self.frames.len() >= MOST_FRAMES || self.bytes >= MOST_BYTES
     }
 
-    fn hand_over(&mut self, shared: &Shared, sender: &mut Box<Sender>, now: u64) {
+    fn hand_over(&mut self, shared: &Shared, sender: &mut Box<Sender>) {
         let frames = &mut self.frames;
         shared.lend(sender, |engine| {
             engine.membership.follow();
+            // Not the time before the wait for the engine: what other threads did meanwhile would be in the future.
+            let now = monotonic_ns();
             frames.iter_mut().for_each(|inner| engine.deliver(inner, now));
         });
         self.spare.extend(self.frames.drain(..).map(|inner| inner.frame));
