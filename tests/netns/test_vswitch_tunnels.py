@@ -211,7 +211,7 @@ def test_the_outer_header_looks_as_the_port_says_and_flows_match_it(tmp_path: Pa
         with captured(OURS, file):
             check_pings(WORKLOAD, INNER[1], switch.ofctl("dump-flows"))
             assert not pings(THEIRS, INNER[0])
-            assert pings(THEIRS, INNER[0], "-m", "0x123")
+            assert pings(THEIRS, INNER[0], "-m", str(0x123))
     fields = ("ip.ttl", "ip.dsfield", "ip.flags.df", "udp.checksum.status", "vxlan.gbp")
     ours = dissected(file, f"vxlan && ip.src=={OUTER[4][0]} && icmp.type==8", *fields)
     assert {tuple(field.split(",")[0] for field in row) for row in ours} == {("9", "0x20", "0", "1", "85")}, (
