@@ -17,6 +17,11 @@ from tulle.values import Encapsulation
 STT: Final = Encapsulation("stt", 64, 20 + 20 + 18 + 14, limited_by_mtu=False, offload="tso")
 # Outer IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14 (RFC 7348 section 5).
 VXLAN: Final = Encapsulation("vxlan", 24, 20 + 8 + 8 + 14, offload="udp-tunnel-segmentation")
+# Outer IPv4 20, UDP 8, Geneve without options 8, inner Ethernet 14 (RFC 8926 section 3).
+GENEVE: Final = Encapsulation("geneve", 24, 20 + 8 + 8 + 14, offload="udp-tunnel-segmentation")
+# Outer IPv4 20, GRE with a key 8, inner Ethernet 14 (RFC 2890 section 2; RFC 7637 section 3.2).
+GRE: Final = Encapsulation("gre", 32, 20 + 8 + 14)
+NVGRE: Final = Encapsulation("nvgre", 24, 20 + 8 + 14)
 
 _registered: dict[str, Encapsulation] = {}
 
@@ -40,5 +45,5 @@ def encapsulations() -> Mapping[str, Encapsulation]:
     return MappingProxyType(dict(sorted(_registered.items())))
 
 
-register(STT)
-register(VXLAN)
+for _built_in in (STT, VXLAN, GENEVE, GRE, NVGRE):
+    register(_built_in)

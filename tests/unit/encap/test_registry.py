@@ -16,7 +16,9 @@ def test_the_built_in_ones_have_the_sizes_of_their_headers() -> None:
         72,
         False,
     )
-    assert (known["vxlan"].context_bits, known["vxlan"].overhead_bytes) == (24, 50)
+    sizes = {"vxlan": (24, 50), "geneve": (24, 50), "gre": (32, 42), "nvgre": (24, 42)}
+    for name, expected in sizes.items():
+        assert (known[name].context_bits, known[name].overhead_bytes) == expected, name
 
 
 def test_another_one_can_be_registered_and_forgotten() -> None:
