@@ -2,9 +2,12 @@
 
 mod common;
 
+use std::collections::HashSet;
+use std::os::fd::AsFd;
+
 use common::frames::{self, Ends};
 use common::{Pair, wait_for};
-use tulle_io::{DevicePort, DevicePortOptions, Received, Sent};
+use tulle_io::{Device, DevicePort, DevicePortOptions, Received, Sent};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
@@ -87,6 +90,24 @@ fn fragments_of_one_datagram_come_to_one_share_and_as_they_are() {
         let last = taker(&mut sender, &mut ports, &fragment(of_flow(flow), 0x0002));
         assert_eq!(first, last, "flow {flow}");
     }
+}
+
+#[test]
+fn a_port_that_goes_on_with_anothers_socket_is_shared_in_the_same_group() {
+    let pair = Pair::new();
+    let mut sender = pair.left.port("left", PLAIN);
+    let (copy, share) = {
+        let mut port = pair.right.port("right", PLAIN);
+        let share = pair.right.run(|| port.open_share(PLAIN)).expect("a share");
+        (port.as_fd().try_clone_to_owned().expect("a copy"), share)
+    };
+    let adopted = pair.right.run(|| DevicePort::adopt(&Device::open("right").expect("device"), copy, 0));
+    let mut ports = vec![adopted.expect("its socket"), share];
+    let third = pair.right.run(|| ports[0].open_share(PLAIN)).expect("a third share");
+    ports.push(third);
+    let takers: HashSet<usize> =
+        (0..FLOWS).map(|flow| taker(&mut sender, &mut ports, &of_flow(flow))).collect();
+    assert_eq!(takers.len(), 3);
 }
 
 #[test]

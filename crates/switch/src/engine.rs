@@ -141,6 +141,9 @@ impl Engine {
 
     /// Attaches a port whose number is free.
     pub(crate) fn attach(&mut self, number: u32, port: Port) {
+        if !self.is_held {
+            port.catch_up();
+        }
         let at = slot(number);
         if self.wires.ports.len() <= at {
             self.wires.ports.resize_with(at + 1, || None);
@@ -211,7 +214,9 @@ impl Engine {
 
     /// Leaves what comes in by devices where it is (true), or takes it.
     pub(crate) fn hold(&mut self, is_held: bool) {
-        self.is_held = is_held;
+        if std::mem::replace(&mut self.is_held, is_held) && !is_held {
+            self.wires.ports.iter().flatten().for_each(Port::catch_up);
+        }
         self.changed();
     }
 

@@ -101,6 +101,13 @@ impl Port {
         }
     }
 
+    /// Goes on where another process that had the same descriptors has left off.
+    pub(crate) fn catch_up(&self) {
+        for mut device in self.lanes().iter().filter_map(|lane| lane.device()) {
+            device.catch_up();
+        }
+    }
+
     /// The TAP device, where it is one.
     pub(crate) fn tap(&self) -> Option<&Tap> {
         self.lanes().iter().find_map(|lane| if let Lane::Tap(tap) = &**lane { Some(tap) } else { None })

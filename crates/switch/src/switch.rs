@@ -11,7 +11,7 @@ use tulle_datapath::{
 };
 use tulle_flow::{Flow, port};
 use tulle_io::clock::monotonic_ns;
-use tulle_io::{Device, Poller, Tap, TapOptions, Waker};
+use tulle_io::{Device, DevicePort, Poller, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
 use tulle_wire::vnet::Offload;
 
@@ -159,6 +159,34 @@ impl Switch {
             Some(tap.as_fd().try_clone_to_owned())
         })?;
         Ok(copied.ok_or(SwitchError::NoPort(number))??)
+    }
+
+    /// As [`adopt_tap`](Self::adopt_tap), for an existing device of the calling thread's network namespace.
+    pub fn adopt_device(
+        &self,
+        number: u32,
+        name: &str,
+        descriptor: RawFd,
+        ring_slots: usize,
+    ) -> Result<PortInfo, SwitchError> {
+        self.check_free(number)?;
+        let device = Device::open(name).map_err(device_error(name))?;
+        let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
+        let port = DevicePort::adopt(&device, copied, ring_slots).map_err(device_error(name))?;
+        let lanes = self.with_shares(name, Lane::of_device(port))?;
+        let info = self.attach(number, name, Link::Device(lanes), true)?;
+        self.start_watch()?;
+        Ok(info)
+    }
+
+    /// A copy of the descriptor by which a device that is a port receives, and the slots of its ring.
+    pub fn device_descriptor(&self, number: u32) -> Result<(OwnedFd, usize), SwitchError> {
+        let copied = self.call(move |engine| {
+            let device = engine.wires.port(number)?.lanes().first()?.device()?;
+            Some((device.as_fd().try_clone_to_owned(), device.ring_slots()))
+        })?;
+        let (descriptor, ring_slots) = copied.ok_or(SwitchError::NoPort(number))?;
+        Ok((descriptor?, ring_slots))
     }
 
     /// Attaches an existing device of the calling thread's network namespace, such as a veth.

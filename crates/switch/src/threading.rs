@@ -58,10 +58,16 @@ impl Switch {
         let (threads, taken) = self.call(|engine| (engine.threads, engine.wires.ring_slots()))?;
         let ring_slots = if ring { ring_slots_for_one_more(taken) / threads as u32 } else { 0 };
         let first = DevicePort::open(device, DevicePortOptions { ring_slots, direct });
-        let first = Arc::new(Lane::of_device(first.map_err(device_error(device.name()))?));
-        let mut lanes = vec![first];
+        self.with_shares(device.name(), Lane::of_device(first.map_err(device_error(device.name()))?))
+    }
+
+    /// Adds lanes like the first one for all other threads.
+    pub(crate) fn with_shares(&self, name: &str, first: Lane) -> Result<Vec<Arc<Lane>>, SwitchError> {
+        let threads = self.call(|engine| engine.threads)?;
+        let ring_slots = first.device().map_or(0, |device| device.ring_slots()) as u32;
+        let mut lanes = vec![Arc::new(first)];
         while lanes.len() < threads {
-            lanes.push(open_share(&lanes[0], ring_slots).map_err(device_error(device.name()))?);
+            lanes.push(open_share(&lanes[0], ring_slots).map_err(device_error(name))?);
         }
         Ok(lanes)
     }

@@ -22,11 +22,18 @@ pub struct Fanout {
 const KIND: u32 = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING;
 
 impl PacketSocket {
-    /// Founds a group of which this socket is the only member.  It loses nothing.  Errors: it is in one already.
+    /// Founds a group of which this socket is the only member, where it is in none yet.  It loses nothing.
     pub fn found_fanout(&self) -> io::Result<Fanout> {
-        self.set_fanout(0, KIND | libc::PACKET_FANOUT_FLAG_UNIQUEID)?;
-        let told: c_int = option(&self.socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
-        Ok(Fanout { id: told as u16 })
+        // Another process may have founded it by the same socket.
+        if self.fanout()? == 0 {
+            self.set_fanout(0, KIND | libc::PACKET_FANOUT_FLAG_UNIQUEID)?;
+        }
+        Ok(Fanout { id: self.fanout()? as u16 })
+    }
+
+    /// Number, kind and flags of its group; 0 where there is none, since our kind has a flag.
+    fn fanout(&self) -> io::Result<c_int> {
+        option(&self.socket, libc::SOL_PACKET, libc::PACKET_FANOUT)
     }
 
     /// Makes the socket, bound and deaf, a member, which hears its share from then on: what the kernel gives it

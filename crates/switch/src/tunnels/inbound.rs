@@ -134,12 +134,7 @@ fn taken(membership: &Membership, wire: Guarded, device: u32, source: IpAddr) ->
 type Each<'a> = dyn FnMut(Result<Popped, &'static str>, &mut FrameBuf, bool) + 'a;
 
 #[inline]
-fn pop(
-    encap: &mut dyn Encap,
-    arrival: &mut Arrival,
-    now: u64,
-    each: &mut Each<'_>,
-) {
+fn pop(encap: &mut dyn Encap, arrival: &mut Arrival, now: u64, each: &mut Each<'_>) {
     let is_given = encap.gives_buffers();
     encap.pop(&mut arrival.frame, &arrival.offload, now, &mut |result, frame| {
         each(result.map_err(|reason| reason.name()), frame, is_given);
