@@ -13,7 +13,6 @@ use tulle_encap::Popped;
 use tulle_flow::{Action, Match};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Poller, Received, Waker};
-use tulle_openflow::Queue;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
@@ -54,8 +53,6 @@ pub(crate) struct Engine {
     pub serial: String,
     /// What its owner has set of tables.
     pub table_settings: BTreeMap<u8, TableSettings>,
-    /// The queues that ports have (table QoS).
-    pub queues: Vec<Queue>,
     poller: Poller,
     waker: Arc<Waker>,
     jobs: Receiver<Job>,
@@ -87,7 +84,6 @@ impl Engine {
             description: "None".to_owned(),
             serial: "None".to_owned(),
             table_settings: BTreeMap::new(),
-            queues: Vec::new(),
             poller,
             waker,
             jobs,

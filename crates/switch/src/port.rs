@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use tulle_flow::port;
+use tulle_io::clock::monotonic_ns;
 use tulle_io::{DevicePort, Received, Sent, Tap};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, Mac};
@@ -12,6 +13,7 @@ use crate::capture::Capture;
 use crate::counters::PortCounters;
 use crate::patch::PatchPeer;
 use crate::policing::Policer;
+use crate::queueing::{Queues, set_dscp};
 use crate::tunnels::Tunnel;
 use crate::watch::DirectPort;
 
@@ -63,6 +65,7 @@ pub(crate) struct Port {
     pub counters: PortCounters,
     pub capture: Option<Capture>,
     pub policer: Option<Policer>,
+    pub queues: Option<Box<Queues>>,
     pub is_up: bool,
     pub has_link: bool,
     /// When it came.
@@ -80,9 +83,10 @@ impl Port {
             counters: PortCounters::default(),
             capture: None,
             policer: None,
+            queues: None,
             is_up: true,
             has_link: true,
-            since_ns: tulle_io::clock::monotonic_ns(),
+            since_ns: monotonic_ns(),
             may_be_direct: false,
         }
     }
@@ -161,6 +165,22 @@ impl Port {
             Link::Device(device) if device.has_ring() => device.take_failure().map(drop),
             _ => Ok(()),
         }
+    }
+
+    /// Lets a frame into a queue, and marks it as the queue asks for; gives what the mark has replaced, which is to
+    /// be put back after sending.  The drop reason's name where the queue has no room.
+    #[inline]
+    pub(crate) fn enqueue(
+        &mut self,
+        queue: Option<u32>,
+        frame: &mut FrameBuf,
+    ) -> Result<Option<u8>, &'static str> {
+        let Some(queues) = &mut self.queues else { return Ok(None) };
+        if !queues.admits(queue, frame.len(), monotonic_ns()) {
+            self.counters.tx_dropped += 1;
+            return Err("queue-limited");
+        }
+        Ok(queues.mark(queue).and_then(|dscp| set_dscp(frame.bytes_mut(), dscp)))
     }
 
     /// Copies a frame into the capture, where there is one.

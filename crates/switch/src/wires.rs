@@ -16,6 +16,7 @@ use crate::notice::{Notice, PacketNotice};
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
 use crate::port::{Link, Port, number_in, outcome, slot};
+use crate::queueing::{priority, set_dscp};
 use crate::sessions::Sessions;
 use crate::tunnels::{Kind, Underlay};
 use crate::watch::DirectPort;
@@ -96,16 +97,18 @@ impl Wires {
         tunnel: Option<TunnelKey>,
         frame: &mut FrameBuf,
         offload: &Offload,
+        queue: Option<u32>,
     ) -> Result<(), &'static str> {
         let Some(port) = self.ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
-        port.record(frame.bytes());
         let length = frame.len();
         let was_flushed = port.is_flushed();
         let result = match &mut port.link {
             Link::Tap(tap) => outcome(tap.send(frame.bytes(), offload)),
-            Link::Device(device) => outcome(device.send(frame.bytes(), offload)),
+        let former_dscp = port.enqueue(queue, frame)?;
+        port.record(frame.bytes());
+            Link::Device(device) => outcome(device.send_as(frame.bytes(), offload, priority(queue))),
             Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
             Link::Patch(None) => Err("patch-no-peer"),
             Link::Tunnel(link) => match (&mut self.underlay, &link.template) {
@@ -122,6 +125,9 @@ impl Wires {
         match result {
             Ok(()) => port.counters.sent(length),
             Err(_) => port.counters.tx_dropped += 1,
+        if let Some(dscp) = former_dscp {
+            set_dscp(frame.bytes_mut(), dscp);
+        }
         }
         if was_flushed && !port.is_flushed() {
             self.unflushed.push(number);
@@ -159,8 +165,10 @@ impl Wires {
     pub(crate) fn replace_outgoing(&mut self, which: DirectPort, outgoing: Outgoing) -> Outgoing {
         self.flush();
         match self.same_device(which) {
-            Some(device) => device.replace_outgoing(outgoing),
-            None => outgoing,
+            Some(device) if allowed => device.replace_outgoing(outgoing),
+            _ => outgoing,
+        // Meanwhile direct sending may have been forbidden.
+        let allowed = !outgoing.is_direct() || self.port(which.number).is_some_and(|port| port.may_be_direct);
         }
     }
 
@@ -187,7 +195,7 @@ impl Wires {
 impl Effects for Wires {
     #[inline]
     fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
-        if let Err(reason) = self.send(to.port, to.tunnel.as_deref().copied(), frame, offload) {
+        if let Err(reason) = self.send(to.port, to.queue, to.tunnel.as_deref().copied(), frame, offload) {
             self.losses.count(to.port, reason);
         }
     }

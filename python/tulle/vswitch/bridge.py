@@ -66,6 +66,7 @@ class Bridge:
         self.ports: dict[str, PortState] = {}
         self.links: dict[str, Link] = {}
         self.forwarding = Forwarding()
+        self.unshaped: dict[str, str] = {}  # by port: why it has not the QoS that it should have
         self.bonds: dict[str, Bond] = {}
         self._told: dict[str, Any] = {}
         self._states: dict[str, tuple[int, bool, bool]] = {}

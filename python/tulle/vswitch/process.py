@@ -24,7 +24,7 @@ from tulle.ovsdb.configured import ConfiguredRemotes
 from tulle.ovsdb.memory import relax_collector
 from tulle.ovsdb.tls import Credentials, Tls
 from tulle.ovsdb.unixctl import ControlServer
-from tulle.vswitch import commands, rows, rows_reference, rundir, status
+from tulle.vswitch import commands, commands_queue, rows, rows_reference, rundir, status
 from tulle.vswitch.apply import Bridges
 from tulle.vswitch.bridge import KernelLink
 from tulle.vswitch.kept import Kept
@@ -32,6 +32,7 @@ from tulle.vswitch.lifetime import first_of, run_until_signal, running
 from tulle.vswitch.planning import plan
 from tulle.vswitch.rows_interface import STANDARD_PORTS
 from tulle.vswitch.rows_reference import TABLES, Row, Tables
+from tulle.vswitch.shaping import Shaping
 from tulle.vswitch.supervisor import RESTART, Supervisor
 
 STATISTICS_S = 1.0
@@ -75,6 +76,7 @@ class VswitchProcess:
         self.database = Database(the_schema())
         self.tls = Tls(self._credentials)
         self.bridges = Bridges(options.directory, netlink, self._wake, self.tls, kept)
+        self.shaping = Shaping(netlink)
         self.leaving = asyncio.Event()
         self.kept = kept
         self._held: set[str] = set()
@@ -145,6 +147,7 @@ class VswitchProcess:
                     await self._mend()
                 links = await self._links()
                 self._follow(links)
+                await self._count_queues()
                 self._write(
                     status.write_statistics(self.database.schema, self._tables(), self.bridges.bridges, links)
                 )
@@ -153,6 +156,12 @@ class VswitchProcess:
             except Exception:
                 # Whatever is wrong with statistics, the node must not lose its switch.
                 _logger.exception("statistics failed")
+
+    async def _count_queues(self) -> None:
+        async with self.bridges.lock:
+            complete = await self.shaping.count()
+        if not complete:
+            self._wake()
 
     def _roots(self) -> list[Row]:
         return list(self.database.rows("Open_vSwitch").values())
@@ -199,6 +208,7 @@ class VswitchProcess:
             desired, errors = rows.bridges(self._tables())
             done = {uuid: row["next_cfg"] for uuid, row in self.database.rows("Open_vSwitch").items()}
             await self.bridges.apply(plan(self.bridges.state, desired))
+            await self.shaping.follow(self.bridges.bridges, desired)
             for config in desired:
                 self.bridges.bridges[config.name].configure_forwarding(config.forwarding)
             self._hold(any(rows_reference.is_true(row, "flow-restore-wait") for row in self._roots()))
@@ -250,9 +260,11 @@ async def run(
         await process.resume()
         storage = stack.enter_context(Storage(options.database or directory / "conf.db", the_schema()))
         await stack.enter_async_context(netlink)
+        stack.push_async_callback(process.shaping.close)
         process.prepare(storage.database)
         await process.configure_first()
         commands.register(control, process.bridges.bridges, process.leaving.set)
+        commands_queue.register(control, process.shaping)
         await control.start()
         stack.push_async_callback(control.close)
         server = await stack.enter_async_context(Server([storage.database], tls=process.tls))
