@@ -8,6 +8,7 @@ import itertools
 import os
 import platform
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,18 @@ _logger = structlog.get_logger(__name__)
 
 
 class Options(Struct, frozen=True):
-    """What the command line gives; `database` defaults to `conf.db` in `directory`."""
+    """What the command line gives; `database` defaults to `conf.db` in `directory`, `name` to what the database says,
+    else the machine's."""
 
     directory: Path
     database: Path | None = None
-    name: str = "node1"
+    name: str | None = None
+
+
+def root_identity(name: str | None, known: Mapping[str, str]) -> dict[str, str]:
+    """The root row's `external_ids`: a name that was given counts, else what stands there, else the machine's name."""
+    names = {key: name or known.get(key) or platform.node() or "node1" for key in ("system-id", "hostname")}
+    return {**known, **names, "tulle-encapsulations": ",".join(sorted(STANDARD_PORTS))}
 
 
 def root_columns(database: Database) -> dict[str, Any]:
@@ -88,19 +96,14 @@ class VswitchProcess:
     def prepare(self, database: Database) -> None:
         """Make sure that there is a root row, and follow the database."""
         self.database = database
-        external = {"system-id": self._name, "hostname": self._name}
-        external["tulle-encapsulations"] = ",".join(sorted(STANDARD_PORTS))
         columns = root_columns(self.database)
         transaction = Transaction(self.database.schema)
         roots = list(self.database.rows("Open_vSwitch").values())
         if not roots:
-            transaction.insert("Open_vSwitch", {**columns, "external_ids": external})
+            transaction.insert("Open_vSwitch", {**columns, "external_ids": root_identity(self._name, {})})
         else:
-            transaction.update(
-                "Open_vSwitch",
-                roots[0]["_uuid"],
-                {**columns, "external_ids": {**roots[0]["external_ids"], **external}},
-            )
+            columns["external_ids"] = root_identity(self._name, roots[0]["external_ids"])
+            transaction.update("Open_vSwitch", roots[0]["_uuid"], columns)
         self.database.transact(transaction.operations)
         self.database.subscribe(self._notice)
         self._wake()
