@@ -154,8 +154,12 @@ impl Outgoing {
         Lost { frames, bytes: last.map(|frame| u64::from(frame.length)).sum(), reason }
     }
 
-    /// Frames of one priority that follow one another go together, since it is the socket's.
+    /// The priority is the socket's, so frames of one go together, in their order; those of another may be overtaken,
+    /// as any discipline that looks at priorities lets them.
     fn flush_messages(&mut self, socket: &mut PacketSocket) -> Lost {
+        if !self.collected.is_sorted_by_key(|frame| frame.priority) {
+            self.collected.sort_by_key(|frame| frame.priority);
+        }
         let (mut lost, mut done) = (Lost::NONE, 0);
         while done < self.collected.len() {
             let batch = &self.collected[done..self.collected.len().min(done + BATCH)];

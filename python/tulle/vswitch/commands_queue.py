@@ -65,11 +65,12 @@ def _queue_settings(port: Shaped, queue: QueueConfig) -> list[str]:
     found = port.current.queue(queue.number) if port.current is not None else None
     pairs: dict[str, int | None] = {
         "burst": queue.burst_bits,
-        "max-rate": queue.max_bps,
         "min-rate": queue.min_bps,
+        "max-rate": queue.max_bps,
         "dscp": queue.dscp,
     }
     if found is not None:
-        pairs |= {"burst": found.burst * 8, "max-rate": found.most * 8, "min-rate": found.least * 8}
+        pairs |= {"burst": found.burst * 8, "min-rate": found.least * 8}
+        pairs["max-rate"] = found.most * 8 if found.most > found.least else None
         pairs["priority"] = found.priority or None
     return [f"{name}: {value}" for name, value in pairs.items() if value is not None]

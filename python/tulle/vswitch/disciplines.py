@@ -15,8 +15,8 @@ ALL = 0x1FFFE
 LEAST_RATE_BPS = 12_000
 """A queue that asks for nothing gets this much: a class cannot have nothing."""
 LAST_PRIORITY = 7
-BURSTS_A_SECOND = 100_000
-"""A burst bridges the time between two looks of the kernel's timer, 10 µs."""
+BURSTS_A_SECOND = 1_000_000
+"""Bursts become times in whole microseconds on their way to the kernel, and none must be 0."""
 HEADERS_BYTES = 64
 
 
