@@ -65,6 +65,7 @@ impl PacketOptions {
 #[derive(Debug)]
 pub struct PacketSocket {
     socket: OwnedFd,
+    priority: u32,
 }
 
 /// What a packet socket has counted since it was asked last.
@@ -103,7 +104,8 @@ impl PacketSocket {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
         let ring = if slots == 0 { None } else { Some(ReceiveRing::adopt(&socket, slots)?) };
-        Ok((Self { socket }, ring))
+        let priority = option(&socket, libc::SOL_SOCKET, libc::SO_PRIORITY)?;
+        Ok((Self { socket, priority }, ring))
     }
 
     /// A socket that receives nothing yet.
@@ -123,7 +125,7 @@ impl PacketSocket {
             (None, Some(filter)) => filter.attach(&socket)?,
             (None, None) => {}
         }
-        Ok(Self { socket })
+        Ok(Self { socket, priority: 0 })
     }
 
     fn bind(&self, options: &PacketOptions) -> io::Result<()> {
@@ -151,6 +153,16 @@ impl PacketSocket {
     pub(crate) fn take_failure(&self) -> io::Result<Option<Received>> {
         let code: c_int = option(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR)?;
         if code == 0 { Ok(None) } else { Received::from_error(io::Error::from_raw_os_error(code)).map(Some) }
+    }
+
+    /// Gives what is sent from now on another priority, by which a queueing discipline chooses its class:
+    /// `SO_PRIORITY` of socket(7).  It stays as it was where the kernel does not allow it.
+    #[inline]
+    pub(crate) fn set_priority(&mut self, priority: u32) {
+        if self.priority != priority {
+            self.priority = priority;
+            let _ = set_option(&self.socket, libc::SOL_SOCKET, libc::SO_PRIORITY, &priority);
+        }
     }
 
     /// Replaces the filter; frames that wait already stay.

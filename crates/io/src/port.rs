@@ -147,20 +147,30 @@ impl DevicePort {
     /// Sends a frame, now or with the next flush.  Never waits.
     #[inline]
     pub fn send(&mut self, frame: &[u8], offload: &Offload) -> io::Result<Sent> {
-        if self.outgoing.collect(frame, offload, self.longest) {
+        self.send_as(frame, offload, 0)
+    }
+
+    /// As [`send`](Self::send), with a priority that chooses a class of the device's queueing discipline.
+    #[inline]
+    pub fn send_as(&mut self, frame: &[u8], offload: &Offload, priority: u32) -> io::Result<Sent> {
+        if self.outgoing.collect(frame, offload, priority, self.longest) {
             return Ok(Sent::Sent);
         }
-        self.send_alone(frame, offload)
+        self.send_alone(frame, offload, priority)
     }
 
     /// For a frame that cannot be collected: those collected go first.
-    fn send_alone(&mut self, frame: &[u8], offload: &Offload) -> io::Result<Sent> {
-        self.lost.add(self.outgoing.flush(&self.socket));
-        if self.outgoing.collect(frame, offload, self.longest) {
+    fn send_alone(&mut self, frame: &[u8], offload: &Offload, priority: u32) -> io::Result<Sent> {
+        self.lost.add(self.outgoing.flush(&mut self.socket));
+        if self.outgoing.collect(frame, offload, priority, self.longest) {
             return Ok(Sent::Sent);
         }
         // Overtaking what a stopped queue keeps back would change the order.
-        if self.outgoing.is_stuck() { Ok(Sent::QueueFull) } else { self.socket.send(frame, offload) }
+        if self.outgoing.is_stuck() {
+            return Ok(Sent::QueueFull);
+        }
+        self.socket.set_priority(priority);
+        self.socket.send(frame, offload)
     }
 
     /// Whether there is nothing to [`flush`](Self::flush).
@@ -171,13 +181,13 @@ impl DevicePort {
 
     /// Sends what waits.  Gives what was lost since the last call although `send` took it.
     pub fn flush(&mut self) -> Lost {
-        self.lost.add(self.outgoing.flush(&self.socket));
+        self.lost.add(self.outgoing.flush(&mut self.socket));
         std::mem::take(&mut self.lost)
     }
 
     /// Sends another way from now on, after what waits.  Gives the former way.
     pub fn replace_outgoing(&mut self, outgoing: Outgoing) -> Outgoing {
-        self.lost.add(self.outgoing.flush(&self.socket));
+        self.lost.add(self.outgoing.flush(&mut self.socket));
         std::mem::replace(&mut self.outgoing, outgoing)
     }
 

@@ -10,7 +10,6 @@ use tulle_datapath::{Datapath, Metadata, TunnelKey};
 use tulle_flow::{Action, Match};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Poller, Received, Waker};
-use tulle_openflow::Queue;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
@@ -46,8 +45,6 @@ pub(crate) struct Engine {
     pub serial: String,
     /// What its owner has set of tables.
     pub table_settings: BTreeMap<u8, TableSettings>,
-    /// The queues that ports have (table QoS).
-    pub queues: Vec<Queue>,
     pub(crate) frame: FrameBuf,
     /// Threads that forward.  Those behind them, if any, are about to end.
     pub threads: usize,
@@ -84,7 +81,6 @@ impl Engine {
             description: "None".to_owned(),
             serial: "None".to_owned(),
             table_settings: BTreeMap::new(),
-            queues: Vec::new(),
             frame: FrameBuf::new(),
             threads: 1,
             colleagues: Vec::new(),

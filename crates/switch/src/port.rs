@@ -4,14 +4,16 @@ use std::io;
 use std::sync::Arc;
 
 use tulle_flow::port;
+use tulle_io::clock::monotonic_ns;
 use tulle_io::{Sent, Tap};
-use tulle_wire::Mac;
+use tulle_wire::{FrameBuf, Mac};
 
 use crate::capture::Capture;
 use crate::counters::PortCounters;
 use crate::lane::Lane;
 use crate::patch::PatchPeer;
 use crate::policing::Policer;
+use crate::queueing::{Queues, set_dscp};
 use crate::tunnels::Tunnel;
 use crate::watch::DirectPort;
 
@@ -63,6 +65,7 @@ pub(crate) struct Port {
     pub counters: PortCounters,
     pub capture: Option<Capture>,
     pub policer: Option<Policer>,
+    pub queues: Option<Box<Queues>>,
     pub is_up: bool,
     pub has_link: bool,
     /// When it came.
@@ -81,9 +84,10 @@ impl Port {
             counters: PortCounters::default(),
             capture: None,
             policer: None,
+            queues: None,
             is_up: true,
             has_link: true,
-            since_ns: tulle_io::clock::monotonic_ns(),
+            since_ns: monotonic_ns(),
             may_be_direct: false,
         }
     }
@@ -136,6 +140,21 @@ impl Port {
         let missed = self.lanes().iter().filter_map(drops).sum();
         self.counters.rx_dropped += u64::from(missed);
         missed
+    }
+
+    /// Lets a frame into a queue, and marks it as the queue asks for.  The drop reason's name where the queue has no
+    /// room.
+    #[inline]
+    pub(crate) fn enqueue(&mut self, queue: Option<u32>, frame: &mut FrameBuf) -> Result<(), &'static str> {
+        let Some(queues) = &mut self.queues else { return Ok(()) };
+        if !queues.admits(queue, frame.len(), monotonic_ns()) {
+            self.counters.tx_dropped += 1;
+            return Err("queue-limited");
+        }
+        if let Some(dscp) = queues.mark(queue) {
+            set_dscp(frame.bytes_mut(), dscp);
+        }
+        Ok(())
     }
 
     /// Copies a frame into the capture, where there is one.

@@ -44,6 +44,8 @@ struct Staged {
     port: u32,
     way: Way,
     offload: Offload,
+    /// Chooses a class of the device's queueing discipline.
+    priority: u32,
     frame: FrameBuf,
 }
 
@@ -80,11 +82,18 @@ impl Sender {
 
     /// Takes the buffer of a frame that goes to a device, and leaves another.
     #[inline]
-    pub(crate) fn stage(&mut self, port: u32, lane: &Arc<Lane>, frame: &mut FrameBuf, offload: &Offload) {
+    pub(crate) fn stage(
+        &mut self,
+        port: u32,
+        lane: &Arc<Lane>,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        priority: u32,
+    ) {
         if self.lanes.last().is_none_or(|(_, last)| !Arc::ptr_eq(last, lane)) {
             self.lanes.push((port, Arc::clone(lane)));
         }
-        self.push(port, Way::Lane(self.lanes.len() - 1), frame, offload);
+        self.push(port, Way::Lane(self.lanes.len() - 1), frame, offload, priority);
     }
 
     /// Takes the buffer of a frame that goes into a tunnel, and leaves another.
@@ -96,14 +105,14 @@ impl Sender {
         frame: &mut FrameBuf,
         offload: &Offload,
     ) {
-        self.push(port, Way::Tunnel(leaving), frame, offload);
+        self.push(port, Way::Tunnel(leaving), frame, offload, 0);
     }
 
     #[inline]
-    fn push(&mut self, port: u32, way: Way, frame: &mut FrameBuf, offload: &Offload) {
+    fn push(&mut self, port: u32, way: Way, frame: &mut FrameBuf, offload: &Offload, priority: u32) {
         self.bytes += frame.len();
         let frame = std::mem::replace(frame, self.spare.pop().unwrap_or_default());
-        self.staged.push(Staged { port, way, offload: *offload, frame });
+        self.staged.push(Staged { port, way, offload: *offload, priority, frame });
         // A flood to many ports: the others wait for once, rather than that memory had no bound.
         if self.staged.len() >= MOST_FRAMES || self.bytes >= MOST_BYTES {
             self.send();
@@ -158,7 +167,7 @@ fn send_to(lane: &Lane, run: &mut [Staged], lost: &mut Vec<Lost>) {
         let bytes = staged.frame.bytes();
         let result = match (lane, &mut device) {
             (Lane::Tap(tap), _) => tap.send(bytes, &staged.offload),
-            (Lane::Device(_), Some(device)) => device.send(bytes, &staged.offload),
+            (Lane::Device(_), Some(device)) => device.send_as(bytes, &staged.offload, staged.priority),
             (Lane::Device(_), None) => return,
         };
         if let Err(reason) = outcome(result) {

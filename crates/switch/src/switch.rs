@@ -24,7 +24,7 @@ use crate::job::Desk;
 use crate::lane::Lane;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
-use crate::policing::Policer;
+use crate::policing::{Limit, Policer};
 use crate::port::{Link, MOST_PORTS, Port};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
@@ -248,11 +248,14 @@ impl Switch {
         })?
     }
 
-    /// Lets at most this much come in by a port: kbit/s (0: everything) and kbit at once (0: by the rate).
-    pub fn set_policing(&self, number: u32, rate_kbps: u32, burst_kb: u32) -> Result<(), SwitchError> {
-        self.change_port(number, move |port| {
-            port.policer = (rate_kbps > 0).then(|| Policer::new(rate_kbps, burst_kb));
-        })
+    /// Lets at most so many bits and so many packets come in by a port.
+    pub fn set_policing(
+        &self,
+        number: u32,
+        bits: Option<Limit>,
+        packets: Option<Limit>,
+    ) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| port.policer = Policer::new(bits, packets))
     }
 
     /// Says whether a port's device is up and has a link, for controllers.
@@ -261,7 +264,7 @@ impl Switch {
         if changed { Ok(()) } else { Err(SwitchError::NoPort(number)) }
     }
 
-    fn change_port(
+    pub(crate) fn change_port(
         &self,
         number: u32,
         change: impl FnOnce(&mut Port) + Send + 'static,

@@ -18,6 +18,7 @@ use crate::notice::{Notice, PacketNotice};
 use crate::outbox::{Event, Outbox};
 use crate::patch::PatchPeer;
 use crate::port::{Link, Port, number_in, slot};
+use crate::queueing::priority;
 use crate::sender::Sender;
 use crate::sessions::Sessions;
 use crate::telemetry::{self, Telemetry};
@@ -103,6 +104,7 @@ impl Wires {
     fn send(
         &mut self,
         number: u32,
+        queue: Option<u32>,
         tunnel: Option<&TunnelKey>,
         frame: &mut FrameBuf,
         offload: &Offload,
@@ -111,14 +113,15 @@ impl Wires {
         let Some(port) = ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
-        port.record(frame.bytes());
         let length = frame.len();
+        port.enqueue(queue, frame)?;
+        port.record(frame.bytes());
         let result = match &mut port.link {
             Link::Device(lanes) => {
                 // Where there are fewer lanes than threads, several share one.
                 match lanes.get(sender.thread).or_else(|| lanes.get(sender.thread % lanes.len().max(1))) {
                     Some(lane) => {
-                        sender.stage(number, lane, frame, offload);
+                        sender.stage(number, lane, frame, offload, priority(queue));
                         Ok(())
                     }
                     None => Err("device-failed"),
@@ -180,9 +183,11 @@ impl Wires {
 
     /// Changes how a port sends, if it is still the same device.  Gives what is no longer needed.
     pub(crate) fn replace_outgoing(&mut self, which: DirectPort, outgoing: Outgoing) -> Outgoing {
+        // Meanwhile direct sending may have been forbidden.
+        let allowed = !outgoing.is_direct() || self.port(which.number).is_some_and(|port| port.may_be_direct);
         match self.same_lane(which).and_then(|lane| lane.device()) {
-            Some(mut device) => device.replace_outgoing(outgoing),
-            None => outgoing,
+            Some(mut device) if allowed => device.replace_outgoing(outgoing),
+            _ => outgoing,
         }
     }
 
@@ -208,7 +213,7 @@ impl Wires {
 impl Effects for Wires {
     #[inline]
     fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
-        if let Err(reason) = self.send(to.port, to.tunnel.as_deref(), frame, offload) {
+        if let Err(reason) = self.send(to.port, to.queue, to.tunnel.as_deref(), frame, offload) {
             self.losses.count(to.port, reason);
         }
     }

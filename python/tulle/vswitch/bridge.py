@@ -72,6 +72,7 @@ class Bridge:
         self.problems: list[str] = []
         """What it was asked for and could not do."""
         self.forwarding = Forwarding()
+        self.unshaped: dict[str, str] = {}  # by port: why it has not the QoS that it should have
         self.bonds: dict[str, Bond] = {}
         self._told: dict[str, Any] = {}
         self._told_telemetry: dict[str, Any] = {}
