@@ -62,7 +62,12 @@ class Switch:
     def describe(self, description: str, serial: str) -> None:
         """What controllers are told for people."""
     def set_busy_poll(self, time_us: int | None) -> None:
-        """How many microseconds the thread looks for more packets before it sleeps; None is the default."""
+        """How many microseconds a thread looks for more packets before it sleeps; None is the default."""
+    def set_threads(self, count: int) -> None:
+        """How many threads forward, 1 to 64; to be called where the devices are that are ports.  Raises NativeError
+        where a device cannot be shared: then there are as many threads, and some have none of it."""
+    def threads(self) -> int:
+        """How many threads forward."""
     def fdb(self) -> list[tuple[int, int, str, int, bool]]:
         """(port, VLAN, MAC address, age in seconds, whether it was told rather than learned)."""
     def fdb_statistics(self) -> dict[str, int]:
@@ -103,8 +108,29 @@ class Switch:
         """A patch port that leads nowhere until `connect_patch`."""
     def connect_patch(self, number: int, peer: Switch | None, peer_number: int) -> None:
         """Frames that leave by the patch port enter the peer by its port, or are lost where there is none."""
-    def set_policing(self, number: int, rate_kbps: int, burst_kb: int) -> None:
-        """What may come in by a port: rate in kbit/s (0: everything), burst in kbit (0: made from the rate)."""
+    def set_policing(
+        self, number: int, bits: tuple[int, int] | None, packets: tuple[int, int] | None
+    ) -> None:
+        """What may come in by a port: bits a second and at once, packets the same; None lets all in."""
+    def set_queues(
+        self,
+        number: int,
+        queues: tuple[
+            tuple[int, int] | None,
+            int,
+            dict[int, tuple[int | None, int | None, int | None, tuple[int, int] | None]],
+            bool,
+        ]
+        | None,
+    ) -> None:
+        """The queues of a port: its limit (bit/s, bits), bytes of a frame that do not count, by number rates (tenths
+        of a per cent of the link's, at least and at most), DSCP and limit, and whether the kernel counts."""
+    def set_queue_counters(self, number: int, counted: dict[int, tuple[int, int, int]]) -> None:
+        """What the kernel has counted: packets, bytes, errors by queue."""
+    def queue_counters(self, number: int) -> dict[int, tuple[int, int, int]]:
+        """Packets, bytes, errors by queue."""
+    def allow_direct(self, number: int, allowed: bool) -> None:
+        """Whether small frames may go past a queueing discipline where the port's device has none."""
     def set_port_state(self, number: int, is_up: bool, has_link: bool) -> None:
         """What controllers are told of a port."""
     def set_datapath_id(self, datapath_id: int) -> None:

@@ -129,6 +129,46 @@ def test_a_bridge_that_polls_does_not_sleep(vswitch: VswitchProcess) -> None:
     eventually(lambda: not is_running(pid, "br0"), "the thread to sleep again")
 
 
+def threads(pid: int, bridge: str) -> set[str]:
+    """The names of the threads that forward for a bridge."""
+    names = {(task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()}
+    return {name for name in names if name == bridge or name.startswith(f"{bridge}/")}
+
+
+def test_a_bridge_has_as_many_threads_as_it_is_told_and_forwards_meanwhile(vswitch: VswitchProcess) -> None:
+    pid = vswitch.forwarding_pid
+    vswitch.ofctl("add-flow", "actions=normal")
+    for name, address in (("p1", "10.0.0.1/24"), ("p2", "10.0.0.2/24")):
+        vswitch.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=internal")
+        ip("netns", "add", f"{NAMESPACE}-{name}")
+        move(name, address)
+    try:
+        ping = ["ip", "netns", "exec", f"{NAMESPACE}-p1", "ping", "-c", "200", "-i", "0.01", "10.0.0.2"]
+        pinging = subprocess.Popen(ping, stdout=subprocess.PIPE, text=True)
+        vswitch.vsctl("set", "Open_vSwitch", ".", "other_config:n-threads=3")
+        eventually(lambda: threads(pid, "br0") == {"br0", "br0/1", "br0/2"}, "three threads")
+        vswitch.vsctl("set", "Bridge", "br0", "other_config:n-threads=2")
+        eventually(lambda: threads(pid, "br0") == {"br0", "br0/1"}, "two threads")
+        vswitch.vsctl("set", "Bridge", "br0", "other_config:n-threads=0")
+        eventually(lambda: len(threads(pid, "br0")) == 3, "what cannot be to be as if it were absent")
+        vswitch.vsctl("remove", "Bridge", "br0", "other_config", "n-threads")
+        vswitch.vsctl("remove", "Open_vSwitch", ".", "other_config", "n-threads")
+        eventually(lambda: threads(pid, "br0") == {"br0"}, "one thread again")
+        shown, _ = pinging.communicate(timeout=60)
+        assert " 0% packet loss" in shown, shown
+    finally:
+        for name in ("p1", "p2"):
+            ip("netns", "del", f"{NAMESPACE}-{name}")
+
+
+def move(name: str, address: str) -> None:
+    """A port's device into a namespace of its own."""
+    space = f"{NAMESPACE}-{name}"
+    ip("-n", NAMESPACE, "link", "set", name, "netns", space)
+    ip("-n", space, "addr", "add", address, "dev", name)
+    ip("-n", space, "link", "set", name, "up")
+
+
 def test_tulle_drops_asks_the_switch_itself(vswitch: VswitchProcess) -> None:
     vswitch.vsctl("add-port", "br0", "p1", "--", "set", "Interface", "p1", "type=internal")
     vswitch.ofctl("add-flow", "in_port=p1,arp,actions=drop")

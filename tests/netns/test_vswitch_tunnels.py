@@ -14,6 +14,7 @@ from tunnel_peers import (
     THEIRS,
     WORKLOAD,
     add_tunnel,
+    cable,
     captured,
     check_pings,
     debian_switch,
@@ -211,7 +212,7 @@ def test_the_outer_header_looks_as_the_port_says_and_flows_match_it(tmp_path: Pa
         with captured(OURS, file):
             check_pings(WORKLOAD, INNER[1], switch.ofctl("dump-flows"))
             assert not pings(THEIRS, INNER[0])
-            assert pings(THEIRS, INNER[0], "-m", "0x123")
+            assert pings(THEIRS, INNER[0], "-m", str(0x123))
     fields = ("ip.ttl", "ip.dsfield", "ip.flags.df", "udp.checksum.status", "vxlan.gbp")
     ours = dissected(file, f"vxlan && ip.src=={OUTER[4][0]} && icmp.type==8", *fields)
     assert {tuple(field.split(",")[0] for field in row) for row in ours} == {("9", "0x20", "0", "1", "85")}, (
@@ -229,3 +230,33 @@ def test_flows_mark_packets_for_the_control_plane_of_a_geneve_peer(tmp_path: Pat
         debian.ofctl("add-flow", "in_port=LOCAL,actions=set_field:oam->tun_flags,output:9")
         debian.ofctl("add-flow", "in_port=9,tun_flags=+oam,actions=LOCAL")
         check_pings(WORKLOAD, INNER[1], f"{switch.ofctl('dump-flows')} {debian.ofctl('dump-flows')}")
+
+
+@pytest.mark.usefixtures("wire")
+def test_packets_follow_the_kernels_route_to_another_device(tmp_path: Path) -> None:
+    """The peer's address is behind either of two wires; the answers come by the first one all the time."""
+    cable(OURS, THEIRS, "u1", (("198.51.100.1/24",), ("198.51.100.2/24",)))
+    ip("-n", THEIRS, "addr", "add", "203.0.113.2/32", "dev", "lo")
+    ip("-n", OURS, "route", "add", "203.0.113.2", "via", OUTER[4][1], "dev", "u0")
+    words = ["type", "vxlan", "id", "5", "dstport", "4789", "local", "203.0.113.2", "remote", OUTER[4][0]]
+    ip("-n", THEIRS, "link", "add", "vx0", *words)
+    ip("-n", THEIRS, "addr", "add", f"{INNER[1]}/24", "dev", "vx0")
+    ip("-n", THEIRS, "link", "set", "vx0", "mtu", INNER_MTU, "up")
+    with our_switch(tmp_path / "vs") as switch:
+        add_tunnel(switch, "tun", "vxlan", 9, remote_ip="203.0.113.2", local_ip=OUTER[4][0], key="5")
+        switch.ofctl("add-flow", "in_port=1,actions=output:9")
+        switch.ofctl("add-flow", "in_port=9,actions=output:1")
+        check_pings(WORKLOAD, INNER[1])
+
+        def received(device: str) -> int:
+            return int(inside(THEIRS, "cat", f"/sys/class/net/{device}/statistics/rx_packets"))
+
+        ip("-n", OURS, "route", "replace", "203.0.113.2", "via", "198.51.100.2", "dev", "u1")
+        before = received("u1")
+        eventually(
+            lambda: pings(WORKLOAD, INNER[1]) and received("u1") > before + 3, "packets on the other wire"
+        )
+        check_pings(WORKLOAD, INNER[1])
+        ip("-n", OURS, "link", "set", "u1", "down")
+        ip("-n", OURS, "route", "replace", "203.0.113.2", "via", OUTER[4][1], "dev", "u0")
+        check_pings(WORKLOAD, INNER[1], switch.log.read_text()[-2000:])

@@ -125,6 +125,14 @@ impl Popped {
         let Place { start, len } = self.options;
         frame.memory(start as usize..start as usize + usize::from(len))
     }
+
+    /// Where in the memory of the frame's buffer begins what belongs to it: the frame, or its options.
+    #[inline]
+    #[must_use]
+    pub fn start(&self, frame: &FrameBuf) -> usize {
+        let start = frame.range().start;
+        if self.options.len == 0 { start } else { start.min(self.options.start as usize) }
+    }
 }
 
 /// A part of a buffer's memory.
@@ -163,7 +171,7 @@ pub trait Encap: Send {
 
     /// Takes the outer Ethernet frame in `buffer` apart. Gives `each` the inner frames, none while
     /// segments are missing, and every loss. `each` may change the frame and use its headroom, but
-    /// not replace the buffer; afterwards the buffer is spent. `now_ns` is monotonic.
+    /// replace the buffer only where [`gives_buffers`](Self::gives_buffers) says so; afterwards the buffer is spent. `now_ns` is monotonic.
     fn pop(
         &mut self,
         buffer: &mut FrameBuf,
@@ -171,6 +179,11 @@ pub trait Encap: Send {
         now_ns: u64,
         each: &mut dyn FnMut(Result<Popped, DropReason>, &mut FrameBuf),
     );
+
+    /// Whether `pop` has no more use for the buffer of a frame that it has given.
+    fn gives_buffers(&self) -> bool {
+        false
+    }
 
     /// Forgets what has waited too long, and reports each loss. To be called every second or so.
     fn expire(&mut self, _now_ns: u64, _lost: &mut dyn FnMut(DropReason)) {}

@@ -85,6 +85,10 @@ impl Encap for Stt {
         receive::pop(self.port, &mut self.reassembly, buffer, offload, now_ns, each);
     }
 
+    fn gives_buffers(&self) -> bool {
+        true
+    }
+
     fn expire(&mut self, now_ns: u64, lost: &mut dyn FnMut(DropReason)) {
         self.reassembly.expire(now_ns, lost);
     }

@@ -105,6 +105,11 @@ impl Filter {
         };
         set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
     }
+
+    /// Takes the filter off a socket. Errors: ENOENT if it has none.
+    pub fn detach(socket: &impl AsRawFd) -> io::Result<()> {
+        set_option(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0_i32)
+    }
 }
 
 impl std::fmt::Debug for Filter {

@@ -31,7 +31,7 @@ pub use filter::{Filter, TunnelPackets};
 pub use guard::{Guarded, PortGuard};
 pub use outcome::{Received, Sent};
 pub use outgoing::{Lost, Outgoing};
-pub use packet::{Arrival, PacketOptions, PacketSocket};
+pub use packet::{Arrival, Fanout, PacketOptions, PacketSocket};
 pub use pcap::PcapWriter;
 pub use poll::{Event, Poller, Waker};
 pub use port::{DevicePort, DevicePortOptions};

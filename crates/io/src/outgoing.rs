@@ -52,6 +52,7 @@ impl Default for Lost {
 struct Collected {
     chunk: u32,
     length: u32,
+    priority: u32,
     offload: Offload,
 }
 
@@ -84,7 +85,8 @@ impl Outgoing {
     }
 
     /// Whether frames go directly.
-    pub(crate) fn is_direct(&self) -> bool {
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
         self.direct.is_some()
     }
 
@@ -102,7 +104,7 @@ impl Outgoing {
     /// Takes a copy of a frame to send with others; false if it is one that has to go alone, or if
     /// there is no room.  `longest` is what the device takes of a plain frame.
     #[inline]
-    pub(crate) fn collect(&mut self, frame: &[u8], offload: &Offload, longest: usize) -> bool {
+    pub(crate) fn collect(&mut self, frame: &[u8], offload: &Offload, priority: u32, longest: usize) -> bool {
         let fits = (ETHERNET_LEN..=longest.min(LONGEST)).contains(&frame.len()) && offload.fits(frame.len());
         let goes = self.direct.as_ref().is_none_or(|direct| direct.takes(offload));
         if !fits || !goes || offload.gso != GsoKind::None {
@@ -111,12 +113,12 @@ impl Outgoing {
         let Some(chunk) = self.free.pop() else { return false };
         // SAFETY: a free chunk is nobody else's.
         unsafe { self.chunks.write(chunk as usize * CHUNK_LEN + METADATA_LEN, frame) };
-        self.collected.push(Collected { chunk, length: frame.len() as u32, offload: *offload });
+        self.collected.push(Collected { chunk, length: frame.len() as u32, priority, offload: *offload });
         true
     }
 
     /// Sends what has been collected.
-    pub(crate) fn flush(&mut self, socket: &PacketSocket) -> Lost {
+    pub(crate) fn flush(&mut self, socket: &mut PacketSocket) -> Lost {
         let lost = match self.direct {
             Some(_) => self.flush_directly(),
             None => self.flush_messages(socket),
@@ -152,10 +154,19 @@ impl Outgoing {
         Lost { frames, bytes: last.map(|frame| u64::from(frame.length)).sum(), reason }
     }
 
-    fn flush_messages(&mut self, socket: &PacketSocket) -> Lost {
+    /// The priority is the socket's, so frames of one go together, in their order; those of another may be overtaken,
+    /// as any discipline that looks at priorities lets them.
+    fn flush_messages(&mut self, socket: &mut PacketSocket) -> Lost {
+        if !self.collected.is_sorted_by_key(|frame| frame.priority) {
+            self.collected.sort_by_key(|frame| frame.priority);
+        }
         let (mut lost, mut done) = (Lost::NONE, 0);
         while done < self.collected.len() {
             let batch = &self.collected[done..self.collected.len().min(done + BATCH)];
+            let priority = batch[0].priority;
+            let same = batch.iter().take_while(|frame| frame.priority == priority).count();
+            let batch = &batch[..same];
+            socket.set_priority(priority);
             let mut frames = [(&[][..], Offload::default()); BATCH];
             for (place, frame) in frames.iter_mut().zip(batch) {
                 let at = frame.chunk as usize * CHUNK_LEN + METADATA_LEN;

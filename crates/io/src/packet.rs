@@ -3,21 +3,27 @@
 //! The underlay side of a switch, and ports that are veth devices. 64 KB super-frames arrive and
 //! leave whole. Source: packet(7), linux/if_packet.h.
 
+mod fanout;
 mod receive;
 pub(crate) mod ring;
 mod send;
 mod vlan;
 
 use std::ffi::c_int;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+pub use fanout::Fanout;
 pub use receive::Arrival;
 
 use self::ring::ReceiveRing;
 use crate::filter::Filter;
 use crate::outcome::Received;
-use crate::sys::{bind, option, own_address, set_option, socket};
+use crate::sys::{bind, inode, namespace, option, own_address, set_option, socket};
+
+/// That of the thread that opens it.
+const NAMESPACE: &str = "/proc/thread-self/ns/net";
 
 /// How a packet socket is made.
 #[derive(Clone, Debug)]
@@ -35,6 +41,8 @@ pub struct PacketOptions {
     pub qdisc_bypass: bool,
     /// Also receive frames for other hosts' MACs, on devices that filter them.
     pub promiscuous: bool,
+    /// Share the device's frames with the other sockets of a group.
+    pub fanout: Option<Fanout>,
 }
 
 impl PacketOptions {
@@ -48,6 +56,7 @@ impl PacketOptions {
             send_buffer_bytes: 8 << 20,
             qdisc_bypass: false,
             promiscuous: false,
+            fanout: None,
         }
     }
 }
@@ -56,6 +65,7 @@ impl PacketOptions {
 #[derive(Debug)]
 pub struct PacketSocket {
     socket: OwnedFd,
+    priority: u32,
 }
 
 /// What a packet socket has counted since it was asked last.
@@ -94,7 +104,8 @@ impl PacketSocket {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
         let ring = if slots == 0 { None } else { Some(ReceiveRing::adopt(&socket, slots)?) };
-        Ok((Self { socket }, ring))
+        let priority = option(&socket, libc::SOL_SOCKET, libc::SO_PRIORITY)?;
+        Ok((Self { socket, priority }, ring))
     }
 
     /// A socket that receives nothing yet.
@@ -108,10 +119,13 @@ impl PacketSocket {
         set_packet_option(&socket, libc::PACKET_QDISC_BYPASS, options.qdisc_bypass.into())?;
         set_buffer(&socket, libc::SO_RCVBUFFORCE, options.receive_buffer_bytes)?;
         set_buffer(&socket, libc::SO_SNDBUFFORCE, options.send_buffer_bytes)?;
-        if let Some(filter) = &options.filter {
-            filter.attach(&socket)?;
+        match (&options.fanout, &options.filter) {
+            // Until it is a member of its group, it would get what others get, too.
+            (Some(_), _) => Filter::drop_everything().attach(&socket)?,
+            (None, Some(filter)) => filter.attach(&socket)?,
+            (None, None) => {}
         }
-        Ok(Self { socket })
+        Ok(Self { socket, priority: 0 })
     }
 
     fn bind(&self, options: &PacketOptions) -> io::Result<()> {
@@ -119,7 +133,19 @@ impl PacketSocket {
         if options.promiscuous {
             join_promiscuous(&self.socket, options.ifindex)?;
         }
+        if let Some(group) = options.fanout {
+            self.join_fanout(group, options.filter.as_ref())?;
+        }
         Ok(())
+    }
+
+    /// Makes sure that the calling thread is in the socket's network namespace, where its device has its number.
+    /// Errors: InvalidInput if it is elsewhere.
+    pub fn check_namespace(&self) -> io::Result<()> {
+        if inode(&namespace(&self.socket)?)? == inode(&File::open(NAMESPACE)?)? {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "the device is in another network namespace"))
     }
 
     /// The failure that poll reports, which it goes on reporting until it is taken from here or met
@@ -127,6 +153,16 @@ impl PacketSocket {
     pub(crate) fn take_failure(&self) -> io::Result<Option<Received>> {
         let code: c_int = option(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR)?;
         if code == 0 { Ok(None) } else { Received::from_error(io::Error::from_raw_os_error(code)).map(Some) }
+    }
+
+    /// Gives what is sent from now on another priority, by which a queueing discipline chooses its class:
+    /// `SO_PRIORITY` of socket(7).  It stays as it was where the kernel does not allow it.
+    #[inline]
+    pub(crate) fn set_priority(&mut self, priority: u32) {
+        if self.priority != priority {
+            self.priority = priority;
+            let _ = set_option(&self.socket, libc::SOL_SOCKET, libc::SO_PRIORITY, &priority);
+        }
     }
 
     /// Replaces the filter; frames that wait already stay.

@@ -13,7 +13,7 @@ use crate::device::Device;
 use crate::outcome::{Received, Sent};
 use crate::outgoing::{Lost, Outgoing};
 use crate::packet::ring::{Next, ReceiveRing};
-use crate::packet::{Arrival, PacketCounters, PacketOptions, PacketSocket};
+use crate::packet::{Arrival, Fanout, PacketCounters, PacketOptions, PacketSocket};
 use crate::sys::inode;
 
 const ETHERNET_LEN: usize = 14;
@@ -33,6 +33,8 @@ pub struct DevicePort {
     socket: PacketSocket,
     ring: Option<ReceiveRing>,
     outgoing: Outgoing,
+    /// The group of those that share the device, once there are several.
+    fanout: Option<Fanout>,
     ifindex: u32,
     longest: usize,
     lost: Lost,
@@ -41,7 +43,26 @@ pub struct DevicePort {
 impl DevicePort {
     /// Takes a device of the calling thread's network namespace.  Errors: ENODEV, EPERM, ENOMEM.
     pub fn open(device: &Device, options: DevicePortOptions) -> io::Result<Self> {
-        let packet_options = PacketOptions { promiscuous: true, ..PacketOptions::device(device.index()) };
+        let longest = device.mtu()? as usize + ETHERNET_LEN;
+        Self::open_index(device.index(), longest, options, None)
+    }
+
+    /// Takes a share of the same device: from now on each flow comes by one of them.  Errors: as
+    /// [`open`](Self::open); InvalidInput if the calling thread is in another network namespace.
+    pub fn open_share(&mut self, options: DevicePortOptions) -> io::Result<Self> {
+        self.socket.check_namespace()?;
+        let group = self.fanout.map_or_else(|| self.socket.found_fanout(), Ok)?;
+        self.fanout = Some(group);
+        Self::open_index(self.ifindex, self.longest, options, Some(group))
+    }
+
+    fn open_index(
+        ifindex: u32,
+        longest: usize,
+        options: DevicePortOptions,
+        fanout: Option<Fanout>,
+    ) -> io::Result<Self> {
+        let packet_options = PacketOptions { promiscuous: true, fanout, ..PacketOptions::device(ifindex) };
         let (socket, ring) = match options.ring_slots {
             0 => (PacketSocket::open(&packet_options)?, None),
             slots => {
@@ -49,10 +70,9 @@ impl DevicePort {
                 (socket, Some(ring))
             }
         };
-        let direct = if options.direct { Outgoing::direct(device.index()).ok() } else { None };
+        let direct = if options.direct { Outgoing::direct(ifindex).ok() } else { None };
         let outgoing = direct.map_or_else(Outgoing::by_messages, Ok)?;
-        let (ifindex, longest) = (device.index(), device.mtu()? as usize + ETHERNET_LEN);
-        Ok(Self { socket, ring, outgoing, ifindex, longest, lost: Lost::default() })
+        Ok(Self { socket, ring, outgoing, fanout, ifindex, longest, lost: Lost::default() })
     }
 
     /// Goes on with what a port of this device, here or in another process, has received by: `descriptor` is a copy
@@ -62,7 +82,8 @@ impl DevicePort {
     pub fn adopt(device: &Device, descriptor: OwnedFd, ring_slots: usize) -> io::Result<Self> {
         let (socket, ring) = PacketSocket::adopt(descriptor, device.index(), ring_slots)?;
         let (ifindex, longest) = (device.index(), device.mtu()? as usize + ETHERNET_LEN);
-        Ok(Self { socket, ring, outgoing: Outgoing::by_messages()?, ifindex, longest, lost: Lost::default() })
+        let (outgoing, fanout, lost) = (Outgoing::by_messages()?, None, Lost::default());
+        Ok(Self { socket, ring, outgoing, fanout, ifindex, longest, lost })
     }
 
     /// Goes on receiving where whoever had the descriptor last has left off, once that one receives no more.
@@ -126,20 +147,30 @@ impl DevicePort {
     /// Sends a frame, now or with the next flush.  Never waits.
     #[inline]
     pub fn send(&mut self, frame: &[u8], offload: &Offload) -> io::Result<Sent> {
-        if self.outgoing.collect(frame, offload, self.longest) {
+        self.send_as(frame, offload, 0)
+    }
+
+    /// As [`send`](Self::send), with a priority that chooses a class of the device's queueing discipline.
+    #[inline]
+    pub fn send_as(&mut self, frame: &[u8], offload: &Offload, priority: u32) -> io::Result<Sent> {
+        if self.outgoing.collect(frame, offload, priority, self.longest) {
             return Ok(Sent::Sent);
         }
-        self.send_alone(frame, offload)
+        self.send_alone(frame, offload, priority)
     }
 
     /// For a frame that cannot be collected: those collected go first.
-    fn send_alone(&mut self, frame: &[u8], offload: &Offload) -> io::Result<Sent> {
-        self.lost.add(self.outgoing.flush(&self.socket));
-        if self.outgoing.collect(frame, offload, self.longest) {
+    fn send_alone(&mut self, frame: &[u8], offload: &Offload, priority: u32) -> io::Result<Sent> {
+        self.lost.add(self.outgoing.flush(&mut self.socket));
+        if self.outgoing.collect(frame, offload, priority, self.longest) {
             return Ok(Sent::Sent);
         }
         // Overtaking what a stopped queue keeps back would change the order.
-        if self.outgoing.is_stuck() { Ok(Sent::QueueFull) } else { self.socket.send(frame, offload) }
+        if self.outgoing.is_stuck() {
+            return Ok(Sent::QueueFull);
+        }
+        self.socket.set_priority(priority);
+        self.socket.send(frame, offload)
     }
 
     /// Whether there is nothing to [`flush`](Self::flush).
@@ -150,13 +181,13 @@ impl DevicePort {
 
     /// Sends what waits.  Gives what was lost since the last call although `send` took it.
     pub fn flush(&mut self) -> Lost {
-        self.lost.add(self.outgoing.flush(&self.socket));
+        self.lost.add(self.outgoing.flush(&mut self.socket));
         std::mem::take(&mut self.lost)
     }
 
     /// Sends another way from now on, after what waits.  Gives the former way.
     pub fn replace_outgoing(&mut self, outgoing: Outgoing) -> Outgoing {
-        self.lost.add(self.outgoing.flush(&self.socket));
+        self.lost.add(self.outgoing.flush(&mut self.socket));
         std::mem::replace(&mut self.outgoing, outgoing)
     }
 

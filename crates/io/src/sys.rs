@@ -52,6 +52,15 @@ pub(crate) fn inode(fd: &impl AsFd) -> io::Result<u64> {
     Ok(unsafe { status.assume_init() }.st_ino)
 }
 
+/// The network namespace that a socket was made in, as an open file (`SIOCGSKNS`).  Errors: EPERM.
+pub(crate) fn namespace(socket: &impl AsRawFd) -> io::Result<OwnedFd> {
+    // SAFETY: SIOCGSKNS takes no argument; the descriptor that comes out is new and owned by nobody else.
+    unsafe {
+        let fd = check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGSKNS as libc::Ioctl))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
 /// Binds a socket to a socket address given as its C struct.
 pub(crate) fn bind<T: Copy>(fd: &impl AsRawFd, address: &T) -> io::Result<()> {
     let pointer = std::ptr::from_ref(address).cast::<libc::sockaddr>();

@@ -119,6 +119,26 @@ fn more_frames_than_are_collected_go_without_a_flush() {
 }
 
 #[test]
+fn frames_of_different_priorities_all_go_and_those_of_one_stay_in_order() {
+    let pair = Pair::new();
+    let mut left = pair.left.port("left", PLAIN);
+    let mut right = pair.right.port("right", DevicePortOptions { ring_slots: 1024, ..PLAIN });
+    let priority = |number: u8| [0, 0x1_0002, 0x1_0001][usize::from(number) % 3];
+    for number in 0..200 {
+        let frame = frames::udp(ends(), &[number]);
+        let sent = left.send_as(&frame, &Offload::default(), priority(number)).expect("send");
+        assert_eq!(sent, Sent::Sent);
+    }
+    assert_eq!(left.flush(), Lost::default());
+    let payload_at = frames::udp(ends(), &[]).len();
+    let received: Vec<u8> = (0..200).map(|_| receive(&mut right).0[payload_at]).collect();
+    for first in 0..3 {
+        let of_one: Vec<u8> = received.iter().copied().filter(|number| number % 3 == first).collect();
+        assert!(of_one.is_sorted() && of_one.len() >= 66, "{received:?}");
+    }
+}
+
+#[test]
 fn ports_without_a_ring_receive_in_batches() {
     let pair = Pair::new();
     let (mut left, mut right) = (pair.left.port("left", FAST), pair.right.port("right", PLAIN));

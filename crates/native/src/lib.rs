@@ -13,6 +13,7 @@ mod datapath;
 mod encapsulator;
 mod error;
 mod frame;
+mod queueing;
 mod session;
 mod switch;
 mod telemetry;

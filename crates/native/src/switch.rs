@@ -1,5 +1,6 @@
 //! The running switch.
 
+use std::collections::BTreeMap;
 use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use tulle_switch::{Event, Flush, PortInfo, SwitchError, TapSettings};
 
 use crate::bridging::{address, parse_config, parse_tables};
 use crate::error::refused;
+use crate::queueing::{
+    CountersTuple, LimitPair, PortQueuesTuple, emit_counters, parse_counters, parse_limit, parse_queues,
+};
 use crate::session::{SwitchSession, parse_options};
 use crate::telemetry::{emit_counts, parse_telemetry};
 use crate::text::parse_flow;
@@ -89,6 +93,14 @@ impl Switch {
     #[pyo3(signature = (time_us))]
     fn set_busy_poll(&self, py: Python<'_>, time_us: Option<u64>) -> PyResult<()> {
         detached(py, || self.switch.set_busy_poll(time_us.map(Duration::from_micros)))
+    }
+
+    fn set_threads(&self, py: Python<'_>, count: usize) -> PyResult<()> {
+        detached(py, || self.switch.set_threads(count))
+    }
+
+    fn threads(&self, py: Python<'_>) -> PyResult<usize> {
+        detached(py, || self.switch.threads())
     }
 
     fn fdb(&self, py: Python<'_>) -> PyResult<Vec<(u32, u16, String, u64, bool)>> {
@@ -261,8 +273,39 @@ impl Switch {
         detached(py, || self.switch.connect_patch(number, peer))
     }
 
-    fn set_policing(&self, py: Python<'_>, number: u32, rate_kbps: u32, burst_kb: u32) -> PyResult<()> {
-        detached(py, || self.switch.set_policing(number, rate_kbps, burst_kb))
+    #[pyo3(signature = (number, bits, packets))]
+    fn set_policing(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        bits: Option<LimitPair>,
+        packets: Option<LimitPair>,
+    ) -> PyResult<()> {
+        let (bits, packets) = (bits.map(parse_limit), packets.map(parse_limit));
+        detached(py, || self.switch.set_policing(number, bits, packets))
+    }
+
+    #[pyo3(signature = (number, queues))]
+    fn set_queues(&self, py: Python<'_>, number: u32, queues: Option<PortQueuesTuple>) -> PyResult<()> {
+        let queues = queues.map(parse_queues);
+        detached(py, || self.switch.set_queues(number, queues))
+    }
+
+    fn set_queue_counters(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        counted: BTreeMap<u32, CountersTuple>,
+    ) -> PyResult<()> {
+        detached(py, || self.switch.set_queue_counters(number, parse_counters(counted)))
+    }
+
+    fn queue_counters(&self, py: Python<'_>, number: u32) -> PyResult<BTreeMap<u32, CountersTuple>> {
+        Ok(emit_counters(detached(py, || self.switch.queue_counters(number))?))
+    }
+
+    fn allow_direct(&self, py: Python<'_>, number: u32, allowed: bool) -> PyResult<()> {
+        detached(py, || self.switch.allow_direct(number, allowed))
     }
 
     fn set_port_state(&self, py: Python<'_>, number: u32, is_up: bool, has_link: bool) -> PyResult<()> {

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tulle_io::PcapWriter;
 use tulle_io::clock::realtime_ns;
@@ -29,5 +31,30 @@ impl Capture {
 
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+/// A place for a capture that several threads write to.
+#[derive(Debug, Default)]
+pub(crate) struct SharedCapture {
+    is_on: AtomicBool,
+    capture: Mutex<Option<Capture>>,
+}
+
+impl SharedCapture {
+    /// Puts a capture in place, or takes it away, and gives the one that was there.
+    pub(crate) fn replace(&self, capture: Option<Capture>) -> Option<Capture> {
+        let mut place = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_on.store(capture.is_some(), Ordering::Relaxed);
+        std::mem::replace(&mut place, capture)
+    }
+
+    /// Writes one frame, where there is a capture.
+    #[inline]
+    pub(crate) fn write(&self, frame: &[u8]) {
+        if self.is_on.load(Ordering::Relaxed) {
+            let mut place = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
+            place.iter_mut().for_each(|capture| capture.write(frame));
+        }
     }
 }

@@ -34,10 +34,10 @@ impl PortCounters {
         self.tx_bytes += bytes as u64;
     }
 
-    /// Frames that counted as sent when they were collected.
+    /// Frames that counted as sent when they were staged; by another port of this number, perhaps.
     pub(crate) fn lost_after_all(&mut self, packets: u64, bytes: u64) {
-        self.tx_packets -= packets;
-        self.tx_bytes -= bytes;
+        self.tx_packets = self.tx_packets.saturating_sub(packets);
+        self.tx_bytes = self.tx_bytes.saturating_sub(bytes);
         self.tx_dropped += packets;
     }
 }

@@ -1,53 +1,41 @@
-//! The switch's thread: waits for devices and jobs, and moves frames through the datapath.
-//!
-//! One batch of a device is bounded, so that a busy device starves neither the others nor the jobs.
+//! What the threads of a switch share: datapath, ports, sessions.  Whoever has it has it alone, for one batch.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tulle_datapath::{Datapath, Metadata, TunnelKey};
 use tulle_flow::{Action, Match};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Poller, Received, Waker};
-use tulle_openflow::Queue;
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
-use crate::job::Job;
+use crate::lane::Lane;
 use crate::notice::PortChange;
 use crate::outbox::{Event, Outbox};
-use crate::patch::{Crossing, PatchInbox};
+use crate::patch::Crossing;
 use crate::port::{Port, slot};
 use crate::settings::TableSettings;
 use crate::telemetry;
-use crate::tunnels::{Carrier, Membership, Receivers};
+use crate::tunnels::{Carrier, Inner, Membership, Uplink};
 use crate::wires::Wires;
+use crate::worker::{AWAKE, SESSIONS};
 
-/// Frames taken from one device before the next has its turn.
-const BATCH: usize = 32;
-/// Frames of one turn that may walk the tables: such a frame costs as much as many others, and a tenant who sends
-/// nothing else must not keep the others waiting for longer than those who send known flows do.
-const MOST_MISSES: u64 = 8;
-/// Tokens of the poller above all port numbers.
-const JOBS: u64 = 1 << 32;
-/// Slots of the underlay's devices are added to this one.
-const UNDERLAY: u64 = JOBS + 1;
-/// Sessions' numbers are added to this one.
-const SESSIONS: u64 = 1 << 33;
-/// How long the thread looks for more before it sleeps, unless told otherwise.  Longer takes the
-/// processor from the workloads.
-pub(crate) const AWAKE: Duration = Duration::from_micros(10);
-/// How often timeouts are looked after.
-const SWEEP: Duration = Duration::from_millis(250);
+/// One thread, as the others know it.
+#[derive(Debug)]
+pub(crate) struct Colleague {
+    pub waker: Arc<Waker>,
+    /// The version of ports and settings that it works with.
+    pub seen: u64,
+}
 
-/// All that the thread owns.
+/// All that the threads share.
 pub(crate) struct Engine {
     pub datapath: Datapath,
     pub wires: Wires,
-    pub receivers: Receivers,
     /// What is known of the tunnels of other bridges.
     pub membership: Membership,
     pub datapath_id: u64,
@@ -57,131 +45,109 @@ pub(crate) struct Engine {
     pub serial: String,
     /// What its owner has set of tables.
     pub table_settings: BTreeMap<u8, TableSettings>,
-    /// The queues that ports have (table QoS).
-    pub queues: Vec<Queue>,
-    poller: Poller,
-    waker: Arc<Waker>,
-    jobs: Receiver<Job>,
     pub(crate) frame: FrameBuf,
-    pub(crate) arrivals: Vec<Arrival>,
-    crossings: Vec<Crossing>,
-    awake_ns: u64,
-    swept_ns: u64,
-    is_stopping: bool,
+    /// Threads that forward.  Those behind them, if any, are about to end.
+    pub threads: usize,
+    pub colleagues: Vec<Colleague>,
+    /// How long a thread looks for more before it sleeps.
+    pub awake: Duration,
+    /// Rises when threads have to look at ports and settings anew.
+    version: Arc<AtomicU64>,
+    /// What the first thread waits for, which serves the sessions.
+    poller: Arc<Poller>,
+    pub is_stopping: bool,
     is_held: bool,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.membership.leave();
+    }
 }
 
 impl Engine {
     pub(crate) fn new(
         seed: u64,
         datapath_id: u64,
-        waker: Arc<Waker>,
-        jobs: Receiver<Job>,
+        version: Arc<AtomicU64>,
+        poller: Arc<Poller>,
         outbox: Outbox,
-        inbox: Arc<PatchInbox>,
-    ) -> std::io::Result<Engine> {
-        let poller = Poller::new()?;
-        poller.add((*waker).as_fd(), JOBS)?;
-        Ok(Engine {
+    ) -> Engine {
+        Engine {
             datapath: Datapath::new(seed),
-            wires: Wires::new(outbox, inbox),
-            receivers: Receivers::default(),
+            wires: Wires::new(outbox),
             membership: Membership::new(),
             datapath_id,
             description: "None".to_owned(),
             serial: "None".to_owned(),
             table_settings: BTreeMap::new(),
-            queues: Vec::new(),
-            poller,
-            waker,
-            jobs,
             frame: FrameBuf::new(),
-            arrivals: (0..BATCH).map(|_| Arrival::new()).collect(),
-            crossings: Vec::new(),
-            awake_ns: AWAKE.as_nanos() as u64,
-            swept_ns: 0,
+            threads: 1,
+            colleagues: Vec::new(),
+            awake: AWAKE,
+            version,
+            poller,
             is_stopping: false,
             is_held: false,
-        })
-    }
-
-    /// Runs until the switch is closed.
-    pub(crate) fn run(mut self) {
-        let mut ready = Vec::new();
-        loop {
-            if self.wait(&mut ready).is_err() {
-                return;
-            }
-            for event in &ready {
-                match event.token {
-                    JOBS => {
-                        if !self.do_jobs() {
-                            return;
-                        }
-                    }
-                    session if session >= SESSIONS => self.session_ready(session - SESSIONS),
-                    underlay if underlay >= UNDERLAY => self.receive_underlay((underlay - UNDERLAY) as usize),
-                    number => self.receive_port(number as u32, event.failed),
-                }
-                self.wires.flush();
-            }
-            self.sweep();
-            self.tell_sessions();
         }
     }
 
-    /// Waits for something to do: awake at first, since waking a sleeping thread costs more than a packet.
-    fn wait(&self, ready: &mut Vec<tulle_io::Event>) -> std::io::Result<()> {
-        let sweep_ns = SWEEP.as_nanos() as u64;
-        let asleep_at_ns = monotonic_ns() + self.awake_ns.min(sweep_ns);
-        while monotonic_ns() < asleep_at_ns {
-            self.poller.wait(ready, Some(Duration::ZERO))?;
-            if !ready.is_empty() {
-                return Ok(());
-            }
-        }
-        if self.awake_ns < sweep_ns { self.poller.wait(ready, Some(SWEEP)) } else { Ok(()) }
+    /// The version of ports and settings.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
-    /// How long the thread looks for more before it sleeps.
+    /// Has all threads look at ports and settings anew.
+    pub(crate) fn changed(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+        self.colleagues.iter().for_each(|colleague| colleague.waker.wake());
+    }
+
+    /// The lanes by which a thread receives, with their ports; none while the switch is held.
+    pub(crate) fn lanes_of(&self, thread: usize) -> Vec<(u32, Arc<Lane>)> {
+        let ports = self.wires.numbered().filter(|_| !self.is_held);
+        let lanes = ports.filter_map(|(number, port)| {
+            Some((number, Arc::clone(port.lane_of(number, thread, self.threads)?)))
+        });
+        lanes.collect()
+    }
+
+    /// The uplinks by which a thread receives, with the slots of their devices; none while the switch is held.
+    pub(crate) fn uplinks_of(&self, thread: usize) -> Vec<(usize, Arc<Uplink>)> {
+        let carriers = self.wires.underlay.numbered().filter(|_| !self.is_held);
+        carriers
+            .filter_map(|(slot, carrier)| Some((slot, Arc::clone(carrier.uplinks.get(thread)?))))
+            .collect()
+    }
+
+    /// How long a thread looks for more before it sleeps.
     pub(crate) fn stay_awake(&mut self, time: Duration) {
-        self.awake_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.awake = time;
+        self.changed();
     }
 
-    /// Ends the thread after the present batch.
+    /// Ends all threads after their present batches.
     pub(crate) fn stop(&mut self) {
         if let Some(telemetry) = &mut self.wires.telemetry {
             telemetry.finish(monotonic_ns());
         }
         self.is_stopping = true;
-    }
-
-    /// Does what has been asked for; false when the thread is to end.
-    fn do_jobs(&mut self) -> bool {
-        self.waker.drain();
-        while let Ok(job) = self.jobs.try_recv() {
-            job(self);
-        }
-        self.receive_patches();
-        !self.is_stopping
+        self.changed();
     }
 
     /// Attaches a port whose number is free.
-    pub(crate) fn attach(&mut self, number: u32, mut port: Port) -> std::io::Result<()> {
+    pub(crate) fn attach(&mut self, number: u32, port: Port) {
         if !self.is_held {
             port.catch_up();
-        }
-        if let Some(fd) = port.fd().filter(|_| !self.is_held) {
-            self.poller.add(fd, u64::from(number))?;
         }
         let at = slot(number);
         if self.wires.ports.len() <= at {
             self.wires.ports.resize_with(at + 1, || None);
         }
         self.wires.ports[at] = Some(port);
+        self.changed();
         self.datapath.add_port(number);
         self.tell_port(number, PortChange::Added);
-        Ok(())
     }
 
     /// Notes whether a port's device is up and has a link, and tells those who care; false where there is no such
@@ -197,14 +163,11 @@ impl Engine {
         true
     }
 
-    /// Takes a port away; its device closes.
+    /// Takes a port away; its device closes once no thread uses it any more.
     pub(crate) fn detach(&mut self, number: u32) -> Option<Port> {
-        self.wires.flush();
         self.tell_port(number, PortChange::Removed);
         let port = self.wires.ports.get_mut(slot(number))?.take()?;
-        if let Some(fd) = port.fd() {
-            let _ = self.poller.remove(fd);
-        }
+        self.changed();
         self.wires.losses.forget_port(number);
         self.datapath.remove_port(number);
         Some(port)
@@ -225,59 +188,32 @@ impl Engine {
         let _ = self.poller.remove(fd);
     }
 
-    /// Opens a device of the underlay in place of the one that had its name.
-    pub(crate) fn open_carrier(&mut self, carrier: Carrier) -> std::io::Result<()> {
-        self.close_carrier(&carrier.name);
-        let slot = self.wires.underlay.insert(carrier)?;
-        self.watch_carrier(slot)?;
+    /// Opens a device of the underlay in place of the one that had its name.  Gives that one.
+    pub(crate) fn open_carrier(&mut self, carrier: Carrier) -> std::io::Result<Option<Carrier>> {
+        let before = self.close_carrier(&carrier.name);
+        self.wires.underlay.insert(carrier)?;
+        self.changed();
         self.tell_devices();
         self.wires.refresh_tunnels(None);
-        Ok(())
+        Ok(before)
     }
 
-    /// Closes a device of the underlay, if it is there.
-    pub(crate) fn close_carrier(&mut self, device: &str) {
-        let Some(slot) = self.wires.underlay.slot_of(device) else { return };
-        if let Some(carrier) = self.wires.underlay.carriers[slot].take() {
-            let _ = self.poller.remove(carrier.socket.as_fd());
-        }
+    /// Takes a device of the underlay away, if it is there; it closes once no thread uses it any more.
+    pub(crate) fn close_carrier(&mut self, device: &str) -> Option<Carrier> {
+        let slot = self.wires.underlay.slot_of(device)?;
+        let carrier = self.wires.underlay.carriers[slot].take();
+        self.changed();
         self.tell_devices();
         self.wires.refresh_tunnels(None);
+        carrier
     }
 
-    fn watch_carrier(&self, slot: usize) -> std::io::Result<()> {
-        match &self.wires.underlay.carriers[slot] {
-            Some(carrier) if !self.is_held => self.poller.add(carrier.socket.as_fd(), UNDERLAY + slot as u64),
-            _ => Ok(()),
+    /// Leaves what comes in by devices where it is (true), or takes it.
+    pub(crate) fn hold(&mut self, is_held: bool) {
+        if std::mem::replace(&mut self.is_held, is_held) && !is_held {
+            self.wires.ports.iter().flatten().for_each(Port::catch_up);
         }
-    }
-
-    /// Leaves what comes in by devices where it is, until [`Engine::release`].
-    pub(crate) fn hold(&mut self) {
-        for port in self.wires.ports.iter().flatten() {
-            if let Some(fd) = port.fd().filter(|_| !self.is_held) {
-                let _ = self.poller.remove(fd);
-            }
-        }
-        for (_, carrier) in self.wires.underlay.numbered().filter(|_| !self.is_held) {
-            let _ = self.poller.remove(carrier.socket.as_fd());
-        }
-        self.is_held = true;
-    }
-
-    /// Takes what comes in by devices again; an error is of a device that is gone.
-    pub(crate) fn release(&mut self) -> std::io::Result<()> {
-        if !std::mem::take(&mut self.is_held) {
-            return Ok(());
-        }
-        self.wires.ports.iter_mut().flatten().for_each(Port::catch_up);
-        for (number, port) in self.wires.numbered() {
-            if let Some(fd) = port.fd() {
-                self.poller.add(fd, u64::from(number))?;
-            }
-        }
-        let slots = 0..self.wires.underlay.carriers.len();
-        slots.into_iter().try_for_each(|slot| self.watch_carrier(slot))
+        self.changed();
     }
 
     /// Executes actions on a frame that a controller sends.
@@ -289,63 +225,45 @@ impl Engine {
         self.datapath.packet_out(actions, &mut self.frame, &offload, &metadata, now, &mut self.wires);
     }
 
-    fn receive_port(&mut self, number: u32, failed: bool) {
-        let Some(port) = self.wires.port(number) else { return };
-        let failure = if failed { port.take_failure() } else { Ok(()) };
-        let is_batched = port.batched_device().is_some();
-        let received = failure.and_then(|()| match is_batched {
-            true => self.receive_together(number),
-            false => self.receive_singly(number),
-        });
-        if let Err(error) = received {
-            self.fail(number, &error);
+    /// Takes frames that came by a lane of a port; how many of them walked the tables.
+    pub(crate) fn take(&mut self, number: u32, lane: &Arc<Lane>, arrivals: &mut [Arrival]) -> u64 {
+        let Self { datapath, wires, .. } = self;
+        // It may have gone meanwhile, and another port have its number.
+        let is_lane = |port: &mut Port| port.lanes().iter().any(|one| Arc::ptr_eq(one, lane));
+        if !wires.port(number).is_some_and(is_lane) {
+            return 0;
         }
-    }
-
-    /// Receives frame by frame: from a ring, where that needs no system call, or a TAP device, which
-    /// has nothing better.
-    fn receive_singly(&mut self, number: u32) -> std::io::Result<()> {
-        let now = monotonic_ns();
-        let first_miss = self.datapath.misses();
-        for _ in 0..BATCH {
-            if self.datapath.misses() - first_miss >= MOST_MISSES {
-                return Ok(());
-            }
-            let Self { datapath, wires, frame, .. } = self;
-            let Some(port) = wires.port(number) else { return Ok(()) };
-            let mut offload = Offload::default();
-            match port.receive(frame, &mut offload)? {
-                Received::Nothing | Received::DeviceDown => return Ok(()),
-                received => accept(datapath, wires, number, received, frame, &offload, now),
-            }
-        }
-        Ok(())
-    }
-
-    /// Receives a batch by one system call.
-    fn receive_together(&mut self, number: u32) -> std::io::Result<()> {
-        let Self { datapath, wires, arrivals, .. } = self;
-        let Some(device) = wires.port(number).and_then(Port::batched_device) else { return Ok(()) };
-        let (count, _) = device.receive_batch(arrivals)?;
-        let now = monotonic_ns();
-        for arrival in &mut arrivals[..count] {
+        let (now, misses) = (monotonic_ns(), datapath.misses());
+        for arrival in arrivals {
             let Arrival { frame, offload, received } = arrival;
             accept(datapath, wires, number, *received, frame, offload, now);
         }
-        Ok(())
+        datapath.misses() - misses
     }
 
-    /// Takes the frames that other bridges have sent through patch ports.
-    fn receive_patches(&mut self) {
-        let mut crossings = std::mem::take(&mut self.crossings);
-        self.wires.inbox.take(&mut crossings);
+    /// Takes one frame out of a tunnel, where the tunnel is one of this bridge's.
+    #[inline]
+    pub(crate) fn deliver(&mut self, inner: &mut Inner, now: u64) {
+        let Self { datapath, wires, membership, .. } = self;
+        let number = match membership.port_of(inner) {
+            Ok(number) => number,
+            Err(None) => return,
+            Err(Some(reason)) => return wires.losses.count(0, reason),
+        };
+        let Some(port) = wires.port(number) else { return };
+        port.counters.received(inner.frame.len());
+        port.record(inner.frame.bytes());
+        let metadata = Metadata { in_port: number, tunnel: Some(inner.key()) };
+        telemetry::process(datapath, &mut inner.frame, &inner.popped.offload, &metadata, now, wires);
+    }
+
+    /// Takes frames that other bridges have sent through patch ports.
+    pub(crate) fn take_crossings(&mut self, crossings: &[Crossing]) {
         let now = monotonic_ns();
-        for crossing in &crossings {
+        for crossing in crossings {
             self.receive_patch(crossing, now);
         }
         self.wires.crossings = 0;
-        self.wires.inbox.recycle(&mut crossings);
-        self.crossings = crossings;
     }
 
     fn receive_patch(&mut self, crossing: &Crossing, now: u64) {
@@ -362,28 +280,18 @@ impl Engine {
     }
 
     /// A device that fails is no longer waited for; the owner hears of it and may take the port away.
-    fn fail(&mut self, number: u32, error: &std::io::Error) {
-        if let Some(fd) = self.wires.port(number).and_then(|port| port.fd()) {
-            let _ = self.poller.remove(fd);
-        }
+    pub(crate) fn fail(&mut self, number: u32, error: &std::io::Error) {
         self.wires.outbox.tell(Event::PortFailed { port: number, error: error.to_string() });
     }
 
-    /// Looks after timeouts: flows, cached verdicts, half-received frames.
-    fn sweep(&mut self) {
-        let now = monotonic_ns();
-        if now.saturating_sub(self.swept_ns) < SWEEP.as_nanos() as u64 {
-            return;
-        }
-        self.swept_ns = now;
+    /// Looks after timeouts: flows, cached verdicts, sessions.
+    pub(crate) fn sweep(&mut self, now: u64) {
         self.wires.count_missed();
         self.wires.tick_telemetry(self.datapath_id, now);
         let removed = self.datapath.expire(now);
         self.tell_removed(removed);
         self.tell_flow_events(None, 0);
         self.probe_sessions(now);
-        let Self { wires, receivers, .. } = self;
-        receivers.expire(now, &mut |reason| wires.losses.count(0, reason));
     }
 }
 

@@ -1,9 +1,9 @@
-//! A running switch: one thread that joins the datapath, the devices, the tunnels and the OpenFlow sessions.
+//! A running switch: threads that join the datapath, the devices, the tunnels and the OpenFlow sessions.
 //!
-//! How it works: the thread waits for devices and for jobs.  Frames go from a device or out of a tunnel
-//! through [`tulle_datapath::Datapath`], whose effects are written to devices and tunnels at once.
-//! Everything else (ports, flows, statistics, traces) reaches the thread as a job, so nothing on the
-//! way of a packet is locked.
+//! How it works: each thread waits for its share of the devices, and receives a batch of frames.  Then it has the
+//! engine, by a lock that is taken once a batch: frames go through [`tulle_datapath::Datapath`], and what comes out
+//! is staged.  Then it sends, without the lock.  Everything else (ports, flows, statistics, traces) reaches the
+//! first thread as a job.
 //!
 //! What it is not: it knows nothing of Python, databases or configuration.
 
@@ -15,23 +15,29 @@ mod engine;
 mod error;
 mod handle;
 mod job;
+mod lane;
 mod notice;
 mod outbox;
 mod patch;
 mod policing;
 mod port;
+mod queueing;
 mod report;
 mod saved;
+mod sender;
 mod session;
 mod sessions;
 mod settings;
 mod socket;
 mod switch;
 mod telemetry;
+mod threading;
+mod threads;
 mod tunnels;
 mod underlay;
 mod watch;
 mod wires;
+mod worker;
 
 pub use bridging::{ConnectionCounts, Flush};
 pub use counters::{Drop, PortCounters};
@@ -39,6 +45,8 @@ pub use error::SwitchError;
 pub use handle::SwitchSession;
 pub use outbox::Event;
 pub use patch::PatchInbox;
+pub use policing::Limit;
+pub use queueing::{PortQueues, QueueCounters, QueueSettings};
 pub use saved::Loaded;
 pub use session::{SessionKind, SessionOptions};
 pub use sessions::SessionInfo;

@@ -1,39 +1,83 @@
-//! Ingress policing: a token bucket a port, as `ingress_policing_rate` and its burst ask for
-//! (`ovs-vswitchd.conf.db(5)`, table Interface).
+//! Policing: token buckets that let no more pass than was agreed upon, in bits and in packets
+//! (`ovs-vswitchd.conf.db(5)`: `ingress_policing_*` of table Interface, rates of tables QoS and Queue).
 
-/// A bucket of bits that fills with time; a frame that finds too few in it is lost.
+/// How much may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Bits or packets a second, above 0.
+    pub rate: u64,
+    /// As many at once.
+    pub burst: u64,
+}
+
+/// A bucket that fills with time.
 #[derive(Clone, Debug)]
-pub(crate) struct Policer {
-    rate_bps: u64,
-    burst_bits: u64,
-    tokens_bits: u64,
+pub(crate) struct Bucket {
+    limit: Limit,
+    tokens: u64,
     filled_ns: u64,
 }
 
+impl Bucket {
+    pub(crate) fn new(limit: Limit) -> Bucket {
+        Bucket { limit, tokens: limit.burst, filled_ns: 0 }
+    }
+
+    /// Whether there is as much in it now.
+    #[inline]
+    fn holds(&mut self, amount: u64, now_ns: u64) -> bool {
+        let elapsed_ns = now_ns.saturating_sub(self.filled_ns);
+        let gained = u128::from(elapsed_ns) * u128::from(self.limit.rate) / 1_000_000_000;
+        if gained > 0 {
+            let gained = u64::try_from(gained).unwrap_or(u64::MAX);
+            self.tokens = self.tokens.saturating_add(gained).min(self.limit.burst);
+            self.filled_ns = now_ns;
+        }
+        amount <= self.tokens
+    }
+
+    #[inline]
+    fn take(&mut self, amount: u64) {
+        self.tokens = self.tokens.saturating_sub(amount);
+    }
+}
+
+/// Takes from all buckets, or from none where one has too little.
+#[inline]
+pub(crate) fn admits<const N: usize>(buckets: [(&mut Option<Bucket>, u64); N], now_ns: u64) -> bool {
+    let mut buckets = buckets.map(|(bucket, amount)| (bucket.as_mut(), amount));
+    let short = |(bucket, amount): &mut (Option<&mut Bucket>, u64)| {
+        bucket.as_mut().is_some_and(|bucket| !bucket.holds(*amount, now_ns))
+    };
+    if buckets.iter_mut().any(short) {
+        return false;
+    }
+    for (bucket, amount) in buckets {
+        if let Some(bucket) = bucket {
+            bucket.take(amount);
+        }
+    }
+    true
+}
+
+/// What may come in by a port; a frame that finds too little in a bucket is lost.
+#[derive(Clone, Debug)]
+pub(crate) struct Policer {
+    bits: Option<Bucket>,
+    packets: Option<Bucket>,
+}
+
 impl Policer {
-    /// `rate` in kbit/s, above 0; `burst` in kbit, where 0 is a tenth of a second of the rate, yet a large frame.
-    pub(crate) fn new(rate_kbps: u32, burst_kb: u32) -> Policer {
-        let rate_bps = u64::from(rate_kbps) * 1000;
-        let default = (rate_bps / 10).max(8 * 65_536);
-        let burst_bits = if burst_kb == 0 { default } else { u64::from(burst_kb) * 1000 };
-        Policer { rate_bps, burst_bits, tokens_bits: burst_bits, filled_ns: 0 }
+    /// None where nothing is limited.
+    pub(crate) fn new(bits: Option<Limit>, packets: Option<Limit>) -> Option<Policer> {
+        let any = bits.is_some() || packets.is_some();
+        any.then(|| Policer { bits: bits.map(Bucket::new), packets: packets.map(Bucket::new) })
     }
 
     /// True where the frame may pass.
     #[inline]
     pub(crate) fn admits(&mut self, bytes: usize, now_ns: u64) -> bool {
-        let elapsed_ns = now_ns.saturating_sub(self.filled_ns);
-        let gained = (u128::from(elapsed_ns) * u128::from(self.rate_bps) / 1_000_000_000) as u64;
-        if gained > 0 {
-            self.tokens_bits = self.tokens_bits.saturating_add(gained).min(self.burst_bits);
-            self.filled_ns = now_ns;
-        }
-        let needed = bytes as u64 * 8;
-        let admitted = needed <= self.tokens_bits;
-        if admitted {
-            self.tokens_bits -= needed;
-        }
-        admitted
+        admits([(&mut self.bits, bytes as u64 * 8), (&mut self.packets, 1)], now_ns)
     }
 }
 
@@ -41,19 +85,41 @@ impl Policer {
 mod tests {
     use super::*;
 
+    const SECOND: u64 = 1_000_000_000;
+
+    fn bits(rate: u64, burst: u64) -> Policer {
+        Policer::new(Some(Limit { rate, burst }), None).expect("a limit")
+    }
+
     #[test]
     fn a_burst_passes_and_then_the_rate() {
-        let mut policer = Policer::new(1000, 80);
+        let mut policer = bits(1_000_000, 80_000);
         let passed = (0..20).filter(|_| policer.admits(1000, 1)).count();
         assert_eq!(passed, 10, "80 kbit are ten frames of 1000 bytes");
-        let second = 1_000_000_000;
-        let later = (1..=1000).filter(|at| policer.admits(1000, 1 + at * second / 1000)).count();
+        let later = (1..=1000).filter(|at| policer.admits(1000, 1 + at * SECOND / 1000)).count();
         assert!((124..=126).contains(&later), "1000 kbit/s are 125 frames a second, not {later}");
     }
 
     #[test]
     fn the_bucket_never_holds_more_than_the_burst() {
-        let mut policer = Policer::new(1000, 80);
+        let mut policer = bits(1_000_000, 80_000);
         assert_eq!((0..20).filter(|_| policer.admits(1000, u64::MAX)).count(), 10);
+    }
+
+    #[test]
+    fn packets_are_limited_whatever_their_size() {
+        let packets = Limit { rate: 1000, burst: 50 };
+        let mut policer = Policer::new(None, Some(packets)).expect("a limit");
+        assert_eq!((0..100).filter(|at| policer.admits(60 + at * 600, 1)).count(), 50);
+        assert_eq!((0..100).filter(|_| policer.admits(60, 1 + SECOND / 100)).count(), 10);
+    }
+
+    #[test]
+    fn a_frame_that_one_bucket_refuses_takes_nothing_from_the_other() {
+        let (bits, packets) = (Limit { rate: 8, burst: 8000 }, Limit { rate: 1, burst: 2 });
+        let mut policer = Policer::new(Some(bits), Some(packets)).expect("a limit");
+        assert!(!policer.admits(1001, 1));
+        assert!(policer.admits(500, 1) && policer.admits(500, 1));
+        assert!(!policer.admits(1, 1));
     }
 }

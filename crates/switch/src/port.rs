@@ -1,17 +1,19 @@
 //! Ports: a device or a tunnel, with counters.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use tulle_flow::port;
-use tulle_io::{DevicePort, Received, Sent, Tap};
-use tulle_wire::vnet::Offload;
+use tulle_io::clock::monotonic_ns;
+use tulle_io::{Sent, Tap};
 use tulle_wire::{FrameBuf, Mac};
 
 use crate::capture::Capture;
 use crate::counters::PortCounters;
+use crate::lane::Lane;
 use crate::patch::PatchPeer;
 use crate::policing::Policer;
+use crate::queueing::{Queues, set_dscp};
 use crate::tunnels::Tunnel;
 use crate::watch::DirectPort;
 
@@ -44,10 +46,8 @@ pub(crate) fn ring_slots_for_one_more(taken: usize) -> u32 {
 /// What a port leads to.
 #[derive(Debug)]
 pub(crate) enum Link {
-    /// A TAP device.
-    Tap(Tap),
-    /// An existing device.
-    Device(Box<DevicePort>),
+    /// A device: a lane for each thread, or one for all.
+    Device(Vec<Arc<Lane>>),
     /// A tunnel.
     Tunnel(Box<Tunnel>),
     /// The other end of a patch, where there is one.
@@ -65,6 +65,7 @@ pub(crate) struct Port {
     pub counters: PortCounters,
     pub capture: Option<Capture>,
     pub policer: Option<Policer>,
+    pub queues: Option<Box<Queues>>,
     pub is_up: bool,
     pub has_link: bool,
     /// When it came.
@@ -83,94 +84,77 @@ impl Port {
             counters: PortCounters::default(),
             capture: None,
             policer: None,
+            queues: None,
             is_up: true,
             has_link: true,
-            since_ns: tulle_io::clock::monotonic_ns(),
+            since_ns: monotonic_ns(),
             may_be_direct: false,
         }
     }
 
-    /// The descriptor to wait for; a tunnel shares the underlay's, a patch the jobs'.
-    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.link {
-            Link::Tap(tap) => Some(tap.as_fd()),
-            Link::Device(device) => Some(device.as_fd()),
-            Link::Tunnel(_) | Link::Patch(_) => None,
+    /// All lanes, where it is a device.
+    pub(crate) fn lanes(&self) -> &[Arc<Lane>] {
+        if let Link::Device(lanes) = &self.link { lanes } else { &[] }
+    }
+
+    /// The lane by which one of so many threads receives, if it does; single ones are dealt out by port number.
+    pub(crate) fn lane_of(&self, number: u32, thread: usize, threads: usize) -> Option<&Arc<Lane>> {
+        match self.lanes() {
+            [only] => (number as usize % threads == thread).then_some(only),
+            lanes => lanes.get(thread),
         }
     }
 
-    /// Goes on where another process that had the same descriptor has left off.
-    pub(crate) fn catch_up(&mut self) {
-        if let Link::Device(device) = &mut self.link {
+    /// Goes on where another process that had the same descriptors has left off.
+    pub(crate) fn catch_up(&self) {
+        for mut device in self.lanes().iter().filter_map(|lane| lane.device()) {
             device.catch_up();
         }
     }
 
-    /// Receives one frame from the device.
-    #[inline]
-    pub(crate) fn receive(&mut self, frame: &mut FrameBuf, offload: &mut Offload) -> io::Result<Received> {
-        match &mut self.link {
-            Link::Tap(tap) => tap.receive(frame, offload),
-            Link::Device(device) => device.receive(frame, offload),
-            Link::Tunnel(_) | Link::Patch(_) => Ok(Received::Nothing),
-        }
+    /// The TAP device, where it is one.
+    pub(crate) fn tap(&self) -> Option<&Tap> {
+        self.lanes().iter().find_map(|lane| if let Lane::Tap(tap) = &**lane { Some(tap) } else { None })
     }
 
-    /// The device, where frames come from it several at a time by one system call.
-    #[inline]
-    pub(crate) fn batched_device(&mut self) -> Option<&mut DevicePort> {
-        match &mut self.link {
-            Link::Device(device) if !device.has_ring() => Some(device),
-            _ => None,
-        }
-    }
-
-    /// The slots of its receive ring.
+    /// The slots of its receive rings.
     pub(crate) fn ring_slots(&self) -> usize {
-        if let Link::Device(device) = &self.link { device.ring_slots() } else { 0 }
+        self.lanes().iter().filter_map(|lane| Some(lane.device()?.ring_slots())).sum()
     }
 
-    /// What decides whether it sends directly, where that has been allowed.
-    pub(crate) fn direct_port(&self, number: u32) -> Option<DirectPort> {
-        let Link::Device(device) = &self.link else { return None };
-        if !self.may_be_direct {
-            return None;
-        }
-        let (ifindex, is_direct) = (device.ifindex(), device.is_direct());
-        Some(DirectPort { number, ifindex, inode: device.inode().ok()?, is_direct })
-    }
-
-    /// Whether frames wait to be sent.
-    #[inline]
-    pub(crate) fn is_flushed(&self) -> bool {
-        if let Link::Device(device) = &self.link { device.is_flushed() } else { true }
-    }
-
-    /// Sends what waits; the number of frames that were lost although they counted as sent, and why.
-    pub(crate) fn flush(&mut self) -> Result<(), (u32, &'static str)> {
-        let Link::Device(device) = &mut self.link else { return Ok(()) };
-        let lost = device.flush();
-        if lost.frames == 0 {
-            return Ok(());
-        }
-        self.counters.lost_after_all(u64::from(lost.frames), lost.bytes);
-        Err((lost.frames, outcome(Ok(lost.reason)).err().unwrap_or("device-failed")))
+    /// What decides whether it sends directly, where that has been allowed: of each lane.
+    pub(crate) fn direct_ports(&self, number: u32) -> Vec<DirectPort> {
+        let lanes = self.lanes().iter().enumerate().filter(|_| self.may_be_direct);
+        let direct = lanes.filter_map(|(at, lane)| {
+            let device = lane.device()?;
+            let (ifindex, is_direct, inode) = (device.ifindex(), device.is_direct(), device.inode().ok()?);
+            // A device has one queue, and that takes one direct sender.
+            Some(DirectPort { number, ifindex, inode, is_direct, may_be_direct: at == 0 })
+        });
+        direct.collect()
     }
 
     /// Frames that the kernel has dropped since the last call because nobody took them in time.
     pub(crate) fn missed(&mut self) -> u32 {
-        let Link::Device(device) = &self.link else { return 0 };
-        let missed = device.counters().map_or(0, |counters| counters.drops);
+        let drops = |lane: &Arc<Lane>| Some(lane.device()?.counters().ok()?.drops);
+        let missed = self.lanes().iter().filter_map(drops).sum();
         self.counters.rx_dropped += u64::from(missed);
         missed
     }
 
-    /// Takes the failure that the poller reports, where no receive call would meet it.
-    pub(crate) fn take_failure(&self) -> io::Result<()> {
-        match &self.link {
-            Link::Device(device) if device.has_ring() => device.take_failure().map(drop),
-            _ => Ok(()),
+    /// Lets a frame into a queue, and marks it as the queue asks for.  The drop reason's name where the queue has no
+    /// room.
+    #[inline]
+    pub(crate) fn enqueue(&mut self, queue: Option<u32>, frame: &mut FrameBuf) -> Result<(), &'static str> {
+        let Some(queues) = &mut self.queues else { return Ok(()) };
+        if !queues.admits(queue, frame.len(), monotonic_ns()) {
+            self.counters.tx_dropped += 1;
+            return Err("queue-limited");
         }
+        if let Some(dscp) = queues.mark(queue) {
+            set_dscp(frame.bytes_mut(), dscp);
+        }
+        Ok(())
     }
 
     /// Copies a frame into the capture, where there is one.

@@ -2,6 +2,7 @@
 
 mod flows;
 mod ports;
+pub(crate) mod queues;
 mod tables;
 
 use std::time::Duration;
@@ -10,8 +11,7 @@ use tulle_datapath as datapath;
 use tulle_flow::port;
 use tulle_openflow::{
     BucketStats, Description, ErrorCode, GroupFeatures, GroupStats, IpfixStats, Meter, MeterFeatures,
-    MeterStats, MultipartReply, MultipartRequest, Queue, QueueSelector, QueueStats, Version, group_id,
-    meter_flags, meter_id,
+    MeterStats, MultipartReply, MultipartRequest, Version, group_id, meter_flags, meter_id,
 };
 
 use crate::engine::Engine;
@@ -45,8 +45,10 @@ pub(crate) fn report(
         R::TableDescriptions => MultipartReply::TableDescriptions(tables::descriptions(engine)),
         R::PortStats(number) => MultipartReply::PortStats(ports::stats(engine, *number)?),
         R::Ports(number) => MultipartReply::Ports(ports::descriptions(engine, *number)?),
-        R::QueueStats(selector) => MultipartReply::QueueStats(queue_stats(engine, *selector)?),
-        R::QueueDescriptions(selector) => MultipartReply::QueueDescriptions(queues(engine, *selector)?),
+        R::QueueStats(selector) => MultipartReply::QueueStats(queues::stats(engine, *selector)?),
+        R::QueueDescriptions(selector) => {
+            MultipartReply::QueueDescriptions(queues::descriptions(engine, *selector)?)
+        }
         R::GroupStats(number) => MultipartReply::GroupStats(group_stats(engine, *number)),
         R::GroupDescriptions(number) => MultipartReply::GroupDescriptions(groups(engine, *number)),
         R::GroupFeatures => MultipartReply::GroupFeatures(group_features()),
@@ -147,26 +149,7 @@ fn meter_features() -> MeterFeatures {
     }
 }
 
-fn queue_stats(engine: &Engine, selector: QueueSelector) -> Result<Vec<QueueStats>, ErrorCode> {
-    let empty = |queue: Queue| QueueStats { port: queue.port, queue: queue.queue, ..QueueStats::default() };
-    Ok(queues(engine, selector)?.into_iter().map(empty).collect())
-}
-
 /// All ports, as OpenFlow 1.0 lists them with the features.
 pub(crate) fn all_ports(engine: &Engine) -> Vec<tulle_openflow::Port> {
     ports::descriptions(engine, port::NONE).unwrap_or_default()
-}
-
-/// The queues that were configured (table QoS), by port.
-pub(crate) fn queues(engine: &Engine, selector: QueueSelector) -> Result<Vec<Queue>, ErrorCode> {
-    if selector.port != port::NONE && !engine.datapath.ports().contains(selector.port) {
-        return Err(ErrorCode::QueueBadPort);
-    }
-    let wanted = |queue: &&Queue| {
-        (selector.port == port::NONE || selector.port == queue.port)
-            && (selector.queue == tulle_openflow::QUEUE_ALL || selector.queue == queue.queue)
-    };
-    let found: Vec<Queue> = engine.queues.iter().filter(wanted).copied().collect();
-    let missing = found.is_empty() && selector.queue != tulle_openflow::QUEUE_ALL;
-    if missing { Err(ErrorCode::UnknownQueue) } else { Ok(found) }
 }

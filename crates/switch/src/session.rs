@@ -263,7 +263,7 @@ impl Session {
 
     fn report_queues(&mut self, engine: &mut Engine, xid: Xid, number: u32) {
         let selector = QueueSelector { port: number, queue: tulle_openflow::QUEUE_ALL };
-        match report::queues(engine, selector) {
+        match report::queues::descriptions(engine, selector) {
             Ok(queues) => {
                 self.reply(xid, Message::QueueConfigReply(QueueConfig { port: number, queues }));
             }

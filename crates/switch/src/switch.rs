@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tulle_datapath::{
@@ -12,23 +11,26 @@ use tulle_datapath::{
 };
 use tulle_flow::{Flow, port};
 use tulle_io::clock::monotonic_ns;
-use tulle_io::{Device, DevicePort, DevicePortOptions, Tap, TapOptions, Waker};
+use tulle_io::{Device, DevicePort, Poller, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
 use tulle_wire::vnet::Offload;
 
 use crate::capture::Capture;
 use crate::counters::{Drop, PortCounters};
-use crate::engine::{AWAKE, Engine};
+use crate::engine::{Colleague, Engine};
 use crate::error::SwitchError;
 use crate::handle::SwitchSession;
 use crate::job::Desk;
+use crate::lane::Lane;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
-use crate::policing::Policer;
-use crate::port::{Link, MOST_PORTS, Port, ring_slots_for_one_more};
+use crate::policing::{Limit, Policer};
+use crate::port::{Link, MOST_PORTS, Port};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
+use crate::threads::{Shared, Threads};
 use crate::watch::{Watch, may_go_directly};
+use crate::worker::{AWAKE, Worker};
 
 /// A TAP device to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,40 +72,38 @@ pub struct PortInfo {
     pub mtu: u32,
 }
 
-/// A running switch.  Dropping it ends the thread and closes all ports.
+/// A running switch.  Dropping it ends its threads and closes all ports.
 #[derive(Debug)]
 pub struct Switch {
     desk: Option<Desk>,
     outbox: Outbox,
     events: Arc<Waker>,
-    thread: Option<JoinHandle<()>>,
+    pub(crate) threads: Mutex<Option<Threads>>,
     inbox: Arc<PatchInbox>,
     watch: Mutex<Option<Watch>>,
 }
 
 impl Switch {
-    /// Starts the thread.  `seed` makes hashing unpredictable for tenants.
+    /// Starts it with one thread.  `seed` makes hashing unpredictable for tenants.
     pub fn start(name: &str, datapath_id: u64, seed: u64) -> Result<Switch, SwitchError> {
         let (waker, events) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
         let outbox = Outbox::new(Arc::clone(&events));
         let (desk, jobs) = Desk::new(Arc::clone(&waker));
         let inbox = Arc::new(PatchInbox::new(Arc::clone(&waker)));
-        let engine = Engine::new(seed, datapath_id, waker, jobs, outbox.clone(), Arc::clone(&inbox))?;
-        let builder = std::thread::Builder::new().name(name.chars().take(15).collect());
-        let thread = Some(builder.spawn(move || engine.run())?);
-        let watch = Mutex::default();
-        Ok(Switch { desk: Some(desk), outbox, events, thread, inbox, watch })
+        let (poller, version) = (Arc::new(Poller::new()?), Arc::default());
+        let (polled, risen) = (Arc::clone(&poller), Arc::clone(&version));
+        let mut engine = Engine::new(seed, datapath_id, risen, polled, outbox.clone());
+        engine.colleagues.push(Colleague { waker: Arc::clone(&waker), seen: 0 });
+        let shared = Arc::new(Shared::new(engine, version));
+        let first = Worker::new(0, Arc::clone(&shared), poller, waker)?.with_jobs(jobs, Arc::clone(&inbox));
+        let threads = Mutex::new(Some(Threads::start(name, shared, first)?));
+        Ok(Switch { desk: Some(desk), outbox, events, threads, inbox, watch: Mutex::default() })
     }
 
     /// Leaves what comes in by devices in their queues for now (true), or takes it (false).
     pub fn hold(&self, is_held: bool) -> Result<(), SwitchError> {
-        self.call(move |engine| {
-            if is_held {
-                engine.hold();
-                return Ok(());
-            }
-            engine.release()
-        })??;
+        self.call(move |engine| engine.hold(is_held))?;
+        self.wait_for_threads();
         Ok(())
     }
 
@@ -133,7 +133,7 @@ impl Switch {
         let TapSettings { name, mtu, mac, set_up } = settings;
         let options = TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, ..TapOptions::named(name) };
         let tap = Tap::open(&options).map_err(device_error(name))?;
-        self.attach(number, name, Link::Tap(tap), false)
+        self.attach(number, name, of_tap(tap), false)
     }
 
     /// Attaches a TAP device that another switch has left open; `info` is what that one knew of it.
@@ -148,16 +148,15 @@ impl Switch {
         self.check_free(number)?;
         let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
         let tap = Tap::adopt(copied, name).map_err(device_error(name))?;
-        let port = Port { ifindex: info.ifindex, ..Port::new(name.to_owned(), info.mac, Link::Tap(tap)) };
-        self.call(move |engine| engine.attach(number, port))??;
-        Ok(())
+        let port = Port { ifindex: info.ifindex, ..Port::new(name.to_owned(), info.mac, of_tap(tap)) };
+        self.call(move |engine| engine.attach(number, port))
     }
 
     /// A copy of the descriptor of a TAP port, which keeps the device when this switch is gone.
     pub fn tap_descriptor(&self, number: u32) -> Result<OwnedFd, SwitchError> {
-        let copied = self.call(move |engine| match &engine.wires.port(number)?.link {
-            Link::Tap(tap) => Some(tap.as_fd().try_clone_to_owned()),
-            _ => None,
+        let copied = self.call(move |engine| {
+            let tap = engine.wires.port(number)?.tap()?;
+            Some(tap.as_fd().try_clone_to_owned())
         })?;
         Ok(copied.ok_or(SwitchError::NoPort(number))??)
     }
@@ -174,16 +173,17 @@ impl Switch {
         let device = Device::open(name).map_err(device_error(name))?;
         let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
         let port = DevicePort::adopt(&device, copied, ring_slots).map_err(device_error(name))?;
-        let info = self.attach(number, name, Link::Device(Box::new(port)), true)?;
+        let lanes = self.with_shares(name, Lane::of_device(port))?;
+        let info = self.attach(number, name, Link::Device(lanes), true)?;
         self.start_watch()?;
         Ok(info)
     }
 
     /// A copy of the descriptor by which a device that is a port receives, and the slots of its ring.
     pub fn device_descriptor(&self, number: u32) -> Result<(OwnedFd, usize), SwitchError> {
-        let copied = self.call(move |engine| match &engine.wires.port(number)?.link {
-            Link::Device(device) => Some((device.as_fd().try_clone_to_owned(), device.ring_slots())),
-            _ => None,
+        let copied = self.call(move |engine| {
+            let device = engine.wires.port(number)?.lanes().first()?.device()?;
+            Some((device.as_fd().try_clone_to_owned(), device.ring_slots()))
         })?;
         let (descriptor, ring_slots) = copied.ok_or(SwitchError::NoPort(number))?;
         Ok((descriptor?, ring_slots))
@@ -203,12 +203,9 @@ impl Switch {
     ) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let device = Device::open(name).map_err(device_error(name))?;
-        let taken = self.call(|engine| engine.wires.ring_slots())?;
-        let ring_slots = if options.ring { ring_slots_for_one_more(taken) } else { 0 };
         let direct = options.direct && may_go_directly(device.index());
-        let port = DevicePort::open(&device, DevicePortOptions { ring_slots, direct });
-        let link = Link::Device(Box::new(port.map_err(device_error(name))?));
-        let info = self.attach(number, name, link, options.direct)?;
+        let lanes = self.open_lanes(&device, options.ring, direct)?;
+        let info = self.attach(number, name, Link::Device(lanes), options.direct)?;
         if options.direct {
             self.start_watch()?;
         }
@@ -227,8 +224,7 @@ impl Switch {
     pub fn add_patch(&self, number: u32, name: &str) -> Result<(), SwitchError> {
         self.check_free(number)?;
         let port = Port::new(name.to_owned(), [0; 6], Link::Patch(None));
-        self.call(move |engine| engine.attach(number, port))??;
-        Ok(())
+        self.call(move |engine| engine.attach(number, port))
     }
 
     /// Where frames enter this switch by its patch ports.
@@ -252,11 +248,14 @@ impl Switch {
         })?
     }
 
-    /// Lets at most this much come in by a port: kbit/s (0: everything) and kbit at once (0: by the rate).
-    pub fn set_policing(&self, number: u32, rate_kbps: u32, burst_kb: u32) -> Result<(), SwitchError> {
-        self.change_port(number, move |port| {
-            port.policer = (rate_kbps > 0).then(|| Policer::new(rate_kbps, burst_kb));
-        })
+    /// Lets at most so many bits and so many packets come in by a port.
+    pub fn set_policing(
+        &self,
+        number: u32,
+        bits: Option<Limit>,
+        packets: Option<Limit>,
+    ) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| port.policer = Policer::new(bits, packets))
     }
 
     /// Says whether a port's device is up and has a link, for controllers.
@@ -265,7 +264,7 @@ impl Switch {
         if changed { Ok(()) } else { Err(SwitchError::NoPort(number)) }
     }
 
-    fn change_port(
+    pub(crate) fn change_port(
         &self,
         number: u32,
         change: impl FnOnce(&mut Port) + Send + 'static,
@@ -279,11 +278,12 @@ impl Switch {
         // The port comes back here, so that closing its device does not keep the engine from its packets.
         let port = self.call(move |engine| engine.detach(number))?;
         self.forget_tunnel(number)?;
+        self.wait_for_threads();
         port.map(drop).ok_or(SwitchError::NoPort(number))
     }
 
-    /// How long the thread looks for more packets before it sleeps; `None` means the default, 10 µs.
-    /// With a long time packets never wait for a thread to wake up, and a processor is never free.
+    /// How long a thread looks for more packets before it sleeps; `None` means the default, 10 µs.
+    /// With a long time packets never wait for a thread to wake up, and its processor is never free.
     pub fn set_busy_poll(&self, time: Option<Duration>) -> Result<(), SwitchError> {
         self.call(move |engine| engine.stay_awake(time.unwrap_or(AWAKE)))
     }
@@ -390,13 +390,14 @@ impl Switch {
         }
     }
 
-    /// Ends the thread and closes all ports.  May be called again.
+    /// Ends the threads and closes all ports.  May be called again.
     pub fn close(&mut self) {
         if let Some(desk) = self.desk.take() {
             let _ = desk.call(Engine::stop);
         }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut threads) = threads.take() {
+            threads.join(0);
         }
         *self.watch.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -432,7 +433,7 @@ impl Switch {
         let mtu = device.mtu().map_err(device_error(name))?;
         let ifindex = device.index();
         let port = Port { may_be_direct, ifindex, ..Port::new(name.to_owned(), mac, link) };
-        self.call(move |engine| engine.attach(number, port))??;
+        self.call(move |engine| engine.attach(number, port))?;
         Ok(PortInfo { mac, ifindex, mtu })
     }
 }
@@ -441,6 +442,10 @@ impl std::ops::Drop for Switch {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn of_tap(tap: Tap) -> Link {
+    Link::Device(vec![Arc::new(Lane::Tap(tap))])
 }
 
 pub(crate) fn device_error(name: &str) -> impl FnOnce(std::io::Error) -> SwitchError {

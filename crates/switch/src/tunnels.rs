@@ -10,23 +10,26 @@
 
 mod config;
 mod directory;
+mod inbound;
 mod kind;
 mod peers;
 mod port;
 mod receive;
 mod registry;
 mod underlay;
+mod uplink;
 
 pub use config::{LocalAddress, TunnelConfig, TunnelNumber};
 pub use kind::Kind;
 pub use underlay::Way;
 
 pub(crate) use directory::{Directory, Owner};
-pub(crate) use kind::Receivers;
-pub(crate) use port::{Lost, Tunnel};
+pub(crate) use inbound::{Inbound, Inner};
+pub(crate) use port::{Leaving, Lost, Tunnel};
 pub(crate) use receive::Membership;
 pub(crate) use registry::Registry;
 pub(crate) use underlay::{Carrier, Underlay};
+pub(crate) use uplink::Uplink;
 
 /// Bits of `tun_flags`.
 mod flag {

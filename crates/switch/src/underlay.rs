@@ -20,7 +20,7 @@ impl Switch {
         let attached = self.call(move |engine| {
             let tunnel = Tunnel::new(config, &engine.wires.underlay);
             let port = Port::new(name, [0; 6], Link::Tunnel(Box::new(tunnel)));
-            engine.attach(number, port)?;
+            engine.attach(number, port);
             engine.follow_tunnels()
         })?;
         if attached.is_err() {
@@ -50,14 +50,20 @@ impl Switch {
         if current.is_some() && current == Carrier::identity_of(device) {
             return Ok(());
         }
-        let carrier = Carrier::open(device)?;
-        Ok(self.call(move |engine| engine.open_carrier(carrier))??)
+        let (capture, threads) =
+            self.call(|engine| (Arc::clone(&engine.wires.underlay.capture), engine.threads))?;
+        let carrier = Carrier::open(device, capture, threads)?;
+        // The one before closes here, since that takes the kernel a while.
+        drop(self.call(move |engine| engine.open_carrier(carrier))??);
+        Ok(())
     }
 
     /// Closes a device that carries no tunnels any more.
     pub fn close_underlay(&self, device: &str) -> Result<(), SwitchError> {
         let device = device.to_owned();
-        self.call(move |engine| engine.close_carrier(&device))
+        drop(self.call(move |engine| engine.close_carrier(&device))?);
+        self.wait_for_threads();
+        Ok(())
     }
 
     /// Says which addresses of this host tunnels may come to.

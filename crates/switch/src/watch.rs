@@ -23,6 +23,8 @@ pub(crate) struct DirectPort {
     pub ifindex: u32,
     pub inode: u64,
     pub is_direct: bool,
+    /// Others of the same device may not.
+    pub may_be_direct: bool,
 }
 
 /// The thread, which ends with this value.
@@ -82,7 +84,7 @@ fn look(desk: &Desk, egress: &mut Egress) -> Result<(), SwitchError> {
         // A device that is gone, or elsewhere, is not ours to judge.
         let Ok(way) = egress.look(port.ifindex) else { continue };
         desk.call(move |engine| engine.wires.set_mtu(port, way.mtu))?;
-        let may = way.is_plain && !listeners.listen_on(port.ifindex);
+        let may = port.may_be_direct && way.is_plain && !listeners.listen_on(port.ifindex);
         let other = match (port.is_direct, may) {
             (false, true) => Outgoing::direct(port.ifindex),
             (true, false) => Outgoing::by_messages(),

@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
 use tulle_flow::Sample;
+use tulle_io::Outgoing;
 use tulle_io::clock::monotonic_ns;
-use tulle_io::{DevicePort, Outgoing};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum};
 
 use crate::capture::Capture;
 use crate::counters::Losses;
 use crate::error::SwitchError;
+use crate::lane::Lane;
 use crate::notice::{Notice, PacketNotice};
 use crate::outbox::{Event, Outbox};
-use crate::patch::{PatchInbox, PatchPeer};
-use crate::port::{Link, Port, number_in, outcome, slot};
+use crate::patch::PatchPeer;
+use crate::port::{Link, Port, number_in, slot};
+use crate::queueing::priority;
+use crate::sender::Sender;
 use crate::sessions::Sessions;
 use crate::telemetry::{self, Telemetry};
 use crate::tunnels::{Lost, Underlay};
@@ -30,29 +33,25 @@ pub(crate) struct Wires {
     pub sessions: Sessions,
     pub losses: Losses,
     pub outbox: Outbox,
-    pub inbox: Arc<PatchInbox>,
     /// What collectors are told of packets, where there are any.
     pub telemetry: Option<Box<Telemetry>>,
     /// Patch ports that the present frame has crossed.
     pub crossings: u8,
-    /// Ports that have frames to flush.
-    unflushed: Vec<u32>,
-    scratch: FrameBuf,
+    /// Of the thread that has the engine now.
+    pub sender: Box<Sender>,
 }
 
 impl Wires {
-    pub(crate) fn new(outbox: Outbox, inbox: Arc<PatchInbox>) -> Wires {
+    pub(crate) fn new(outbox: Outbox) -> Wires {
         Wires {
             ports: Vec::new(),
             underlay: Underlay::new(),
             sessions: Sessions::default(),
             losses: Losses::default(),
             outbox,
-            inbox,
             telemetry: None,
             crossings: 0,
-            unflushed: Vec::new(),
-            scratch: FrameBuf::new(),
+            sender: Sender::new(0),
         }
     }
 
@@ -93,63 +92,75 @@ impl Wires {
         number: Option<u32>,
         capture: Option<Capture>,
     ) -> Result<Option<Capture>, SwitchError> {
-        let place = match number {
-            Some(number) => self.port(number).map(|port| &mut port.capture),
-            None => Some(&mut self.underlay.capture),
+        let before = match number {
+            Some(number) => self.port(number).map(|port| std::mem::replace(&mut port.capture, capture)),
+            None => Some(self.underlay.capture.replace(capture)),
         };
-        let place = place.ok_or(SwitchError::NoPort(number.unwrap_or(0)))?;
-        Ok(std::mem::replace(place, capture))
+        before.ok_or(SwitchError::NoPort(number.unwrap_or(0)))
     }
 
-    /// Sends a frame out of a port; the drop reason's name where it was lost.
+    /// Stages a frame for a port; the drop reason's name where it was lost.
     #[inline]
     fn send(
         &mut self,
         number: u32,
+        queue: Option<u32>,
         tunnel: Option<&TunnelKey>,
         frame: &mut FrameBuf,
         offload: &Offload,
     ) -> Result<(), &'static str> {
-        let Some(port) = self.ports.get_mut(slot(number)).and_then(Option::as_mut) else {
+        let Self { ports, underlay, sender, .. } = self;
+        let Some(port) = ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
-        port.record(frame.bytes());
         let length = frame.len();
-        let was_flushed = port.is_flushed();
+        port.enqueue(queue, frame)?;
+        port.record(frame.bytes());
         let result = match &mut port.link {
-            Link::Tap(tap) => outcome(tap.send(frame.bytes(), offload)),
-            Link::Device(device) => outcome(device.send(frame.bytes(), offload)),
-            Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
-            Link::Patch(None) => Err("patch-no-peer"),
-            Link::Tunnel(link) => {
-                match link.send(&mut self.underlay, tunnel, frame, offload, &mut self.scratch) {
-                    Ok(()) => Ok(()),
-                    Err(Lost::Reason(reason)) => Err(reason),
-                    Err(Lost::NoNextHop(remote)) => {
-                        if self.underlay.may_ask(remote) {
-                            self.outbox.tell(Event::NextHopNeeded(remote));
-                        }
-                        Err("no-next-hop")
+            Link::Device(lanes) => {
+                // Where there are fewer lanes than threads, several share one.
+                match lanes.get(sender.thread).or_else(|| lanes.get(sender.thread % lanes.len().max(1))) {
+                    Some(lane) => {
+                        sender.stage(number, lane, frame, offload, priority(queue));
+                        Ok(())
                     }
+                    None => Err("device-failed"),
                 }
             }
+            Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
+            Link::Patch(None) => Err("patch-no-peer"),
+            Link::Tunnel(link) => match link.leave(underlay, tunnel, sender.thread) {
+                Ok(leaving) => {
+                    sender.stage_tunnel(number, leaving, frame, offload);
+                    Ok(())
+                }
+                Err(Lost::Reason(reason)) => Err(reason),
+                Err(Lost::NoNextHop(remote)) => {
+                    if underlay.may_ask(remote) {
+                        self.outbox.tell(Event::NextHopNeeded(remote));
+                    }
+                    Err("no-next-hop")
+                }
+            },
         };
         match result {
             Ok(()) => port.counters.sent(length),
             Err(_) => port.counters.tx_dropped += 1,
         }
-        if was_flushed && !port.is_flushed() {
-            self.unflushed.push(number);
-        }
         result
     }
 
-    /// Sends what waits at the ports.  To be called after each batch of frames.
-    pub(crate) fn flush(&mut self) {
-        while let Some(number) = self.unflushed.pop() {
-            let Some(port) = self.port(number) else { continue };
-            if let Err((frames, reason)) = port.flush() {
-                self.losses.count_many(number, reason, u64::from(frames));
+    /// Counts what was staged, and so counted as sent, and has been lost.
+    pub(crate) fn settle(&mut self) {
+        for lost in self.sender.take_lost() {
+            let Some(number) = lost.port else {
+                self.losses.count_many(0, lost.reason, lost.packets);
+                continue;
+            };
+            // What was lost at a port that is gone went with its counters.
+            if let Some(port) = self.port(number) {
+                port.counters.lost_after_all(lost.packets, lost.bytes);
+                self.losses.count_many(number, lost.reason, lost.packets);
             }
         }
     }
@@ -165,32 +176,32 @@ impl Wires {
         }
     }
 
-    /// The ports that may send directly.
+    /// The lanes of ports that may send directly.
     pub(crate) fn direct_ports(&self) -> Vec<DirectPort> {
-        self.numbered().filter_map(|(number, port)| port.direct_port(number)).collect()
+        self.numbered().flat_map(|(number, port)| port.direct_ports(number)).collect()
     }
 
     /// Changes how a port sends, if it is still the same device.  Gives what is no longer needed.
     pub(crate) fn replace_outgoing(&mut self, which: DirectPort, outgoing: Outgoing) -> Outgoing {
-        self.flush();
-        match self.same_device(which) {
-            Some(device) => device.replace_outgoing(outgoing),
-            None => outgoing,
+        // Meanwhile direct sending may have been forbidden.
+        let allowed = !outgoing.is_direct() || self.port(which.number).is_some_and(|port| port.may_be_direct);
+        match self.same_lane(which).and_then(|lane| lane.device()) {
+            Some(mut device) if allowed => device.replace_outgoing(outgoing),
+            _ => outgoing,
         }
     }
 
     /// Tells a port what its device takes, if it is still the same device.
     pub(crate) fn set_mtu(&mut self, which: DirectPort, mtu: u32) {
-        if let Some(device) = self.same_device(which) {
+        if let Some(mut device) = self.same_lane(which).and_then(|lane| lane.device()) {
             device.set_mtu(mtu);
         }
     }
 
-    fn same_device(&mut self, which: DirectPort) -> Option<&mut DevicePort> {
-        match &mut self.port(which.number)?.link {
-            Link::Device(device) if device.inode().ok() == Some(which.inode) => Some(device),
-            _ => None,
-        }
+    fn same_lane(&mut self, which: DirectPort) -> Option<&Arc<Lane>> {
+        let is_same =
+            |lane: &&Arc<Lane>| lane.device().is_some_and(|device| device.inode().ok() == Some(which.inode));
+        self.port(which.number)?.lanes().iter().find(is_same)
     }
 
     /// The slots of all receive rings.
@@ -202,7 +213,7 @@ impl Wires {
 impl Effects for Wires {
     #[inline]
     fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
-        if let Err(reason) = self.send(to.port, to.tunnel.as_deref(), frame, offload) {
+        if let Err(reason) = self.send(to.port, to.queue, to.tunnel.as_deref(), frame, offload) {
             self.losses.count(to.port, reason);
         }
     }

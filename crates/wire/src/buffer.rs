@@ -51,6 +51,13 @@ impl FrameBuf {
         len
     }
 
+    /// Becomes a copy of `other`'s frame at the same place, and of what lies between it and `from` in that one's memory.
+    pub fn copy_from(&mut self, other: &FrameBuf, from: usize) {
+        let copied = from.min(other.start)..other.end;
+        self.bytes[copied.clone()].copy_from_slice(&other.bytes[copied]);
+        (self.start, self.end) = (other.start, other.end);
+    }
+
     /// All the room from [`HEADROOM`] on, for a receive call to fill; then [`set_len`](Self::set_len).
     #[inline]
     pub fn spare_mut(&mut self) -> &mut [u8] {
@@ -193,6 +200,18 @@ mod tests {
         assert_eq!(buffer.bytes(), b"abc");
         assert!(buffer.push_front(HEADROOM).is_some());
         assert_eq!(buffer.headroom(), 0);
+    }
+
+    #[test]
+    fn a_copy_has_what_lies_in_front_of_the_frame_too() {
+        let mut buffer = FrameBuf::copied(b"optionsframe");
+        let start = buffer.range().start;
+        buffer.pull_front(7);
+        let mut copy = FrameBuf::new();
+        copy.copy_from(&buffer, start);
+        assert_eq!((copy.bytes(), copy.memory(start..start + 7)), (&b"frame"[..], &b"options"[..]));
+        copy.copy_from(&buffer, usize::MAX);
+        assert_eq!(copy.range(), buffer.range());
     }
 
     #[test]

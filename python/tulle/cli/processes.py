@@ -58,7 +58,9 @@ def ovsdb_server(context: typer.Context) -> None:
 def vswitch(
     directory: Directory = Path("/run/tulle/vswitch"),
     db: Annotated[Path | None, typer.Option("--db", help="Default: DIRECTORY/conf.db")] = None,
-    name: Annotated[str, typer.Option("--name", help="The name of this node.")] = "node1",
+    name: Annotated[
+        str | None, typer.Option("--name", help="The name of this node, for external_ids:system-id and hostname.")
+    ] = None,
     take_over: Annotated[
         bool,
         typer.Option("--take-over", help="Take the place of the one that runs, with its ports and flows."),

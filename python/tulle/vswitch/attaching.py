@@ -19,6 +19,9 @@ from tulle.vswitch.kept import Kept, KeptDevice
 from tulle.vswitch.rows_interface import DEFAULT_MTU
 from tulle.vswitch.tunnels import Tunnels
 
+DEFAULT_BURST_KB = 8000
+DEFAULT_BURST_KP = 16
+LARGEST = 0xFFFF_FFFF
 Attach = Callable[[Bridge, int, Device, PortSettings], Awaitable[Link]]
 _logger = structlog.get_logger(__name__)
 
@@ -93,8 +96,9 @@ class Attaching:
                     bridge.switch.connect_patch(port.number, None, 0)
 
     async def _police(self, bridge: Bridge, number: int, settings: PortSettings) -> None:
-        rate, burst = settings.policing_kbps, settings.policing_burst_kb
-        bridge.switch.set_policing(number, min(rate, 0xFFFF_FFFF), min(burst, 0xFFFF_FFFF))
+        bits = _limit(settings.policing_kbps, settings.policing_burst_kb or DEFAULT_BURST_KB)
+        packets = _limit(settings.policing_kpps, settings.policing_burst_kp or DEFAULT_BURST_KP)
+        bridge.switch.set_policing(number, bits, packets)
 
     async def _attach_created(
         self, bridge: Bridge, number: int, device: Device, settings: PortSettings
@@ -156,6 +160,11 @@ class Attaching:
     ) -> Link:
         bridge.switch.add_patch(number, device.name)
         return Link()
+
+
+def _limit(rate: int, burst: int) -> tuple[int, int] | None:
+    """From thousands to ones; a rate of 0 is no limit."""
+    return (min(rate, LARGEST) * 1000, min(burst, LARGEST) * 1000) if rate > 0 else None
 
 
 def _speed(device: str) -> tuple[int | None, str | None]:

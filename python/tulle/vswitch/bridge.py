@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from msgspec import Struct
 
 from tulle._native import NativeError, Switch
@@ -26,6 +27,7 @@ from tulle.vswitch.snoop import Snoop
 from tulle.vswitch.telemetry import native as native_telemetry
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+_logger = structlog.get_logger(__name__)
 
 
 class Link(Struct, frozen=True):
@@ -70,6 +72,7 @@ class Bridge:
         self.problems: list[str] = []
         """What it was asked for and could not do."""
         self.forwarding = Forwarding()
+        self.unshaped: dict[str, str] = {}  # by port: why it has not the QoS that it should have
         self.bonds: dict[str, Bond] = {}
         self._told: dict[str, Any] = {}
         self._told_telemetry: dict[str, Any] = {}
@@ -110,6 +113,7 @@ class Bridge:
     def _tell_settings(self, settings: BridgeSettings) -> None:
         self.switch.describe(settings.description, settings.serial)
         self.switch.set_busy_poll(settings.busy_poll_us)
+        self._set_threads(settings.threads)
         self._tell_telemetry()
         self.switch.configure_tables(
             {
@@ -122,6 +126,12 @@ class Bridge:
                 for table in settings.tables
             }
         )
+
+    def _set_threads(self, count: int) -> None:
+        try:
+            self.switch.set_threads(count)
+        except NativeError as error:  # a thread without a share of a device is still one that forwards
+            _logger.warning("device not shared by threads", bridge=self.name, error=str(error))
 
     def _tell_telemetry(self) -> None:
         """Tell the native switch of collectors, where that differs from what it was told; the address by which

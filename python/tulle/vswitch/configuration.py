@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tulle.ovsdb.remote import Remote
 from tulle.vswitch.forwarding import Forwarding
+from tulle.vswitch.queueing import Kind, QosConfig
 from tulle.vswitch.telemetry import Telemetry
 
 LOCAL_PORT = 65534
@@ -22,7 +23,6 @@ LAST_PORT = 0xFEFF
 NATIVE_LOCAL_PORT = 0xFFFF_FFFE
 """The same in OpenFlow 1.3 (section 7.2.1) and in the native switch."""
 
-Kind = Literal["tap", "internal", "device", "tunnel", "patch", "local"]
 CREATED = ("tap", "internal", "local")
 """Kinds of devices that the switch makes."""
 FailMode = Literal["standalone", "secure"]
@@ -83,6 +83,8 @@ class PortSettings(Struct, frozen=True):
     mac: str | None = None
     policing_kbps: int = 0
     policing_burst_kb: int = 0
+    policing_kpps: int = 0
+    policing_burst_kp: int = 0
 
 
 class PortConfig(Struct, frozen=True):
@@ -122,7 +124,8 @@ class TableSettings(Struct, frozen=True):
 class BridgeSettings(Struct, frozen=True):
     """What of a bridge can be changed.
 
-    `mac` is the address of its own interface; its thread looks for packets for `busy_poll_us` before it sleeps.
+    `mac` is the address of its own interface; `threads` forward, and each looks for packets for `busy_poll_us` before
+    it sleeps.
     """
 
     datapath_id: int
@@ -134,16 +137,18 @@ class BridgeSettings(Struct, frozen=True):
     description: str = "None"
     serial: str = "None"
     busy_poll_us: int | None = None
+    threads: int = 1
     telemetry: Telemetry = Telemetry()
 
 
 class BridgeConfig(Struct, frozen=True):
-    """A bridge as it should be."""
+    """A bridge as it should be; `qos` by the names of interfaces."""
 
     name: str
     settings: BridgeSettings
     ports: tuple[PortConfig, ...] = ()
     forwarding: Forwarding = Forwarding()
+    qos: Mapping[str, QosConfig] = {}
 
 
 class PortState(Struct, frozen=True):

@@ -8,6 +8,7 @@ import itertools
 import os
 import platform
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from tulle.ovsdb.configured import ConfiguredRemotes
 from tulle.ovsdb.memory import relax_collector
 from tulle.ovsdb.tls import Credentials, Tls
 from tulle.ovsdb.unixctl import ControlServer
-from tulle.vswitch import commands, rows, rows_reference, rundir, status
+from tulle.vswitch import commands, commands_queue, rows, rows_reference, rundir, status
 from tulle.vswitch.apply import Bridges
 from tulle.vswitch.bridge import KernelLink
 from tulle.vswitch.kept import ALONE, GO, HELD, READY, SAVED, STOP, Kept
@@ -32,6 +33,7 @@ from tulle.vswitch.lifetime import first_of, run_until_signal, running
 from tulle.vswitch.planning import plan
 from tulle.vswitch.rows_reference import TABLES, Row, Tables
 from tulle.vswitch.rows_tunnel import STANDARD_PORTS
+from tulle.vswitch.shaping import Shaping
 from tulle.vswitch.supervisor import RESTART, Supervisor
 
 STATISTICS_S = 1.0
@@ -43,11 +45,18 @@ _logger = structlog.get_logger(__name__)
 
 
 class Options(Struct, frozen=True):
-    """What the command line gives; `database` defaults to `conf.db` in `directory`."""
+    """What the command line gives; `database` defaults to `conf.db` in `directory`, `name` to what the database says,
+    else the machine's."""
 
     directory: Path
     database: Path | None = None
-    name: str = "node1"
+    name: str | None = None
+
+
+def root_identity(name: str | None, known: Mapping[str, str]) -> dict[str, str]:
+    """The root row's `external_ids`: a name that was given counts, else what stands there, else the machine's name."""
+    names = {key: name or known.get(key) or platform.node() or "node1" for key in ("system-id", "hostname")}
+    return {**known, **names, "tulle-encapsulations": ",".join(sorted(STANDARD_PORTS))}
 
 
 def root_columns(database: Database) -> dict[str, Any]:
@@ -77,6 +86,7 @@ class VswitchProcess:
         self.database = Database(the_schema())
         self.tls = Tls(self._credentials)
         self.bridges = Bridges(options.directory, netlink, self._wake, self.tls, kept)
+        self.shaping = Shaping(netlink)
         self.leaving = asyncio.Event()
         self.kept = kept
         self._held: set[str] = set()
@@ -88,19 +98,14 @@ class VswitchProcess:
     def prepare(self, database: Database) -> None:
         """Make sure that there is a root row, and follow the database."""
         self.database = database
-        external = {"system-id": self._name, "hostname": self._name}
-        external["tulle-encapsulations"] = ",".join(sorted(STANDARD_PORTS))
         columns = root_columns(self.database)
         transaction = Transaction(self.database.schema)
         roots = list(self.database.rows("Open_vSwitch").values())
         if not roots:
-            transaction.insert("Open_vSwitch", {**columns, "external_ids": external})
+            transaction.insert("Open_vSwitch", {**columns, "external_ids": root_identity(self._name, {})})
         else:
-            transaction.update(
-                "Open_vSwitch",
-                roots[0]["_uuid"],
-                {**columns, "external_ids": {**roots[0]["external_ids"], **external}},
-            )
+            columns["external_ids"] = root_identity(self._name, roots[0]["external_ids"])
+            transaction.update("Open_vSwitch", roots[0]["_uuid"], columns)
         self.database.transact(transaction.operations)
         self.database.subscribe(self._notice)
         self._wake()
@@ -161,6 +166,7 @@ class VswitchProcess:
                     await self._mend()
                 links = await self._links()
                 self._follow(links)
+                await self._count_queues()
                 self._write(
                     status.write_statistics(self.database.schema, self._tables(), self.bridges.bridges, links)
                 )
@@ -169,6 +175,12 @@ class VswitchProcess:
             except Exception:
                 # Whatever is wrong with statistics, the node must not lose its switch.
                 _logger.exception("statistics failed")
+
+    async def _count_queues(self) -> None:
+        async with self.bridges.lock:
+            complete = await self.shaping.count()
+        if not complete:
+            self._wake()
 
     def _roots(self) -> list[Row]:
         return list(self.database.rows("Open_vSwitch").values())
@@ -215,6 +227,7 @@ class VswitchProcess:
             desired, errors = rows.bridges(self._tables())
             done = {uuid: row["next_cfg"] for uuid, row in self.database.rows("Open_vSwitch").items()}
             await self.bridges.apply(plan(self.bridges.state, desired))
+            await self.shaping.follow(self.bridges.bridges, desired)
             for config in desired:
                 self.bridges.bridges[config.name].configure_forwarding(config.forwarding)
             self._hold(any(rows_reference.is_true(row, "flow-restore-wait") for row in self._roots()))
@@ -266,9 +279,11 @@ async def run(
         stack.enter_context(rundir.announced(directory, control.path))
         storage = stack.enter_context(Storage(options.database or directory / "conf.db", the_schema()))
         await stack.enter_async_context(netlink)
+        stack.push_async_callback(process.shaping.close)
         process.prepare(storage.database)
         await process.configure_first()
         commands.register(control, process.bridges.bridges, process.leaving.set)
+        commands_queue.register(control, process.shaping)
         await control.start()
         stack.push_async_callback(control.close)
         server = await stack.enter_async_context(Server([storage.database], tls=process.tls))

@@ -67,10 +67,20 @@ async def route_to(netlink: AsyncIPRoute, remote: str) -> Route:
 
 
 class Host(Struct, frozen=True):
-    """This host's addresses, and the Ethernet devices that have some and are up."""
+    """This host's addresses, each with the Ethernet device that has it and is up, or None: the loopback device's."""
 
-    addresses: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
+    places: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses."""
+        return [address for address, _ in self.places]
+
+    def devices(self, address: str | None = None) -> set[str]:
+        """The devices by which packets to this address come in: by any where it is no device's, or none is given."""
+        own = {device for mine, device in self.places if mine == address}
+        found = own if own and None not in own else {device for _, device in self.places}
+        return {device for device in found if device is not None}
 
 
 async def this_host(netlink: AsyncIPRoute) -> Host:
@@ -80,12 +90,12 @@ async def this_host(netlink: AsyncIPRoute) -> Host:
         async for link in await netlink.get_links()
         if link["ifi_type"] == ARPHRD_ETHER and link["flags"] & IFF_UP
     }
-    addresses, devices = set(), set()
-    async for entry in await netlink.get_addr():
-        if entry["scope"] == RT_SCOPE_UNIVERSE:
-            addresses.add(entry.get("local") or entry.get("address"))
-            devices |= {links[entry["index"]]} if entry["index"] in links else set()
-    return Host(tuple(sorted(addresses)), tuple(sorted(devices)))
+    places = [
+        (entry.get("local") or entry.get("address"), links.get(entry["index"]))
+        async for entry in await netlink.get_addr()
+        if entry["scope"] == RT_SCOPE_UNIVERSE
+    ]
+    return Host(tuple(sorted(set(places), key=str)))
 
 
 async def neighbours(netlink: AsyncIPRoute) -> dict[tuple[int, str], Neighbour]:

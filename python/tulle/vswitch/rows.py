@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 
 from tulle.errors import InvalidInput
-from tulle.vswitch import rows_bridge, rows_interface, rows_port
+from tulle.vswitch import rows_bridge, rows_interface, rows_port, rows_queue
 from tulle.vswitch.configuration import BridgeConfig
 from tulle.vswitch.rows_reference import Row, Tables, interfaces, members
 
@@ -49,4 +49,10 @@ def _bridge(tables: Tables, row: Row, errors: dict[str, str]) -> BridgeConfig:
         except InvalidInput as error:
             errors[interface["name"]] = error.message
     ports.sort(key=lambda port: port.device.name)
-    return BridgeConfig(row["name"], settings, tuple(ports), rows_port.forwarding(tables, row))
+    return BridgeConfig(
+        row["name"],
+        settings,
+        tuple(ports),
+        rows_port.forwarding(tables, row),
+        rows_queue.bridge_qos(tables, row),
+    )

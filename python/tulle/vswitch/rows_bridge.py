@@ -11,6 +11,7 @@ from tulle.vswitch.rows_reference import Row, Tables, integer
 from tulle.vswitch.rows_telemetry import telemetry
 
 LONGEST_BUSY_POLL_US = 3_600_000_000
+MOST_THREADS = 64
 LOCAL_BIT, GROUP_BIT = 0x02 << 40, 0x01 << 40
 
 
@@ -27,6 +28,7 @@ def bridge_settings(tables: Tables, row: Row, system: str) -> BridgeSettings:
         row["other_config"].get("dp-desc", "None"),
         row["other_config"].get("dp-sn", "None"),
         busy_poll_us(tables, row),
+        threads(tables, row),
         telemetry(tables, row, datapath_id(row, system))[0],
     )
 
@@ -49,10 +51,21 @@ def flow_tables(tables: Tables, row: Row) -> tuple[TableSettings, ...]:
 
 def busy_poll_us(tables: Tables, row: Row) -> int | None:
     """`other_config:busy-poll-us` of the bridge, or else of the root row; it is no key of Open vSwitch."""
+    time_us = _of_bridge_or_root(tables, row, "busy-poll-us", 0, LONGEST_BUSY_POLL_US)
+    return time_us if time_us >= 0 else None
+
+
+def threads(tables: Tables, row: Row) -> int:
+    """`other_config:n-threads` of the bridge, or else of the root row, or else 1; it is no key of Open vSwitch."""
+    return max(1, _of_bridge_or_root(tables, row, "n-threads", 1, MOST_THREADS))
+
+
+def _of_bridge_or_root(tables: Tables, row: Row, key: str, lowest: int, highest: int) -> int:
+    """The number, where it is said within bounds, or else -1."""
     for one in (row, *tables["Open_vSwitch"].values()):
-        if (time_us := integer(one, "busy-poll-us", -1, 0, LONGEST_BUSY_POLL_US)) >= 0:
-            return time_us
-    return None
+        if (number := integer(one, key, -1, lowest, highest)) >= 0:
+            return number
+    return -1
 
 
 def problems(tables: Tables, row: Row) -> list[str]:

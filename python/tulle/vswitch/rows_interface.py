@@ -59,6 +59,8 @@ def settings(interface: Row, bridge_mac: str | None = None) -> PortSettings:
         mac.lower() if mac is not None else None,
         interface["ingress_policing_rate"],
         interface["ingress_policing_burst"],
+        interface["ingress_policing_kpkts_rate"],
+        interface["ingress_policing_kpkts_burst"],
     )
 
 

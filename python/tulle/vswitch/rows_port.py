@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from tulle.vswitch.forwarding import BondMode, BundleConfig, Forwarding, MirrorConfig, VlanMode
+from tulle.vswitch.rows_queue import qos_problems
 from tulle.vswitch.rows_reference import Row, Tables, integer, is_true, referenced
 
 BOND_MODES = ("active-backup", "balance-slb")
@@ -25,7 +26,7 @@ def forwarding(tables: Tables, bridge: Row) -> Forwarding:
     )
 
 
-def port_problems(port: Row) -> list[str]:
+def port_problems(tables: Tables, port: Row) -> list[str]:
     """What a row of table Port asks for and does not get."""
     found = []
     if port["bond_mode"] not in (None, *BOND_MODES):
@@ -34,9 +35,7 @@ def port_problems(port: Row) -> list[str]:
         found.append("lacp is not supported")
     if port["vlan_mode"] == "access" and port["tag"] is None:
         found.append("vlan_mode access needs a tag; VLAN 0 is used")
-    if port["qos"] is not None:
-        found.append("qos is not supported yet; everything is sent as it comes")
-    return found
+    return found + qos_problems(tables, port)
 
 
 def _bundle(tables: Tables, row: Row) -> BundleConfig:

@@ -32,6 +32,7 @@ def write_status(
             continue
         update(transaction, "Bridge", row, _bridge(tables, row, bridge))
         _write_controllers(transaction, tables, row, bridge)
+        _write_ports(transaction, tables, row, bridge)
         for interface in interfaces(tables, row):
             columns = interface_columns(bridge, interface["name"], errors.get(interface["name"]))
             if interface["mtu"] is not None and columns["error"] is None:
@@ -98,7 +99,9 @@ def _write_ports(transaction: Transaction, tables: Tables, row: Row, bridge: Bri
         bond = bridge.bonds.get(port["name"])
         link = bridge.links.get(bond.active) if bond is not None else None
         active = link.mac if link is not None else None
-        found = port_problems(port)
+        names = [one["name"] for one in referenced(tables, port["interfaces"], "Interface")]
+        found = port_problems(tables, port)
+        found += [f"{name}: {problem}" for name in names if (problem := bridge.unshaped.get(name))]
         columns = {"bond_active_slave": active, "status": {"error": "; ".join(found)} if found else {}}
         update(transaction, "Port", port, columns)
 

@@ -23,7 +23,7 @@ class _Told(Struct):
     """What a native switch has been told."""
 
     devices: set[str] = set()
-    addresses: tuple[str, ...] = ()
+    addresses: list[str] = []
 
 
 class Tunnels:
@@ -69,9 +69,10 @@ class Tunnels:
         """Open the devices that the bridge's tunnels need, and close the others."""
         told = self._told.setdefault(bridge, _Told())
         needed = self._devices(bridge)
-        if told.addresses != self.ways.host.addresses:
-            bridge.switch.set_underlay_addresses(list(self.ways.host.addresses))
-            told.addresses = self.ways.host.addresses
+        addresses = self.ways.host.addresses
+        if told.addresses != addresses:
+            bridge.switch.set_underlay_addresses(addresses)
+            told.addresses = addresses
         for device in told.devices - needed:
             bridge.switch.close_underlay(device)
         told.devices &= needed
@@ -80,18 +81,21 @@ class Tunnels:
             told.devices.add(device)
 
     def _devices(self, bridge: Bridge) -> set[str]:
-        remotes = self._remotes(bridge)
-        routes = self.ways.routes
-        devices = {routes[remote].device for remote in remotes if remote in routes}
-        if FLOW in remotes:
-            devices |= {*self.ways.host.devices, *self.ways.asked_devices()}
+        """Those that packets leave by, and those that have the tunnels' own addresses: answers may take another way."""
+        devices: set[str] = set()
+        for device in self._of(bridge):
+            route = self.ways.routes.get(device.remote)
+            if device.remote == FLOW or device.local == FLOW:
+                devices |= self.ways.host.devices() | self.ways.asked_devices()
+            if route is not None:
+                devices |= {route.device} | self.ways.host.devices(device.local or route.local)
         return devices
 
-    def _remotes(self, bridge: Bridge) -> set[str]:
-        return {device.remote for (name, _), device in self._ports.items() if name == bridge.name}
+    def _of(self, bridge: Bridge) -> list[Device]:
+        return [device for (name, _), device in self._ports.items() if name == bridge.name]
 
     def _uses(self, bridge: Bridge, remote: str) -> bool:
-        return not self._remotes(bridge).isdisjoint((remote, FLOW))
+        return any(device.remote in (remote, FLOW) for device in self._of(bridge))
 
     def _set_way(self, remote: str, way: Way | None) -> None:
         for bridge in self._users(remote):

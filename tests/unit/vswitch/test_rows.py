@@ -17,6 +17,8 @@ DEFAULTS = {
     "mac": None,
     "ingress_policing_rate": 0,
     "ingress_policing_burst": 0,
+    "ingress_policing_kpkts_rate": 0,
+    "ingress_policing_kpkts_burst": 0,
     "ofport": None,
 }
 

@@ -13,6 +13,9 @@ use crate::port::Link;
 use crate::tunnels::{Kind, LocalAddress};
 use crate::wires::Wires;
 
+/// The end of a tunnel that its port does not say.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// What packets do, with a note of the ports by which they leave.
 struct Watched<'a> {
     wires: &'a mut Wires,
@@ -114,17 +117,15 @@ fn tag_of(frame: &[u8]) -> u16 {
 fn tunnel_of(wires: &Wires, port: u32, key: Option<&TunnelKey>) -> Option<TunnelInfo> {
     let Link::Tunnel(link) = &wires.port_at(port)?.link else { return None };
     let key = key.copied().unwrap_or_default();
-    let end = |own: Ipv4Addr, other: Option<IpAddr>| match (own.is_unspecified(), other) {
-        (true, Some(IpAddr::V4(other))) => other,
+    let end = |own: Ipv4Addr, other: IpAddr| match (own.is_unspecified(), other) {
+        (true, IpAddr::V4(other)) => other,
         _ => own,
     };
-    let local = match link.config.local {
-        LocalAddress::Fixed(local) => Some(local),
-        LocalAddress::Any | LocalAddress::Flow => None,
-    };
-    let (src, dst) = (end(key.src, local), end(key.dst, link.config.remote));
-    let (protocol, kind) = carrier(link.config.kind);
-    Some(TunnelInfo { src, dst, protocol, port: link.config.dst_port, id: key.id, kind })
+    let config = &link.config;
+    let local = if let LocalAddress::Fixed(local) = config.local { local } else { UNKNOWN };
+    let (src, dst) = (end(key.src, local), end(key.dst, config.remote.unwrap_or(UNKNOWN)));
+    let (protocol, kind) = carrier(config.kind);
+    Some(TunnelInfo { src, dst, protocol, port: config.dst_port, id: key.id, kind })
 }
 
 /// What carries an encapsulation: IP protocol, and its number among Open vSwitch's IPFIX elements (`tunnelType`).

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tulle_datapath::TunnelKey;
 
@@ -15,7 +16,7 @@ const MOST_PEERS: usize = 4096;
 /// Ready headers by remote and, where flows have chosen it, local address.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    known: HashMap<(IpAddr, Option<IpAddr>), Ready>,
+    known: HashMap<(IpAddr, Option<IpAddr>), Arc<Ready>>,
 }
 
 impl Peers {
@@ -27,7 +28,7 @@ impl Peers {
         remote: IpAddr,
         chosen: Option<IpAddr>,
         underlay: &Underlay,
-    ) -> Result<&Ready, Lost> {
+    ) -> Result<&Arc<Ready>, Lost> {
         let local = match config.local {
             LocalAddress::Any => None,
             LocalAddress::Fixed(local) => Some(local),

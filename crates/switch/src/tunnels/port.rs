@@ -1,18 +1,18 @@
 //! A tunnel port, as seen by what is sent.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tulle_datapath::TunnelKey;
 use tulle_encap::{Gbp, Passage, Template};
-use tulle_wire::FrameBuf;
-use tulle_wire::vnet::Offload;
 
 use super::peers::{Peers, destination, source};
-use super::{LocalAddress, TunnelConfig, Underlay, flag};
+use super::{LocalAddress, TunnelConfig, Underlay, Uplink, flag};
 
 /// Headers that lack nothing but what differs from frame to frame, and the device that they leave by.
 #[derive(Clone, Debug)]
 pub(crate) struct Ready {
+    pub config: TunnelConfig,
     pub template: Template,
     pub slot: usize,
 }
@@ -26,24 +26,30 @@ pub(crate) enum Lost {
     NoNextHop(IpAddr),
 }
 
-/// What the headers say of one frame.
+/// A frame's way into a tunnel, and what the headers say of it: all that is needed without the engine.
 #[derive(Debug)]
-pub(crate) struct Leaving<'a> {
-    pub config: &'a TunnelConfig,
-    pub ready: &'a Ready,
+pub(crate) struct Leaving {
+    pub ready: Arc<Ready>,
+    pub uplink: Arc<Uplink>,
     /// What flows have set.
-    pub key: Option<&'a TunnelKey>,
+    key: Option<TunnelKey>,
     /// The tunnel's own counter, where it has one.
-    pub sequence: Option<&'a mut u32>,
+    sequence: Option<Arc<Mutex<u32>>>,
 }
 
-impl Leaving<'_> {
-    /// What goes along; type of service and TTL that are 0 are left to the port.
+impl Leaving {
+    /// Shows what goes along; type of service and TTL that are 0 are left to the port.
     #[inline]
-    pub(crate) fn passage<'b>(&'b mut self, entropy: u32, frame_id: &'b mut u32) -> Passage<'b> {
-        let Self { config, key, .. } = self;
-        let frame_id = self.sequence.as_deref_mut().unwrap_or(frame_id);
-        let mut passage = Passage::new(config.context(*key), entropy, frame_id);
+    pub(crate) fn with_passage<R>(
+        &self,
+        entropy: u32,
+        frame_id: &mut u32,
+        push: impl FnOnce(Passage<'_>) -> R,
+    ) -> R {
+        let (config, key) = (&self.ready.config, self.key.as_ref());
+        let mut own = self.sequence.as_ref().map(|own| own.lock().unwrap_or_else(PoisonError::into_inner));
+        let frame_id = own.as_deref_mut().unwrap_or(frame_id);
+        let mut passage = Passage::new(config.context(key), entropy, frame_id);
         if config.gbp {
             passage.gbp =
                 Some(key.map_or(Gbp::default(), |key| Gbp { id: key.gbp_id, flags: key.gbp_flags }));
@@ -53,7 +59,7 @@ impl Leaving<'_> {
             passage.ttl = (key.ttl != 0).then_some(key.ttl);
             passage.oam = key.flags & flag::OAM != 0;
         }
-        passage
+        push(passage)
     }
 }
 
@@ -62,16 +68,17 @@ impl Leaving<'_> {
 pub(crate) struct Tunnel {
     pub config: TunnelConfig,
     /// Where the remote is fixed and the way to it known.
-    ready: Option<Ready>,
+    ready: Option<Arc<Ready>>,
     /// Where flows choose an end.
     peers: Peers,
     /// The next number, where GRE has them.
-    sequence: u32,
+    sequence: Option<Arc<Mutex<u32>>>,
 }
 
 impl Tunnel {
     pub(crate) fn new(config: TunnelConfig, underlay: &Underlay) -> Tunnel {
-        let mut tunnel = Tunnel { config, ready: None, peers: Peers::default(), sequence: 0 };
+        let sequence = config.sequence.then(Arc::default);
+        let mut tunnel = Tunnel { config, ready: None, peers: Peers::default(), sequence };
         tunnel.refresh(underlay, None);
         tunnel
     }
@@ -89,16 +96,14 @@ impl Tunnel {
         }
     }
 
-    /// Sends a frame.
+    /// The way of a frame that a thread sends.
     #[inline]
-    pub(crate) fn send(
+    pub(crate) fn leave(
         &mut self,
-        underlay: &mut Underlay,
+        underlay: &Underlay,
         key: Option<&TunnelKey>,
-        frame: &mut FrameBuf,
-        offload: &Offload,
-        scratch: &mut FrameBuf,
-    ) -> Result<(), Lost> {
+        thread: usize,
+    ) -> Result<Leaving, Lost> {
         let Self { config, ready, peers, sequence } = self;
         let ready = match (config.remote, config.local) {
             (Some(remote), LocalAddress::Any | LocalAddress::Fixed(_)) => {
@@ -109,8 +114,8 @@ impl Tunnel {
                 peers.ready(config, remote, key.and_then(source), underlay)?
             }
         };
-        let sequence = config.sequence.then_some(sequence);
-        let leaving = Leaving { config, ready, key, sequence };
-        underlay.send(leaving, frame, offload, scratch).map_err(Lost::Reason)
+        let uplink = underlay.uplink(ready.slot, thread).ok_or(Lost::Reason("no-next-hop"))?;
+        let (ready, uplink) = (Arc::clone(ready), Arc::clone(uplink));
+        Ok(Leaving { ready, uplink, key: key.copied(), sequence: sequence.clone() })
     }
 }

@@ -1,22 +1,22 @@
-//! What comes out of tunnels: from the devices of the underlay to the datapath.
+//! Which packets of the underlay are this bridge's, and whose tunnel they belong to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use tulle_datapath::{Datapath, Metadata, TunnelKey};
+use tulle_datapath::TunnelKey;
 use tulle_encap::Popped;
-use tulle_io::clock::monotonic_ns;
-use tulle_io::{Arrival, Guarded, Received, TunnelPackets};
-use tulle_wire::{FrameBuf, ethernet, ipv6, protocol};
+use tulle_io::{Guarded, TunnelPackets};
+use tulle_wire::{ethernet, ipv6, protocol};
 
 use super::directory::Attitude;
+use super::inbound::Inner;
+use super::kind::Reception;
 use super::registry::new_bridge;
 use super::{Directory, Registry, flag};
 use crate::engine::Engine;
-use crate::wires::Wires;
 
-/// What a bridge knows of the tunnels of all.
-#[derive(Debug)]
+/// What a bridge knows of the tunnels of all.  The engine has it, and a copy each thread.
+#[derive(Clone, Debug)]
 pub(crate) struct Membership {
     pub bridge: u64,
     registry: Option<Arc<Registry>>,
@@ -39,19 +39,42 @@ impl Membership {
         Some((Arc::clone(self.registry.as_ref()?), self.bridge))
     }
 
-    /// Learns what has changed.
+    /// Learns what has changed; true where something has.
     #[inline]
-    fn follow(&mut self) {
-        let Some(registry) = &self.registry else { return };
+    pub(super) fn follow(&mut self) -> bool {
+        let Some(registry) = &self.registry else { return false };
         let version = registry.version();
-        if version != self.version {
+        let has_changed = version != self.version;
+        if has_changed {
             (self.version, self.directory) = (version, registry.directory());
         }
+        has_changed
     }
-}
 
-impl Drop for Membership {
-    fn drop(&mut self) {
+    /// What this bridge receives.
+    pub(super) fn receptions(&self) -> Vec<(Guarded, Reception)> {
+        self.directory.receptions(self.bridge)
+    }
+
+    /// What is done with a packet from `source` that came by a device.
+    #[inline]
+    pub(super) fn attitude(&self, wire: Guarded, device: u32, source: IpAddr) -> Attitude {
+        self.directory.attitude(self.bridge, wire, device, source)
+    }
+
+    /// The port that a frame has come by.  Errors: it is another bridge's; or why it is lost.
+    #[inline]
+    pub(crate) fn port_of(&self, inner: &Inner) -> Result<u32, Option<&'static str>> {
+        let Popped { context, source, destination, .. } = inner.popped;
+        match self.directory.find(inner.wire, context, source, destination) {
+            Some(owner) if owner.bridge == self.bridge => Ok(owner.port),
+            Some(_) => Err(None),
+            None => Err(inner.counts.then_some("tunnel-unknown-peer")),
+        }
+    }
+
+    /// Takes the bridge's tunnels away from the others' eyes.
+    pub(crate) fn leave(&self) {
         if let Some(registry) = &self.registry {
             registry.remove_bridge(self.bridge);
         }
@@ -61,10 +84,9 @@ impl Drop for Membership {
 impl Engine {
     /// Receives what this bridge's tunnels need, after one came or went.
     pub(crate) fn follow_tunnels(&mut self) -> std::io::Result<()> {
-        let Self { membership, receivers, wires, .. } = self;
-        membership.follow();
-        let receptions = membership.directory.receptions(membership.bridge);
-        receivers.keep(&receptions);
+        self.membership.follow();
+        let receptions = self.membership.receptions();
+        self.changed();
         let mut wanted = TunnelPackets::default();
         for (wire, _) in receptions {
             match wire {
@@ -73,7 +95,7 @@ impl Engine {
                 Guarded::Gre => wanted.gre = true,
             }
         }
-        wires.underlay.set_wanted(wanted)
+        self.wires.underlay.set_wanted(wanted)
     }
 
     /// Tells the other bridges at which devices this one listens.
@@ -83,80 +105,11 @@ impl Engine {
             registry.set_devices(self.membership.bridge, devices);
         }
     }
-
-    /// Receives a batch from a device of the underlay.
-    pub(crate) fn receive_underlay(&mut self, slot: usize) {
-        self.membership.follow();
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        let (count, device) = match self.wires.underlay.carriers.get(slot) {
-            Some(Some(carrier)) => {
-                let received = carrier.socket.receive_batch(&mut arrivals);
-                (received.map_or(0, |(count, _)| count), carrier.ifindex)
-            }
-            _ => (0, 0),
-        };
-        let now = monotonic_ns();
-        for arrival in &mut arrivals[..count] {
-            self.receive_outer(arrival, device, now);
-        }
-        self.arrivals = arrivals;
-    }
-
-    fn receive_outer(&mut self, arrival: &mut Arrival, device: u32, now: u64) {
-        let Self { datapath, wires, receivers, membership, .. } = self;
-        if let Some(capture) = wires.underlay.capture.as_mut() {
-            capture.write(arrival.frame.bytes());
-        }
-        let Some((wire, source)) = wire_of(arrival.frame.bytes()) else {
-            return wires.losses.count(0, "tunnel-outer-foreign");
-        };
-        let counts = match membership.directory.attitude(membership.bridge, wire, device, source) {
-            Attitude::Leave => return,
-            Attitude::Take => false,
-            Attitude::TakeAndCount => true,
-        };
-        let Some(receiver) = receivers.of(wire) else {
-            return wires.losses.count(0, "tunnel-outer-foreign");
-        };
-        if arrival.received != Received::Frame {
-            return wires.losses.count(0, "device-bad-frame");
-        }
-        receiver.pop(&mut arrival.frame, &arrival.offload, now, &mut |result, frame| match result {
-            Ok(popped) => deliver(datapath, wires, membership, (wire, counts), &popped, frame, now),
-            Err(reason) if counts => wires.losses.count(0, reason.name()),
-            Err(_) => {}
-        });
-    }
-}
-
-/// Hands one frame out of a tunnel to the datapath, where the tunnel is one of this bridge's.
-#[inline]
-fn deliver(
-    datapath: &mut Datapath,
-    wires: &mut Wires,
-    membership: &Membership,
-    (wire, counts): (Guarded, bool),
-    popped: &Popped,
-    frame: &mut FrameBuf,
-    now: u64,
-) {
-    let owner = membership.directory.find(wire, popped.context, popped.source, popped.destination);
-    let number = match owner {
-        Some(owner) if owner.bridge == membership.bridge => owner.port,
-        Some(_) => return,
-        None if counts => return wires.losses.count(0, "tunnel-unknown-peer"),
-        None => return,
-    };
-    let Some(port) = wires.port(number) else { return };
-    port.counters.received(frame.len());
-    port.record(frame.bytes());
-    let metadata = Metadata { in_port: number, tunnel: Some(key_of(popped)) };
-    crate::telemetry::process(datapath, frame, &popped.offload, &metadata, now, wires);
 }
 
 /// What flows may match of a packet that came out of a tunnel.
 #[inline]
-fn key_of(popped: &Popped) -> TunnelKey {
+pub(super) fn key_of(popped: &Popped) -> TunnelKey {
     let flag = |is_set, flag| if is_set { flag } else { 0 };
     let mut key = TunnelKey {
         id: popped.context,
@@ -180,7 +133,7 @@ fn key_of(popped: &Popped) -> TunnelKey {
 
 /// By which port or protocol an outer frame came that has passed the filter, and from whom.
 #[inline]
-fn wire_of(outer: &[u8]) -> Option<(Guarded, IpAddr)> {
+pub(super) fn wire_of(outer: &[u8]) -> Option<(Guarded, IpAddr)> {
     let packet = outer.get(ethernet::HEADER_LEN..)?;
     let (protocol, source, transport) = match packet.first()? >> 4 {
         4 => {

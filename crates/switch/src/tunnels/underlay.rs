@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use tulle_encap::{Endpoints, Pushed};
-use tulle_io::clock::{monotonic_ns, realtime_ns};
-use tulle_io::{Device, Filter, PacketOptions, PacketSocket, TunnelPackets};
-use tulle_wire::vnet::Offload;
-use tulle_wire::{FrameBuf, Mac, flow_hash};
+use tulle_encap::Endpoints;
+use tulle_io::clock::monotonic_ns;
+use tulle_io::{Device, Filter, PacketOptions, TunnelPackets};
+use tulle_wire::Mac;
 
-use super::TunnelConfig;
 use super::kind::Senders;
-use super::port::{Leaving, Ready};
-use crate::capture::Capture;
+use super::port::Ready;
+use super::{TunnelConfig, Uplink};
+use crate::capture::SharedCapture;
 use crate::error::SwitchError;
-use crate::port::outcome;
 
 /// Remotes whose way has been asked for lately.
 const MOST_ASKED: usize = 1024;
@@ -39,13 +38,19 @@ pub struct Way {
 pub(crate) struct Carrier {
     pub name: String,
     pub ifindex: u32,
-    pub socket: PacketSocket,
+    /// One for each thread.
+    pub uplinks: Vec<Arc<Uplink>>,
     mac: Mac,
 }
 
 impl Carrier {
-    /// Opens a device in the network namespace of the calling thread; nothing is received yet.
-    pub(crate) fn open(name: &str) -> Result<Carrier, SwitchError> {
+    /// Opens a device in the network namespace of the calling thread, for so many threads of the switch; nothing is
+    /// received yet.
+    pub(crate) fn open(
+        name: &str,
+        capture: Arc<SharedCapture>,
+        threads: usize,
+    ) -> Result<Carrier, SwitchError> {
         let wrap = |source| SwitchError::Device { name: name.to_owned(), source };
         let device = Device::open(name).map_err(wrap)?;
         if !device.is_ethernet().map_err(wrap)? {
@@ -53,12 +58,16 @@ impl Carrier {
         }
         let mut options = PacketOptions::device(device.index());
         options.filter = Some(Filter::drop_everything());
-        Ok(Carrier {
-            name: name.to_owned(),
-            ifindex: device.index(),
-            socket: PacketSocket::open(&options).map_err(wrap)?,
-            mac: device.mac().map_err(wrap)?,
-        })
+        let mut uplinks = vec![Arc::new(Uplink::open(options, capture).map_err(wrap)?)];
+        while uplinks.len() < threads {
+            uplinks.push(uplinks[0].open_share(Filter::drop_everything()).map_err(wrap)?);
+        }
+        let (ifindex, mac) = (device.index(), device.mac().map_err(wrap)?);
+        Ok(Carrier { name: name.to_owned(), ifindex, uplinks, mac })
+    }
+
+    fn set_filter(&self, filter: &Filter) -> std::io::Result<()> {
+        self.uplinks.iter().try_for_each(|uplink| uplink.socket.set_filter(filter))
     }
 
     /// What makes it another device than one that had its name before.
@@ -78,12 +87,11 @@ impl Carrier {
 pub(crate) struct Underlay {
     /// By slot; a slot keeps its device until that is closed.
     pub carriers: Vec<Option<Carrier>>,
-    pub capture: Option<Capture>,
+    pub capture: Arc<SharedCapture>,
     ways: HashMap<IpAddr, Way>,
     addresses: Vec<IpAddr>,
     wanted: TunnelPackets,
     senders: Senders,
-    frame_id: u32,
     asked: HashMap<IpAddr, u64>,
 }
 
@@ -91,13 +99,11 @@ impl Underlay {
     pub(crate) fn new() -> Underlay {
         Underlay {
             carriers: Vec::new(),
-            capture: None,
+            capture: Arc::default(),
             ways: HashMap::new(),
             addresses: Vec::new(),
             wanted: TunnelPackets::default(),
             senders: Senders::new(),
-            // After a restart, ids must not meet those of frames that are still being put together.
-            frame_id: realtime_ns() as u32,
             asked: HashMap::new(),
         }
     }
@@ -113,7 +119,7 @@ impl Underlay {
 
     /// Puts a device into a free slot, and lets it receive what is wanted.
     pub(crate) fn insert(&mut self, carrier: Carrier) -> std::io::Result<usize> {
-        carrier.socket.set_filter(&Filter::tunnel_packets(&self.wanted))?;
+        carrier.set_filter(&self.filter())?;
         let free = self.carriers.iter().position(Option::is_none);
         let slot = free.unwrap_or_else(|| {
             self.carriers.push(None);
@@ -138,8 +144,8 @@ impl Underlay {
 
     fn want(&mut self, wanted: TunnelPackets) -> std::io::Result<()> {
         self.wanted = wanted;
-        let filter = Filter::tunnel_packets(&self.wanted);
-        self.numbered().try_for_each(|(_, carrier)| carrier.socket.set_filter(&filter))
+        let filter = self.filter();
+        self.numbered().try_for_each(|(_, carrier)| carrier.set_filter(&filter))
     }
 
     /// Says how packets to a remote leave, or that they do not.
@@ -157,7 +163,7 @@ impl Underlay {
         config: &TunnelConfig,
         remote: IpAddr,
         local: Option<IpAddr>,
-    ) -> Option<Ready> {
+    ) -> Option<Arc<Ready>> {
         let way = self.ways.get(&remote)?;
         let slot = self.slot_of(&way.device)?;
         let local_mac = self.carriers[slot].as_ref()?.mac;
@@ -165,7 +171,7 @@ impl Underlay {
             Endpoints { local: local.unwrap_or(way.local), remote, local_mac, remote_mac: way.next_hop };
         let encap = self.senders.of(config.kind, config.gbp);
         let template = encap.template(&ends, &config.options(way.mtu)).ok()?;
-        Some(Ready { template, slot })
+        Some(Arc::new(Ready { config: config.clone(), template, slot }))
     }
 
     /// Whether to ask for the way to a remote: not if that has been done a moment ago.
@@ -181,33 +187,27 @@ impl Underlay {
         true
     }
 
-    /// Puts a frame into a tunnel and sends it; the name of the drop reason where it was lost.
+    /// The uplink of a thread at a device; several share one where there are fewer.
     #[inline]
-    pub(crate) fn send(
-        &mut self,
-        mut leaving: Leaving<'_>,
-        frame: &mut FrameBuf,
-        offload: &Offload,
-        scratch: &mut FrameBuf,
-    ) -> Result<(), &'static str> {
-        let Self { carriers, capture, senders, frame_id, .. } = self;
-        let (ready, config) = (leaving.ready, leaving.config);
-        let Some(Some(carrier)) = carriers.get(ready.slot) else { return Err("no-next-hop") };
-        let passage = leaving.passage(flow_hash(frame.bytes()), frame_id);
-        let mut sent = Ok(());
-        let mut emit = |outer: &[u8], offload: &Offload| {
-            if let Some(capture) = capture.as_mut() {
-                capture.write(outer);
-            }
-            let one = outcome(carrier.socket.send(outer, offload));
-            sent = sent.and(one);
-        };
-        let encap = senders.of(config.kind, config.gbp);
-        match encap.push(&ready.template, passage, frame, offload, scratch, &mut emit) {
-            Ok(Pushed::Whole(offload)) => emit(frame.bytes(), &offload),
-            Ok(Pushed::Cut(_)) => {}
-            Err(reason) => return Err(reason.name()),
+    pub(crate) fn uplink(&self, slot: usize, thread: usize) -> Option<&Arc<Uplink>> {
+        let uplinks = &self.carriers.get(slot)?.as_ref()?.uplinks;
+        uplinks.get(thread).or_else(|| uplinks.first())
+    }
+
+    /// What is received.
+    pub(crate) fn filter(&self) -> Filter {
+        Filter::tunnel_packets(&self.wanted)
+    }
+
+    /// Adds an uplink to a device, if it is still the same.
+    pub(crate) fn add_uplink(&mut self, first: &Arc<Uplink>, uplink: Arc<Uplink>) -> std::io::Result<()> {
+        let filter = self.filter();
+        let is_same = |carrier: &&mut Carrier| Arc::ptr_eq(&carrier.uplinks[0], first);
+        if let Some(carrier) = self.carriers.iter_mut().flatten().find(is_same) {
+            // It may have changed since the uplink was opened.
+            uplink.socket.set_filter(&filter)?;
+            carrier.uplinks.push(uplink);
         }
-        sent
+        Ok(())
     }
 }

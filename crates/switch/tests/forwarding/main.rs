@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "shared with the tests of tulle-io")]
 mod frames;
 mod network;
+mod threads;
+mod tunnels;
 
 use frames::{Ends, TCP_HEADERS_LEN, UDP_HEADERS_LEN};
 use network::{Network, wait_for};
@@ -26,12 +28,21 @@ const EVERY_WAY: [DeviceOptions; 4] = [
 /// A switch on the node that forwards between both ports.
 fn forwarding_switch(network: &Network, options: DeviceOptions) -> Switch {
     let switch = Switch::start("forwarding", 1, 1).expect("a switch");
+    add_ports(&switch, network, options);
+    switch
+}
+
+fn add_ports(switch: &Switch, network: &Network, options: DeviceOptions) {
     network.node.run(|| switch.add_device_with(1, "port1", options)).expect("port 1");
     network.node.run(|| switch.add_device_with(2, "port2", options)).expect("port 2");
+    forwarding_flows(switch);
+}
+
+/// Flows that let ports 1 and 2 send to each other.
+fn forwarding_flows(switch: &Switch) {
     let flows = ["in_port=1,actions=output:2", "in_port=2,actions=output:1"];
     let flows = flows.map(|text| text.parse().expect("a flow")).to_vec();
     switch.change_flows(Command::Add, flows).expect("room");
-    switch
 }
 
 /// The frame of a number: kinds and lengths take turns, the payload tells one from another.

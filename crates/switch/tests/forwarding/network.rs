@@ -20,7 +20,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("tulle-fwd-{}-{number}", std::process::id());
         ip(&format!("netns add {name}"));
@@ -49,7 +49,8 @@ impl Namespace {
         run(&format!("ip netns exec {} {line}", self.name))
     }
 
-    fn set_up(&self, device: &str) {
+    /// Sets a device up, without addresses.
+    pub fn set_up(&self, device: &str) {
         ip(&format!("-n {} link set {device} addrgenmode none", self.name));
         ip(&format!("-n {} link set {device} up", self.name));
     }
@@ -72,12 +73,7 @@ impl Network {
     pub fn new() -> Self {
         let network = Self { left: Namespace::new(), node: Namespace::new(), right: Namespace::new() };
         for (i, host) in [(1, &network.left), (2, &network.right)] {
-            let (host_name, node_name) = (&host.name, &network.node.name);
-            // With equal indexes at both ends the kernel takes up to a second to activate a veth.
-            let peer = format!("peer name port{i} netns {node_name} index {}", 80 + i);
-            ip(&format!("-n {host_name} link add host index {} type veth {peer}", 70 + i));
-            host.set_up("host");
-            network.node.set_up(&format!("port{i}"));
+            cable((host, "host", 70 + i), (&network.node, &format!("port{i}"), 80 + i));
         }
         network.settle();
         network
@@ -88,11 +84,7 @@ impl Network {
     pub fn settle(&self) {
         let ends =
             [(&self.left, "host"), (&self.right, "host"), (&self.node, "port1"), (&self.node, "port2")];
-        for (namespace, name) in ends {
-            let device = namespace.run(|| Device::open(name)).expect("device");
-            wait_for("carrier", || device.has_carrier().expect("flags").then_some(()));
-            namespace.set_up(name);
-        }
+        settle(&ends);
     }
 
     /// tcpdump on a device for one outgoing UDP packet, and the lines that it prints.
@@ -112,10 +104,24 @@ impl Network {
 
     /// A packet socket on a host's device.
     pub fn socket(&self, host: &Namespace) -> PacketSocket {
-        host.run(|| {
-            let device = Device::open("host").expect("device");
-            PacketSocket::open(&PacketOptions::device(device.index())).expect("packet socket")
-        })
+        socket(host)
+    }
+}
+
+/// A packet socket on the device `host` of a namespace.
+pub fn socket(host: &Namespace) -> PacketSocket {
+    host.run(|| {
+        let device = Device::open("host").expect("device");
+        PacketSocket::open(&PacketOptions::device(device.index())).expect("packet socket")
+    })
+}
+
+/// Waits until devices carry frames, as [`Network::settle`] does.
+pub fn settle(ends: &[(&Namespace, &str)]) {
+    for (namespace, name) in ends {
+        let device = namespace.run(|| Device::open(name)).expect("device");
+        wait_for("carrier", || device.has_carrier().expect("flags").then_some(()));
+        namespace.set_up(name);
     }
 }
 
@@ -128,6 +134,16 @@ pub fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
         }
         assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
         std::thread::yield_now();
+    }
+}
+
+/// Joins devices of two namespaces by names and indexes.  With equal indexes at both ends the kernel takes up to a
+/// second to activate a veth.
+pub fn cable(one: (&Namespace, &str, u32), other: (&Namespace, &str, u32)) {
+    let peer = format!("peer name {} netns {} index {}", other.1, other.0.name, other.2);
+    ip(&format!("-n {} link add {} index {} type veth {peer}", one.0.name, one.1, one.2));
+    for (namespace, device, _) in [one, other] {
+        namespace.set_up(device);
     }
 }
 

@@ -1,0 +1,78 @@
+//! A thread's own way into the underlay: a packet socket, which shares the device's frames with others by flow.
+
+use std::sync::{Arc, OnceLock};
+
+use tulle_encap::Pushed;
+use tulle_io::{Fanout, Filter, PacketOptions, PacketSocket};
+use tulle_wire::vnet::Offload;
+use tulle_wire::{FrameBuf, flow_hash};
+
+use super::kind::Senders;
+use super::port::Leaving;
+use crate::capture::SharedCapture;
+use crate::port::outcome;
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Uplink {
+    pub socket: PacketSocket,
+    pub capture: Arc<SharedCapture>,
+    senders: Arc<Senders>,
+    options: PacketOptions,
+    /// The group of all uplinks of the device, once there are several.
+    fanout: OnceLock<Fanout>,
+}
+
+impl Uplink {
+    /// Opens the first one of a device; it gets everything, until there is another.
+    pub(super) fn open(options: PacketOptions, capture: Arc<SharedCapture>) -> std::io::Result<Uplink> {
+        let socket = PacketSocket::open(&options)?;
+        let (senders, fanout) = (Arc::new(Senders::new()), OnceLock::new());
+        Ok(Uplink { socket, capture, senders, options, fanout })
+    }
+
+    /// The index of the device.
+    pub(crate) fn device(&self) -> u32 {
+        self.options.ifindex
+    }
+
+    /// Opens another one, with a filter.  Errors: InvalidInput if the calling thread is in another network namespace.
+    pub(crate) fn open_share(&self, filter: Filter) -> std::io::Result<Arc<Uplink>> {
+        self.socket.check_namespace()?;
+        let group = self.fanout.get().copied().map_or_else(|| self.socket.found_fanout(), Ok)?;
+        let _ = self.fanout.set(group);
+        let options = PacketOptions { fanout: Some(group), filter: Some(filter), ..self.options.clone() };
+        let socket = PacketSocket::open(&options)?;
+        let (capture, senders) = (Arc::clone(&self.capture), Arc::clone(&self.senders));
+        Ok(Arc::new(Uplink { socket, capture, senders, options, fanout: self.fanout.clone() }))
+    }
+
+    /// Puts a frame into a tunnel and sends it; the name of the drop reason where it was lost.
+    #[inline]
+    pub(crate) fn send(
+        &self,
+        leaving: &Leaving,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        scratch: &mut FrameBuf,
+        frame_id: &mut u32,
+    ) -> Result<(), &'static str> {
+        let mut sent = Ok(());
+        let mut emit = |outer: &[u8], offload: &Offload| {
+            self.capture.write(outer);
+            let one = outcome(self.socket.send(outer, offload));
+            sent = sent.and(one);
+        };
+        let ready = &leaving.ready;
+        let encap = self.senders.of(ready.config.kind, ready.config.gbp);
+        let pushed = leaving.with_passage(flow_hash(frame.bytes()), frame_id, |passage| {
+            encap.push(&ready.template, passage, frame, offload, scratch, &mut emit)
+        });
+        match pushed {
+            Ok(Pushed::Whole(offload)) => emit(frame.bytes(), &offload),
+            Ok(Pushed::Cut(_)) => {}
+            Err(reason) => return Err(reason.name()),
+        }
+        sent
+    }
+}
