@@ -109,6 +109,10 @@ impl Switch {
         Ok(found)
     }
 
+    fn clear_fdb_statistics(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || self.switch.clear_fdb_stats())
+    }
+
     fn flush_fdb(&self, py: Python<'_>) -> PyResult<()> {
         detached(py, || self.switch.flush_fdb())
     }
@@ -357,6 +361,7 @@ impl Switch {
         found.set_item("hits", stats.hits)?;
         found.set_item("misses", stats.misses)?;
         found.set_item("entries", stats.entries)?;
+        found.set_item("limit", stats.limit)?;
         found.set_item("masks", stats.masks)?;
         found.set_item("flows", detached(py, || self.switch.flow_count())?)?;
         Ok(found)

@@ -229,7 +229,7 @@ impl Session {
             Message::SetAsync(config) => self.wishes.change(&config),
             Message::SetPacketInFormat(format) => self.packet_in_format = format,
             Message::SetControllerId(id) => self.controller_id = id,
-            Message::FlowMonitorCancel(monitor) => self.cancel_monitor(xid, monitor),
+            Message::FlowMonitorCancel(monitor) => self.cancel_monitor(engine, xid, monitor),
             Message::CtFlushZone(zone) => engine.flush_zone(zone),
             Message::CtFlush(request) => engine.flush_some(&request),
             Message::SetNiciraFlows(_)
