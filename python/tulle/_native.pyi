@@ -166,6 +166,9 @@ class Switch:
     ) -> int:
         """A session over a connected stream socket, which the switch serves; its number.  The caller may close
         its own descriptor.  `versions` are those of the wire; None is all."""
+    def snoop(self, fd: int) -> None:
+        """Copies what passes between the switch and its controllers to a connected stream socket, of which the caller
+        may close its own descriptor; what is not read in time is left out."""
     def close_session(self, id: int) -> None: ...
     def sessions(self) -> list[dict[str, Any]]:
         """[{"session": 1, "name": "tcp:…", "role": "other" | "primary" | "secondary", "version": 4 | None}]"""

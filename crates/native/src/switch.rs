@@ -417,6 +417,10 @@ impl Switch {
         detached(py, || self.switch.serve(fd, options))
     }
 
+    fn snoop(&self, py: Python<'_>, fd: i32) -> PyResult<()> {
+        detached(py, || self.switch.snoop(fd))
+    }
+
     fn close_session(&self, py: Python<'_>, id: u64) -> PyResult<()> {
         detached(py, || self.switch.close_session(id))
     }

@@ -18,6 +18,7 @@ use crate::patch::{PatchInbox, PatchPeer};
 use crate::port::{Link, Port, number_in, outcome, slot};
 use crate::queueing::{priority, set_dscp};
 use crate::sessions::Sessions;
+use crate::snoopers::Snoopers;
 use crate::tunnels::{Kind, Underlay};
 use crate::watch::DirectPort;
 
@@ -28,6 +29,7 @@ pub(crate) struct Wires {
     pub underlay: Option<Underlay>,
     pub peers: HashMap<(Kind, Ipv4Addr), u32>,
     pub sessions: Sessions,
+    pub snoopers: Snoopers,
     pub losses: Losses,
     pub outbox: Outbox,
     pub inbox: Arc<PatchInbox>,
@@ -45,6 +47,7 @@ impl Wires {
             underlay: None,
             peers: HashMap::new(),
             sessions: Sessions::default(),
+            snoopers: Snoopers::default(),
             losses: Losses::default(),
             outbox,
             inbox,
@@ -94,20 +97,20 @@ impl Wires {
     fn send(
         &mut self,
         number: u32,
+        queue: Option<u32>,
         tunnel: Option<TunnelKey>,
         frame: &mut FrameBuf,
         offload: &Offload,
-        queue: Option<u32>,
     ) -> Result<(), &'static str> {
         let Some(port) = self.ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
         let length = frame.len();
+        let former_dscp = port.enqueue(queue, frame)?;
+        port.record(frame.bytes());
         let was_flushed = port.is_flushed();
         let result = match &mut port.link {
             Link::Tap(tap) => outcome(tap.send(frame.bytes(), offload)),
-        let former_dscp = port.enqueue(queue, frame)?;
-        port.record(frame.bytes());
             Link::Device(device) => outcome(device.send_as(frame.bytes(), offload, priority(queue))),
             Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
             Link::Patch(None) => Err("patch-no-peer"),
@@ -122,12 +125,12 @@ impl Wires {
                 }
             },
         };
-        match result {
-            Ok(()) => port.counters.sent(length),
-            Err(_) => port.counters.tx_dropped += 1,
         if let Some(dscp) = former_dscp {
             set_dscp(frame.bytes_mut(), dscp);
         }
+        match result {
+            Ok(()) => port.counters.sent(length),
+            Err(_) => port.counters.tx_dropped += 1,
         }
         if was_flushed && !port.is_flushed() {
             self.unflushed.push(number);
@@ -164,11 +167,11 @@ impl Wires {
     /// Changes how a port sends, if it is still the same device.  Gives what is no longer needed.
     pub(crate) fn replace_outgoing(&mut self, which: DirectPort, outgoing: Outgoing) -> Outgoing {
         self.flush();
+        // Meanwhile direct sending may have been forbidden.
+        let allowed = !outgoing.is_direct() || self.port(which.number).is_some_and(|port| port.may_be_direct);
         match self.same_device(which) {
             Some(device) if allowed => device.replace_outgoing(outgoing),
             _ => outgoing,
-        // Meanwhile direct sending may have been forbidden.
-        let allowed = !outgoing.is_direct() || self.port(which.number).is_some_and(|port| port.may_be_direct);
         }
     }
 
