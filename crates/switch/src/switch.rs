@@ -366,6 +366,13 @@ impl Switch {
         Ok(self.call(move |engine| engine.serve_session(socket, options))??)
     }
 
+    /// Copies what passes between the switch and its controllers to whoever is behind a connected stream socket.
+    /// The caller may close its own descriptor.
+    pub fn snoop(&self, socket: RawFd) -> Result<(), SwitchError> {
+        let socket = tulle_io::descriptor::duplicate(socket)?;
+        Ok(self.call(move |engine| engine.add_snooper(socket))??)
+    }
+
     /// Ends a session that the switch serves.
     pub fn close_session(&self, id: u64) -> Result<(), SwitchError> {
         self.call(move |engine| engine.close_session(id))
