@@ -17,7 +17,7 @@ pub use receive::Arrival;
 use self::ring::ReceiveRing;
 use crate::filter::Filter;
 use crate::outcome::Received;
-use crate::sys::{bind, option, set_option, socket};
+use crate::sys::{bind, option, own_address, set_option, socket};
 
 /// How a packet socket is made.
 #[derive(Clone, Debug)]
@@ -81,6 +81,20 @@ impl PacketSocket {
         let ring = ReceiveRing::open(&socket.socket, slots)?;
         socket.bind(options)?;
         Ok((socket, ring))
+    }
+
+    /// A socket that this or another process has opened for a device of the calling thread's network namespace; and
+    /// its ring, where it has one of so many slots.  Errors: ENODEV if it is not that device's, or no more.
+    pub(crate) fn adopt(
+        socket: OwnedFd,
+        ifindex: u32,
+        slots: usize,
+    ) -> io::Result<(Self, Option<ReceiveRing>)> {
+        if bound_to(&socket)? != ifindex {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
+        let ring = if slots == 0 { None } else { Some(ReceiveRing::adopt(&socket, slots)?) };
+        Ok((Self { socket }, ring))
     }
 
     /// A socket that receives nothing yet.
@@ -150,6 +164,13 @@ fn address(ifindex: u32) -> libc::sockaddr_ll {
     address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
     address.sll_ifindex = ifindex as c_int;
     address
+}
+
+/// The index of the device that a packet socket receives from; 0 if it is no packet socket or not bound.
+fn bound_to(socket: &OwnedFd) -> io::Result<u32> {
+    let address: libc::sockaddr_ll = own_address(socket)?;
+    let is_bound = address.sll_family == libc::AF_PACKET as libc::sa_family_t;
+    Ok(if is_bound { u32::try_from(address.sll_ifindex).unwrap_or(0) } else { 0 })
 }
 
 fn join_promiscuous(socket: &OwnedFd, ifindex: u32) -> io::Result<()> {

@@ -4,7 +4,7 @@
 //! Receiving and sending keep the order of frames.  What is sent may wait for [`DevicePort::flush`].
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
@@ -55,6 +55,23 @@ impl DevicePort {
         Ok(Self { socket, ring, outgoing, ifindex, longest, lost: Lost::default() })
     }
 
+    /// Goes on with what a port of this device, here or in another process, has received by: `descriptor` is a copy
+    /// of its, `ring_slots` what it had.  Frames that have come meanwhile are there, after
+    /// [`catch_up`](Self::catch_up).  Small frames go by messages at first, since the other may still have the
+    /// direct way.  Errors: ENODEV if the descriptor is not the device's, EINVAL if it has no such ring, ENOMEM.
+    pub fn adopt(device: &Device, descriptor: OwnedFd, ring_slots: usize) -> io::Result<Self> {
+        let (socket, ring) = PacketSocket::adopt(descriptor, device.index(), ring_slots)?;
+        let (ifindex, longest) = (device.index(), device.mtu()? as usize + ETHERNET_LEN);
+        Ok(Self { socket, ring, outgoing: Outgoing::by_messages()?, ifindex, longest, lost: Lost::default() })
+    }
+
+    /// Goes on receiving where whoever had the descriptor last has left off, once that one receives no more.
+    pub fn catch_up(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            ring.catch_up();
+        }
+    }
+
     /// The device's index in its network namespace.
     pub fn ifindex(&self) -> u32 {
         self.ifindex
@@ -88,7 +105,11 @@ impl DevicePort {
         match ring.receive(frame, offload) {
             Next::Nothing => Ok(Received::Nothing),
             Next::Taken(received) => Ok(received),
-            Next::Queued => self.socket.receive(frame, offload),
+            Next::Queued => {
+                let received = self.socket.receive(frame, offload);
+                ring.give_back();
+                received
+            }
         }
     }
 

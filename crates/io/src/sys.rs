@@ -61,6 +61,17 @@ pub(crate) fn bind<T: Copy>(fd: &impl AsRawFd, address: &T) -> io::Result<()> {
     Ok(())
 }
 
+/// The socket address of a socket as the C struct of its family; what the kernel does not fill is zero.
+pub(crate) fn own_address<T: Copy>(fd: &impl AsRawFd) -> io::Result<T> {
+    let mut address = std::mem::MaybeUninit::<T>::zeroed();
+    let mut length = size_of::<T>() as libc::socklen_t;
+    let pointer = address.as_mut_ptr().cast::<libc::sockaddr>();
+    // SAFETY: pointer and length describe `address`, which outlives the call.
+    check(unsafe { libc::getsockname(fd.as_raw_fd(), pointer, &raw mut length) })?;
+    // SAFETY: every caller asks for a struct of integers, of which any bits are a value.
+    Ok(unsafe { address.assume_init() })
+}
+
 /// An `ifreq` for the named device. Errors: InvalidInput if the name is empty, longer than 15 bytes or holds NUL.
 pub(crate) fn interface_request(name: &str) -> io::Result<libc::ifreq> {
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains('\0') {

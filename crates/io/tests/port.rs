@@ -253,6 +253,88 @@ fn a_port_that_changes_how_it_sends_keeps_the_order() {
     }
 }
 
+/// A second holder of what a port receives by, as another process is handed it.
+fn handed_over(pair: &Pair, port: &DevicePort) -> DevicePort {
+    let descriptor = port.as_fd().try_clone_to_owned().expect("a copy");
+    let slots = port.ring_slots();
+    pair.right.run(|| {
+        let device = Device::open("right").expect("a device");
+        DevicePort::adopt(&device, descriptor, slots).expect("adopted")
+    })
+}
+
+#[test]
+fn whoever_is_handed_a_port_goes_on_after_the_last_frame_of_the_one_before() {
+    for options in EVERY_WAY {
+        let pair = Pair::new();
+        let (mut left, mut right) = (pair.left.port("left", options), pair.right.port("right", options));
+        let mut number = 0_u16;
+        // The places of a hand-over go more than once round a ring of 64 slots, and there is one of a full ring.
+        for (taken, waiting) in [(0, 3), (5, 0), (60, 10), (7, 64), (64, 1), (1, 40)] {
+            let mut send = |count: u16, left: &mut DevicePort| {
+                for _ in 0..count {
+                    let frame = frames::udp(ends(), &number.to_be_bytes());
+                    assert_eq!(left.send(&frame, &Offload::default()).expect("send"), Sent::Sent);
+                    number += 1;
+                }
+                assert_eq!(left.flush(), Lost::default());
+                number - count
+            };
+            let first = send(taken, &mut left);
+            for i in 0..taken {
+                let frame = plain(frames::udp(ends(), &(first + i).to_be_bytes()));
+                assert_same(&receive(&mut right), &frame, &format!("{options:?}, before"));
+            }
+            let first = send(waiting, &mut left);
+            let mut next = handed_over(&pair, &right);
+            next.catch_up();
+            for i in 0..waiting {
+                let frame = plain(frames::udp(ends(), &(first + i).to_be_bytes()));
+                assert_same(&receive(&mut next), &frame, &format!("{options:?}, after {taken}, {waiting}"));
+            }
+            right = next;
+        }
+        assert_eq!(right.counters().expect("counters").drops, 0, "{options:?}");
+    }
+}
+
+#[test]
+fn long_frames_that_wait_are_handed_over_in_their_places() {
+    let pair = Pair::new();
+    let (mut left, mut right) = (pair.left.port("left", FAST), pair.right.port("right", FAST));
+    for (frame, offload) in every_kind() {
+        assert_eq!(left.send(&frame, &offload).expect("send"), Sent::Sent);
+    }
+    left.flush();
+    for sent in &every_kind()[..5] {
+        assert_same(&receive(&mut right), sent, "before");
+    }
+    let mut next = handed_over(&pair, &right);
+    next.catch_up();
+    for sent in &every_kind()[5..] {
+        assert_same(&receive(&mut next), sent, "after");
+    }
+}
+
+#[test]
+fn a_descriptor_of_another_device_or_another_ring_is_not_adopted() {
+    let pair = Pair::new();
+    let port = pair.right.port("right", FAST);
+    let descriptor = || port.as_fd().try_clone_to_owned().expect("a copy");
+    let adopted = |name: &str, descriptor, slots| {
+        pair.right
+            .run(|| DevicePort::adopt(&Device::open(name).expect("a device"), descriptor, slots).map(drop))
+    };
+    let code = |result: std::io::Result<()>| result.expect_err("refused").raw_os_error();
+    assert_eq!(code(adopted("lo", descriptor(), port.ring_slots())), Some(libc::ENODEV));
+    assert_eq!(code(adopted("right", descriptor(), port.ring_slots() + 32)), Some(libc::EINVAL));
+    let no_packet_socket = std::os::unix::net::UnixStream::pair().expect("sockets").0.into();
+    assert_eq!(code(adopted("right", no_packet_socket, 0)), Some(libc::ENODEV));
+    pair.right.ip("link del right");
+    pair.right.ip("link add right type veth peer name other");
+    assert_eq!(code(adopted("right", descriptor(), port.ring_slots())), Some(libc::ENODEV));
+}
+
 #[test]
 fn two_direct_ways_to_one_device_are_refused() {
     let pair = Pair::new();

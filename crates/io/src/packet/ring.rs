@@ -4,12 +4,16 @@
 //! A slot holds what an Ethernet MTU allows.  A longer frame, which only offloads make, leaves its
 //! beginning in a slot, marked, and waits whole in the socket's queue (PACKET_COPY_THRESH): slots of
 //! 64 KB would cost 30 times the memory.  The older version is used because a slot is handed over at
-//! once; TPACKET_V3 hands over blocks, after a time or when full.  Source: packet(7),
+//! once; TPACKET_V3 hands over blocks, after a time or when full.
+//!
+//! Only the kernel knows where it puts the next frame.  So each slot carries, in room that the kernel is told to
+//! leave alone (PACKET_RESERVE), a number that rises with every slot given back: another process that is handed the
+//! socket finds the place from these marks, also where this one was killed.  Source: packet(7),
 //! Documentation/networking/packet_mmap.rst.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::{Offload, VNET_HDR_LEN};
@@ -26,12 +30,17 @@ pub(crate) const SLOT_LEN: usize = 2048;
 /// Bytes that the kernel allocates in one piece.
 const BLOCK_LEN: usize = 64 << 10;
 const HEADER_LEN: usize = size_of::<libc::tpacket2_hdr>();
+/// Where a slot's mark lies: behind header and address, in the same cache line as these.
+const MARK_AT: usize = HEADER_LEN.next_multiple_of(16) + size_of::<libc::sockaddr_ll>();
+/// Bytes reserved for it; a multiple of 16 leaves frames aligned as they were.
+const RESERVED_LEN: i32 = 16;
 
 /// The slots of one socket, and which is the next.
 #[derive(Debug)]
 pub(crate) struct ReceiveRing {
     slots: Mapping,
     next: usize,
+    taken: u32,
 }
 
 /// What the next slot holds.
@@ -40,7 +49,7 @@ pub(crate) enum Next {
     Nothing,
     /// A frame, which has been taken over.
     Taken(Received),
-    /// The mark of a frame that waits in the socket's queue.
+    /// The mark of a frame that waits in the socket's queue; whoever has taken that one gives the slot back.
     Queued,
 }
 
@@ -57,8 +66,36 @@ impl ReceiveRing {
         };
         set_packet_option(socket, libc::PACKET_VERSION, libc::tpacket_versions::TPACKET_V2 as i32)?;
         set_packet_option(socket, libc::PACKET_COPY_THRESH, 1)?;
+        set_packet_option(socket, libc::PACKET_RESERVE, RESERVED_LEN)?;
         set_option(socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &request)?;
-        Ok(Self { slots: Mapping::shared(socket, 0, blocks * BLOCK_LEN)?, next: 0 })
+        Ok(Self { slots: Mapping::shared(socket, 0, blocks * BLOCK_LEN)?, next: 0, taken: 0 })
+    }
+
+    /// The ring of a socket that another process has given it, of exactly `slots` slots.  Nothing is to be received
+    /// before [`catch_up`](Self::catch_up).  Errors: EINVAL if it has no such ring.
+    pub(super) fn adopt(socket: &OwnedFd, slots: usize) -> io::Result<Self> {
+        Ok(Self { slots: Mapping::shared(socket, 0, slots * SLOT_LEN)?, next: 0, taken: 0 })
+    }
+
+    /// Goes on where whoever received last has left off, once that one receives no more.
+    pub(crate) fn catch_up(&mut self) {
+        let marked = (0..self.slots()).map(|slot| (slot, self.mark(slot).load(Ordering::Relaxed)));
+        let marked = marked.filter(|(_, mark)| *mark != 0);
+        // Counting may have begun anew at its end.
+        let last = marked.reduce(|a, b| if b.1.wrapping_sub(a.1) < 1 << 31 { b } else { a });
+        let Some((slot, mark)) = last else { return };
+        (self.next, self.taken) = ((slot + 1) % self.slots(), mark);
+        let is_filled =
+            |slot| self.slots.word(slot * SLOT_LEN).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0;
+        // The last one is either full again, like all others, or its receiver was killed before he gave it back.
+        if is_filled(slot) && !(0..self.slots()).all(is_filled) {
+            self.slots.word(slot * SLOT_LEN).store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        }
+    }
+
+    #[inline]
+    fn mark(&self, slot: usize) -> &AtomicU32 {
+        self.slots.word(slot * SLOT_LEN + MARK_AT)
     }
 
     /// How many there are.
@@ -66,25 +103,33 @@ impl ReceiveRing {
         self.slots.length() / SLOT_LEN
     }
 
-    /// Takes over what is in the next slot and gives the slot back to the kernel.
+    /// Takes over what is in the next slot and gives the slot back to the kernel.  The slot of a frame in the queue
+    /// is given back later: a mark too many, left by a process that was killed between the two, does no harm, a frame
+    /// too many would put all later ones in the wrong place.
     #[inline]
     pub(crate) fn receive(&mut self, frame: &mut FrameBuf, offload: &mut Offload) -> Next {
         let at = self.next * SLOT_LEN;
-        let status = self.slots.word(at);
-        let flags = status.load(Ordering::Acquire);
+        let flags = self.slots.word(at).load(Ordering::Acquire);
         if flags & libc::TP_STATUS_USER == 0 {
             return Next::Nothing;
         }
+        if flags & libc::TP_STATUS_COPY != 0 {
+            return Next::Queued;
+        }
         // SAFETY: the slot is the process's until its status says otherwise, which is done below.
         let slot = unsafe { self.slots.bytes(at, SLOT_LEN) };
-        let next = if flags & libc::TP_STATUS_COPY != 0 {
-            Next::Queued
-        } else {
-            Next::Taken(take_over(slot, flags, frame, offload))
-        };
-        status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
-        self.next = if at + SLOT_LEN < self.slots.length() { self.next + 1 } else { 0 };
-        next
+        let received = take_over(slot, flags, frame, offload);
+        self.give_back();
+        Next::Taken(received)
+    }
+
+    /// Gives the next slot back to the kernel, which has filled it.
+    #[inline]
+    pub(crate) fn give_back(&mut self) {
+        self.taken = self.taken.wrapping_add(1).max(1);
+        self.mark(self.next).store(self.taken, Ordering::Relaxed);
+        self.slots.word(self.next * SLOT_LEN).store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        self.next = if self.next + 1 < self.slots() { self.next + 1 } else { 0 };
     }
 }
 
