@@ -78,6 +78,10 @@ class Switch:
         """Attaches a TAP device that another switch left open; the caller may close its descriptor."""
     def tap_descriptor(self, number: int) -> int:
         """A copy of a TAP port's descriptor, for the caller to close; it keeps the device."""
+    def adopt_device(self, number: int, name: str, descriptor: int, ring_slots: int) -> dict[str, Any]:
+        """As `adopt_tap`, for an existing device and what another switch received from it by; mac ifindex mtu."""
+    def device_descriptor(self, number: int) -> tuple[int, int]:
+        """A copy of the descriptor that a device receives by, for the caller to close; the slots of its ring."""
     def save_flows(self, path: Path) -> int:
         """Writes all flows, groups and meters to a file, a line each; how many flows."""
     def load_flows(self, path: Path) -> dict[str, Any]:

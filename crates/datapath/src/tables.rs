@@ -89,6 +89,11 @@ impl Tables {
         Some((id, self.rules.get(id)?))
     }
 
+    /// The rule that has a number now.
+    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.get(id)
+    }
+
     pub fn len(&self) -> usize {
         self.rules.len()
     }

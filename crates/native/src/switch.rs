@@ -185,6 +185,23 @@ impl Switch {
         Ok(detached(py, || self.switch.tap_descriptor(number))?.into_raw_fd())
     }
 
+    fn adopt_device<'py>(
+        &self,
+        py: Python<'py>,
+        number: u32,
+        name: &str,
+        descriptor: i32,
+        ring_slots: usize,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let info = detached(py, || self.switch.adopt_device(number, name, descriptor, ring_slots))?;
+        emit_info(py, info)
+    }
+
+    fn device_descriptor(&self, py: Python<'_>, number: u32) -> PyResult<(i32, usize)> {
+        let (descriptor, ring_slots) = detached(py, || self.switch.device_descriptor(number))?;
+        Ok((descriptor.into_raw_fd(), ring_slots))
+    }
+
     fn save_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
         detached(py, || self.switch.save_flows(&path))
     }

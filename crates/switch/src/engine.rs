@@ -160,7 +160,10 @@ impl Engine {
     }
 
     /// Attaches a port whose number is free.
-    pub(crate) fn attach(&mut self, number: u32, port: Port) -> std::io::Result<()> {
+    pub(crate) fn attach(&mut self, number: u32, mut port: Port) -> std::io::Result<()> {
+        if !self.is_held {
+            port.catch_up();
+        }
         if let Some(fd) = port.fd().filter(|_| !self.is_held) {
             self.poller.add(fd, u64::from(number))?;
         }
@@ -243,6 +246,7 @@ impl Engine {
         if !std::mem::take(&mut self.is_held) {
             return Ok(());
         }
+        self.wires.ports.iter_mut().flatten().for_each(Port::catch_up);
         for (number, port) in self.wires.numbered() {
             if let Some(fd) = port.fd() {
                 self.poller.add(fd, u64::from(number))?;

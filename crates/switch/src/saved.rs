@@ -1,27 +1,31 @@
-//! The tables of a switch in a file, for the process that follows: flows as text, groups and meters as the messages
-//! that make them, in hexadecimal, each on a line of its own.
+//! The tables of a switch in a file, for the process that follows: flows as text, all else that controllers have set
+//! (groups, meters, eviction, fragments) as the messages that do it, in hexadecimal, each on a line of its own.
 //!
-//! Groups and meters are written last, so that those that a written flow uses are written too, or have gone since
+//! Flows are copied a few at a time, so that neither packets wait for it nor memory grows by it; one that changes
+//! meanwhile may be missing or doubled, and makes the version rise.  Groups and meters are written last, so that those that a written flow uses are written too, or have gone since
 //! and taken the flow along.
 
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
-use tulle_datapath::{Command, FlowFilter, FlowMod};
+use tulle_datapath::{Command, FlowMod, FragmentHandling};
 use tulle_flow::Flow;
 use tulle_io::clock::monotonic_ns;
 use tulle_openflow::{
-    Group, GroupCommand, GroupKind, GroupMod, Message, MeterCommand, MeterMod, Version, bucket_id,
+    Config, Group, GroupCommand, GroupKind, GroupMod, Message, MeterCommand, MeterMod, TableConfig, Version,
+    bucket_id, table_config,
 };
 
 use crate::engine::Engine;
 use crate::error::SwitchError;
-use crate::session::{described_group, described_meter};
+use crate::session::{TABLES, described_group, described_meter};
 use crate::switch::Switch;
 
 /// Starts a line that is a message rather than a flow.
 const MESSAGE: &str = "message:";
+/// Flows that are copied between two batches of packets.
+const COPIED_AT_ONCE: usize = 256;
 /// Refused lines that are told, at most.
 const MOST_TOLD: usize = 100;
 
@@ -30,7 +34,7 @@ const MOST_TOLD: usize = 100;
 pub struct Loaded {
     /// Flows that are there again.
     pub flows: usize,
-    /// Groups and meters that are there again.
+    /// Messages that were done: groups, meters, settings.
     pub others: usize,
     /// Lines that were refused.
     pub refused: usize,
@@ -39,25 +43,35 @@ pub struct Loaded {
 }
 
 impl Switch {
-    /// Writes flows, groups and meters to a file, between batches of packets: each table by itself.
+    /// Writes flows, groups, meters and what controllers have set to a file, between batches of packets.
     pub fn save_flows(&self, path: &Path) -> Result<usize, SwitchError> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
         let mut count = 0;
         for table in self.call(|engine| engine.datapath.table_stats())? {
-            if table.active == 0 {
-                continue;
-            }
-            let filter = FlowFilter { table: Some(table.table), ..FlowFilter::default() };
-            let flows = self.call(move |engine| engine.datapath.flows(&filter, monotonic_ns()))?;
-            count += flows.len();
-            for stats in flows {
-                writeln!(file, "{}", stats.flow)?;
+            if table.active > 0 {
+                count += self.save_table(table.table, &mut file)?;
             }
         }
         for message in self.call(|engine| messages(engine))? {
             writeln!(file, "{}", line_of(&message)?)?;
         }
         file.flush()?;
+        Ok(count)
+    }
+
+    fn save_table(&self, table: u8, file: &mut impl Write) -> Result<usize, SwitchError> {
+        let numbers = self.call(move |engine| engine.datapath.flow_numbers(table))?;
+        let mut count = 0;
+        for some in numbers.chunks(COPIED_AT_ONCE) {
+            let some = some.to_vec();
+            let copied = move |engine: &mut Engine| -> Vec<Flow> {
+                some.iter().filter_map(|number| engine.datapath.flow_numbered(*number)).collect()
+            };
+            for flow in self.call(copied)? {
+                count += 1;
+                writeln!(file, "{flow}")?;
+            }
+        }
         Ok(count)
     }
 
@@ -95,7 +109,7 @@ impl Loaded {
     }
 }
 
-/// The messages that make the groups and meters again, in an order in which they can be done.
+/// The messages that do again what controllers have done, in an order in which they can be done.
 fn messages(engine: &Engine) -> Vec<Message> {
     let meter = |meter| MeterMod { command: MeterCommand::Add, meter: described_meter(meter) };
     let mut found: Vec<Message> = engine.datapath.meters().iter().map(meter).map(Message::MeterMod).collect();
@@ -112,7 +126,23 @@ fn messages(engine: &Engine) -> Vec<Message> {
         }
         in_parts(GroupCommand::Modify, group, bucket_id::ALL, &mut found);
     }
+    found.extend(settings(engine));
     found
+}
+
+/// The messages that set what is not as it is at first.
+fn settings(engine: &Engine) -> impl Iterator<Item = Message> {
+    let config = table_config::EVICTION;
+    let is_asked = |table: &u8| engine.datapath.table_policy(*table).evicts && !engine.evicts_always(*table);
+    let tables = (0..TABLES).filter(is_asked).map(move |table| TableConfig {
+        table,
+        config,
+        ..TableConfig::default()
+    });
+    let flags = engine.fragment_flags();
+    let is_set = engine.datapath.fragment_handling() != FragmentHandling::default();
+    let fragments = Message::SetConfig(Config { flags, ..Config::default() });
+    tables.map(Message::TableMod).chain(is_set.then_some(fragments))
 }
 
 fn change(command: GroupCommand, group: Group, bucket: u32) -> Message {
@@ -154,7 +184,9 @@ fn restore_other(engine: &mut Engine, line: &str) -> Result<(), String> {
     let done = match Message::parse(&bytes) {
         Ok((_, Message::GroupMod(change))) => engine.change_groups(&change),
         Ok((_, Message::MeterMod(change))) => engine.change_meters(&change),
-        Ok(_) => return Err("neither a group nor a meter".to_owned()),
+        Ok((_, Message::TableMod(change))) => engine.change_table(&change),
+        Ok((_, Message::SetConfig(config))) if engine.set_fragment_flags(config.flags) => Ok(()),
+        Ok(_) => return Err("not a message that is saved".to_owned()),
         Err(error) => Err(error.code),
     };
     done.map_err(|code| code.to_string())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -153,32 +153,6 @@ impl Switch {
         self.attach(number, name, Link::Tap(tap), false)
     }
 
-    /// Attaches a TAP device that another switch has left open; `info` is what that one knew of it.
-    /// The caller may close its own descriptor.
-    pub fn adopt_tap(
-        &self,
-        number: u32,
-        name: &str,
-        descriptor: RawFd,
-        info: PortInfo,
-    ) -> Result<(), SwitchError> {
-        self.check_free(number)?;
-        let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
-        let tap = Tap::adopt(copied, name).map_err(device_error(name))?;
-        let port = Port::new(name.to_owned(), info.mac, Link::Tap(tap));
-        self.call(move |engine| engine.attach(number, port))??;
-        Ok(())
-    }
-
-    /// A copy of the descriptor of a TAP port, which keeps the device when this switch is gone.
-    pub fn tap_descriptor(&self, number: u32) -> Result<OwnedFd, SwitchError> {
-        let copied = self.call(move |engine| match &engine.wires.port(number)?.link {
-            Link::Tap(tap) => Some(tap.as_fd().try_clone_to_owned()),
-            _ => None,
-        })?;
-        Ok(copied.ok_or(SwitchError::NoPort(number))??)
-    }
-
     /// Attaches an existing device of the calling thread's network namespace, such as a veth.
     pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
         self.add_device_with(number, name, DeviceOptions::default())
@@ -205,7 +179,7 @@ impl Switch {
         Ok(info)
     }
 
-    fn start_watch(&self) -> Result<(), SwitchError> {
+    pub(crate) fn start_watch(&self) -> Result<(), SwitchError> {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
             *watch = Some(Watch::start(self.desk()?.clone())?);
@@ -458,7 +432,7 @@ impl Switch {
         self.desk()?.call(job)
     }
 
-    fn check_free(&self, number: u32) -> Result<(), SwitchError> {
+    pub(crate) fn check_free(&self, number: u32) -> Result<(), SwitchError> {
         if !(1..=MOST_PORTS).contains(&number) && number != port::LOCAL {
             return Err(SwitchError::BadNumber(number));
         }
@@ -466,7 +440,7 @@ impl Switch {
         if taken { Err(SwitchError::PortExists(number)) } else { Ok(()) }
     }
 
-    fn attach(
+    pub(crate) fn attach(
         &self,
         number: u32,
         name: &str,
@@ -488,7 +462,7 @@ impl std::ops::Drop for Switch {
     }
 }
 
-fn device_error(name: &str) -> impl FnOnce(std::io::Error) -> SwitchError {
+pub(crate) fn device_error(name: &str) -> impl FnOnce(std::io::Error) -> SwitchError {
     let name = name.to_owned();
     move |source| SwitchError::Device { name, source }
 }

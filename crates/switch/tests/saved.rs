@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use tulle_flow::Action;
 use tulle_openflow::{
-    Bucket, Connection, Event, Group, GroupCommand, GroupKind, GroupMod, Message, Meter, MeterBand,
-    MeterBandKind, MeterCommand, MeterMod, Selection, SelectionMethod, Version, Versions, bucket_id,
-    meter_flags,
+    Bucket, Config, Connection, Event, Group, GroupCommand, GroupKind, GroupMod, Message, Meter, MeterBand,
+    MeterBandKind, MeterCommand, MeterMod, MultipartReply, MultipartRequest, Selection, SelectionMethod,
+    TableConfig, Version, Versions, bucket_id, meter_flags, table_config,
 };
 use tulle_switch::{SessionOptions, Switch};
 
@@ -114,6 +114,58 @@ fn groups_and_meters_are_restored_as_they_were_with_the_flows_that_use_them() {
         "flows, a meter, empty groups, groups, a long one"
     );
     [path, again].iter().for_each(|path| std::fs::remove_file(path).expect("a file"));
+}
+
+#[test]
+fn what_controllers_have_set_of_tables_and_fragments_is_restored() {
+    let (before, after) = (Switch::start("e", 1, 1).expect("one"), Switch::start("f", 1, 2).expect("two"));
+    let mut controller = Controller::of(&before);
+    let version = before.version().expect("a version");
+    let config = TableConfig { table: 3, config: table_config::EVICTION, ..TableConfig::default() };
+    controller.change(Message::TableMod(config));
+    assert!(before.version().expect("a version") > version, "nobody would save it");
+    controller.change(Message::SetConfig(Config { flags: Config::FRAGMENTS_DROP, ..Config::default() }));
+    let path = file("settings");
+    before.save_flows(&path).expect("saved");
+    let loaded = after.load_flows(&path).expect("loaded");
+    std::fs::remove_file(&path).expect("a file");
+    assert_eq!((loaded.others, loaded.refused), (2, 0), "{:?}", loaded.problems);
+    assert_eq!(settings_told(&mut Controller::of(&after)), settings_told(&mut controller));
+    assert_eq!(settings_told(&mut controller), (vec![3], Config::FRAGMENTS_DROP));
+}
+
+/// The tables that evict, and what is done with fragments.
+fn settings_told(controller: &mut Controller) -> (Vec<u8>, u16) {
+    controller.connection.send(&Message::ConfigRequest).expect("a request");
+    let request = Message::MultipartRequest { more: false, request: MultipartRequest::TableDescriptions };
+    controller.connection.send(&request).expect("a request");
+    let (mut tables, mut flags) = (Vec::new(), 0);
+    for event in controller.exchange() {
+        let Event::MessageReceived { message, .. } = event else { continue };
+        match message {
+            Message::ConfigReply(config) => flags = config.flags,
+            Message::MultipartReply { reply: MultipartReply::TableDescriptions(told), .. } => {
+                tables.extend(told)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    tables.retain(|one: &TableConfig| one.config & table_config::EVICTION != 0);
+    (tables.iter().map(|one| one.table).collect(), flags)
+}
+
+#[test]
+fn many_flows_are_saved_though_few_are_copied_at_once() {
+    let (before, after) = (Switch::start("g", 1, 1).expect("one"), Switch::start("h", 1, 2).expect("two"));
+    let flow = |i: u32| format!("table={},metadata={i},actions=output:{}", i % 2, i % 9 + 1);
+    let flows = (0..2000).map(|i| flow(i).parse().expect("a flow")).collect();
+    before.change_flows(tulle_datapath::Command::Add, flows).expect("flows");
+    let path = file("many");
+    assert_eq!(before.save_flows(&path).expect("saved"), 2000);
+    let loaded = after.load_flows(&path).expect("loaded");
+    std::fs::remove_file(&path).expect("a file");
+    assert_eq!((loaded.flows, loaded.refused), (2000, 0), "{:?}", loaded.problems);
+    assert!(texts(&after) == texts(&before));
 }
 
 #[test]

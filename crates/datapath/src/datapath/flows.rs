@@ -4,9 +4,10 @@ use super::Datapath;
 use crate::flow_mod::{
     Command, FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, TableStats,
 };
+use crate::rules::RuleId;
 use crate::tables::TablePolicy;
 use crate::versions::Shared;
-use tulle_flow::Action;
+use tulle_flow::{Action, Flow};
 
 impl Datapath {
     /// Changes the flow tables.  Gives the flows that went and of which the controller wants to hear.
@@ -126,6 +127,17 @@ impl Datapath {
     pub fn flows(&mut self, filter: &FlowFilter, now: u64) -> Vec<FlowStats> {
         self.cache.credit(&mut self.state);
         self.state.tables.flows(filter, now)
+    }
+
+    /// Numbers of the flows of a table, the oldest first, for [`flow_numbered`](Self::flow_numbered).
+    pub fn flow_numbers(&self, table: u8) -> Vec<u32> {
+        let filter = FlowFilter { table: Some(table), ..FlowFilter::default() };
+        self.state.tables.select(&filter).into_iter().map(|id| id.0).collect()
+    }
+
+    /// The flow that has a number now, if any: a number of a flow that has gone may have become another's.
+    pub fn flow_numbered(&self, number: u32) -> Option<Flow> {
+        self.state.tables.rule(RuleId(number)).map(|rule| rule.flow.unpacked())
     }
 
     /// Shows flows with exact counters one by one, in order of table and falling priority: a million of them need

@@ -97,6 +97,7 @@ impl Tables {
             }
         }
         *slot = Some(Box::new(evictor));
+        self.versions.next();
         let mut removed = Vec::new();
         while self.excess(table) > 0
             && let Some(id) = self.victim(table)
