@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -68,9 +70,9 @@ def vswitch(
 
     SIGHUP replaces the forwarding process, with its ports and flows; SIGTERM ends it all.
     """
-    from tulle.vswitch.process import Options, main_supervised
-
-    raise typer.Exit(main_supervised(Options(directory, db, name), take_over=take_over))
+    words = [str(directory), str(db or ""), name, *(["--take-over"] if take_over else [])]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "tulle.vswitch", *words])
 
 
 def agent(
