@@ -42,12 +42,13 @@ class VswitchProcess:
 
     def start(self) -> None:
         """Start, and wait until it listens."""
-        main = "main_supervised" if self._supervised else "main"
-        code = f"import sys; from pathlib import Path; from tulle.vswitch.process import Options, {main} as main; "
+        code = "import sys; from pathlib import Path; from tulle.vswitch.process import Options, main; "
         code += "sys.exit(main(Options(Path(sys.argv[1]), name='node1')))"
+        alone = ["-c", code, str(self.directory)]
+        words = ["-m", "tulle.vswitch", str(self.directory), "", "node1"] if self._supervised else alone
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace, sys.executable, "-c", code, str(self.directory)],
+                ["ip", "netns", "exec", self.namespace, sys.executable, *words],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},

@@ -111,9 +111,9 @@ class Bridges:
                     await self._set_port(self.bridges[bridge], name, port_settings)
 
     async def resume(self, states: Sequence[BridgeState]) -> None:
-        """Forward as a process before this one did: flows first, then ports, then sockets.
+        """Be ready to forward as a process before this one did, with its flows and ports, once that is released.
 
-        Packets wait in the devices until all ports are there.  Tunnels are left to the first configuration.
+        Packets wait in the devices.  Tunnels are left to the first configuration.
         """
         for state in states:
             bridge = self._new_bridge(state.name, state.settings)
@@ -125,10 +125,24 @@ class Bridges:
                     await self._add_port(bridge, port.number, port.device, port.settings)
         for state in states:
             self.bridges[state.name].configure_forwarding(state.forwarding)
+
+    async def release(self) -> None:
+        """Forward what waits, and only then open sockets."""
         for bridge in self.bridges.values():
             bridge.switch.hold(False)
         for bridge in list(self.bridges.values()):
             await self._start(bridge)
+
+    def hold(self) -> None:
+        """Leave packets in the devices, and let those that are on their way through patch ports arrive."""
+        for _ in range(len(self.bridges) + 1):
+            for bridge in self.bridges.values():
+                bridge.switch.hold(True)
+
+    async def end_sessions(self) -> None:
+        """Let nobody change flows any more."""
+        for bridge in self.bridges.values():
+            await bridge.end_sessions()
 
     async def retry_failed(self) -> bool:
         """Attach the ports again that do not work; True if that changed anything."""

@@ -67,7 +67,7 @@ class Attaching:
             bridge.switch.remove_port(native_number(number))
         if device.kind == "patch":
             self.connect_patches()
-        if device.kind in CREATED:
+        if device.kind not in ("tunnel", "patch"):
             self.kept.forget(bridge.name, device.name)
         self.forget_remote(device)
 
@@ -121,20 +121,34 @@ class Attaching:
         kept = self.kept.take(bridge.name, device.name)
         if kept is None:
             return None
+        adopt = self._adopt_device if device.kind == "device" else self._adopt_created
         try:
-            bridge.switch.adopt_tap(number, device.name, kept.descriptor, kept.mac, kept.ifindex, kept.mtu)
+            return adopt(bridge, number, device, kept)
         except NativeError as error:
             _logger.warning("device not taken over", port=device.name, error=str(error))
             self.kept.forget(bridge.name, device.name)
             return None
         finally:
             os.close(kept.descriptor)
+
+    def _adopt_created(self, bridge: Bridge, number: int, device: Device, kept: KeptDevice) -> Link:
+        bridge.switch.adopt_tap(number, device.name, kept.descriptor, kept.mac, kept.ifindex, kept.mtu)
         return Link(kept.mac, kept.ifindex, kept.mtu, *_speed(device.name))
+
+    def _adopt_device(self, bridge: Bridge, number: int, device: Device, kept: KeptDevice) -> Link:
+        found = bridge.switch.adopt_device(number, device.name, kept.descriptor, kept.slots)
+        return Link(found["mac"], found["ifindex"], found["mtu"], *_speed(device.name))
 
     async def _attach_device(
         self, bridge: Bridge, number: int, device: Device, settings: PortSettings
     ) -> Link:
+        if (adopted := self._adopt(bridge, number, device)) is not None:
+            return adopted
         made = bridge.switch.add_device(number, device.name)
+        descriptor, slots = bridge.switch.device_descriptor(number)
+        known = KeptDevice(descriptor, made["mac"], made["ifindex"], made["mtu"], slots)
+        self.kept.keep(bridge.name, device.name, known)
+        os.close(descriptor)
         if settings.mtu is not None and settings.mtu != made["mtu"]:
             await self.change(bridge, number, device, settings)
         return Link(made["mac"], made["ifindex"], settings.mtu or made["mtu"], *_speed(device.name))

@@ -181,7 +181,11 @@ class Bridge:
         """Stop forwarding and close the sockets."""
         with contextlib.suppress(ValueError, OSError):
             asyncio.get_running_loop().remove_reader(self.switch.event_fd)
+        await self.end_sessions()
+        self.switch.close()
+
+    async def end_sessions(self) -> None:
+        """Close the sockets; forwarding goes on."""
         await self.controllers.close()
         self._service.close()
         await self._snoop.close()
-        self.switch.close()

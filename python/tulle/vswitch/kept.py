@@ -1,39 +1,63 @@
-"""TAP devices that outlive the process that forwards: their descriptors are with the supervisor, too.
+"""Descriptors that outlive the process that forwards: they are with the supervisor, too.
 
-A device exists as long as anybody has it open.  A process that follows takes the descriptors over, so the devices
-stay where they were moved, with their addresses, and what the kernel has queued in them is not lost.
+A TAP device exists as long as anybody has it open, and a socket that receives from another device goes on
+receiving.  A process that follows takes the descriptors over, so devices stay where they were moved, and what the
+kernel has queued meanwhile is not lost.
+
+By the same socket, supervisor and forwarding process say how far a change of the latter is:
+
+    who forwards                supervisor                  who follows
+    - saved (1) ------------->  starts a process -------->
+                                <----------------- ready -  has flows and ports, takes no packet
+    <------------------ stop -
+    - held (2) -------------->  - go -------------------->  takes packets
+    ends                        - alone ----------------->  opens the rest
+
+From (1) on nothing but packets is seen to, so that flows stay as they were saved; from (2) on no packet is taken.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import orjson
 from msgspec import Struct
 
+from tulle.errors import Unavailable
+
 MAX_MESSAGE_BYTES = 65536
+SAVED, READY, STOP, HELD, GO, ALONE = "saved", "ready", "stop", "held", "go", "alone"
+LEAVING = "leaving"
+"""What a forwarding process says that ends for good."""
 
 
 class KeptDevice(Struct, frozen=True):
-    """An open TAP device and what is known of it; `mtu` in bytes."""
+    """An open device and what is known of it; `mtu` in bytes, `slots` of the ring that is received by, if any."""
 
     descriptor: int
     mac: str
     ifindex: int
     mtu: int
+    slots: int = 0
 
 
 class Kept:
-    """The forwarding process's side; without a supervisor, nothing is kept."""
+    """The forwarding process's side; without a supervisor, nothing is kept.  `heard` is what need not be said."""
 
     def __init__(
-        self, channel: socket.socket | None = None, devices: dict[str, KeptDevice] | None = None
+        self,
+        channel: socket.socket | None = None,
+        devices: dict[str, KeptDevice] | None = None,
+        heard: Iterable[str] = (GO, ALONE),
     ) -> None:
         self.channel = channel
         self._devices = dict(devices or {})
+        self._heard = set(heard)
 
     @property
     def is_empty(self) -> bool:
@@ -46,8 +70,7 @@ class Kept:
 
     def keep(self, bridge: str, port: str, device: KeptDevice) -> None:
         """Have the supervisor hold a device."""
-        about = {"keep": _key(bridge, port), "mac": device.mac, "ifindex": device.ifindex, "mtu": device.mtu}
-        self._tell(about, [device.descriptor])
+        self._tell(_about(_key(bridge, port), device), [device.descriptor])
 
     def forget(self, bridge: str, port: str) -> None:
         """Have the supervisor let go of a device."""
@@ -59,6 +82,36 @@ class Kept:
             os.close(device.descriptor)
             self._tell({"forget": key}, [])
         self._devices.clear()
+
+    def say(self, word: str) -> None:
+        """Say how far this process is."""
+        self._tell({"say": word}, [])
+
+    async def told(self, word: str) -> None:
+        """Wait until the supervisor says so; raises `Unavailable` when it is gone."""
+        while word not in self._heard and self.channel is not None:
+            await _readable(self.channel)
+            if not self._hear(self.channel):
+                raise Unavailable("the supervisor is gone")
+
+    @contextlib.asynccontextmanager
+    async def watched(self, is_gone: Callable[[], object]) -> AsyncIterator[None]:
+        """Notice meanwhile when the supervisor is gone."""
+        channel, loop = self.channel, asyncio.get_running_loop()
+        if channel is None:
+            yield
+            return
+        loop.add_reader(channel, lambda: self._hear(channel) or is_gone())
+        try:
+            yield
+        finally:
+            loop.remove_reader(channel)
+
+    def _hear(self, channel: socket.socket) -> bool:
+        data, _ = _received(channel)
+        if data:
+            self._heard.add(data.decode())
+        return bool(data)
 
     def _tell(self, about: dict[str, Any], descriptors: list[int]) -> None:
         if self.channel is not None:
@@ -72,19 +125,21 @@ class KeptDevices:
     def __init__(self) -> None:
         self.devices: dict[str, KeptDevice] = {}
 
-    def receive(self, channel: socket.socket) -> bool:
-        """Take one message; False once the other side is gone."""
-        data, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
+    def receive(self, channel: socket.socket) -> str | None:
+        """Take one message: the word that it says, "" if it is about a device; None once the other side is gone."""
+        data, descriptors = _received(channel)
         if not data:
-            return False
+            return None
         about = orjson.loads(data)
+        if "say" in about:
+            return str(about["say"])
         if "forget" in about:
             self.forget(about["forget"])
         elif descriptors:
             self.forget(about["keep"])
-            kept = KeptDevice(descriptors[0], about["mac"], about["ifindex"], about["mtu"])
-            self.devices[about["keep"]] = kept
-        return True
+            known = {name: about[name] for name in ("mac", "ifindex", "mtu", "slots")}
+            self.devices[about["keep"]] = KeptDevice(descriptors[0], **known)
+        return ""
 
     def forget(self, key: str) -> None:
         """Close a descriptor."""
@@ -92,11 +147,40 @@ class KeptDevices:
             os.close(device.descriptor)
 
     def send_all(self, channel: socket.socket) -> None:
-        """Give every device to another supervisor; an empty message ends it."""
+        """Give every device to another supervisor, and tell it to begin."""
         for key, device in self.devices.items():
-            about = {"keep": key, "mac": device.mac, "ifindex": device.ifindex, "mtu": device.mtu}
-            socket.send_fds(channel, [orjson.dumps(about)], [device.descriptor])
+            socket.send_fds(channel, [orjson.dumps(_about(key, device))], [device.descriptor])
+        say(channel, SAVED)
+
+
+def say(channel: socket.socket, word: str) -> None:
+    """Say a word to another supervisor, as far as it is there."""
+    with contextlib.suppress(OSError):
+        channel.send(orjson.dumps({"say": word}))
+
+
+def _received(channel: socket.socket) -> tuple[bytes, list[int]]:
+    try:
+        data, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
+    except ConnectionResetError:  # it is gone and has not read everything; what it said itself comes now
+        data, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
+    return data, descriptors
+
+
+def _about(key: str, device: KeptDevice) -> dict[str, Any]:
+    known = {"mac": device.mac, "ifindex": device.ifindex, "mtu": device.mtu, "slots": device.slots}
+    return {"keep": key, **known}
 
 
 def _key(bridge: str, port: str) -> str:
     return f"{bridge}/{port}"
+
+
+async def _readable(channel: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(channel, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(channel)

@@ -27,7 +27,7 @@ from tulle.ovsdb.unixctl import ControlServer
 from tulle.vswitch import commands, rows, rows_reference, rundir, status
 from tulle.vswitch.apply import Bridges
 from tulle.vswitch.bridge import KernelLink
-from tulle.vswitch.kept import Kept
+from tulle.vswitch.kept import ALONE, GO, HELD, READY, SAVED, STOP, Kept
 from tulle.vswitch.lifetime import first_of, run_until_signal, running
 from tulle.vswitch.planning import plan
 from tulle.vswitch.rows_interface import STANDARD_PORTS
@@ -36,6 +36,8 @@ from tulle.vswitch.supervisor import RESTART, Supervisor
 
 STATISTICS_S = 1.0
 RETRY_EVERY = 2
+LINGER_S = 0.05
+"""So long a replaced process stays, so that its end takes no processor from the first packets of the next."""
 
 _logger = structlog.get_logger(__name__)
 
@@ -106,10 +108,15 @@ class VswitchProcess:
     async def resume(self) -> None:
         """Go on forwarding as the process before this one did, where its devices were kept.
 
-        What the database says comes after; reading it would take longer than packets should wait.
+        What the database says comes after; reading it would take longer than packets should wait.  Where that
+        process still forwards, it does so until this one has flows and ports.
         """
-        if not self.kept.is_empty:
-            await self.bridges.resume(self.bridges.saved.states())
+        states = [] if self.kept.is_empty else self.bridges.saved.states()
+        await self.bridges.resume(states)
+        self.kept.say(READY)
+        await self.kept.told(GO)
+        await self.bridges.release()
+        await self.kept.told(ALONE)
 
     async def configure_first(self) -> None:
         """Do what the database says before anybody is listened to, so that packets wait as little as can be."""
@@ -124,6 +131,15 @@ class VswitchProcess:
         """Leave the flow tables for the next process."""
         for name, switch in self.bridges.switches.items():
             self.bridges.saved.save(name, switch)
+
+    async def hand_over(self) -> None:
+        """Go on forwarding, with nobody who could change flows any more, until the next process is ready."""
+        await self.bridges.end_sessions()
+        self.save_flows()
+        self.kept.say(SAVED)
+        await self.kept.told(STOP)
+        self.bridges.hold()
+        self.kept.say(HELD)
 
     async def configure(self) -> None:
         """Follow the database for ever; a change that fails is logged and tried again with the next."""
@@ -242,12 +258,12 @@ async def run(
     async with AsyncExitStack() as stack:
         directory = options.directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        control = ControlServer(directory / "vswitchd.ctl")
-        stack.enter_context(rundir.announced(directory, control.path))
         netlink = AsyncIPRoute()
         process = VswitchProcess(options, netlink, kept)
         stack.push_async_callback(process.close)
         await process.resume()
+        control = ControlServer(directory / "vswitchd.ctl")
+        stack.enter_context(rundir.announced(directory, control.path))
         storage = stack.enter_context(Storage(options.database or directory / "conf.db", the_schema()))
         await stack.enter_async_context(netlink)
         process.prepare(storage.database)
@@ -263,14 +279,14 @@ async def run(
         switches = process.bridges.switches
         tasks = [process.configure(), process.report(), next_hops.run(), remotes.run()]
         tasks.append(process.bridges.saved.run(switches))
-        if kept.channel is not None:
-            asyncio.get_running_loop().add_reader(kept.channel, process.leaving.set)  # the supervisor is gone
         relax_collector()
-        async with running(*tasks):
+        async with running(*tasks), kept.watched(process.leaving.set):
             await first_of(process.leaving, leaving or asyncio.Event(), replaced)
-        process.save_flows()
         if replaced.is_set():
+            await process.hand_over()
+            await asyncio.sleep(LINGER_S)
             os._exit(RESTART)
+        process.save_flows()
 
 
 def main(options: Options) -> None:

@@ -7,6 +7,7 @@ took, so that large tables that change all the time cost little.  Counters and a
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from tulle.vswitch.configuration import BridgeState
 
 POLL_S = 0.25
 REST = 10
+_states = msgspec.json.Decoder(list[BridgeState])
 _logger = structlog.get_logger(__name__)
 
 
@@ -30,6 +32,7 @@ class SavedFlows:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._states = directory / "bridges.json"
         self._saved_states = b""
+        self._writing = threading.Lock()
         self._waiting = {path.stem for path in directory.glob("*.flows")}
         self._versions: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
@@ -37,7 +40,7 @@ class SavedFlows:
     def states(self) -> list[BridgeState]:
         """The bridges that the process before this one had, or none if it did not say so."""
         try:
-            return msgspec.json.decode(self._states.read_bytes(), type=list[BridgeState])
+            return _states.decode(self._states.read_bytes())
         except FileNotFoundError:
             return []
         except (OSError, msgspec.MsgspecError) as error:
@@ -87,6 +90,10 @@ class SavedFlows:
 
     def save(self, name: str, switch: Switch) -> None:
         """Write a bridge's flows, groups and meters if they have changed."""
+        with self._writing:
+            self._save(name, switch)
+
+    def _save(self, name: str, switch: Switch) -> None:
         started = time.monotonic()
         try:
             version = switch.version
