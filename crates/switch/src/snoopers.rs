@@ -4,12 +4,14 @@
 //! does not read in time it misses: messages are left out, and the controllers wait for nobody.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use tulle_openflow::{Hello, Message, Version, Versions};
 
 use crate::engine::Engine;
+use crate::error::SwitchError;
 use crate::socket::{Socket, Transfer};
+use crate::switch::Switch;
 
 /// Each of them costs a copy of everything.
 const MOST_SNOOPERS: usize = 16;
@@ -34,6 +36,15 @@ impl Snoopers {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.sockets.is_empty()
+    }
+}
+
+impl Switch {
+    /// Copies what passes between the switch and its controllers to whoever is behind a connected stream socket.
+    /// The caller may close its own descriptor.
+    pub fn snoop(&self, socket: RawFd) -> Result<(), SwitchError> {
+        let socket = tulle_io::descriptor::duplicate(socket)?;
+        Ok(self.call(move |engine| engine.add_snooper(socket))??)
     }
 }
 

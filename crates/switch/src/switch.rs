@@ -24,7 +24,6 @@ use crate::job::Desk;
 use crate::lane::Lane;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
-use crate::policing::{Limit, Policer};
 use crate::port::{Link, MOST_PORTS, Port};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
@@ -195,16 +194,6 @@ impl Switch {
         })?
     }
 
-    /// Lets at most so many bits and so many packets come in by a port.
-    pub fn set_policing(
-        &self,
-        number: u32,
-        bits: Option<Limit>,
-        packets: Option<Limit>,
-    ) -> Result<(), SwitchError> {
-        self.change_port(number, move |port| port.policer = Policer::new(bits, packets))
-    }
-
     /// Says whether a port's device is up and has a link, for controllers.
     pub fn set_port_state(&self, number: u32, is_up: bool, has_link: bool) -> Result<(), SwitchError> {
         let changed = self.call(move |engine| engine.set_port_state(number, is_up, has_link))?;
@@ -311,13 +300,6 @@ impl Switch {
     pub fn serve(&self, socket: RawFd, options: SessionOptions) -> Result<u64, SwitchError> {
         let socket = tulle_io::descriptor::duplicate(socket)?;
         Ok(self.call(move |engine| engine.serve_session(socket, options))??)
-    }
-
-    /// Copies what passes between the switch and its controllers to whoever is behind a connected stream socket.
-    /// The caller may close its own descriptor.
-    pub fn snoop(&self, socket: RawFd) -> Result<(), SwitchError> {
-        let socket = tulle_io::descriptor::duplicate(socket)?;
-        Ok(self.call(move |engine| engine.add_snooper(socket))??)
     }
 
     /// Ends a session that the switch serves.
