@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Inner, MTU, cut, pop, push};
+use common::{ENDS, ENDS_V6, Inner, MTU, cut, pop, push, push_over, wire};
 use proptest::prelude::*;
 use tulle_encap::stt::{Key, Limits, MOST_INNER, PORT, Piece, Reassembly};
-use tulle_encap::{DropReason, Encap, Popped, Stt};
+use tulle_encap::{DropReason, Encap, Endpoints, Popped, Stt, TunnelOptions};
 use tulle_wire::vnet::{GsoKind, Offload};
 
 const NONE: Offload = Offload {
@@ -165,7 +165,7 @@ fn shuffle<T>(items: &mut [T], mut seed: u64) {
 }
 
 fn key(id: u32) -> Key {
-    Key { source: common::ENDS.local, destination: common::ENDS.remote, id }
+    Key { source: ENDS.local, destination: ENDS.remote, id }
 }
 
 fn piece(id: u32, offset: usize, bytes: &[u8]) -> Piece<'_> {
@@ -181,6 +181,96 @@ fn the_longest_inner_frame_passes_and_one_byte_more_does_not() {
     assert_eq!(single(pop(&mut Stt::default(), &outer, &offload)).1, longest);
     let longer = Inner { payload_len: MOST_INNER - 53, ..Inner::PLAIN }.frame();
     assert_eq!(push(&Stt::default(), PORT, 1, &longer, &NONE), Err(DropReason::SttTooLong));
+}
+
+#[test]
+fn the_longest_inner_frame_passes_over_ipv6_too_whole_and_in_segments() {
+    let longest = Inner { payload_len: MOST_INNER - 54, ..Inner::PLAIN }.frame();
+    let options = TunnelOptions::new(MTU, PORT);
+    let outers = push_over(&Stt::default(), &ENDS_V6, &options, 1, &longest, &NONE).expect("pushed");
+    let [(outer, undone)] = outers.as_slice() else { panic!("{} frames", outers.len()) };
+    assert_eq!(outer.len(), 14 + 40 + 20 + 18 + MOST_INNER);
+    assert_eq!((undone.gso, undone.gso_size), (GsoKind::TcpV6, MTU - 60));
+    assert_eq!(single(pop(&mut Stt::default(), outer, undone)).1, longest);
+    let mut encap = Stt::default();
+    let segments = wire(outer, undone);
+    assert!(segments.iter().all(|segment| segment.len() <= 14 + usize::from(MTU)));
+    let results = segments.iter().rev().flat_map(|segment| pop(&mut encap, segment, &NONE)).collect();
+    let (popped, got) = single(results);
+    assert!(got == longest);
+    assert_eq!((popped.source, popped.destination), (ENDS_V6.local, ENDS_V6.remote));
+}
+
+#[test]
+fn a_tag_with_the_drop_eligible_bit_stays_in_the_frame() {
+    for tag in [0x1000, 0x1064, 0xf064, 0xffff] {
+        let inner = Inner { vlan: Some(tag), payload_len: 3000, ..Inner::PLAIN };
+        for (frame, offload) in [(inner.frame(), NONE), inner.undone(0)] {
+            let (outer, undone) = send(1, &frame, &offload);
+            assert_eq!(outer[54 + 6..54 + 8], [0, 0], "{tag:#x}");
+            let (popped, got) = single(pop(&mut Stt::default(), &outer, &undone));
+            assert!(got == inner.frame(), "{tag:#x}");
+            assert_eq!(popped.offload, NONE);
+        }
+        let (frame, offload) = inner.undone(1400);
+        let outers = push(&Stt::default(), PORT, 1, &frame, &offload).expect("cut");
+        let mut encap = Stt::default();
+        let got: Vec<_> =
+            outers.iter().map(|(outer, undone)| single(pop(&mut encap, outer, undone)).1).collect();
+        assert!(got == cut(&frame, 1400), "{tag:#x}");
+    }
+}
+
+#[test]
+fn every_other_tag_travels_in_the_header() {
+    for tag in [0x0000, 0x0001, 0x0fff, 0x6064, 0xe000, 0xefff] {
+        let inner = Inner { vlan: Some(tag), payload_len: 3000, ..Inner::PLAIN };
+        let (frame, offload) = inner.undone(1400);
+        let (outer, undone) = send(1, &frame, &offload);
+        assert_eq!(outer[54 + 6..54 + 8], (tag | 0x1000).to_be_bytes(), "{tag:#x}");
+        let (popped, got) = single(pop(&mut Stt::default(), &outer, &undone));
+        assert!(got == frame, "{tag:#x}");
+        assert_eq!(popped.offload, offload);
+    }
+}
+
+#[test]
+fn a_vlan_field_without_its_bit_is_no_tag() {
+    let frame = Inner::PLAIN.frame();
+    let outer = tampered(&send(1, &frame, &NONE).0, |outer| outer[60..62].copy_from_slice(&[0xe0, 0x64]));
+    assert_eq!(single(pop(&mut Stt::default(), &outer, &NONE)).1, frame);
+}
+
+#[test]
+fn what_a_header_without_a_partial_checksum_says_of_offloads_is_ignored() {
+    let frame = Inner::PLAIN.frame();
+    for flags in [0x00, 0x0c, 0xf0, 0x01, 0xfd] {
+        let outer = tampered(&send(1, &frame, &NONE).0, |outer| {
+            outer[55..60].copy_from_slice(&[flags, 99, 0xff, 5, 0xdc]);
+        });
+        let (popped, got) = single(pop(&mut Stt::default(), &outer, &NONE));
+        assert_eq!(got, frame);
+        assert_eq!(popped.offload, Offload { data_valid: flags & 1 != 0, ..NONE }, "{flags:#x}");
+    }
+}
+
+#[test]
+fn segments_of_frames_with_one_id_from_two_ends_are_kept_apart() {
+    let frames = [1, 2].map(|n| Inner { payload_len: 2000 + n, ..Inner::PLAIN }.frame());
+    let options = TunnelOptions::new(MTU, PORT);
+    let others = Endpoints { local: [10, 0, 0, 3].into(), ..ENDS };
+    let segments = |ends: &Endpoints, frame: &[u8]| {
+        let outers = push_over(&Stt::default(), ends, &options, 1, frame, &NONE).expect("pushed");
+        wire(&outers[0].0, &outers[0].1)
+    };
+    let (near, other) = (segments(&ENDS, &frames[0]), segments(&others, &frames[1]));
+    let mut encap = Stt::default();
+    assert!(pop(&mut encap, &near[0], &NONE).is_empty());
+    assert!(pop(&mut encap, &other[0], &NONE).is_empty());
+    assert!(single(pop(&mut encap, &near[1], &NONE)).1 == frames[0]);
+    let (popped, got) = single(pop(&mut encap, &other[1], &NONE));
+    assert!(got == frames[1]);
+    assert_eq!(popped.source, others.local);
 }
 
 #[test]
