@@ -189,7 +189,8 @@ impl Switch {
         let former = self.call(move |engine| {
             let port = engine.wires.port(number)?;
             port.may_be_direct = allowed && matches!(port.link, Link::Device(_));
-            let direct = port.lanes().iter().find_map(|lane| lane.device().filter(|device| device.is_direct()));
+            let direct =
+                port.lanes().iter().find_map(|lane| lane.device().filter(|device| device.is_direct()));
             Some(match (direct, way) {
                 (Some(mut device), Some(way)) => Some(device.replace_outgoing(way)),
                 (_, way) => way,
