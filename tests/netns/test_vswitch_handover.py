@@ -202,16 +202,25 @@ def test_a_killed_process_loses_what_it_had_in_hand_at_most(switch: VswitchProce
     assert stream.sent - len(received) <= BATCH
 
 
+def successors(switch: VswitchProcess, before: int) -> list[int]:
+    supervisor = Path(f"/proc/{switch.process.pid}/task/{switch.process.pid}/children")
+    return [pid for pid in map(int, supervisor.read_text().split()) if pid != before]
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "with a successor"])
+def test_a_signal_to_end_in_the_middle_of_a_restart_ends_all(switch: VswitchProcess, waits: bool) -> None:
+    before = switch.forwarding_pid
+    switch.process.send_signal(signal.SIGHUP)
+    others = eventually(lambda: successors(switch, before), "a successor") if waits else []
+    assert switch.stop() == 0, switch.log.read_text()[-2000:]
+    assert [pid for pid in (before, *others) if Path(f"/proc/{pid}").exists()] == []
+
+
 def test_a_successor_that_is_killed_before_it_forwards_is_replaced(switch: VswitchProcess) -> None:
     before = switch.forwarding_pid
-    supervisor = Path(f"/proc/{switch.process.pid}/task/{switch.process.pid}/children")
-
-    def successors() -> list[int]:
-        return [pid for pid in map(int, supervisor.read_text().split()) if pid != before]
-
     with Stream() as stream:
         switch.process.send_signal(signal.SIGHUP)
-        os.kill(eventually(successors, "a successor")[0], signal.SIGKILL)
+        os.kill(eventually(lambda: successors(switch, before), "a successor")[0], signal.SIGKILL)
         pid_file = switch.directory / "ovs-vswitchd.pid"
         eventually(lambda: pid_file.read_text().strip() not in ("", str(before)), "another one")
         received = stream.finish()

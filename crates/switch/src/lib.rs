@@ -13,6 +13,7 @@ mod controls;
 mod counters;
 mod engine;
 mod error;
+mod handed_over;
 mod handle;
 mod job;
 mod lane;

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
-use tulle_datapath::{Command, FlowMod};
+use tulle_datapath::{Command, FlowMod, FragmentHandling};
 use tulle_flow::Flow;
 use tulle_io::clock::monotonic_ns;
 use tulle_openflow::{
@@ -140,8 +140,9 @@ fn settings(engine: &Engine) -> impl Iterator<Item = Message> {
         ..TableConfig::default()
     });
     let flags = engine.fragment_flags();
+    let is_set = engine.datapath.fragment_handling() != FragmentHandling::default();
     let fragments = Message::SetConfig(Config { flags, ..Config::default() });
-    tables.map(Message::TableMod).chain((flags != Config::FRAGMENTS_NORMAL).then_some(fragments))
+    tables.map(Message::TableMod).chain(is_set.then_some(fragments))
 }
 
 fn change(command: GroupCommand, group: Group, bucket: u32) -> Message {

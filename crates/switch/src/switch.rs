@@ -1,7 +1,7 @@
 //! The handle of a running switch, for the thread that configures it.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tulle_datapath::{
 };
 use tulle_flow::{Flow, port};
 use tulle_io::clock::monotonic_ns;
-use tulle_io::{Device, DevicePort, Poller, Tap, TapOptions, Waker};
+use tulle_io::{Device, Poller, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
 use tulle_wire::vnet::Offload;
 
@@ -136,59 +136,6 @@ impl Switch {
         self.attach(number, name, of_tap(tap), false)
     }
 
-    /// Attaches a TAP device that another switch has left open; `info` is what that one knew of it.
-    /// The caller may close its own descriptor.
-    pub fn adopt_tap(
-        &self,
-        number: u32,
-        name: &str,
-        descriptor: RawFd,
-        info: PortInfo,
-    ) -> Result<(), SwitchError> {
-        self.check_free(number)?;
-        let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
-        let tap = Tap::adopt(copied, name).map_err(device_error(name))?;
-        let port = Port { ifindex: info.ifindex, ..Port::new(name.to_owned(), info.mac, of_tap(tap)) };
-        self.call(move |engine| engine.attach(number, port))
-    }
-
-    /// A copy of the descriptor of a TAP port, which keeps the device when this switch is gone.
-    pub fn tap_descriptor(&self, number: u32) -> Result<OwnedFd, SwitchError> {
-        let copied = self.call(move |engine| {
-            let tap = engine.wires.port(number)?.tap()?;
-            Some(tap.as_fd().try_clone_to_owned())
-        })?;
-        Ok(copied.ok_or(SwitchError::NoPort(number))??)
-    }
-
-    /// As [`adopt_tap`](Self::adopt_tap), for an existing device of the calling thread's network namespace.
-    pub fn adopt_device(
-        &self,
-        number: u32,
-        name: &str,
-        descriptor: RawFd,
-        ring_slots: usize,
-    ) -> Result<PortInfo, SwitchError> {
-        self.check_free(number)?;
-        let device = Device::open(name).map_err(device_error(name))?;
-        let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
-        let port = DevicePort::adopt(&device, copied, ring_slots).map_err(device_error(name))?;
-        let lanes = self.with_shares(name, Lane::of_device(port))?;
-        let info = self.attach(number, name, Link::Device(lanes), true)?;
-        self.start_watch()?;
-        Ok(info)
-    }
-
-    /// A copy of the descriptor by which a device that is a port receives, and the slots of its ring.
-    pub fn device_descriptor(&self, number: u32) -> Result<(OwnedFd, usize), SwitchError> {
-        let copied = self.call(move |engine| {
-            let device = engine.wires.port(number)?.lanes().first()?.device()?;
-            Some((device.as_fd().try_clone_to_owned(), device.ring_slots()))
-        })?;
-        let (descriptor, ring_slots) = copied.ok_or(SwitchError::NoPort(number))?;
-        Ok((descriptor?, ring_slots))
-    }
-
     /// Attaches an existing device of the calling thread's network namespace, such as a veth.
     pub fn add_device(&self, number: u32, name: &str) -> Result<PortInfo, SwitchError> {
         self.add_device_with(number, name, DeviceOptions::default())
@@ -212,7 +159,7 @@ impl Switch {
         Ok(info)
     }
 
-    fn start_watch(&self) -> Result<(), SwitchError> {
+    pub(crate) fn start_watch(&self) -> Result<(), SwitchError> {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
             *watch = Some(Watch::start(self.desk()?.clone())?);
@@ -421,7 +368,7 @@ impl Switch {
         if taken { Err(SwitchError::PortExists(number)) } else { Ok(()) }
     }
 
-    fn attach(
+    pub(crate) fn attach(
         &self,
         number: u32,
         name: &str,
@@ -444,7 +391,7 @@ impl std::ops::Drop for Switch {
     }
 }
 
-fn of_tap(tap: Tap) -> Link {
+pub(crate) fn of_tap(tap: Tap) -> Link {
     Link::Device(vec![Arc::new(Lane::Tap(tap))])
 }
 

@@ -267,7 +267,7 @@ async def run(
     replaced: asyncio.Event | None = None,
 ) -> None:
     """Run until `leaving` is set, or a client says `exit`; or until `replaced`, with nothing taken down."""
-    kept, replaced = kept or Kept(), replaced or asyncio.Event()
+    kept, replaced, leaving = kept or Kept(), replaced or asyncio.Event(), leaving or asyncio.Event()
     async with AsyncExitStack() as stack:
         directory = options.directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -296,8 +296,8 @@ async def run(
         tasks.append(process.bridges.saved.run(switches))
         relax_collector()
         async with running(*tasks), kept.watched(process.leaving.set):
-            await first_of(process.leaving, leaving or asyncio.Event(), replaced)
-        if replaced.is_set():
+            await first_of(process.leaving, leaving, replaced)
+        if replaced.is_set() and not (process.leaving.is_set() or leaving.is_set()):
             await process.hand_over()
             await asyncio.sleep(LINGER_S)
             os._exit(RESTART)

@@ -139,6 +139,8 @@ class Supervisor:
     def _seek_successor(self) -> None:
         if self._heir is not None:
             self._devices.send_all(self._heir.channel)
+        elif self._is_leaving and self._worker is not None:
+            self._worker.tell(STOP)  # nobody is to follow
         elif self._next is None:
             self._next = self._fork()
 
@@ -197,6 +199,11 @@ class Supervisor:
             return 0
         if self._worker is None:
             short = worker.age_s < SHORT_LIFE_S and code != RESTART
+            if self._is_leaving and code in (
+                RESTART,
+                -signal.SIGTERM,
+            ):  # it was on the way from one to another
+                return 0
             if self._is_leaving or code == 0 or (code == 1 and short):
                 return code if code >= 0 else 128 - code
             self._short_lives = self._short_lives + 1 if short else 0

@@ -14,7 +14,8 @@ from tulle.vswitch import kept
 from tulle.vswitch.kept import KeptDevices
 
 HAND_OVER = "hand-over"
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
+"""For the other's process to save its flows."""
 
 
 class OtherSupervisor:

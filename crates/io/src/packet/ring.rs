@@ -82,7 +82,7 @@ impl ReceiveRing {
         let marked = (0..self.slots()).map(|slot| (slot, self.mark(slot).load(Ordering::Relaxed)));
         let marked = marked.filter(|(_, mark)| *mark != 0);
         // Counting may have begun anew at its end.
-        let last = marked.reduce(|a, b| if b.1.wrapping_sub(a.1).cast_signed() > 0 { b } else { a });
+        let last = marked.reduce(|a, b| if b.1.wrapping_sub(a.1) < 1 << 31 { b } else { a });
         let Some((slot, mark)) = last else { return };
         (self.next, self.taken) = ((slot + 1) % self.slots(), mark);
         let is_filled =
