@@ -44,7 +44,7 @@ impl MaskedKey {
     pub fn is_of(&self, key: &Key, mask: &PackedMask) -> bool {
         match &self.words {
             Words::Few(words) => self.agrees(key, mask, words),
-            Words::Many(words) => self.agrees(key, mask, words),
+            Words::Many(words) => self.many_agree(key, mask, words),
         }
     }
 
@@ -52,12 +52,20 @@ impl MaskedKey {
     fn agrees(&self, key: &Key, mask: &PackedMask, words: &[u64]) -> bool {
         let (mut difference, mut next) = (0, 0);
         for (i, bits) in mask.parts() {
-            let is_there = self.map >> i & 1;
-            let word = words.get(next).copied().unwrap_or(0) & is_there.wrapping_neg();
-            difference |= (key.words[i] & bits) ^ word;
-            next += is_there as usize;
+            let mut word = key.words[i] & bits;
+            if self.map >> i & 1 == 1 {
+                word ^= words.get(next).copied().unwrap_or(0);
+                next += 1;
+            }
+            difference |= word;
         }
         difference == 0
+    }
+
+    /// As [`agrees`](Self::agrees), kept out of the way of the usual case.
+    #[inline(never)]
+    fn many_agree(&self, key: &Key, mask: &PackedMask, words: &[u64]) -> bool {
+        self.agrees(key, mask, words)
     }
 
     /// The key as far as it was seen; all else is zero.

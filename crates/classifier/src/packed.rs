@@ -88,7 +88,13 @@ impl PackedMask {
     /// Touched words: place in the key, and mask.
     #[inline]
     pub(crate) fn parts(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        places(self.map).zip(self.words.iter().copied())
+        // As many words as set bits: one of the two is enough to end by.
+        let mut left = self.map;
+        self.words.iter().map(move |word| {
+            let place = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (place.min(KEY_WORDS - 1), *word)
+        })
     }
 
     fn unpack(&self, values: &[u64]) -> Key {

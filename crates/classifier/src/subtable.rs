@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::hashing::HashIndex;
+use crate::hashing::ShortIndex;
 use crate::packed::{PackedMask, begin, end, step};
 use crate::sight::Sight;
 use crate::tries::{Check, Search, Tries, last_word, prefix_lengths};
@@ -27,7 +27,7 @@ struct Entry<T> {
 #[derive(Debug)]
 struct Stage {
     words: usize,
-    counts: HashIndex<u32>,
+    counts: ShortIndex<u32>,
     /// Prefixes that end in the words that this stage adds.
     checks: Vec<Check>,
 }
@@ -47,8 +47,8 @@ pub(crate) struct Subtable<T> {
     mask: Arc<PackedMask>,
     seed: u64,
     stages: Vec<Stage>,
-    /// First entries by hash of the masked key.
-    heads: HashIndex<u32>,
+    /// First entries by hash of the masked key; entries of different values may share one.
+    heads: ShortIndex<u32>,
     entries: Vec<Entry<T>>,
     /// The values of each entry, `mask.len()` words each.
     values: Vec<u64>,
@@ -64,7 +64,7 @@ impl<T: Copy> Subtable<T> {
             stages: stages(&mask),
             mask,
             seed,
-            heads: HashIndex::default(),
+            heads: ShortIndex::default(),
             entries: Vec::new(),
             values: Vec::new(),
             free: Vec::new(),
@@ -137,12 +137,12 @@ impl<T: Copy> Subtable<T> {
                 state = step(state, search.key.words[i] & mask);
             }
             done = stage.words;
-            if done < self.mask.len() && !stage.counts.contains_key(&end(state)) {
+            if done < self.mask.len() && !stage.counts.contains_key(&short(state)) {
                 self.missed(i, search, sight);
                 return None;
             }
         }
-        let head = self.heads.get(&end(state)).copied();
+        let head = self.heads.get(&short(state)).copied();
         let found = head.and_then(|head| self.first_covering(head, search.key));
         match found {
             Some(_) => self.mask.show(self.mask.len(), sight),
@@ -218,12 +218,12 @@ impl<T: Copy> Subtable<T> {
         &self.values[place as usize * width..][..width]
     }
 
-    fn hash(&self, values: &[u64]) -> u64 {
-        end(values.iter().fold(begin(self.seed), |state, word| step(state, *word)))
+    fn hash(&self, values: &[u64]) -> u32 {
+        short(values.iter().fold(begin(self.seed), |state, word| step(state, *word)))
     }
 
     /// The place of an entry, and of the one before it.
-    fn locate(&self, hash: u64, values: &[u64], priority: u16) -> Option<(u32, Option<u32>)> {
+    fn locate(&self, hash: u32, values: &[u64], priority: u16) -> Option<(u32, Option<u32>)> {
         let mut before = None;
         for place in self.chain(*self.heads.get(&hash)?) {
             if self.entries[place as usize].priority == priority && self.values_of(place) == values {
@@ -247,7 +247,7 @@ impl<T: Copy> Subtable<T> {
     }
 
     /// Puts an entry into the chain of its hash, behind those of the same and higher priorities.
-    fn link(&mut self, hash: u64, place: u32, priority: u16) {
+    fn link(&mut self, hash: u32, place: u32, priority: u16) {
         let head = *self.heads.entry(hash).or_insert(place);
         if head == place {
             return;
@@ -269,7 +269,7 @@ impl<T: Copy> Subtable<T> {
     fn count_stages(&mut self, values: &[u64], by: u32) {
         let width = self.mask.len();
         for stage in self.stages.iter_mut().filter(|stage| stage.words < width) {
-            let hash = end(values[..stage.words].iter().fold(begin(self.seed), |s, word| step(s, *word)));
+            let hash = short(values[..stage.words].iter().fold(begin(self.seed), |s, word| step(s, *word)));
             let count = stage.counts.entry(hash).or_default();
             *count = count.wrapping_add(by);
             if *count == 0 {
@@ -289,6 +289,12 @@ impl<T: Copy> Subtable<T> {
     }
 }
 
+/// The hash that the words so far have.
+#[inline]
+fn short(state: u64) -> u32 {
+    end(state) as u32
+}
+
 /// The stages: the shortened masks, each longer than the one before, and the whole.
 fn stages(mask: &PackedMask) -> Vec<Stage> {
     let lengths = prefix_lengths(&mask.unpacked()).into_iter().enumerate();
@@ -303,7 +309,7 @@ fn stages(mask: &PackedMask) -> Vec<Stage> {
             let in_stage = |check: &&Check| (from..limit).contains(&last_word(usize::from(check.trie)));
             let checks = checks.iter().filter(in_stage).copied().collect();
             from = limit;
-            stages.push(Stage { words, counts: HashIndex::default(), checks });
+            stages.push(Stage { words, counts: ShortIndex::default(), checks });
         }
     }
     stages

@@ -92,6 +92,14 @@ impl Cache {
         if let Some(entry) = hints.find(hash, |entry| entries.holds(entry, key)) {
             return Some(entry);
         }
+        self.search(key, hash)
+    }
+
+    /// Looks under each mask of the packet's port, and remembers the way.
+    #[cold]
+    #[inline(never)]
+    fn search(&mut self, key: &Key, hash: u64) -> Option<u32> {
+        let Self { entries, .. } = self;
         let groups = self.ports.get_mut(&port_of(key))?;
         let found = groups.search(key, self.seed, |entry| entries.holds(entry, key))?;
         self.hints.set(hash, found);

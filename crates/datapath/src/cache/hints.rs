@@ -1,21 +1,38 @@
 //! Hints: which entry packets with a certain hash used last.
 //!
-//! A set of hints is one half of a cache line.  A new hint takes an empty place, else the last one; each use moves a
+//! A set of hints is a quarter of a cache line.  A new hint takes an empty place, else the last one; each use moves a
 //! hint one place forward.  So packets that come once, however many, push no hint out that is in use.
 
 use tulle_flow::Key;
 
 const SETS: usize = 8192;
 const WAYS: usize = 4;
-const NO_ENTRY: u32 = u32::MAX;
+/// Bits of a hint that are the number of an entry and one; entries with greater numbers are found without hints.
+const ENTRY_BITS: u32 = 18;
+const ENTRY: u32 = (1 << ENTRY_BITS) - 1;
 
-#[derive(Clone, Copy, Debug)]
-struct Hint {
-    tag: u32,
-    entry: u32,
+/// The rest of a hash, and an entry; zero is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hint(u32);
+
+const NO_HINT: Hint = Hint(0);
+
+impl Hint {
+    #[inline]
+    fn tag(hash: u64) -> u32 {
+        (hash >> 32) as u32 & !ENTRY
+    }
+
+    #[inline]
+    fn has(self, tag: u32) -> bool {
+        self != NO_HINT && self.0 & !ENTRY == tag
+    }
+
+    #[inline]
+    fn entry(self) -> u32 {
+        (self.0 & ENTRY).wrapping_sub(1)
+    }
 }
-
-const NO_HINT: Hint = Hint { tag: 0, entry: NO_ENTRY };
 
 #[derive(Debug)]
 pub(super) struct Hints {
@@ -30,26 +47,29 @@ impl Hints {
     /// The entry that a packet with this hash uses, if `is_right` agrees.
     #[inline]
     pub fn find(&mut self, hash: u64, is_right: impl Fn(u32) -> bool) -> Option<u32> {
-        let tag = (hash >> 32) as u32;
+        let tag = Hint::tag(hash);
         let set = &mut self.sets[hash as usize % SETS];
         for way in 0..WAYS {
             let hint = set[way];
-            if hint.tag == tag && hint.entry != NO_ENTRY && is_right(hint.entry) {
+            if hint.has(tag) && is_right(hint.entry()) {
                 if way > 0 {
                     set.swap(way, way - 1);
                 }
-                return Some(hint.entry);
+                return Some(hint.entry());
             }
         }
         None
     }
 
     pub fn set(&mut self, hash: u64, entry: u32) {
-        let tag = (hash >> 32) as u32;
+        if entry >= ENTRY {
+            return;
+        }
+        let tag = Hint::tag(hash);
         let set = &mut self.sets[hash as usize % SETS];
-        let is_free = |hint: &Hint| hint.tag == tag || hint.entry == NO_ENTRY;
+        let is_free = |hint: &Hint| hint.has(tag) || *hint == NO_HINT;
         let way = set.iter().position(is_free).unwrap_or(WAYS - 1);
-        set[way] = Hint { tag, entry };
+        set[way] = Hint(tag | (entry + 1));
     }
 
     pub fn clear(&mut self) {
