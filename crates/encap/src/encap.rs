@@ -104,7 +104,8 @@ impl Popped {
     /// With a context and nothing else that only some encapsulations have.
     #[inline]
     pub(crate) fn new(outer: &Outer, context: u64, offload: Offload) -> Self {
-        let Outer { source, destination, tos, ttl, .. } = *outer;
+        let Outer { tos, ttl, .. } = *outer;
+        let (source, destination) = (outer.source(), outer.destination());
         let (key, checksum, oam, gbp, options) = (true, false, false, None, Place::default());
         Self { context, key, source, destination, tos, ttl, checksum, oam, gbp, options, offload }
     }

@@ -28,7 +28,7 @@ def test_the_overhead_is_what_the_native_side_puts_in_front_of_a_frame(name: str
     longest = bytes(14) + bytes(1500 - known.overhead_bytes)
     (outer,) = Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest, 2**known.context_bits - 1)
     assert len(outer) == 14 + 1500
-    with pytest.raises(NativeError, match="tunnel-too-big"):
+    with pytest.raises(NativeError, match="exceed the path MTU"):
         Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest + bytes(1), 1)
     with pytest.raises(NativeError, match="context has more bits"):
         Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest, 2**known.context_bits)
