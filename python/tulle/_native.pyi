@@ -52,10 +52,10 @@ class Switch:
     def configure_tables(self, tables: dict[int, dict[str, Any]]) -> None:
         """What is set of flow tables, all of it anew: {7: {"name": str | None, "flow_limit": int | None,
         "evicts": bool, "groups": ["NXM_OF_IN_PORT[]"]}}; groups that cannot be are ignored."""
-    def configure_telemetry(self, settings: dict[str, Any]) -> None:
+    def configure_telemetry(self, settings: dict[str, Any], seed: int) -> None:
         """What collectors are told, all of it anew; what stays as it was keeps what it has gathered.  The keys are
         those that `tulle.vswitch.telemetry.native` makes: "sflow", "netflow", "ipfix" (each may be None), and
-        "collector_sets" by number; targets are `ADDRESS:PORT`."""
+        "collector_sets" by number; targets are `ADDRESS:PORT`.  `seed` makes sampling unpredictable for tenants."""
     def telemetry_statistics(self) -> list[dict[str, Any]]:
         """[{"exporter": "sflow" | "netflow" | "ipfix" | "ipfix-7", "flows", "evicted", "sent", "unsent"}]; the last
         two are datagrams."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tulle.values import pipeline
+
 ID = os.getpid()
 PATIENCE_S = 30
 CONTROLLER, NODES = f"tulle-ac-{ID}", {"node1": f"tulle-a1-{ID}", "node2": f"tulle-a2-{ID}"}
@@ -179,7 +181,8 @@ def test_what_an_acl_drops_is_counted_under_its_name(site: Site) -> None:
 
     def counted() -> bool:
         drops = json.loads(site.tulle("drops", "-o", "json"))
-        return any((one["reason"], one["object"]) == ("acl", "red/no-ssh") for one in drops)
+        places = {(one["reason"], one["object"], one["table"]) for one in drops}
+        return ("acl", "red/no-ssh", pipeline.TO_PORT_ACL) in places
 
     eventually(counted, lambda: site.tulle("drops", "-o", "json"))
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from collector import Collector, Fields, udp_socket
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
 
@@ -312,3 +314,48 @@ def test_what_cannot_be_stands_in_the_bridges_status_and_goes_when_it_is_mended(
         "set", "sFlow", ".", "sampling=5", "agent=192.0.2.9", "--", "clear", "Bridge", "br0", "netflow"
     )
     eventually(lambda: status() == "{}", "the status to be empty")
+
+
+def test_packets_of_tunnels_are_told_with_the_tunnel(switch: VswitchProcess, tmp_path: Path) -> None:
+    other = f"tulle-vt3-{ID}"
+    ip("netns", "add", other)
+    far = None
+    collectors = {table: Collector(switch.namespace) for table in ("sFlow", "IPFIX")}
+    try:
+        ip("link", "add", "u0", "netns", NODE, "type", "veth", "peer", "name", "u0", "netns", other)
+        for number, name in enumerate((NODE, other), 1):
+            ip("-n", name, "addr", "add", f"192.0.2.{number}/24", "dev", "u0")
+            ip("-n", name, "link", "set", "u0", "up")
+        far = VswitchProcess(tmp_path / "far", other)
+        far.vsctl("add-br", "br0")
+        for one, remote in ((switch, "192.0.2.2"), (far, "192.0.2.1")):
+            options = ("type=vxlan", f"options:remote_ip={remote}", "options:key=flow", "ofport_request=9")
+            one.vsctl("add-port", "br0", "tun", "--", "set", "Interface", "tun", *options)
+        for table, collector in collectors.items():
+            agent = ("agent=lo",) if table == "sFlow" else ()
+            collect(switch, table, f'targets="{collector.target}"', "sampling=1", *agent)
+        frame = (
+            Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01") / IP(dst="10.0.0.9") / UDP() / b"hello"
+        )
+        actions = "actions=set_field:5001->tun_id,output:9"
+        packet = f"in_port=LOCAL packet={bytes(frame).hex()} {actions}"
+
+        def told() -> list[Fields]:
+            """Until the far switch knows the way, what it sends is lost."""
+            far.ofctl("packet-out", packet)
+            datagrams = collectors["sFlow"].dissected(tmp_path, "sflow")
+            return [one for one in datagrams if "1024" in one["sflow_sflow_245_flow_record_format"]]
+
+        eventually(told, "a sample of a packet out of the tunnel")
+        switch.vsctl("clear", "Bridge", "br0", "ipfix")
+        messages = collectors["IPFIX"].take()
+        key, ends = b"\x03" + (5001).to_bytes(3, "big"), bytes([192, 0, 2, 2, 192, 0, 2, 1])
+        assert any(b"\x01" + key + ends + b"\x11" in message for message in messages), messages
+        outer = bytes([192, 0, 2, 2, 192, 0, 2, 1])
+        assert any(outer in datagram for datagram in collectors["sFlow"].take())
+    finally:
+        for collector in collectors.values():
+            collector.close()
+        if far is not None:
+            far.stop(signal.SIGKILL)
+        ip("netns", "del", other)

@@ -2,31 +2,10 @@
 
 use tulle_classifier::hashing::HashIndex;
 
-macro_rules! reasons {
-    ($($variant:ident $name:literal $text:literal;)*) => {
-        /// Why a packet, or one copy of it, went nowhere.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        pub enum DropReason { $(#[doc = $text] $variant),* }
+tulle_wire::drop_reasons! {
+    /// Why a packet, or one copy of it, went nowhere.
+    pub enum DropReason;
 
-        impl DropReason {
-            /// All reasons.
-            pub const ALL: &'static [DropReason] = &[$(DropReason::$variant),*];
-
-            /// A name that never changes.
-            pub fn name(self) -> &'static str {
-                match self { $(DropReason::$variant => $name),* }
-            }
-
-            /// What it means, for people.
-            pub fn description(self) -> &'static str {
-                match self { $(DropReason::$variant => $text),* }
-            }
-        }
-    };
-}
-
-reasons! {
     FrameTooShort "frame-too-short" "shorter than an Ethernet header";
     VlanTruncated "vlan-truncated" "ends within the VLAN tag";
     MplsTruncated "mpls-truncated" "ends within the MPLS label stack";

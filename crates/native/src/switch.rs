@@ -77,9 +77,9 @@ impl Switch {
         detached(py, || self.switch.configure_tables(tables))
     }
 
-    fn configure_telemetry(&self, py: Python<'_>, settings: &Bound<'_, PyDict>) -> PyResult<()> {
+    fn configure_telemetry(&self, py: Python<'_>, settings: &Bound<'_, PyDict>, seed: u64) -> PyResult<()> {
         let settings = parse_telemetry(settings)?;
-        detached(py, || self.switch.configure_telemetry(settings))
+        detached(py, || self.switch.configure_telemetry(settings, seed))
     }
 
     fn telemetry_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

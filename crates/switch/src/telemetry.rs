@@ -19,19 +19,21 @@ use tulle_wire::vnet::Offload;
 use crate::error::SwitchError;
 use crate::switch::Switch;
 use crate::wires::Wires;
+use exporters::Making;
 pub(crate) use exporters::Telemetry;
 pub use settings::{BridgeIpfixSettings, IpfixSettings, NetflowSettings, SflowSettings, TelemetrySettings};
 pub use tick::TelemetryCounts;
 
 impl Switch {
     /// Says what collectors are told, all of it anew; exporters whose settings stay keep what they have gathered.
-    /// Sockets are opened in the network namespace of the calling thread.
-    pub fn configure_telemetry(&self, settings: TelemetrySettings) -> Result<(), SwitchError> {
+    /// Sockets are opened in the network namespace of the calling thread; `seed` keeps tenants from knowing which
+    /// packets are sampled and which flows share a hash bucket.
+    pub fn configure_telemetry(&self, settings: TelemetrySettings, seed: u64) -> Result<(), SwitchError> {
         let sockets = settings.open_sockets()?;
         self.call(move |engine| {
             let before = engine.wires.telemetry.take();
-            let id = engine.datapath_id;
-            engine.wires.telemetry = Telemetry::replace(before, settings, &sockets, id, monotonic_ns());
+            let making = Making::new(&sockets, engine.datapath_id, seed, monotonic_ns());
+            engine.wires.telemetry = Telemetry::replace(before, settings, making);
         })
     }
 

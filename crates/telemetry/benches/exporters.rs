@@ -1,6 +1,8 @@
 //! What a packet costs while somebody listens: in NetFlow's table, in IPFIX's, as a sample of sFlow, and where it is
 //! none.
 
+#![allow(missing_docs)]
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 

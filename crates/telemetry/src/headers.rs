@@ -34,7 +34,7 @@ pub struct Ip {
     pub tos: u8,
     /// Time to live or hop limit.
     pub ttl: u8,
-    /// Length of the packet with its header, in bytes, as the header says.
+    /// Length of the packet with its header, in bytes: what the header says, as far as the frame has it.
     pub length: u32,
     /// IPv6's flow label.
     pub flow_label: u32,
@@ -111,7 +111,7 @@ impl Headers {
             protocol,
             tos: packet[1],
             ttl: packet[8],
-            length: u32::from(u16_at(packet, 2)?),
+            length: told_len(u32::from(u16_at(packet, 2)?), packet),
             flow_label: 0,
         });
         let is_later_fragment = u16_at(packet, 6)? & 0x1fff != 0;
@@ -136,7 +136,7 @@ impl Headers {
             protocol,
             tos: (first >> 20) as u8,
             ttl: packet[7],
-            length: u32::from(u16_at(packet, 4)?) + 40,
+            length: told_len(u32::from(u16_at(packet, 4)?) + 40, packet),
             flow_label: first & 0xf_ffff,
         });
         if is_later_fragment { None } else { self.behind_ip(protocol, rest) }
@@ -153,6 +153,11 @@ impl Headers {
         }
         Some(())
     }
+}
+
+/// A length that a sender claims; nobody is to make totals grow by lying.
+fn told_len(claimed: u32, packet: &[u8]) -> u32 {
+    claimed.min(u32::try_from(packet.len()).unwrap_or(u32::MAX))
 }
 
 /// An IPv6 extension header (RFC 8200 section 4): what follows, its length in bytes, and whether what follows is a

@@ -8,6 +8,7 @@ pub mod arp;
 mod buffer;
 mod bytes;
 pub mod checksum;
+mod drop_reasons;
 mod error;
 pub mod ethernet;
 mod hash;

@@ -15,6 +15,8 @@ FLOW_DROP = "flow"
 _PORT_TABLES = {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER}
 _EXPLAINED_BY_FLOWS = {"dropped-by-flow"}
 Counts = dict[tuple[str, str, str], tuple[int, int]]
+Place = tuple[str, str, int | None]
+"""Reason, object, and table of the switch where there is one."""
 
 
 def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Counts:
@@ -31,26 +33,26 @@ def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Cou
     return {key: (sums[0], sums[1]) for key, sums in found.items()}
 
 
-def flow_drops(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> dict[tuple[str, str], int]:
-    """Packets by (reason, object) that ended in flows without actions; ACLs are a reason of their own."""
-    found: defaultdict[tuple[str, str], int] = defaultdict(int)
+def flow_drops(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> dict[Place, int]:
+    """Packets by (reason, object, table) that ended in flows without actions; ACLs are a reason of their own."""
+    found: defaultdict[Place, int] = defaultdict(int)
     for flow in flows:
         if flow.packets and flow.text.endswith(" actions=drop"):
             owner = owners.get(flow_cookie(flow.text), "")
             kind, _, path = owner.partition(" ")
-            found[("acl", path) if kind == "acl" else (FLOW_DROP, owner)] += flow.packets
+            reason, name = ("acl", path) if kind == "acl" else (FLOW_DROP, owner)
+            found[reason, name, flow_table(flow.text)] += flow.packets
     return dict(found)
 
 
-def switch_drops(drops: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> dict[tuple[str, str], int]:
-    """Packets by (reason, port name) that the switch lost by itself; what flows explain is left out."""
-    found: defaultdict[tuple[str, str], int] = defaultdict(int)
+def switch_drops(drops: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> dict[Place, int]:
+    """Packets by (reason, port name, table) that the switch lost by itself; what flows explain is left out."""
+    found: defaultdict[Place, int] = defaultdict(int)
     for drop in drops:
         if drop["reason"] not in _EXPLAINED_BY_FLOWS:
             port = drop.get("port")
-            found[str(drop["reason"]), names.get(port, "") if port is not None else ""] += int(
-                drop["packets"]
-            )
+            name = names.get(port, "") if port is not None else ""
+            found[str(drop["reason"]), name, drop.get("table")] += int(drop["packets"])
     return dict(found)
 
 
@@ -63,10 +65,10 @@ def write_counters(writer: Writer, source: Source, node: str, counts: Counts) ->
     writer.replace("Counter", [row for row in source("Counter") if row["node"] == node], desired)
 
 
-def write_drops(writer: Writer, source: Source, node: str, drops: Mapping[tuple[str, str], int]) -> None:
+def write_drops(writer: Writer, source: Source, node: str, drops: Mapping[Place, int]) -> None:
     """Operations that make this node's rows of `Drop` equal these."""
     desired = [
-        {"node": node, "reason": reason, "object": name, "packets": packets}
-        for (reason, name), packets in sorted(drops.items())
+        {"node": node, "reason": reason, "object": name, "table": table, "packets": packets}
+        for (reason, name, table), packets in drops.items()
     ]
     writer.replace("Drop", [row for row in source("Drop") if row["node"] == node], desired)

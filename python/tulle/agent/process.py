@@ -172,12 +172,12 @@ class Agent:
         counters.write_drops(writer, state, self.name, drops)
         await self._write(writer)
 
-    def _own_drops(self) -> dict[tuple[str, str], int]:
+    def _own_drops(self) -> dict[counters.Place, int]:
         """Packets that the agent itself did not answer or send."""
         counts = {f"icmp-error-{what}": count for what, count in self.slow_path.counts.items()}
         del counts["icmp-error-answered"]
         counts["packet-out-backlog"] = self.openflow.packet_outs_dropped
-        return {(reason, ""): count for reason, count in counts.items() if count}
+        return {(reason, "", None): count for reason, count in counts.items() if count}
 
     async def _write(self, writer: Writer) -> None:
         """Write what a later time would write again anyway."""

@@ -65,8 +65,10 @@ def drops(
         _show_switch_drops(switch, output)
         return
     found = client(context).drops(node)
-    rows = [(one["node"], one["reason"], one["object"], one["packets"]) for one in found]
-    show(found, output, lambda: table(["node", "reason", "by", "packets"], rows, "no drops"))
+    rows = [
+        (one["node"], one["reason"], one["object"], _number(one["table"]), one["packets"]) for one in found
+    ]
+    show(found, output, lambda: table(["node", "reason", "by", "table", "packets"], rows, "no drops"))
 
 
 def _show_switch_drops(directory: Path, output: Format) -> None:
@@ -81,7 +83,7 @@ def _show_switch_drops(directory: Path, output: Format) -> None:
             one["bridge"],
             one["reason"],
             one["name"] or one["port"],
-            "-" if one["table"] is None else one["table"],
+            _number(one["table"]),
             one["packets"],
         )
         for one in found
@@ -100,6 +102,10 @@ def counters(
     found = client(context).counters(network)
     rows = [[one[name] for name in columns] for one in found]
     show(found, output, lambda: table(columns, rows, "no counters"))
+
+
+def _number(number: int | None) -> str:
+    return "-" if number is None else str(number)
 
 
 def _state(node: dict[str, Any]) -> str:

@@ -102,8 +102,8 @@ class Listing:
         ]
 
     def drops(self, node: str | None = None) -> list[Document]:
-        """Packets that were not forwarded, by node, reason and what decided it."""
-        return self._rows("Drop", ("node", "reason", "object", "packets"), node=node)
+        """Packets that were not forwarded, by node, reason, what decided it and in which table."""
+        return self._rows("Drop", ("node", "reason", "object", "table", "packets"), node=node)
 
     def counters(self, network: str | None = None) -> list[Document]:
         """Packets and bytes of ports and ACLs, by node."""
@@ -116,7 +116,8 @@ class Listing:
             for row in self._state(table)
             if all(value in (None, row[name]) for name, value in wanted.items())
         )
-        return sorted(rows, key=lambda row: [row[column] for column in columns[:-1]])
+        # An absent value comes first, and is not compared with others.
+        return sorted(rows, key=lambda row: [(row[name] is not None, row[name]) for name in columns[:-1]])
 
 
 def change_document(change: Change) -> Document:

@@ -144,7 +144,7 @@ class Bridge:
         wanted = native_telemetry(telemetry, agent)
         try:
             if wanted != self._told_telemetry:
-                self.switch.configure_telemetry(wanted)
+                self.switch.configure_telemetry(wanted, secrets.randbits(64))
                 self._told_telemetry = wanted
         except NativeError as error:
             problems.append(f"collectors: {error}")

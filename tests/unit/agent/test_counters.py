@@ -33,23 +33,28 @@ def test_flows_of_one_acl_or_port_are_summed_under_its_name() -> None:
 
 
 def test_drops_name_the_acl_or_what_the_flow_stands_for() -> None:
-    assert counters.flow_drops(FLOWS, OWNERS) == {("acl", "red/no-ssh"): 3, ("flow", ""): 4}
+    assert counters.flow_drops(FLOWS, OWNERS) == {("acl", "red/no-ssh", 40): 3, ("flow", "", 9): 4}
 
 
 def test_drops_of_the_switch_name_the_port_and_leave_out_what_flows_explain() -> None:
     drops = [
-        {"reason": "no-match", "port": 1, "packets": 2},
+        {"reason": "no-match", "port": 1, "table": 12, "packets": 2},
+        {"reason": "no-match", "port": 1, "table": 30, "packets": 3},
         {"reason": "ttl-expired", "port": None, "packets": 1},
         {"reason": "dropped-by-flow", "port": 1, "packets": 9},
     ]
     found = counters.switch_drops(drops, {1: "red/web1"})
-    assert found == {("no-match", "red/web1"): 2, ("ttl-expired", ""): 1}
+    assert found == {
+        ("no-match", "red/web1", 12): 2,
+        ("no-match", "red/web1", 30): 3,
+        ("ttl-expired", "", None): 1,
+    }
 
 
 def test_only_differences_are_written_and_other_nodes_are_left_alone() -> None:
     database = Database(schema.load("tulle_state"))
 
-    def write(node: str, drops: dict[tuple[str, str], int], counts: counters.Counts) -> int:
+    def write(node: str, drops: dict[counters.Place, int], counts: counters.Counts) -> int:
         writer = Writer(database.schema)
         counters.write_drops(writer, source(database), node, drops)
         counters.write_counters(writer, source(database), node, counts)
@@ -57,8 +62,8 @@ def test_only_differences_are_written_and_other_nodes_are_left_alone() -> None:
         return len(writer.operations)
 
     counts: counters.Counts = {("red", "acl", "no-ssh"): (1, 100)}
-    assert write("node1", {("acl", "red/no-ssh"): 1}, counts) == 2
-    assert write("node2", {("acl", "red/no-ssh"): 5}, {}) == 1
-    assert write("node1", {("acl", "red/no-ssh"): 1}, counts) == 0
+    assert write("node1", {("acl", "red/no-ssh", 40): 1}, counts) == 2
+    assert write("node2", {("acl", "red/no-ssh", None): 5}, {}) == 1
+    assert write("node1", {("acl", "red/no-ssh", 40): 1}, counts) == 0
     assert write("node1", {}, {}) == 2
     assert [row["node"] for row in database.rows("Drop").values()] == ["node2"]

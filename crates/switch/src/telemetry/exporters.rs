@@ -71,26 +71,32 @@ impl TelemetrySettings {
 
 /// What exporters of one bridge are made with.
 #[derive(Clone, Copy)]
-struct Making<'a> {
+pub(super) struct Making<'a> {
     sockets: &'a Sockets,
     datapath_id: u64,
+    seed: u64,
     clock: Clock,
 }
 
 impl Telemetry {
     /// The exporters for some settings; what those before them have gathered is told, or kept where the settings are
     /// the same.  None where nothing is to be told.
-    pub(crate) fn replace(
+    pub(super) fn replace(
         before: Option<Box<Telemetry>>,
         settings: TelemetrySettings,
-        sockets: &Sockets,
-        datapath_id: u64,
-        now_ns: u64,
+        making: Making<'_>,
     ) -> Option<Box<Telemetry>> {
-        let clock = Clock { start_ns: now_ns, epoch_ns: realtime_ns().saturating_sub(now_ns) };
-        let making = Making { sockets, datapath_id, clock };
         let mut old = before.map(|old| *old).unwrap_or_else(Telemetry::none);
-        let mut new = Telemetry::none();
+        let mut new = old.take_same(&settings);
+        old.finish(making.clock.start_ns);
+        new.use_sockets(making.sockets);
+        new.make_missing(settings, making);
+        (!new.settings.is_empty()).then(|| Box::new(new))
+    }
+
+    /// Takes the exporters out whose settings stay.
+    fn take_same(&mut self, settings: &TelemetrySettings) -> Telemetry {
+        let (old, mut new) = (self, Telemetry::none());
         if settings.sflow == old.settings.sflow {
             new.sflow = old.sflow.take();
         }
@@ -107,10 +113,7 @@ impl Telemetry {
                 new.collector_sets.insert(*number, kept);
             }
         }
-        old.finish(now_ns);
-        new.use_sockets(sockets);
-        new.make_missing(settings, making);
-        (!new.settings.is_empty()).then(|| Box::new(new))
+        new
     }
 
     fn none() -> Telemetry {
@@ -142,10 +145,10 @@ impl Telemetry {
     }
 }
 
-impl Making<'_> {
-    /// A secret of its own for each exporter, from the clock: tenants cannot know it to the nanosecond.
-    fn seed(&self) -> u64 {
-        (self.clock.start_ns ^ self.clock.epoch_ns.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+impl<'a> Making<'a> {
+    pub fn new(sockets: &'a Sockets, datapath_id: u64, seed: u64, now_ns: u64) -> Making<'a> {
+        let clock = Clock { start_ns: now_ns, epoch_ns: realtime_ns().saturating_sub(now_ns) };
+        Making { sockets, datapath_id, seed, clock }
     }
 
     fn sflow(&self, settings: &SflowSettings) -> SflowExporter {
@@ -155,24 +158,24 @@ impl Making<'_> {
         let sub_agent = self.datapath_id as u32;
         let config = SflowConfig { agent, sub_agent, sampling, header_len, polling_ns };
         let collectors = Collectors::new(&settings.targets, self.sockets);
-        SflowExporter { agent: Sflow::new(config, self.clock, self.seed()), collectors }
+        SflowExporter { agent: Sflow::new(config, self.clock, self.seed), collectors }
     }
 
     fn netflow(&self, settings: &NetflowSettings) -> NetflowExporter {
         let collectors = Collectors::new(&settings.targets, self.sockets);
-        NetflowExporter { netflow: Netflow::new(settings.config, self.clock, self.seed()), collectors }
+        NetflowExporter { netflow: Netflow::new(settings.config, self.clock, self.seed), collectors }
     }
 
     fn ipfix(&self, settings: &IpfixSettings) -> IpfixExporter {
         let collectors = Collectors::new(&settings.targets, self.sockets);
-        IpfixExporter { ipfix: Ipfix::new(&settings.config, self.clock, self.seed()), collectors }
+        IpfixExporter { ipfix: Ipfix::new(&settings.config, self.clock, self.seed), collectors }
     }
 
     fn bridge_ipfix(&self, settings: &BridgeIpfixSettings) -> BridgeExporter {
         BridgeExporter {
             exporter: self.ipfix(&settings.exporter),
-            inputs: Sampler::new(settings.sampling, self.seed()),
-            outputs: Sampler::new(settings.sampling, self.seed().rotate_left(32)),
+            inputs: Sampler::new(settings.sampling, self.seed.rotate_left(32)),
+            outputs: Sampler::new(settings.sampling, self.seed.rotate_left(16)),
             settings: settings.clone(),
         }
     }

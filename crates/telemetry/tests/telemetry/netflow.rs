@@ -122,6 +122,16 @@ fn octets_beyond_32_bits_become_several_records() {
 }
 
 #[test]
+fn a_packet_that_claims_to_be_longer_than_it_is_counts_as_what_it_is() {
+    let (mut exporter, mut collector) = (Netflow::new(CONFIG, CLOCK, 1), Collector::default());
+    let mut frame = udp([10, 0, 0, 1], 1000, 10);
+    frame[16..18].copy_from_slice(&[0xff, 0xff]);
+    exporter.packet(&packet(&frame, 6 * SECOND), to_port(4), &mut |_| {});
+    exporter.finish(6 * SECOND, &mut |bytes| collector.take(bytes));
+    assert_eq!(collector.records[0].octets, 38);
+}
+
+#[test]
 fn without_an_active_timeout_a_flow_is_told_when_it_ends_and_what_is_not_ipv4_never() {
     let config = NetflowConfig { active_timeout_ns: None, ..CONFIG };
     let mut exporter = Netflow::new(config, CLOCK, 1);
