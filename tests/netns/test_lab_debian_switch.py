@@ -101,6 +101,23 @@ def test_flows_are_not_written_again_by_a_new_agent(lab: Bench) -> None:
     assert lab.rules(DEBIAN) == before
 
 
+def test_the_controller_may_choose_geneve_between_debians_switch_and_ours(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "g")
+    text = bench.text.replace("encapsulations: [stt, vxlan]", "encapsulations: [stt, geneve, vxlan]")
+    bench.path.write_text(
+        text.replace("node3, encapsulations: [vxlan]", "node3, encapsulations: [geneve, vxlan]")
+    )
+    try:
+        lifecycle.up(bench.path, debian_switches=[DEBIAN])
+        wait_until(lambda: not unreached(bench), what="all pings through Geneve", limit_s=60)
+        shown = f"--db=unix:{bench.directory(DEBIAN)}/db.sock"
+        command = ["ovs-vsctl", shown, "--columns=type", "--bare", "list", "Interface"]
+        types = bench.run(bench.node(DEBIAN), *command).split()
+        assert types.count("geneve") == 2, types
+    finally:
+        bench.down()
+
+
 def test_only_nodes_of_the_lab_can_have_another_switch(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "n")
     with pytest.raises(InvalidInput, match="no node pear"):

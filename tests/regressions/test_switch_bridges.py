@@ -9,8 +9,9 @@ import pytest
 
 from tulle.ovsdb import Database, Transaction, schema
 from tulle.vswitch import rows, underlay
+from tulle.vswitch.routes import Host, Neighbour, Route
 from tulle.vswitch.rows_reference import TABLES
-from tulle.vswitch.underlay import NextHops, Route
+from tulle.vswitch.underlay import Ways
 
 
 @pytest.mark.parametrize("name", ["x/y", "../br", "", "b" * 64])
@@ -26,26 +27,33 @@ def test_a_bridge_whose_name_is_no_file_name_is_left_out(name: str) -> None:
 
 
 class SilentKernel:
-    """Netlink of a machine whose neighbour never answers; every question brings the next frame for it."""
+    """The tables of a machine whose neighbour never answers; every question brings the next frame for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.questions = 0
-        self.hops: NextHops | None = None
+        self.resolutions = 0
+        self.ways: Ways | None = None
+        for name in ("route_to", "this_host", "neighbours", "resolve"):
+            monkeypatch.setattr(underlay, name, getattr(self, name))
 
-    async def get_neighbours(self, **_: Any) -> Any:
+    async def route_to(self, _: Any, remote: str) -> Route:
+        return Route(remote, "eth0", 2, "10.9.9.1", remote, 1500)
+
+    async def this_host(self, _: Any) -> Host:
+        return Host()
+
+    async def neighbours(self, _: Any) -> dict[tuple[int, str], Neighbour]:
         self.questions += 1
-        if self.hops is not None:
-            self.hops.hurry()
-        return self
+        if self.ways is not None:
+            self.ways.ask("10.9.9.9")
+        return {}
 
-    async def neigh(self, *_: Any, **__: Any) -> None:
-        return None
+    async def resolve(self, *_: Any) -> None:
+        self.resolutions += 1
 
-    def __aiter__(self) -> SilentKernel:
-        return self
 
-    async def __anext__(self) -> Any:
-        raise StopAsyncIteration
+async def settled() -> None:
+    return None
 
 
 async def test_frames_for_a_dead_peer_do_not_make_the_switch_ask_without_pause(
@@ -53,9 +61,9 @@ async def test_frames_for_a_dead_peer_do_not_make_the_switch_ask_without_pause(
 ) -> None:
     # Each frame without a next hop asked for all neighbours at once: the process did nothing else any more.
     pauses: list[float] = []
-    kernel = SilentKernel()
-    hops = kernel.hops = NextHops(kernel, lambda *_: None)
-    hops.follow(Route("10.9.9.9", "eth0", 2, "10.9.9.1", "10.9.9.9", 1500))
+    kernel = SilentKernel(monkeypatch)
+    ways = kernel.ways = Ways(object(), lambda *_: None, settled)
+    await ways.follow("10.9.9.9")
     sleep = asyncio.sleep
     enough = asyncio.Event()
 
@@ -66,9 +74,10 @@ async def test_frames_for_a_dead_peer_do_not_make_the_switch_ask_without_pause(
         await sleep(0)
 
     monkeypatch.setattr(underlay.asyncio, "sleep", note)
-    task = asyncio.create_task(hops.run())
+    task = asyncio.create_task(ways.run())
     await asyncio.wait_for(enough.wait(), 5)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert pauses[:5] == [underlay.LEAST_GAP_S] * 5
     assert kernel.questions <= len(pauses) + 1, (kernel.questions, pauses)
+    assert kernel.resolutions == 1

@@ -93,23 +93,6 @@ impl DevicePort {
         }
     }
 
-    /// Goes on with what a port of this device, here or in another process, has received by: `descriptor` is a copy
-    /// of its, `ring_slots` what it had.  Frames that have come meanwhile are there, after
-    /// [`catch_up`](Self::catch_up).  Small frames go by messages at first, since the other may still have the
-    /// direct way.  Errors: ENODEV if the descriptor is not the device's, EINVAL if it has no such ring, ENOMEM.
-    pub fn adopt(device: &Device, descriptor: OwnedFd, ring_slots: usize) -> io::Result<Self> {
-        let (socket, ring) = PacketSocket::adopt(descriptor, device.index(), ring_slots)?;
-        let (ifindex, longest) = (device.index(), device.mtu()? as usize + ETHERNET_LEN);
-        Ok(Self { socket, ring, outgoing: Outgoing::by_messages()?, ifindex, longest, lost: Lost::default() })
-    }
-
-    /// Goes on receiving where whoever had the descriptor last has left off, once that one receives no more.
-    pub fn catch_up(&mut self) {
-        if let Some(ring) = &mut self.ring {
-            ring.catch_up();
-        }
-    }
-
     /// The device's index in its network namespace.
     pub fn ifindex(&self) -> u32 {
         self.ifindex

@@ -20,6 +20,8 @@ from tulle.vswitch.routes import Host, Route, neighbours, resolve, route_to, thi
 
 UNRESOLVED_POLL_S = 0.1
 RESOLVED_POLL_S = 2.0
+RESOLVE_AGAIN_S = 1.0
+"""The kernel asks three times within three seconds by itself (neigh/default/mcast_solicit)."""
 LEAST_GAP_S = 0.05
 """Between two polls, since every frame for an unresolved peer hurries."""
 FIRST_POLLS = 30
@@ -64,6 +66,7 @@ class Ways:
         self._asked: dict[str, None] = {}
         self._refused: dict[str, float] = {}
         self._ways: dict[str, Way | None] = {}
+        self._resolving: dict[tuple[int, str], float] = {}
         self._wake = asyncio.Event()
         self._polls = 0
         self._looked_s = 0.0
@@ -117,7 +120,7 @@ class Ways:
 
     async def run(self) -> None:
         """Poll for ever: often while something is newly unresolved, else every few seconds."""
-        with watched(self.hurry, self._routes_changed):
+        with watched(self._wake.set, self._routes_changed):
             while True:
                 self._wake.clear()
                 try:
@@ -150,7 +153,16 @@ class Ways:
             self._set(remote, Way(route.device, route.local, mac, route.mtu) if mac is not None else None)
             if mac is None or (entry is not None and entry.is_stale):
                 unresolved.add((route.index, route.hop))
-        for index, hop in unresolved:
+        await self._resolve(unresolved)
+
+    async def _resolve(self, hops: set[tuple[int, str]]) -> None:
+        """Have the kernel look for neighbours.  That it does is a change again, hence not at every poll."""
+        now = time.monotonic()
+        self._resolving = {hop: then for hop, then in self._resolving.items() if hop in hops}
+        for index, hop in hops:
+            if now - self._resolving.get((index, hop), -RESOLVE_AGAIN_S) < RESOLVE_AGAIN_S:
+                continue
+            self._resolving[index, hop] = now
             try:
                 await resolve(self._netlink, index, hop)
             except NetlinkError as error:
