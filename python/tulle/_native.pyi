@@ -72,6 +72,7 @@ class Switch:
         """(port, VLAN, MAC address, age in seconds, whether it was told rather than learned)."""
     def fdb_statistics(self) -> dict[str, int]:
         """current static limit learned expired evicted moved."""
+    def clear_fdb_statistics(self) -> None: ...
     def flush_fdb(self) -> None: ...
     def add_fdb(self, vlan: int, mac: str, port: int) -> None: ...
     def remove_fdb(self, vlan: int, mac: str) -> bool: ...
@@ -187,6 +188,9 @@ class Switch:
     ) -> int:
         """A session over a connected stream socket, which the switch serves; its number.  The caller may close
         its own descriptor.  `versions` are those of the wire; None is all."""
+    def snoop(self, fd: int) -> None:
+        """Copies what passes between the switch and its controllers to a connected stream socket, of which the caller
+        may close its own descriptor; what is not read in time is left out."""
     def close_session(self, id: int) -> None: ...
     def sessions(self) -> list[dict[str, Any]]:
         """[{"session": 1, "name": "tcp:…", "role": "other" | "primary" | "secondary", "version": 4 | None}]"""

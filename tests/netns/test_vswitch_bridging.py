@@ -63,6 +63,9 @@ def test_a_bridge_without_a_controller_learns_and_shows_what_it_learned(switch: 
     number = switch.vsctl("get", "Interface", "p1", "ofport")
     assert re.search(rf"^\s+{number}\s+0\s+{mac}\s+\d+$", shown, re.M), shown
     assert "learned MAC entries     : 2" in switch.appctl("fdb/stats-show", "br0")
+    assert switch.appctl("fdb/stats-clear", "br0") == "statistics successfully cleared"
+    assert "learned MAC entries     : 0" in switch.appctl("fdb/stats-show", "br0")
+    assert "(limit 200000)" in switch.appctl("upcall/show")
     switch.appctl("fdb/flush", "br0")
     assert mac not in switch.appctl("fdb/show", "br0")
     switch.appctl("fdb/add", "br0", "p1", "0", mac)

@@ -79,6 +79,11 @@ impl Cache {
         self.entries.len()
     }
 
+    /// The most verdicts that are remembered.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The number of different masks of all ports.
     pub fn mask_count(&self) -> usize {
         self.ports.values().map(Groups::len).sum()

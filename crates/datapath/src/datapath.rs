@@ -36,6 +36,8 @@ pub struct CacheStats {
     pub misses: u64,
     /// Verdicts remembered.
     pub entries: usize,
+    /// The most that may be.
+    pub limit: usize,
     /// Different masks among them.
     pub masks: usize,
     /// Interruptions of walks remembered.
@@ -162,7 +164,8 @@ impl Datapath {
     pub fn cache_stats(&self) -> CacheStats {
         let (entries, masks) = (self.cache.len(), self.cache.mask_count());
         let continuations = self.continuations.len();
-        CacheStats { hits: self.hits, misses: self.misses, entries, masks, continuations }
+        let limit = self.cache.limit();
+        CacheStats { hits: self.hits, misses: self.misses, entries, limit, masks, continuations }
     }
 
     /// Forgets all cached verdicts; what their packets did stays counted.

@@ -125,6 +125,10 @@ impl Switch {
         Ok(found)
     }
 
+    fn clear_fdb_statistics(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || self.switch.clear_fdb_stats())
+    }
+
     fn flush_fdb(&self, py: Python<'_>) -> PyResult<()> {
         detached(py, || self.switch.flush_fdb())
     }
@@ -386,6 +390,7 @@ impl Switch {
         found.set_item("hits", stats.hits)?;
         found.set_item("misses", stats.misses)?;
         found.set_item("entries", stats.entries)?;
+        found.set_item("limit", stats.limit)?;
         found.set_item("masks", stats.masks)?;
         found.set_item("flows", detached(py, || self.switch.flow_count())?)?;
         Ok(found)
@@ -439,6 +444,10 @@ impl Switch {
     ) -> PyResult<u64> {
         let options = parse_options(name, kind, probe_s, versions)?;
         detached(py, || self.switch.serve(fd, options))
+    }
+
+    fn snoop(&self, py: Python<'_>, fd: i32) -> PyResult<()> {
+        detached(py, || self.switch.snoop(fd))
     }
 
     fn close_session(&self, py: Python<'_>, id: u64) -> PyResult<()> {

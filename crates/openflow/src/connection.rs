@@ -175,6 +175,11 @@ impl Connection {
         self.reply(xid, &Message::Error(ErrorReport { code, data }))
     }
 
+    /// The start of a message whose rest has not come yet.
+    pub fn unfinished(&self) -> &[u8] {
+        &self.incoming
+    }
+
     /// Takes the bytes that wait to be sent.
     pub fn outgoing(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.outgoing)

@@ -73,6 +73,9 @@ pub struct FlowMod {
     pub flow: Flow,
     /// Which bits of the cookie a flow must share to be changed or deleted; 0 means any cookie.
     pub cookie_mask: u64,
+    /// The cookie that changed flows get, where that is another one than the one they are chosen by: only Nicira's
+    /// message of OpenFlow 1.0 can say so.
+    pub new_cookie: Option<u64>,
     /// Only delete flows that send to this port.
     pub out_port: Option<u32>,
     /// Only delete flows that send to this group.
@@ -83,6 +86,9 @@ pub struct FlowMod {
     pub flags: u16,
 }
 
+/// In the place of a new cookie: flows keep theirs.
+const KEPT_COOKIE: u64 = u64::MAX;
+
 fn none_if<T: PartialEq>(value: T, none: T) -> Option<T> {
     if value == none { None } else { Some(value) }
 }
@@ -90,7 +96,16 @@ fn none_if<T: PartialEq>(value: T, none: T) -> Option<T> {
 impl FlowMod {
     /// A change without filters or flags.
     pub fn new(command: FlowModCommand, flow: Flow) -> FlowMod {
-        FlowMod { command, flow, cookie_mask: 0, out_port: None, out_group: None, buffer: None, flags: 0 }
+        FlowMod {
+            command,
+            flow,
+            cookie_mask: 0,
+            new_cookie: None,
+            out_port: None,
+            out_group: None,
+            buffer: None,
+            flags: 0,
+        }
     }
 
     /// Adds a flow.
@@ -177,11 +192,14 @@ impl FlowMod {
         body.skip(6)?;
         let found = parse_nxm(&mut body, match_len)?;
         change.flow.matching = found.matching;
-        if let Some((cookie, mask)) = found.cookie {
+        if let Some((wanted, mask)) = found.cookie {
             if change.command == FlowModCommand::Add {
                 return Err(ErrorCode::InvalidNxm);
             }
-            (change.flow.cookie, change.cookie_mask) = (cookie, mask);
+            (change.flow.cookie, change.cookie_mask) = (wanted, mask);
+            if mask != 0 && !change.command.deletes() {
+                change.new_cookie = none_if(cookie, KEPT_COOKIE);
+            }
         }
         change.finish(body)
     }
@@ -276,7 +294,7 @@ impl FlowMod {
     pub(crate) fn emit_nicira(&self, out: &mut Writer<'_>) -> Emitted {
         let filter = (self.flow.cookie, self.cookie_mask);
         let filter = self.filters_cookies().then_some(filter);
-        out.u64(if filter.is_some() { u64::MAX } else { self.flow.cookie });
+        out.u64(if filter.is_some() { self.new_cookie.unwrap_or(KEPT_COOKIE) } else { self.flow.cookie });
         self.emit_v10_middle(out)?;
         let at = out.len();
         out.zeros(8);

@@ -54,6 +54,11 @@ impl Switch {
         self.call(|engine| engine.datapath.fdb(monotonic_ns()))
     }
 
+    /// Counts from 0 again what learning does.
+    pub fn clear_fdb_stats(&self) -> Result<(), SwitchError> {
+        self.call(|engine| engine.datapath.clear_fdb_stats())
+    }
+
     /// What learning has done so far.
     pub fn fdb_stats(&self) -> Result<FdbStats, SwitchError> {
         self.call(|engine| engine.datapath.fdb_stats())

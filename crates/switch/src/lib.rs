@@ -29,6 +29,7 @@ mod sender;
 mod session;
 mod sessions;
 mod settings;
+mod snoopers;
 mod socket;
 mod switch;
 mod telemetry;

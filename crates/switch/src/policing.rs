@@ -1,6 +1,9 @@
 //! Policing: token buckets that let no more pass than was agreed upon, in bits and in packets
 //! (`ovs-vswitchd.conf.db(5)`: `ingress_policing_*` of table Interface, rates of tables QoS and Queue).
 
+use crate::error::SwitchError;
+use crate::switch::Switch;
+
 /// How much may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -78,6 +81,18 @@ impl Policer {
     #[inline]
     pub(crate) fn admits(&mut self, bytes: usize, now_ns: u64) -> bool {
         admits([(&mut self.bits, bytes as u64 * 8), (&mut self.packets, 1)], now_ns)
+    }
+}
+
+impl Switch {
+    /// Lets at most so many bits and so many packets come in by a port.
+    pub fn set_policing(
+        &self,
+        number: u32,
+        bits: Option<Limit>,
+        packets: Option<Limit>,
+    ) -> Result<(), SwitchError> {
+        self.change_port(number, move |port| port.policer = Policer::new(bits, packets))
     }
 }
 

@@ -108,8 +108,18 @@ impl Session {
     /// Takes what came from the peer and does it, but for what waits until replies have been taken.
     pub(crate) fn receive(&mut self, engine: &mut Engine, bytes: &[u8]) {
         self.heard_ns = tulle_io::clock::monotonic_ns();
+        let mut copied = self.is_snooped(engine).then(|| [self.connection.unfinished(), bytes].concat());
         self.waiting.extend(self.connection.receive(bytes));
+        if let Some(copied) = copied.as_mut().filter(|_| !self.connection.is_closed()) {
+            copied.truncate(copied.len() - self.connection.unfinished().len());
+            engine.copy_to_snoopers(copied);
+        }
         self.work(engine);
+    }
+
+    /// Whether somebody listens to controllers, of whom this peer is one.
+    fn is_snooped(&self, engine: &Engine) -> bool {
+        self.options.kind == SessionKind::Controller && !engine.wires.snoopers.is_empty()
     }
 
     /// A short request may have a long reply: no more of them than fit are answered at a time.
@@ -128,7 +138,11 @@ impl Session {
     /// What is to be sent now.  To be called until it gives nothing, before more is received.
     pub(crate) fn outgoing(&mut self, engine: &mut Engine) -> Vec<u8> {
         self.work(engine);
-        self.connection.outgoing()
+        let bytes = self.connection.outgoing();
+        if !bytes.is_empty() && self.is_snooped(engine) {
+            engine.copy_to_snoopers(&bytes);
+        }
+        bytes
     }
 
     pub(crate) fn has_outgoing(&self) -> bool {
@@ -182,6 +196,9 @@ impl Session {
 
     fn greeted(&mut self, engine: &mut Engine, version: Version) {
         self.wishes = asynchronous::usual_of(version);
+        if self.options.kind == SessionKind::Controller {
+            engine.wires.snoopers.version = version;
+        }
         engine.session_greeted(self.id, version);
     }
 
@@ -229,7 +246,7 @@ impl Session {
             Message::SetAsync(config) => self.wishes.change(&config),
             Message::SetPacketInFormat(format) => self.packet_in_format = format,
             Message::SetControllerId(id) => self.controller_id = id,
-            Message::FlowMonitorCancel(monitor) => self.cancel_monitor(xid, monitor),
+            Message::FlowMonitorCancel(monitor) => self.cancel_monitor(engine, xid, monitor),
             Message::CtFlushZone(zone) => engine.flush_zone(zone),
             Message::CtFlush(request) => engine.flush_some(&request),
             Message::SetNiciraFlows(_)

@@ -116,25 +116,31 @@ impl Sessions {
         self.entries.get(&id).is_some_and(|entry| entry.session.is_open())
     }
 
-    fn add(&mut self, options: SessionOptions, carrier: Carrier) -> u64 {
+    /// A number that neither a session nor anybody else has or had.
+    pub(crate) fn next_id(&mut self) -> u64 {
         self.last += 1;
-        self.entries.insert(self.last, Entry { session: Session::new(self.last, options), carrier });
         self.last
+    }
+
+    fn add(&mut self, id: u64, options: SessionOptions, carrier: Carrier) {
+        self.entries.insert(id, Entry { session: Session::new(id, options), carrier });
     }
 }
 
 impl Engine {
     /// Opens a session whose bytes another thread moves.
     pub(crate) fn open_session(&mut self, options: SessionOptions) -> u64 {
-        self.wires.sessions.add(options, Carrier::Owner)
+        let id = self.wires.sessions.next_id();
+        self.wires.sessions.add(id, options, Carrier::Owner);
+        id
     }
 
     /// Opens a session over a connected stream socket and greets.
     pub(crate) fn serve_session(&mut self, socket: OwnedFd, options: SessionOptions) -> std::io::Result<u64> {
         let socket = Socket::new(socket)?;
-        let id = self.wires.sessions.last + 1;
+        let id = self.wires.sessions.next_id();
         self.watch_session(id, socket.as_fd())?;
-        let id = self.wires.sessions.add(options, Carrier::Socket(socket));
+        self.wires.sessions.add(id, options, Carrier::Socket(socket));
         self.flush_session(id);
         Ok(id)
     }
@@ -165,6 +171,7 @@ impl Engine {
                 self.unwatch(socket.as_fd());
             }
             self.note_versions(None);
+            self.note_monitors(false);
         }
     }
 
@@ -177,6 +184,9 @@ impl Engine {
 
     /// A socket has bytes, or room.
     pub(crate) fn session_ready(&mut self, id: u64) {
+        if self.snooper_ready(id) {
+            return;
+        }
         let Some(mut entry) = self.wires.sessions.entries.remove(&id) else { return };
         let outcome = match &mut entry.carrier {
             Carrier::Socket(socket) => exchange(socket, &mut entry.session, self),
@@ -214,6 +224,7 @@ impl Engine {
 
     fn session_ended(&mut self, id: u64, reason: String) {
         self.note_versions(None);
+        self.note_monitors(false);
         self.wires.outbox.tell(Event::SessionClosed { session: id, reason });
     }
 

@@ -45,6 +45,11 @@ impl Socket {
         self.sent < self.unsent.len()
     }
 
+    /// How many bytes wait for room.
+    pub(crate) fn unsent_len(&self) -> usize {
+        self.unsent.len() - self.sent
+    }
+
     /// Whether it is blocked, where that has changed since it was asked last.
     pub(crate) fn change(&mut self) -> Option<bool> {
         let blocked = self.is_blocked();

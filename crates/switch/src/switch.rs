@@ -24,7 +24,6 @@ use crate::job::Desk;
 use crate::lane::Lane;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
-use crate::policing::{Limit, Policer};
 use crate::port::{Link, MOST_PORTS, Port};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
@@ -193,16 +192,6 @@ impl Switch {
             }
             _ => Err(SwitchError::NoPort(number)),
         })?
-    }
-
-    /// Lets at most so many bits and so many packets come in by a port.
-    pub fn set_policing(
-        &self,
-        number: u32,
-        bits: Option<Limit>,
-        packets: Option<Limit>,
-    ) -> Result<(), SwitchError> {
-        self.change_port(number, move |port| port.policer = Policer::new(bits, packets))
     }
 
     /// Says whether a port's device is up and has a link, for controllers.

@@ -21,6 +21,7 @@ use crate::port::{Link, Port, number_in, slot};
 use crate::queueing::priority;
 use crate::sender::Sender;
 use crate::sessions::Sessions;
+use crate::snoopers::Snoopers;
 use crate::telemetry::{self, Telemetry};
 use crate::tunnels::{Lost, Underlay};
 use crate::watch::DirectPort;
@@ -31,6 +32,7 @@ pub(crate) struct Wires {
     pub ports: Vec<Option<Port>>,
     pub underlay: Underlay,
     pub sessions: Sessions,
+    pub snoopers: Snoopers,
     pub losses: Losses,
     pub outbox: Outbox,
     /// What collectors are told of packets, where there are any.
@@ -47,6 +49,7 @@ impl Wires {
             ports: Vec::new(),
             underlay: Underlay::new(),
             sessions: Sessions::default(),
+            snoopers: Snoopers::default(),
             losses: Losses::default(),
             outbox,
             telemetry: None,

@@ -59,7 +59,8 @@ def vswitch(
     directory: Directory = Path("/run/tulle/vswitch"),
     db: Annotated[Path | None, typer.Option("--db", help="Default: DIRECTORY/conf.db")] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="The name of this node, for external_ids:system-id and hostname.")
+        str | None,
+        typer.Option("--name", help="The name of this node, for external_ids:system-id and hostname."),
     ] = None,
     take_over: Annotated[
         bool,

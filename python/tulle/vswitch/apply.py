@@ -226,8 +226,10 @@ class Bridges:
             match event["event"]:
                 case "next-hop-needed":
                     self.attaching.tunnels.ways.ask(event["remote"])
+                case "session-opened":
+                    bridge.session_opened(event["session"])
                 case "session-closed":
-                    bridge.session_ended(event["session"])
+                    bridge.session_ended(event["session"], event["reason"])
                 case "port-failed":
                     bridge.fail(event["port"], str(event["error"]))
                     self._on_change()

@@ -17,13 +17,13 @@ from tulle._native import NativeError, Switch
 from tulle.ovsdb.tls import Tls
 from tulle.vswitch.agent_address import agent_address
 from tulle.vswitch.bonds import Bond, new_bond
-from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number
-from tulle.vswitch.controllers import Context, Controllers
+from tulle.vswitch.configuration import BridgeSettings, BridgeState, PortState, native_number, wire_versions
+from tulle.vswitch.controller_sessions import Context
+from tulle.vswitch.controllers import Controllers
 from tulle.vswitch.fail_mode import FailMode
 from tulle.vswitch.forwarding import Forwarding, native
 from tulle.vswitch.saved_flows import SavedFlows
 from tulle.vswitch.service_socket import ServiceSocket
-from tulle.vswitch.snoop import Snoop
 from tulle.vswitch.telemetry import native as native_telemetry
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
@@ -78,9 +78,9 @@ class Bridge:
         self._told_telemetry: dict[str, Any] = {}
         self._on_change = on_change
         self._states: dict[str, tuple[int, bool, bool]] = {}
-        self._snoop = Snoop(directory / f"{name}.snoop")
-        context = Context(self.switch, self._snoop, directory, tls)
-        self._service = ServiceSocket(directory / f"{name}.mgmt", self.switch)
+        context = Context(self.switch, directory, tls)
+        self._service = ServiceSocket(directory / f"{name}.mgmt", self.switch, self._serve)
+        self._snoop = ServiceSocket(directory / f"{name}.snoop", self.switch, self.switch.snoop)
         self.controllers = Controllers(context, on_change)
         self.fail_mode = FailMode(self.switch, name)
 
@@ -96,7 +96,7 @@ class Bridge:
 
     async def start(self) -> None:
         """Listen, and configure for the first time; raises OSError."""
-        self._service.start()
+        await self._service.start()
         await self._snoop.start()
         await self.configure(self.settings)
 
@@ -105,7 +105,7 @@ class Bridge:
         before, self.settings = self.settings, settings
         self.switch.set_datapath_id(settings.datapath_id)
         self._tell_settings(settings)
-        self.controllers.context.protocols = self._service.protocols = settings.protocols
+        self.controllers.context.protocols = settings.protocols
         self.fail_mode.configure(settings, time.monotonic())
         anew = (before.datapath_id, before.protocols) != (settings.datapath_id, settings.protocols)
         await self.controllers.configure(settings.controllers, anew=anew)
@@ -190,12 +190,24 @@ class Bridge:
         """Send what sessions have queued."""
         self.controllers.flush()
 
-    def session_ended(self, session: int) -> None:
+    def session_opened(self, session: int) -> None:
+        """A connection has agreed upon a version."""
+        self.controllers.context.opened(session)
+
+    def session_ended(self, session: int, reason: str) -> None:
         """A connection that the native switch serves is over."""
         self._service.ended(session)
+        self.controllers.ended(session, reason)
+
+    def _serve(self, descriptor: int) -> int:
+        versions = wire_versions(self.settings.protocols)
+        return self.switch.serve(descriptor, f"{self.name}.mgmt", versions=versions)
 
     def follow_controllers(self) -> None:
-        """See whether a controller is there, for the fail mode."""
+        """See whether a controller is there, for the fail mode, and which connections are over."""
+        sessions = {one["session"] for one in self.switch.sessions()}
+        self._service.follow(sessions)
+        self.controllers.follow(sessions)
         self.fail_mode.follow(self.controllers.is_any_connected, time.monotonic())
 
     def follow_links(self, links: Mapping[str, KernelLink]) -> None:
@@ -225,4 +237,4 @@ class Bridge:
         """Close the sockets; forwarding goes on."""
         await self.controllers.close()
         self._service.close()
-        await self._snoop.close()
+        self._snoop.close()

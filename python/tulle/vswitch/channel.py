@@ -1,5 +1,6 @@
-"""One OpenFlow connection of a bridge: moves bytes between a stream and a native session, and probes a silent peer.
+"""One OpenFlow connection over TLS: moves bytes between a stream and a native session, and probes a silent peer.
 
+Without TLS, the native switch serves the socket itself (`service_socket`, `controllers`).
 A peer that does not read stops being read from; what the switch queues for it is bounded natively.
 """
 
@@ -7,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Protocol
 
 from tulle.errors import ProtocolError, Unavailable
 
 READ_BYTES = 65536
 MAX_BUFFER_BYTES = 4 << 20
-Observer = Callable[[bytes], None]
 
 
 class Session(Protocol):
@@ -31,7 +30,7 @@ class Session(Protocol):
 
 
 class Channel:
-    """Owns its session.  `probe_s` 0 asks never; `observers` are given what passes, either way."""
+    """Owns its session.  `probe_s` 0 asks never."""
 
     def __init__(
         self,
@@ -39,21 +38,17 @@ class Channel:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         probe_s: float = 0.0,
-        observers: tuple[Observer, Observer] | None = None,
     ) -> None:
         self.session = session
         self._reader = reader
         self._writer = writer
         self._probe_s = probe_s
-        self._observers = observers
 
     async def run(self) -> None:
         """Serve until the peer goes; raises OSError, or `TulleError` if it broke the protocol or is silent."""
         try:
             self._send()
             while not self.session.closed and (data := await self._read()):
-                if self._observers is not None:
-                    self._observers[0](data)
                 self.session.receive(data)
                 while self._send():
                     await self._writer.drain()
@@ -76,8 +71,6 @@ class Channel:
 
     def _send(self) -> bool:
         out = self.session.outgoing()
-        if out and self._observers is not None:
-            self._observers[1](out)
         self._writer.write(out)
         return bool(out)
 

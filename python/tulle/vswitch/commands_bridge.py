@@ -24,7 +24,7 @@ def register(server: ControlServer, bridges: Bridges, find: Finder) -> None:
     server.register("fdb/show", "bridge", of(show_addresses))
     server.register("fdb/flush", "[bridge]", lambda words: flush_addresses(bridges, find, words))
     server.register("fdb/stats-show", "bridge", of(show_statistics))
-    server.register("fdb/stats-clear", "[bridge]", lambda _: "")
+    server.register("fdb/stats-clear", "[bridge]", lambda words: clear_statistics(bridges, find, words))
     server.register("fdb/add", "bridge port vlan mac", of(add_address))
     server.register("fdb/del", "bridge vlan mac", of(remove_address))
     server.register("bond/list", "", lambda _: list_bonds(bridges))
@@ -47,6 +47,13 @@ def flush_addresses(bridges: Bridges, find: Finder, words: list[str]) -> str:
     for bridge in [find(bridges, words[0])] if words else list(bridges.values()):
         bridge.switch.flush_fdb()
     return "table successfully flushed\n"
+
+
+def clear_statistics(bridges: Bridges, find: Finder, words: list[str]) -> str:
+    """Count from 0 again what learning does."""
+    for bridge in [find(bridges, words[0])] if words else list(bridges.values()):
+        bridge.switch.clear_fdb_statistics()
+    return "statistics successfully cleared\n"
 
 
 def show_statistics(bridge: Bridge, _words: list[str]) -> str:

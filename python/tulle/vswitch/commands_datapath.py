@@ -82,7 +82,7 @@ def show_upcalls(bridges: Bridges) -> str:
     """How full the flow cache is."""
     statistics = [bridge.switch.cache_statistics() for bridge in bridges.values()]
     entries = sum(one["entries"] for one in statistics)
-    limit = sum(one.get("limit", 0) for one in statistics)
+    limit = sum(one["limit"] for one in statistics)
     missed = sum(one["misses"] for one in statistics)
     return (
         f"{DATAPATH}:\n  flows         : (current {entries}) (limit {limit})\n"

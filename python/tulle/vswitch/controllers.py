@@ -1,27 +1,30 @@
 """The controllers that a bridge is told of: connections that are kept, and sockets where others may come.
 
-A connection that fails is made again after 1, 2, 4... seconds, `max_backoff` at most.
+A connection that fails is made again after 1, 2, 4... seconds, `max_backoff` at most.  Connections are made here and
+served by the native switch; only the bytes of those with TLS are moved here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 from msgspec import Struct, structs
 
-from tulle._native import NativeError, Switch
+from tulle._native import NativeError
 from tulle.errors import TulleError, Unavailable
 from tulle.ovsdb.endpoint import peer_ssl_object
 from tulle.ovsdb.remote import Remote
-from tulle.ovsdb.tls import HANDSHAKE_S, Tls
-from tulle.vswitch.channel import Channel, Session
-from tulle.vswitch.configuration import ControllerConfig, wire_versions
+from tulle.ovsdb.tls import HANDSHAKE_S
+from tulle.vswitch.channel import Channel
+from tulle.vswitch.configuration import ControllerConfig
+from tulle.vswitch.controller_sessions import Context, Served
 from tulle.vswitch.endpoint import OpenFlowEndpoint
-from tulle.vswitch.snoop import Snoop
+from tulle.vswitch.service_socket import ServiceSocket, dial
 
 FIRST_BACKOFF_S = 1.0
 CONNECT_S = 30.0
@@ -38,27 +41,6 @@ class Status(Struct, frozen=True):
     status: dict[str, str] = {}
 
 
-class Context(Struct):
-    """What all controllers of a bridge share."""
-
-    switch: Switch
-    snoop: Snoop
-    directory: Path
-    tls: Tls | None = None
-    protocols: tuple[str, ...] = ()
-
-    def open_session(self, target: str, kind: str = "controller") -> Session:
-        """A new session; raises `Unavailable` once the switch is closed."""
-        try:
-            return self.switch.open_session(target, kind, versions=wire_versions(self.protocols))
-        except NativeError as error:
-            raise Unavailable(str(error)) from error
-
-    def path(self, place: Remote) -> str:
-        """Of a unix socket, relative ones in the directory of the process."""
-        return str(self.directory / place.path)
-
-
 class ActiveController:
     """Keeps one connection; `on_change` is called when it is made and when it ends."""
 
@@ -69,12 +51,15 @@ class ActiveController:
         self._context = context
         self._on_change = on_change
         self._channel: Channel | None = None
+        self._served: Served | None = None
         self._since: dict[str, float] = {}
         self._task = asyncio.get_running_loop().create_task(self._keep_connected())
 
     @property
     def is_connected(self) -> bool:
         """Whether both sides have greeted each other."""
+        if self._served is not None:
+            return self._served.is_open
         return self._channel is not None and self._channel.session.open
 
     def status(self) -> Status:
@@ -116,6 +101,34 @@ class ActiveController:
             backoff_s = min(backoff_s * 2, self.config.max_backoff_s)
 
     async def _connect(self) -> None:
+        assert self.config.place is not None
+        if self.config.place.secure:
+            await self._connect_securely()
+        else:
+            await self._hand_over(self.config.place)
+
+    async def _hand_over(self, place: Remote) -> None:
+        """Connect, let the native switch serve the socket, and wait for the end."""
+        async with asyncio.timeout(CONNECT_S):
+            peer = await dial(self._context.resolved(place))
+        with peer:
+            session = self._context.serve(peer.fileno(), self.config)
+        served = Served(session, asyncio.get_running_loop().create_future())
+        self._served = self._context.served[session] = served
+        self._connected()
+        try:
+            raise Unavailable(await served.over)
+        finally:
+            self._served = None
+            if self._context.served.pop(session, None) is not None:
+                with contextlib.suppress(NativeError):
+                    self._context.switch.close_session(session)
+
+    def _connected(self) -> None:
+        self.state = "ACTIVE"
+        self._since["connect"] = time.monotonic()
+
+    async def _connect_securely(self) -> None:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await self._dial()
         try:
@@ -123,10 +136,8 @@ class ActiveController:
         except TulleError:
             writer.transport.abort()
             raise
-        observers = self._context.snoop.observers()
-        self._channel = Channel(session, reader, writer, self.config.probe_s, observers)
-        self.state = "ACTIVE"
-        self._since["connect"] = time.monotonic()
+        self._channel = Channel(session, reader, writer, self.config.probe_s)
+        self._connected()
         # The greeting is an exchange: whoever asks for `is_connected` looks again soon.
         asyncio.get_running_loop().call_later(0.05, self._on_change)
         try:
@@ -138,10 +149,6 @@ class ActiveController:
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         place = self.config.place
         assert place is not None
-        if place.path:
-            return await asyncio.open_unix_connection(self._context.path(place))
-        if not place.secure:
-            return await asyncio.open_connection(place.host, place.port)
         if self._context.tls is None:
             raise Unavailable("TLS needs a row of table SSL")
         if self._context.tls.needs_bootstrap:
@@ -159,7 +166,7 @@ class PassiveController:
         self.config = config
         self._context = context
         self._error = config.error
-        self._endpoint: OpenFlowEndpoint | None = None
+        self._endpoint: OpenFlowEndpoint | ServiceSocket | None = None
 
     async def start(self) -> None:
         """Listen, or keep the reason why not for the status."""
@@ -167,23 +174,35 @@ class PassiveController:
         if place is None:
             return
         try:
-            context = None
-            if place.secure:
-                if self._context.tls is None:
-                    raise Unavailable("TLS needs a row of table SSL")
-                context = self._context.tls.server_context()
-            where = Remote(True, path=self._context.path(place)) if place.path else place
-            self._endpoint = OpenFlowEndpoint(
-                where,
-                lambda: self._context.open_session(self.config.target),
-                probe_s=self.config.probe_s,
-                context=context,
-                observers=self._context.snoop.observers,
-            )
+            self._endpoint = self._secure_endpoint(place) if place.secure else self._native_endpoint(place)
             await self._endpoint.start()
         except (OSError, TulleError) as error:
             self._error = str(error)
             self._endpoint = None
+
+    def _native_endpoint(self, place: Remote) -> ServiceSocket:
+        give = functools.partial(self._context.serve, config=self.config)
+        return ServiceSocket(self._context.resolved(place), self._context.switch, give)
+
+    def _secure_endpoint(self, place: Remote) -> OpenFlowEndpoint:
+        if self._context.tls is None:
+            raise Unavailable("TLS needs a row of table SSL")
+        return OpenFlowEndpoint(
+            place,
+            lambda: self._context.open_session(self.config.target),
+            probe_s=self.config.probe_s,
+            context=self._context.tls.server_context(),
+        )
+
+    def ended(self, session: int) -> None:
+        """A connection that the native switch serves is over."""
+        if isinstance(self._endpoint, ServiceSocket):
+            self._endpoint.ended(session)
+
+    def follow(self, sessions: set[int]) -> None:
+        """These are all that there are."""
+        if isinstance(self._endpoint, ServiceSocket):
+            self._endpoint.follow(sessions)
 
     @property
     def is_connected(self) -> bool:
@@ -199,13 +218,15 @@ class PassiveController:
 
     def flush(self) -> None:
         """Send what the sessions have queued."""
-        if self._endpoint is not None:
+        if isinstance(self._endpoint, OpenFlowEndpoint):
             self._endpoint.flush()
 
     async def close(self) -> None:
         """Listen no more."""
-        if self._endpoint is not None:
+        if isinstance(self._endpoint, OpenFlowEndpoint):
             await self._endpoint.close()
+        elif self._endpoint is not None:
+            self._endpoint.close()
 
 
 class Controllers:
@@ -213,6 +234,7 @@ class Controllers:
 
     def __init__(self, context: Context, on_change: Callable[[], None]) -> None:
         self.context = context
+        context.on_opened = on_change
         self._on_change = on_change
         self._controllers: dict[str, ActiveController | PassiveController] = {}
 
@@ -226,6 +248,21 @@ class Controllers:
         for target, config in by_target.items():
             if target not in self._controllers:
                 self._controllers[target] = await self._new(config)
+
+    def ended(self, session: int, reason: str) -> None:
+        """A connection that the native switch serves is over."""
+        self.context.ended(session, reason)
+        for controller in self._controllers.values():
+            if isinstance(controller, PassiveController):
+                controller.ended(session)
+
+    def follow(self, sessions: set[int]) -> None:
+        """These are all that there are; the end of one may have gone untold among too many events."""
+        for session in self.context.served.keys() - sessions:
+            self.context.ended(session, "the connection is over")
+        for controller in self._controllers.values():
+            if isinstance(controller, PassiveController):
+                controller.follow(sessions)
 
     async def _new(self, config: ControllerConfig) -> ActiveController | PassiveController:
         if config.is_primary:

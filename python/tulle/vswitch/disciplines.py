@@ -17,16 +17,20 @@ LEAST_RATE_BPS = 12_000
 LAST_PRIORITY = 7
 BURSTS_A_SECOND = 1_000_000
 """Bursts become times in whole microseconds on their way to the kernel, and none must be 0."""
+LONGEST_BURST_S = 256
+"""The kernel has 32 bits for a burst, in ticks of 64 ns."""
 HEADERS_BYTES = 64
 
 
 class Class(Struct, frozen=True):
-    """Of htb, in bytes and bytes a second; `least` is what it gets in any case, `most` what it may borrow up to."""
+    """Of htb, in bytes and bytes a second; `least` is what it gets in any case, `most` what it may borrow up to, each
+    with its burst."""
 
     handle: int
     parent: int
     least: int
     most: int
+    least_burst: int
     burst: int
     quantum: int
     priority: int = 0
@@ -99,7 +103,8 @@ def _queue_class(queue: QueueConfig, rate_bps: int, mtu: int) -> Class:
 
 
 def _class(handle: int, parent: int, least_bps: int, most_bps: int, queue: QueueConfig, mtu: int) -> Class:
-    most = max(most_bps // 8, 1)
+    least, most = max(least_bps // 8, 1), max(most_bps // 8, 1)
     burst = max((queue.burst_bits or 0) // 8, mtu + HEADERS_BYTES, most // BURSTS_A_SECOND)
+    least_burst, burst = (min(burst, rate * LONGEST_BURST_S) for rate in (least, most))
     priority = min(queue.priority, LAST_PRIORITY)
-    return Class(handle, parent, max(least_bps // 8, 1), most, burst, mtu + HEADERS_BYTES, priority)
+    return Class(handle, parent, least, most, least_burst, burst, mtu + HEADERS_BYTES, priority)

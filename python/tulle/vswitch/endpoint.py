@@ -1,4 +1,4 @@
-"""Where controllers come to a bridge: a listening socket that gives each connection a native session."""
+"""Where controllers come to a bridge by TLS: a listening socket that gives each connection a native session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 from tulle.errors import TulleError
 from tulle.ovsdb.remote import Remote
-from tulle.vswitch.channel import Channel, Observer, Session
+from tulle.vswitch.channel import Channel, Session
 
 MAX_CONNECTIONS = 64
 _logger = structlog.get_logger(__name__)
@@ -27,15 +27,13 @@ class OpenFlowEndpoint:
         *,
         probe_s: float = 0.0,
         context: ssl.SSLContext | None = None,
-        observers: Callable[[], tuple[Observer, Observer]] | None = None,
     ) -> None:
-        """`context` is for TLS; `observers` gives a pair for each connection, see `Channel`."""
+        """`context` is for TLS."""
         self.place = Remote(True, path=str(place)) if isinstance(place, Path) else place
         self.last_error = ""
         self._open_session = open_session
         self._probe_s = probe_s
         self._context = context
-        self._observers = observers
         self._channels: set[Channel] = set()
         self._servers: list[asyncio.Server] = []
 
@@ -79,8 +77,7 @@ class OpenFlowEndpoint:
         if len(self._channels) >= MAX_CONNECTIONS:
             writer.close()
             return
-        observers = self._observers() if self._observers is not None else None
-        channel = Channel(self._open_session(), reader, writer, self._probe_s, observers)
+        channel = Channel(self._open_session(), reader, writer, self._probe_s)
         self._channels.add(channel)
         try:
             await channel.run()

@@ -65,8 +65,12 @@ class Shaping:
             if name not in wanted or not _is_there(port) or port.bridge is not wanted[name][0]:
                 await self._remove(name)
         for name, (bridge, qos) in wanted.items():
-            if (number := bridge.number(name)) is not None:
+            if (number := bridge.number(name)) is None:
+                continue
+            try:
                 await self._give(bridge, name, number, qos)
+            except NativeError as error:  # the port has just gone
+                bridge.unshaped[name] = str(error)
 
     async def count(self) -> bool:
         """Tell the native switches what the kernel has counted; False where a discipline has gone."""
@@ -153,7 +157,7 @@ class Shaping:
                     parent=wanted.parent,
                     rate=wanted.least,
                     ceil=wanted.most,
-                    burst=wanted.burst,
+                    burst=wanted.least_burst,
                     cburst=wanted.burst,
                     prio=wanted.priority,
                     quantum=wanted.quantum,

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pyroute2.netlink.rtnl.tcmsg.common import calc_xmittime
 
 from tulle.vswitch.disciplines import (
     ALL,
@@ -92,7 +93,14 @@ def test_a_change_of_one_queue_touches_its_class_only() -> None:
 def test_no_class_has_nothing_or_more_than_all(qos: QosConfig, link_bps: int | None) -> None:
     classes = discipline(qos, link_bps, 1500).classes
     rate = max(qos.rate_bps(link_bps) // 8, 1)
-    assert all(0 < one.least <= one.most <= rate and one.burst >= 1500 for one in classes)
+    assert all(0 < one.least <= one.most <= rate for one in classes)
+
+
+@given(HTB, RATES, st.integers(68, 65535))
+def test_bursts_fit_into_the_kernels_words(qos: QosConfig, link_bps: int | None, mtu: int) -> None:
+    for one in discipline(qos, link_bps, mtu).classes:
+        for rate, burst in ((one.least, one.least_burst), (one.most, one.burst)):
+            assert 0 < calc_xmittime(rate, burst) < 1 << 32
 
 
 def test_rows_become_queues_and_the_default_one_is_always_there() -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tulle.errors import InvalidInput
 from tulle.vswitch import datapath_flow
 from tulle.vswitch.configuration import wire_versions
 from tulle.vswitch.rows_controller import parse_target
-from tulle.vswitch.snoop import MessageCutter
 
 
 @pytest.mark.parametrize(
@@ -60,28 +57,3 @@ def test_a_datapath_flow_becomes_a_flow_of_ovs_ofctl() -> None:
 def test_what_is_no_datapath_flow_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         datapath_flow.openflow(text)
-
-
-messages = st.lists(
-    st.binary(max_size=40).map(
-        lambda body: bytes([4, 2]) + (8 + len(body)).to_bytes(2, "big") + b"\0" * 4 + body
-    ),
-    max_size=8,
-)
-
-
-@given(messages, st.integers(1, 50))
-def test_messages_are_whole_however_the_stream_is_cut(parts: list[bytes], size: int) -> None:
-    stream, cutter, taken = b"".join(parts), MessageCutter(), []
-    for start in range(0, len(stream), size):
-        taken.append(cutter.receive(stream[start : start + size]))
-    assert b"".join(taken) == stream
-    ends = {sum(len(part) for part in parts[:count]) for count in range(len(parts) + 1)}
-    assert {len(b"".join(taken[:count])) for count in range(len(taken) + 1)} <= ends
-
-
-@given(st.lists(st.binary(max_size=100), max_size=5))
-def test_no_bytes_break_the_cutter(chunks: list[bytes]) -> None:
-    cutter = MessageCutter()
-    for chunk in chunks:
-        cutter.receive(chunk)

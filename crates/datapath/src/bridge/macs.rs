@@ -236,6 +236,10 @@ impl MacTable {
         rows
     }
 
+    pub fn clear_stats(&mut self) {
+        self.stats = FdbStats { current_static: self.stats.current_static, ..FdbStats::default() };
+    }
+
     pub fn stats(&self) -> FdbStats {
         FdbStats { current: self.entries.len(), limit: self.limit, ..self.stats }
     }

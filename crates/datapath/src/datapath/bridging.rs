@@ -36,6 +36,11 @@ impl Datapath {
         self.state.macs.stats()
     }
 
+    /// Counts from 0 again what learning does.
+    pub fn clear_fdb_stats(&mut self) {
+        self.state.macs.clear_stats();
+    }
+
     /// Forgets all learned addresses.
     pub fn flush_fdb(&mut self) {
         self.cache.credit(&mut self.state);

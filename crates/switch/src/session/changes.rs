@@ -87,7 +87,10 @@ pub(super) fn change_of(change: &FlowMod, version: Version) -> datapath::FlowMod
         no_packet_counts: flag(flow_mod_flags::NO_PACKET_COUNTS),
         no_byte_counts: flag(flow_mod_flags::NO_BYTE_COUNTS),
         adds_if_none: is_old && modifies && change.cookie_mask == 0,
-        new_cookie: (is_old && modifies && !keeps_cookie).then_some(change.flow.cookie),
+        new_cookie: match change.cookie_mask {
+            0 => (is_old && modifies && !keeps_cookie).then_some(change.flow.cookie),
+            _ => change.new_cookie,
+        },
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tulle_datapath as datapath;
 use tulle_openflow::{
-    Bucket, ErrorCode, Group, GroupCommand, GroupKind, GroupMod, Message, Selection, SelectionMethod, Xid,
-    bucket_id,
+    Bucket, EmitError, ErrorCode, Group, GroupCommand, GroupKind, GroupMod, Message, MultipartReply,
+    Selection, SelectionMethod, Version, Xid, bucket_id,
 };
 
 use super::Session;
@@ -38,8 +38,36 @@ impl Engine {
     pub(crate) fn regroup(&mut self, request: &GroupMod) -> Result<Vec<datapath::FlowRemoved>, ErrorCode> {
         let now = tulle_io::clock::monotonic_ns();
         let change = change_of(request)?;
+        if !is_told(&self.outcome(request)) {
+            return Err(ErrorCode::OutOfBuckets);
+        }
         self.datapath.group_mod(&change, now).map_err(error_code)
     }
+}
+
+impl Engine {
+    /// The group that a request leads to, where it is one with more buckets than before.
+    fn outcome(&self, request: &GroupMod) -> Group {
+        let mut group = request.group.clone();
+        if request.command == GroupCommand::InsertBucket
+            && let Some(present) = self.datapath.groups().iter().find(|present| present.id == group.group)
+        {
+            let added = std::mem::replace(&mut group, described(present)).buckets;
+            group.buckets.extend(added);
+        }
+        group
+    }
+}
+
+/// Whether one message can describe a group, in every version: a reply is cut between groups only.
+fn is_told(group: &Group) -> bool {
+    let reply = MultipartReply::GroupDescriptions(vec![group.clone()]);
+    let message = Message::MultipartReply { more: false, reply };
+    let mut bytes = Vec::new();
+    [Version::V13, Version::V15].iter().all(|version| {
+        bytes.clear();
+        !matches!(message.emit(*version, 0, &mut bytes), Err(EmitError::TooLong(_)))
+    })
 }
 
 fn change_of(request: &GroupMod) -> Result<datapath::GroupMod, ErrorCode> {

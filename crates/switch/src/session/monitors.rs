@@ -38,18 +38,19 @@ impl Session {
             }
         }
         self.monitors = monitors;
-        engine.datapath.watch_flows(true);
+        engine.note_monitors(self.has_monitors());
         self.reply(xid, Message::MultipartReply { more: false, reply: MultipartReply::FlowUpdates(initial) });
     }
 
     /// Ends a monitor.
-    pub(super) fn cancel_monitor(&mut self, xid: Xid, monitor: u32) {
+    pub(super) fn cancel_monitor(&mut self, engine: &mut Engine, xid: Xid, monitor: u32) {
         if self.monitors.remove(&monitor).is_none() {
             self.refuse(xid, &Message::FlowMonitorCancel(monitor), ErrorCode::UnknownMonitor);
         }
+        engine.note_monitors(self.has_monitors());
     }
 
-    pub(super) fn has_monitors(&self) -> bool {
+    pub(crate) fn has_monitors(&self) -> bool {
         !self.monitors.is_empty()
     }
 
@@ -89,6 +90,14 @@ impl Session {
         }
         let actions = chosen.iter().any(|monitor| monitor.flags & flow_monitor_flags::INSTRUCTIONS != 0);
         Some(FlowUpdate::Full(full(event_of(&event.change), reason_of(&event.change), &event.stats, actions)))
+    }
+}
+
+impl Engine {
+    /// Gathers what happens to flows while some session wants to hear of it; `mine` is of the one being served.
+    pub(crate) fn note_monitors(&mut self, mine: bool) {
+        let others = self.wires.sessions.iter_mut().any(|(_, session)| session.has_monitors());
+        self.datapath.watch_flows(mine || others);
     }
 }
 

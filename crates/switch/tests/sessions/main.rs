@@ -2,5 +2,6 @@
 
 mod bundles;
 mod peer;
+mod snooping;
 mod told;
 mod versions;

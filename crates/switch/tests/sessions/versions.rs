@@ -3,8 +3,8 @@
 use crate::peer::{Peer, switch};
 use tulle_flow::{Action, Flow, port};
 use tulle_openflow::{
-    FlowMod, FlowModCommand, Message, MultipartReply, MultipartRequest, PacketInReason, PacketOut, TABLE_ALL,
-    Version,
+    Bucket, ErrorCode, FlowMod, FlowModCommand, Group, GroupCommand, GroupMod, Message, MultipartReply,
+    MultipartRequest, PacketInReason, PacketOut, TABLE_ALL, Version, bucket_id, group_id,
 };
 
 #[test]
@@ -63,4 +63,70 @@ fn a_table_miss_goes_to_a_controller_of_openflow_1_0_and_to_no_other() {
         other => panic!("{other:?}"),
     }
     assert_eq!(new.heard(), []);
+}
+
+#[test]
+fn nicira_s_modification_finds_flows_by_one_cookie_and_gives_them_another() {
+    let switch = switch();
+    let mut peer = Peer::controller(&switch, Version::V10);
+    for cookie in [5, 6] {
+        let flow: Flow = format!("cookie={cookie},priority={cookie},actions=drop").parse().expect("a flow");
+        peer.ask(&Message::FlowMod(FlowMod::add(flow)));
+    }
+    let flow: Flow = "cookie=5,actions=output:1".parse().expect("a flow");
+    let modify = FlowMod::new(FlowModCommand::Modify, Flow { table: TABLE_ALL, ..flow });
+    let kept = FlowMod { cookie_mask: u64::MAX, ..modify };
+    let changed = FlowMod { new_cookie: Some(9), ..kept.clone() };
+    for (change, cookies) in [(kept, [5, 6]), (changed, [9, 6])] {
+        assert_eq!(peer.ask(&Message::FlowMod(change)), []);
+        let request = MultipartRequest::Flows(Default::default());
+        match &peer.ask(&Message::MultipartRequest { more: false, request })[..] {
+            [Message::MultipartReply { reply: MultipartReply::Flows(found), .. }] => {
+                let mut found: Vec<_> = found.iter().map(|stats| &stats.flow).collect();
+                found.sort_by_key(|flow| flow.priority);
+                assert_eq!(found.iter().map(|flow| flow.cookie).collect::<Vec<_>>(), cookies);
+                assert_eq!(found[0].actions, [Action::Output(1)]);
+                assert_eq!(found[1].actions, []);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A request of this many buckets, each with one action.
+fn buckets(command: GroupCommand, first: u32, count: u32) -> Message {
+    let bucket = |id| Bucket { id, weight: 0, actions: vec![Action::Output(1)], ..Bucket::default() };
+    let buckets = (first..first + count).map(bucket).collect();
+    let group = Group { group: 1, buckets, ..Group::default() };
+    let place = if command == GroupCommand::InsertBucket { bucket_id::LAST } else { bucket_id::ALL };
+    Message::GroupMod(GroupMod { command, group, bucket: place })
+}
+
+fn described_buckets(peer: &mut Peer) -> usize {
+    let request = MultipartRequest::GroupDescriptions(group_id::ALL);
+    match &peer.ask(&Message::MultipartRequest { more: false, request })[..] {
+        [Message::MultipartReply { reply: MultipartReply::GroupDescriptions(groups), .. }] => {
+            groups[0].buckets.len()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_group_that_no_message_could_describe_is_refused() {
+    let switch = switch();
+    let (mut old, mut new) =
+        (Peer::controller(&switch, Version::V13), Peer::controller(&switch, Version::V15));
+    match &new.ask(&buckets(GroupCommand::Add, 0, 2500))[..] {
+        [Message::Error(report)] => assert_eq!(report.code, ErrorCode::OutOfBuckets),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(new.ask(&buckets(GroupCommand::Add, 0, 1000)), []);
+    let refused = (1000..4000).find_map(|at| {
+        let answer = new.ask(&buckets(GroupCommand::InsertBucket, at, 1));
+        (!answer.is_empty()).then_some((at as usize, answer))
+    });
+    let (count, answer) = refused.expect("a group cannot grow for ever");
+    assert!(matches!(&answer[..], [Message::Error(report)] if report.code == ErrorCode::OutOfBuckets));
+    assert_eq!((described_buckets(&mut new), described_buckets(&mut old)), (count, count));
 }
