@@ -53,7 +53,7 @@ impl Switch {
         Ok(info)
     }
 
-    /// A copy of the descriptor by which a device that is a port receives, and the slots of its ring.
+    /// A copy of the descriptor by which the first thread receives from a device, and the slots of its ring.
     pub fn device_descriptor(&self, number: u32) -> Result<(OwnedFd, usize), SwitchError> {
         let copied = self.call(move |engine| {
             let device = engine.wires.port(number)?.lanes().first()?.device()?;
