@@ -85,12 +85,32 @@ fn simple() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// Actions with much to say, as people write them.
+const WORDY: [&str; 8] = [
+    "sample(probability=9,collector_set_id=1,obs_domain_id=0,obs_point_id=0)",
+    "bundle(eth_src,1,hrw,ofport,members:1,2,3)",
+    "bundle(symmetric_l4,0,active_backup,ofport,members:9,2)",
+    "bundle_load(symmetric_l4,0,hrw,ofport,NXM_NX_REG0[],members:1,2,3)",
+    "controller(pause,userdata=01)",
+    "ct(commit,zone=1,nat(src=10.0.0.1-10.0.0.9:1-9),exec(move:NXM_NX_REG0[]->NXM_NX_CT_MARK[]))",
+    "ct(table=1,nat)",
+    "ct(commit,nat(dst=10.0.0.1),table=2)",
+];
+
+fn wordy() -> impl Strategy<Value = Action> {
+    prop::sample::select(&WORDY[..]).prop_map(|text| {
+        let flow: Flow = format!("actions={text}").parse().expect("an action");
+        flow.actions[0].clone()
+    })
+}
+
 fn deciding() -> impl Strategy<Value = Action> {
     use HashFields::{EthSrc, IpDst, SymmetricL3L4Udp, SymmetricL4};
     let fields = prop::sample::select(vec![EthSrc, IpDst, SymmetricL3L4Udp, SymmetricL4]);
     let bit = SubField::new(Field::Reg0, 0, 1).expect("a bit");
     prop_oneof![
         4 => Just(Action::Output(port::NORMAL)),
+        4 => wordy(),
         3 => (1..5_u32).prop_map(Action::Group),
         1 => Just(Action::CheckPacketLarger { length: 100, target: bit }),
         1 => Just(Action::FinTimeout { idle: 1, hard: 2 }),
