@@ -42,7 +42,7 @@ def number(vector: Vector, key: str, usual: int = 0) -> int:
 def network(vector: Vector) -> Packet:
     """The outer IP packet, whose ends and look are checked."""
     packet = Ether(vector.frame("outer"))
-    ip = packet[IPv6 if vector.get("ends") == "ipv6" else IP]
+    ip: Packet = packet[IPv6 if vector.get("ends") == "ipv6" else IP]
     if IPv6 in packet and ip is packet[IPv6]:
         assert (ip.src, ip.dst) == ("fd00:a::1", "fd00:a::2")
         assert ip.fl != 0
@@ -67,7 +67,8 @@ def test_lengths_and_checksums_of_outer_headers_are_what_scapy_makes_them(file: 
     for vector in vectors(file):
         frame = vector.frame("outer")
         ip = network(vector)
-        fields = [(type(ip), "plen")] if isinstance(ip, IPv6) else [(IP, "len"), (IP, "chksum")]
+        v6 = isinstance(ip, IPv6)
+        fields: list[tuple[type[Packet], str]] = [(IPv6, "plen")] if v6 else [(IP, "len"), (IP, "chksum")]
         layer = type(ip.payload)
         fields += [(layer, "chksum")] if layer in (TCP, UDP) and ip.payload.chksum else []
         assert made_anew(frame, *fields) == frame, vector["name"]

@@ -1,6 +1,8 @@
 //! Frames to push, and an encapsulation to push them with.
 #![allow(dead_code)]
 
+pub mod tunnel;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tulle_encap::{DropReason, Encap, Endpoints, Passage, Popped, Pushed, TunnelOptions};
