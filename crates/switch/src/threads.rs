@@ -132,7 +132,18 @@ impl Threads {
         engine.threads = engine.colleagues.len();
         engine.changed();
         drop(engine);
-        self.spawn(worker)
+        let spawned = self.spawn(worker);
+        if spawned.is_err() {
+            self.forget(self.running.len());
+        }
+        spawned
+    }
+
+    fn forget(&self, left: usize) {
+        let mut engine = self.shared.lock();
+        engine.colleagues.truncate(left);
+        engine.threads = left;
+        engine.changed();
     }
 
     fn spawn(&mut self, worker: Worker) -> std::io::Result<()> {

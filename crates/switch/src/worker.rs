@@ -51,6 +51,13 @@ struct First {
     crossings: Vec<Crossing>,
 }
 
+/// Nobody waits for a thread that is no more, however it has ended.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.note_seen(&mut self.shared.lock(), self.thread, u64::MAX);
+    }
+}
+
 /// A thread's own things.
 pub(crate) struct Worker {
     thread: usize,
@@ -119,8 +126,6 @@ impl Worker {
             }
             self.sweep();
         }
-        // Nobody waits for a thread that is no more.
-        self.shared.note_seen(&mut self.shared.lock(), self.thread, u64::MAX);
     }
 
     /// Waits for something to do: awake at first, since waking a sleeping thread costs more than a packet.
