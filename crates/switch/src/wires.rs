@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
+use tulle_datapath::{Drop, Effects, Egress, PacketIn};
 use tulle_io::{DevicePort, Outgoing};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum};
@@ -85,14 +85,8 @@ impl Wires {
 
     /// Sends a frame out of a port; the drop reason's name where it was lost.
     #[inline]
-    fn send(
-        &mut self,
-        number: u32,
-        tunnel: Option<&TunnelKey>,
-        frame: &mut FrameBuf,
-        offload: &Offload,
-    ) -> Result<(), &'static str> {
-        let Some(port) = self.ports.get_mut(slot(number)).and_then(Option::as_mut) else {
+    fn send(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload) -> Result<(), &'static str> {
+        let Some(port) = self.ports.get_mut(slot(to.port)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
         port.record(frame.bytes());
@@ -104,7 +98,7 @@ impl Wires {
             Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
             Link::Patch(None) => Err("patch-no-peer"),
             Link::Tunnel(link) => {
-                match link.send(&mut self.underlay, tunnel, frame, offload, &mut self.scratch) {
+                match link.send(&mut self.underlay, to, frame, offload, &mut self.scratch) {
                     Ok(()) => Ok(()),
                     Err(Lost::Reason(reason)) => Err(reason),
                     Err(Lost::NoNextHop(remote)) => {
@@ -121,7 +115,7 @@ impl Wires {
             Err(_) => port.counters.tx_dropped += 1,
         }
         if was_flushed && !port.is_flushed() {
-            self.unflushed.push(number);
+            self.unflushed.push(to.port);
         }
         result
     }
@@ -184,7 +178,7 @@ impl Wires {
 impl Effects for Wires {
     #[inline]
     fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
-        if let Err(reason) = self.send(to.port, to.tunnel.as_deref(), frame, offload) {
+        if let Err(reason) = self.send(to, frame, offload) {
             self.losses.count(to.port, reason);
         }
     }
@@ -206,6 +200,7 @@ impl Effects for Wires {
             cookie: info.cookie,
             reason: info.reason,
             key: info.key,
+            options: info.options.clone(),
             controller: info.controller,
             userdata: info.userdata.clone(),
             pause: info.pause.clone(),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tulle_datapath::TunnelKey;
+use tulle_datapath::{Egress, TunnelKey};
 use tulle_encap::{Gbp, Passage, Template};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
@@ -33,6 +33,8 @@ pub(crate) struct Leaving<'a> {
     pub ready: &'a Ready,
     /// What flows have set.
     pub key: Option<&'a TunnelKey>,
+    /// Geneve's options, as they stand on the wire.
+    pub options: &'a [u8],
     /// The tunnel's own counter, where it has one.
     pub sequence: Option<&'a mut u32>,
 }
@@ -44,6 +46,7 @@ impl Leaving<'_> {
         let Self { config, key, .. } = self;
         let frame_id = self.sequence.as_deref_mut().unwrap_or(frame_id);
         let mut passage = Passage::new(config.context(*key), entropy, frame_id);
+        passage.options = self.options;
         if config.gbp {
             passage.gbp =
                 Some(key.map_or(Gbp::default(), |key| Gbp { id: key.gbp_id, flags: key.gbp_flags }));
@@ -94,12 +97,13 @@ impl Tunnel {
     pub(crate) fn send(
         &mut self,
         underlay: &mut Underlay,
-        key: Option<&TunnelKey>,
+        to: &Egress,
         frame: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
     ) -> Result<(), Lost> {
         let Self { config, ready, peers, sequence } = self;
+        let key = to.tunnel.as_deref();
         let ready = match (config.remote, config.local) {
             (Some(remote), LocalAddress::Any | LocalAddress::Fixed(_)) => {
                 ready.as_ref().ok_or(Lost::NoNextHop(remote))?
@@ -110,7 +114,7 @@ impl Tunnel {
             }
         };
         let sequence = config.sequence.then_some(sequence);
-        let leaving = Leaving { config, ready, key, sequence };
+        let leaving = Leaving { config, ready, key, options: &to.options, sequence };
         underlay.send(leaving, frame, offload, scratch).map_err(Lost::Reason)
     }
 }

@@ -15,6 +15,9 @@ use super::{Directory, Registry, flag};
 use crate::engine::Engine;
 use crate::wires::Wires;
 
+/// The longest options of Geneve (RFC 8926 section 3.4).
+const MOST_OPTIONS: usize = 252;
+
 /// What a bridge knows of the tunnels of all.
 #[derive(Debug)]
 pub(crate) struct Membership {
@@ -151,7 +154,20 @@ fn deliver(
     port.counters.received(frame.len());
     port.record(frame.bytes());
     let metadata = Metadata { in_port: number, tunnel: Some(key_of(popped)) };
-    datapath.process(frame, &popped.offload, &metadata, now, wires);
+    if popped.options(frame).is_empty() {
+        return datapath.process(frame, &popped.offload, &metadata, now, wires);
+    }
+    // They stand in the frame's headroom, which flows may write to.
+    let mut room = [0; MOST_OPTIONS];
+    let options = copied(popped.options(frame), &mut room);
+    datapath.process_with_options(frame, &popped.offload, &metadata, options, now, wires);
+}
+
+#[inline]
+fn copied<'a>(options: &[u8], room: &'a mut [u8; MOST_OPTIONS]) -> &'a [u8] {
+    let to = &mut room[..options.len().min(MOST_OPTIONS)];
+    to.copy_from_slice(&options[..to.len()]);
+    to
 }
 
 /// What flows may match of a packet that came out of a tunnel.
