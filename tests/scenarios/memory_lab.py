@@ -37,7 +37,7 @@ def native_wires() -> dict[str, WireMaker]:
     def maker(name: str) -> WireMaker:
         return lambda local, remote: Encapsulator(name, local, remote)
 
-    return {name: maker(name) for name in ("stt", "vxlan")}
+    return {name: maker(name) for name in ("stt", "vxlan", "geneve", "gre", "nvgre")}
 
 
 class MemoryLab:

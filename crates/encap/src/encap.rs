@@ -104,9 +104,18 @@ impl Popped {
     /// With a context and nothing else that only some encapsulations have.
     #[inline]
     pub(crate) fn new(outer: &Outer, context: u64, offload: Offload) -> Self {
-        let Outer { source, destination, tos, ttl, .. } = *outer;
+        let Outer { tos, ttl, .. } = *outer;
+        let (source, destination) = (outer.source(), outer.destination());
         let (key, checksum, oam, gbp, options) = (true, false, false, None, Place::default());
         Self { context, key, source, destination, tos, ttl, checksum, oam, gbp, options, offload }
+    }
+
+    /// Whether there are Geneve options. Frames that have none came the same way if their `Popped` are
+    /// equal, and may be joined (`tulle_wire::TcpMerger`).
+    #[inline]
+    #[must_use]
+    pub fn has_options(&self) -> bool {
+        self.options.len != 0
     }
 
     /// Geneve's options in their wire form, checked; empty with all others. They stand in the headroom

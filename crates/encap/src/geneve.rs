@@ -104,7 +104,7 @@ impl Encap for Geneve {
     fn push(
         &self,
         template: &Template,
-        passage: Passage<'_>,
+        mut passage: Passage<'_>,
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
@@ -117,7 +117,7 @@ impl Encap for Geneve {
         if passage.options.is_empty() {
             let header = header::emit(passage.context, 0, passage.oam, false);
             let datagrams = Datagrams { header, entropy, segmentation };
-            return send::push(&datagrams, template, passage, buffer, offload, scratch, each);
+            return send::push(&datagrams, template, &mut passage, buffer, offload, scratch, each);
         }
         let critical = check_options(passage.options)?;
         let len = HEADER_LEN + passage.options.len();
@@ -126,7 +126,7 @@ impl Encap for Geneve {
         header[..HEADER_LEN].copy_from_slice(&base);
         header[HEADER_LEN..len].copy_from_slice(passage.options);
         let datagrams = Datagrams { header: &header[..len], entropy, segmentation };
-        send::push(&datagrams, template, passage, buffer, offload, scratch, each)
+        send::push(&datagrams, template, &mut passage, buffer, offload, scratch, each)
     }
 
     fn pop(

@@ -57,9 +57,9 @@ impl Gre {
         let inner_at = outer.transport + header.len();
         buffer.truncate(outer.end);
         buffer.pull_front(inner_at);
-        let offload = inner::arrived(buffer, undone.as_ref(), inner_at, outer.tos)?;
+        let offload = inner::arrived(buffer, undone, inner_at, outer.tos)?;
         if let Some(order) = &mut self.order {
-            let (source, destination) = (outer.source, outer.destination);
+            let (source, destination) = (outer.source(), outer.destination());
             order.accept(Stream { source, destination, key: header.key }, header.sequence)?;
         }
         let context = header.key.map_or(0, u64::from);
@@ -88,7 +88,7 @@ impl Encap for Gre {
     fn push(
         &self,
         template: &Template,
-        passage: Passage<'_>,
+        mut passage: Passage<'_>,
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
@@ -103,7 +103,7 @@ impl Encap for Gre {
             key: template.options.key.then_some(passage.context as u32),
             sequence: template.options.sequence.then_some(0),
         };
-        send::push(&Packets::new(&header), template, passage, buffer, offload, scratch, each)
+        send::push(&Packets::new(&header), template, &mut passage, buffer, offload, scratch, each)
     }
 
     fn pop(

@@ -47,16 +47,17 @@ pub(crate) fn complete(buffer: &mut FrameBuf, offload: &Offload) -> Result<(), D
         .map_err(|_| DropReason::BadOffload)
 }
 
-/// What a kernel tunnel on the same machine has left undone on the inner frame, by offsets that reach
-/// into it; `None` if nothing, or only on the outer one, whose transport header begins at `transport`.
+/// The offload, if a kernel tunnel on the same machine has left something undone on the inner frame and
+/// says so by offsets that reach into it; `None` if nothing is, or only on the outer one, whose transport
+/// header begins at `transport`.
 #[inline]
-pub(crate) fn undone(offload: &Offload, transport: usize) -> Result<Option<Offload>, DropReason> {
+pub(crate) fn undone(offload: &Offload, transport: usize) -> Result<Option<&Offload>, DropReason> {
     let is_inner = offload.needs_csum && usize::from(offload.csum_start) > transport;
     match offload.gso {
         GsoKind::None | GsoKind::UdpL4 if !is_inner => Ok(None),
         GsoKind::UdpL4 => Err(DropReason::UdpSegmentation),
         GsoKind::TcpV4 | GsoKind::TcpV6 if !is_inner => Err(DropReason::BadOffload),
-        _ => Ok(Some(*offload)),
+        _ => Ok(Some(offload)),
     }
 }
 

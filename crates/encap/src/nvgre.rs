@@ -54,7 +54,7 @@ impl Encap for Nvgre {
     fn push(
         &self,
         template: &Template,
-        passage: Passage<'_>,
+        mut passage: Passage<'_>,
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
@@ -65,7 +65,7 @@ impl Encap for Nvgre {
         }
         check_untagged(buffer.bytes())?;
         let packets = Packets(emit(passage.context, passage.entropy));
-        send::push(&packets, template, passage, buffer, offload, scratch, each)
+        send::push(&packets, template, &mut passage, buffer, offload, scratch, each)
     }
 
     fn pop(
@@ -88,7 +88,7 @@ fn open(buffer: &mut FrameBuf, offload: &Offload) -> Result<Popped, DropReason> 
     buffer.truncate(outer.end);
     buffer.pull_front(inner_at);
     check_untagged(buffer.bytes())?;
-    let offload = inner::arrived(buffer, undone.as_ref(), inner_at, outer.tos)?;
+    let offload = inner::arrived(buffer, undone, inner_at, outer.tos)?;
     Ok(Popped::new(&outer, context, offload))
 }
 

@@ -120,12 +120,14 @@ impl Template {
     fn emit_v4(&self, bytes: &mut [u8], payload_len: u16, id: u16, look: Look) {
         let Look { tos, ttl, .. } = look;
         let total_len = payload_len + ipv4::HEADER_LEN as u16;
-        bytes[..V4_LEN].copy_from_slice(&self.network[..V4_LEN]);
-        let header = &mut bytes[ethernet::HEADER_LEN..V4_LEN];
+        // Of known lengths, which saves checks.
+        let Some(bytes) = bytes.first_chunk_mut::<V4_LEN>() else { return };
+        bytes.copy_from_slice(&self.network[..V4_LEN]);
+        let Some(header) = bytes.last_chunk_mut::<{ ipv4::HEADER_LEN }>() else { return };
         header[1] = tos;
         header[2..4].copy_from_slice(&total_len.to_be_bytes());
         header[4..6].copy_from_slice(&id.to_be_bytes());
-        header[8] = ttl;
+        header[ipv4::TTL_AT] = ttl;
         let changed = checksum::add(checksum::add(total_len, id), u16::from(tos));
         let changed = checksum::add(changed, u16::from(ttl) << 8);
         let checksum = !checksum::add(self.header_sum, changed);
@@ -135,12 +137,13 @@ impl Template {
     #[inline]
     fn emit_v6(&self, bytes: &mut [u8], payload_len: u16, look: Look) {
         let Look { tos, ttl, entropy } = look;
-        bytes[..MOST_NETWORK_LEN].copy_from_slice(&self.network);
-        let header = &mut bytes[ethernet::HEADER_LEN..MOST_NETWORK_LEN];
+        let Some(bytes) = bytes.first_chunk_mut::<MOST_NETWORK_LEN>() else { return };
+        bytes.copy_from_slice(&self.network);
+        let Some(header) = bytes.last_chunk_mut::<{ ipv6::HEADER_LEN }>() else { return };
         let first = 6 << 28 | u32::from(tos) << 20 | flow_label(entropy);
         header[..4].copy_from_slice(&first.to_be_bytes());
         header[4..6].copy_from_slice(&payload_len.to_be_bytes());
-        header[7] = ttl;
+        header[ipv6::HOP_LIMIT_AT] = ttl;
     }
 
     /// The sum of the pseudo header for `len` bytes of transport header and payload.

@@ -80,7 +80,7 @@ impl Encap for Vxlan {
     fn push(
         &self,
         template: &Template,
-        passage: Passage<'_>,
+        mut passage: Passage<'_>,
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
@@ -91,7 +91,7 @@ impl Encap for Vxlan {
         }
         let header = self.extension.emit(passage.context, passage.gbp);
         let datagrams = Datagrams { header, entropy: passage.entropy, segmentation: self.udp_segmentation };
-        send::push(&datagrams, template, passage, buffer, offload, scratch, each)
+        send::push(&datagrams, template, &mut passage, buffer, offload, scratch, each)
     }
 
     fn pop(

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Inner, MTU, cut, pop, push};
+use common::{ENDS, ENDS_V6, Inner, MTU, cut, pop, push, push_over, wire};
 use proptest::prelude::*;
-use tulle_encap::stt::{Key, Limits, MOST_INNER, PORT, Piece, Reassembly};
-use tulle_encap::{DropReason, Encap, Popped, Stt};
+use tulle_encap::stt::{Limits, MOST_INNER, PORT};
+use tulle_encap::{DropReason, Encap, Endpoints, Popped, Stt, TunnelOptions};
 use tulle_wire::vnet::{GsoKind, Offload};
 
 const NONE: Offload = Offload {
@@ -126,35 +126,6 @@ proptest! {
         let _ = push(&Stt::default(), PORT, 1, &bytes, &offload);
         pop(&mut Stt::default(), &bytes, &offload);
     }
-
-    #[test]
-    fn reassembly_agrees_with_a_map_of_bytes(pieces in prop::collection::vec((0_usize..40, 1_usize..12), 1..60)) {
-        const TOTAL: usize = 40;
-        let sent: Vec<u8> = (0..TOTAL as u8).collect();
-        let mut reassembly = Reassembly::new(Limits::default());
-        let mut have = [false; TOTAL];
-        for (offset, len) in pieces {
-            let end = (offset + len).min(TOTAL);
-            let piece = Piece { key: key(1), total: TOTAL, offset, tos: 0, bytes: &sent[offset..end] };
-            let overlaps = have[offset..end].iter().any(|have| *have);
-            match reassembly.insert(&piece, 0, &mut |reason| panic!("{reason}")) {
-                Err(reason) => {
-                    prop_assert_eq!(reason, DropReason::SttOverlap);
-                    prop_assert!(overlaps);
-                }
-                Ok(whole) => {
-                    prop_assert!(!overlaps);
-                    have[offset..end].fill(true);
-                    prop_assert_eq!(whole.is_some(), have == [true; TOTAL]);
-                    if let Some(whole) = whole {
-                        prop_assert_eq!(whole.frame.bytes(), &sent[..]);
-                        have = [false; TOTAL];
-                        reassembly.recycle(whole);
-                    }
-                }
-            }
-        }
-    }
 }
 
 fn shuffle<T>(items: &mut [T], mut seed: u64) {
@@ -162,14 +133,6 @@ fn shuffle<T>(items: &mut [T], mut seed: u64) {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         items.swap(i, (seed >> 33) as usize % (i + 1));
     }
-}
-
-fn key(id: u32) -> Key {
-    Key { source: common::ENDS.local, destination: common::ENDS.remote, id }
-}
-
-fn piece(id: u32, offset: usize, bytes: &[u8]) -> Piece<'_> {
-    Piece { key: key(id), total: 100, offset, tos: 0, bytes }
 }
 
 #[test]
@@ -181,6 +144,96 @@ fn the_longest_inner_frame_passes_and_one_byte_more_does_not() {
     assert_eq!(single(pop(&mut Stt::default(), &outer, &offload)).1, longest);
     let longer = Inner { payload_len: MOST_INNER - 53, ..Inner::PLAIN }.frame();
     assert_eq!(push(&Stt::default(), PORT, 1, &longer, &NONE), Err(DropReason::SttTooLong));
+}
+
+#[test]
+fn the_longest_inner_frame_passes_over_ipv6_too_whole_and_in_segments() {
+    let longest = Inner { payload_len: MOST_INNER - 54, ..Inner::PLAIN }.frame();
+    let options = TunnelOptions::new(MTU, PORT);
+    let outers = push_over(&Stt::default(), &ENDS_V6, &options, 1, &longest, &NONE).expect("pushed");
+    let [(outer, undone)] = outers.as_slice() else { panic!("{} frames", outers.len()) };
+    assert_eq!(outer.len(), 14 + 40 + 20 + 18 + MOST_INNER);
+    assert_eq!((undone.gso, undone.gso_size), (GsoKind::TcpV6, MTU - 60));
+    assert_eq!(single(pop(&mut Stt::default(), outer, undone)).1, longest);
+    let mut encap = Stt::default();
+    let segments = wire(outer, undone);
+    assert!(segments.iter().all(|segment| segment.len() <= 14 + usize::from(MTU)));
+    let results = segments.iter().rev().flat_map(|segment| pop(&mut encap, segment, &NONE)).collect();
+    let (popped, got) = single(results);
+    assert!(got == longest);
+    assert_eq!((popped.source, popped.destination), (ENDS_V6.local, ENDS_V6.remote));
+}
+
+#[test]
+fn a_tag_with_the_drop_eligible_bit_stays_in_the_frame() {
+    for tag in [0x1000, 0x1064, 0xf064, 0xffff] {
+        let inner = Inner { vlan: Some(tag), payload_len: 3000, ..Inner::PLAIN };
+        for (frame, offload) in [(inner.frame(), NONE), inner.undone(0)] {
+            let (outer, undone) = send(1, &frame, &offload);
+            assert_eq!(outer[54 + 6..54 + 8], [0, 0], "{tag:#x}");
+            let (popped, got) = single(pop(&mut Stt::default(), &outer, &undone));
+            assert!(got == inner.frame(), "{tag:#x}");
+            assert_eq!(popped.offload, NONE);
+        }
+        let (frame, offload) = inner.undone(1400);
+        let outers = push(&Stt::default(), PORT, 1, &frame, &offload).expect("cut");
+        let mut encap = Stt::default();
+        let got: Vec<_> =
+            outers.iter().map(|(outer, undone)| single(pop(&mut encap, outer, undone)).1).collect();
+        assert!(got == cut(&frame, 1400), "{tag:#x}");
+    }
+}
+
+#[test]
+fn every_other_tag_travels_in_the_header() {
+    for tag in [0x0000, 0x0001, 0x0fff, 0x6064, 0xe000, 0xefff] {
+        let inner = Inner { vlan: Some(tag), payload_len: 3000, ..Inner::PLAIN };
+        let (frame, offload) = inner.undone(1400);
+        let (outer, undone) = send(1, &frame, &offload);
+        assert_eq!(outer[54 + 6..54 + 8], (tag | 0x1000).to_be_bytes(), "{tag:#x}");
+        let (popped, got) = single(pop(&mut Stt::default(), &outer, &undone));
+        assert!(got == frame, "{tag:#x}");
+        assert_eq!(popped.offload, offload);
+    }
+}
+
+#[test]
+fn a_vlan_field_without_its_bit_is_no_tag() {
+    let frame = Inner::PLAIN.frame();
+    let outer = tampered(&send(1, &frame, &NONE).0, |outer| outer[60..62].copy_from_slice(&[0xe0, 0x64]));
+    assert_eq!(single(pop(&mut Stt::default(), &outer, &NONE)).1, frame);
+}
+
+#[test]
+fn what_a_header_without_a_partial_checksum_says_of_offloads_is_ignored() {
+    let frame = Inner::PLAIN.frame();
+    for flags in [0x00, 0x0c, 0xf0, 0x01, 0xfd] {
+        let outer = tampered(&send(1, &frame, &NONE).0, |outer| {
+            outer[55..60].copy_from_slice(&[flags, 99, 0xff, 5, 0xdc]);
+        });
+        let (popped, got) = single(pop(&mut Stt::default(), &outer, &NONE));
+        assert_eq!(got, frame);
+        assert_eq!(popped.offload, Offload { data_valid: flags & 1 != 0, ..NONE }, "{flags:#x}");
+    }
+}
+
+#[test]
+fn segments_of_frames_with_one_id_from_two_ends_are_kept_apart() {
+    let frames = [1, 2].map(|n| Inner { payload_len: 2000 + n, ..Inner::PLAIN }.frame());
+    let options = TunnelOptions::new(MTU, PORT);
+    let others = Endpoints { local: [10, 0, 0, 3].into(), ..ENDS };
+    let segments = |ends: &Endpoints, frame: &[u8]| {
+        let outers = push_over(&Stt::default(), ends, &options, 1, frame, &NONE).expect("pushed");
+        wire(&outers[0].0, &outers[0].1)
+    };
+    let (near, other) = (segments(&ENDS, &frames[0]), segments(&others, &frames[1]));
+    let mut encap = Stt::default();
+    assert!(pop(&mut encap, &near[0], &NONE).is_empty());
+    assert!(pop(&mut encap, &other[0], &NONE).is_empty());
+    assert!(single(pop(&mut encap, &near[1], &NONE)).1 == frames[0]);
+    let (popped, got) = single(pop(&mut encap, &other[1], &NONE));
+    assert!(got == frames[1]);
+    assert_eq!(popped.source, others.local);
 }
 
 #[test]
@@ -288,28 +341,6 @@ fn udp_to_be_cut_is_refused() {
 }
 
 #[test]
-fn a_segment_with_another_frame_length_is_dropped_and_the_frame_goes_on() {
-    let mut reassembly = Reassembly::new(Limits::default());
-    let mut lost = |reason: DropReason| panic!("{reason}");
-    assert!(reassembly.insert(&piece(1, 0, &[1; 50]), 0, &mut lost).expect("taken").is_none());
-    let other = Piece { total: 101, ..piece(1, 50, &[2; 50]) };
-    assert_eq!(reassembly.insert(&other, 0, &mut lost).expect_err("dropped"), DropReason::SttBadLength);
-    assert!(reassembly.insert(&piece(1, 50, &[2; 50]), 0, &mut lost).expect("taken").is_some());
-}
-
-#[test]
-fn the_frame_longest_without_a_segment_gives_way() {
-    let mut reassembly = Reassembly::new(Limits { frames: 2, ..Limits::default() });
-    let mut lost = Vec::new();
-    for (id, offset) in [(1, 0), (2, 0), (1, 10), (3, 0)] {
-        reassembly.insert(&piece(id, offset, &[0; 10]), 0, &mut |reason| lost.push(reason)).expect("taken");
-    }
-    assert_eq!((lost.as_slice(), reassembly.len()), (&[DropReason::SttEvicted][..], 2));
-    let whole = reassembly.insert(&piece(1, 20, &[0; 80]), 0, &mut |_| {}).expect("taken");
-    assert!(whole.is_some(), "frame 1 was touched after frame 2");
-}
-
-#[test]
 fn incomplete_frames_are_forgotten_when_their_time_is_up() {
     let mut encap = Stt::default();
     let segments = cut(&send(1, &Inner { payload_len: 4000, ..Inner::PLAIN }.frame(), &NONE).0, 1460);
@@ -322,15 +353,4 @@ fn incomplete_frames_are_forgotten_when_their_time_is_up() {
     assert_eq!(lost, [DropReason::SttTimeout]);
     assert!(pop(&mut encap, &segments[1], &NONE).is_empty());
     assert!(pop(&mut encap, &segments[2], &NONE).is_empty(), "the first segment is gone");
-}
-
-#[test]
-fn a_frame_full_of_gaps_takes_no_more_of_them() {
-    let mut reassembly = Reassembly::new(Limits::default());
-    let mut reasons = Vec::new();
-    for offset in (0..1000).step_by(2) {
-        let piece = Piece { total: 1000, ..piece(1, offset, &[0]) };
-        reasons.extend(reassembly.insert(&piece, 0, &mut |_| {}).err());
-    }
-    assert_eq!(reasons, vec![DropReason::SttTooManyPieces; 500 - 64]);
 }

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Inner, MTU, cut, pop, push};
 use proptest::prelude::*;
-use tulle_encap::vxlan::PORT;
-use tulle_encap::{DropReason, Vxlan};
+use tulle_encap::vxlan::{Extension, PORT};
+use tulle_encap::{DropReason, Gbp, Vxlan};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::{GsoKind, Offload};
 
@@ -139,4 +139,87 @@ fn pushing_without_segmentation_moves_no_payload() {
         .push(&template, passage, &mut buffer, &offload, &mut FrameBuf::new(), &mut |_, _| {})
         .expect("pushed");
     assert_eq!(buffer.bytes()[50..].as_ptr(), place);
+}
+
+/// The header behind good outer ones.
+fn with_header(header: &[u8; 8]) -> Vec<u8> {
+    let outers =
+        push(&Vxlan::default(), PORT, 1, &Inner::PLAIN.frame(), &Offload::default()).expect("pushed");
+    let mut outer = outers[0].0.clone();
+    outer[42..50].copy_from_slice(header);
+    outer
+}
+
+/// Group, identifier and all else of a header, by Linux's reading: what no extension has used must be 0.
+fn read_slowly(extension: Extension, header: &[u8; 8]) -> Option<(u64, Option<Gbp>)> {
+    let word = u64::from_be_bytes(*header);
+    let bits = |from: u32, count: u32| word >> (64 - from - count) & ((1 << count) - 1);
+    let (vni, mut rest) = (bits(32, 24), word & !(0xff_ffff << 8));
+    let mut use_bits = |from: u32, count: u32| rest &= !(((1 << count) - 1) << (64 - from - count));
+    use_bits(4, 1);
+    let mut gbp = None;
+    match extension {
+        Extension::Plain => {}
+        Extension::Gbp => {
+            if bits(0, 1) == 1 {
+                let flags = (bits(9, 1) << 6 | bits(12, 1) << 3) as u8;
+                gbp = Some(Gbp { id: bits(16, 16) as u16, flags });
+            }
+            use_bits(0, 1);
+            use_bits(8, 24);
+        }
+        Extension::Gpe => {
+            let ethernet = bits(5, 1) == 1 && bits(2, 2) == 0 && bits(7, 1) == 0 && bits(24, 8) == 3;
+            if !ethernet {
+                return None;
+            }
+            use_bits(5, 1);
+            use_bits(24, 8);
+        }
+    }
+    (bits(4, 1) == 1 && rest == 0).then_some((vni, gbp))
+}
+
+fn header_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(0_u8), 1 => (0_u32..8).prop_map(|bit| 1 << bit), 1 => any::<u8>()]
+}
+
+proptest! {
+    #[test]
+    fn headers_are_read_as_the_slow_reader_does(
+        kind in 0_usize..3, flags in prop_oneof![Just(0x08_u8), Just(0x88), Just(0x0c), any::<u8>()],
+        reserved in [header_byte(), header_byte(), header_byte(), header_byte()], vni: [u8; 3], ethernet: bool
+    ) {
+        let extension = [Extension::Plain, Extension::Gbp, Extension::Gpe][kind];
+        let ([a, b, c, d], [x, y, z]) = (reserved, vni);
+        let c = if ethernet && extension == Extension::Gpe { 3 } else { c };
+        let header = [flags, a, b, c, x, y, z, d];
+        let results = pop(&mut Vxlan::default().with_extension(extension), &with_header(&header), &Offload::default());
+        let got = results[0].as_ref().ok().map(|(popped, _)| (popped.context, popped.gbp));
+        prop_assert_eq!(got, read_slowly(extension, &header));
+    }
+}
+
+#[test]
+fn each_fault_of_an_extended_header_has_its_reason() {
+    let faults = [
+        (Extension::Gbp, [0x80, 0, 0, 1, 0, 0, 1, 0], DropReason::VxlanBadFlags),
+        (Extension::Gbp, [0x8c, 0, 0, 1, 0, 0, 1, 0], DropReason::VxlanBadFlags),
+        (Extension::Gbp, [0x88, 0, 0, 1, 0, 0, 1, 1], DropReason::VxlanReservedBits),
+        (Extension::Plain, [0x88, 0, 0, 1, 0, 0, 1, 0], DropReason::VxlanBadFlags),
+        (Extension::Plain, [0x0c, 0, 0, 3, 0, 0, 1, 0], DropReason::VxlanBadFlags),
+        (Extension::Gpe, [0x08, 0, 0, 0, 0, 0, 1, 0], DropReason::VxlanBadFlags),
+        (Extension::Gpe, [0x04, 0, 0, 3, 0, 0, 1, 0], DropReason::VxlanBadFlags),
+        (Extension::Gpe, [0x1c, 0, 0, 3, 0, 0, 1, 0], DropReason::VxlanGpeVersion),
+        (Extension::Gpe, [0x0d, 0, 0, 3, 0, 0, 1, 0], DropReason::VxlanGpeOam),
+        (Extension::Gpe, [0x0e, 0, 0, 3, 0, 0, 1, 0], DropReason::VxlanReservedBits),
+        (Extension::Gpe, [0x0c, 1, 0, 3, 0, 0, 1, 0], DropReason::VxlanReservedBits),
+        (Extension::Gpe, [0x0c, 0, 0, 1, 0, 0, 1, 0], DropReason::VxlanGpeNotEthernet),
+        (Extension::Gpe, [0x0c, 0, 0, 4, 0, 0, 1, 0], DropReason::VxlanGpeNotEthernet),
+    ];
+    for (extension, header, expected) in faults {
+        let mut encap = Vxlan::default().with_extension(extension);
+        let results = pop(&mut encap, &with_header(&header), &Offload::default());
+        assert_eq!(results, [Err(expected)], "{extension:?} {header:02x?}");
+    }
 }

@@ -2,7 +2,10 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use tulle_encap::{Encap, Endpoints, Passage, Pushed, Stt, Template, TunnelOptions, Vxlan, stt, vxlan};
+use tulle_encap::{
+    Encap, Endpoints, Geneve, Gre, Nvgre, Passage, Pushed, Stt, Template, TunnelOptions, Vxlan,
+};
+use tulle_encap::{geneve, stt, vxlan};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, finish_checksum, flow_hash, tcp_segments};
 
@@ -24,12 +27,7 @@ impl Encapsulator {
     #[new]
     #[pyo3(signature = (encapsulation, local, remote, mtu = 1500))]
     fn new(encapsulation: &str, local: &str, remote: &str, mtu: u16) -> PyResult<Self> {
-        let (encap, port): (Box<dyn Encap + Sync>, u16) = match encapsulation {
-            "stt" => (Box::new(Stt::default()), stt::PORT),
-            // Without a device that cuts, every datagram is given on its own.
-            "vxlan" => (Box::new(Vxlan::new(vxlan::PORT, false)), vxlan::PORT),
-            _ => return Err(refused(format!("unknown encapsulation {encapsulation:?}"))),
-        };
+        let (encap, port) = by_name(encapsulation)?;
         let (local, remote) = (parse_ip(local)?, parse_ip(remote)?);
         let ends = Endpoints { local, remote, local_mac: LOCAL_MAC, remote_mac: REMOTE_MAC };
         let template = encap.template(&ends, &TunnelOptions::new(mtu, port)).map_err(refused)?;
@@ -80,6 +78,18 @@ impl Encapsulator {
             None => Ok(found.iter().map(|(id, bytes)| (*id, PyBytes::new(py, bytes))).collect()),
         }
     }
+}
+
+fn by_name(name: &str) -> PyResult<(Box<dyn Encap + Sync>, u16)> {
+    Ok(match name {
+        "stt" => (Box::new(Stt::default()), stt::PORT),
+        // Without a device that cuts, every datagram is given on its own.
+        "vxlan" => (Box::new(Vxlan::new(vxlan::PORT, false)), vxlan::PORT),
+        "geneve" => (Box::new(Geneve::new(geneve::PORT, false)), geneve::PORT),
+        "gre" => (Box::new(Gre::new()), 0),
+        "nvgre" => (Box::new(Nvgre::new()), 0),
+        _ => return Err(refused(format!("unknown encapsulation {name:?}"))),
+    })
 }
 
 /// What a device does to a frame before it stands on the wire: cutting and checksums.

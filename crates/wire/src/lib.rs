@@ -17,6 +17,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 mod layers;
+mod merge;
 pub mod ndp;
 mod segment;
 pub mod tcp;
@@ -29,6 +30,7 @@ pub use error::WireError;
 pub use hash::flow_hash;
 pub use icmp_error::{IcmpErrorKind, icmp_error};
 pub use layers::Layers;
+pub use merge::TcpMerger;
 pub use segment::{TcpCutter, tcp_segments};
 
 /// An Ethernet address.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tulle._native import Encapsulator, NativeError
 from tulle.encap import encapsulations, register, unregister
 from tulle.errors import Conflict, InvalidInput
 from tulle.values import Encapsulation
@@ -16,9 +17,35 @@ def test_the_built_in_ones_have_the_sizes_of_their_headers() -> None:
         72,
         False,
     )
-    sizes = {"vxlan": (24, 50), "geneve": (24, 50), "gre": (32, 42), "nvgre": (24, 42)}
-    for name, expected in sizes.items():
-        assert (known[name].context_bits, known[name].overhead_bytes) == expected, name
+    sizes = {name: (one.context_bits, one.overhead_bytes) for name, one in known.items()}
+    assert (sizes["vxlan"], sizes["geneve"]) == ((24, 50), (24, 50))
+    assert (sizes["gre"], sizes["nvgre"]) == ((32, 42), (24, 42))
+
+
+@pytest.mark.parametrize("name", ["vxlan", "geneve", "gre", "nvgre"])
+def test_the_overhead_is_what_the_native_side_puts_in_front_of_a_frame(name: str) -> None:
+    known = encapsulations()[name]
+    longest = bytes(14) + bytes(1500 - known.overhead_bytes)
+    (outer,) = Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest, 2**known.context_bits - 1)
+    assert len(outer) == 14 + 1500
+    with pytest.raises(NativeError, match="exceed the path MTU"):
+        Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest + bytes(1), 1)
+    with pytest.raises(NativeError, match="context has more bits"):
+        Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest, 2**known.context_bits)
+
+
+@pytest.mark.parametrize("name", ["stt", "vxlan", "geneve", "gre", "nvgre"])
+@pytest.mark.parametrize("ends", [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")])
+def test_every_built_in_one_carries_a_frame_over_both_underlays(name: str, ends: tuple[str, str]) -> None:
+    near, far = Encapsulator(name, *ends), Encapsulator(name, *reversed(ends))
+    frame = bytes(range(14)) + b"a frame of some length" * 20
+    (outer,) = near.push(frame, 0x123456)
+    assert far.pop(outer) == [(0x123456, frame)]
+
+
+def test_ends_of_two_families_make_no_tunnel() -> None:
+    with pytest.raises(NativeError, match="both IPv4 or both IPv6"):
+        Encapsulator("vxlan", "10.0.0.1", "fd00::2")
 
 
 def test_another_one_can_be_registered_and_forgotten() -> None:

@@ -73,7 +73,7 @@ impl Segment {
 
     fn piece<'a>(&self, frame: &'a [u8]) -> Piece<'a> {
         Piece {
-            key: Key { source: self.outer.source, destination: self.outer.destination, id: self.id },
+            key: Key { source: self.outer.source(), destination: self.outer.destination(), id: self.id },
             total: self.total,
             offset: self.offset,
             tos: self.outer.tos,
@@ -94,7 +94,7 @@ fn open(buffer: &mut FrameBuf, outer: &Outer, tos: u8) -> Result<Popped, DropRea
     if let Some(tag) = header.vlan {
         insert_tag(buffer, tag, &mut offload);
     }
-    Ok(Popped::new(&Outer { tos, ..*outer }, header.context, offload))
+    Ok(Popped { tos, ..Popped::new(outer, header.context, offload) })
 }
 
 /// What the header leaves undone, if the frame really is what the header says.

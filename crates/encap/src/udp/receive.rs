@@ -1,7 +1,5 @@
 //! Out of the tunnel: one inner frame for each datagram, several if the packet is a train of them.
 
-use std::ops::Range;
-
 use tulle_wire::vnet::{GsoKind, Offload};
 use tulle_wire::{FrameBuf, protocol, udp};
 
@@ -41,81 +39,95 @@ impl Receiver {
         parse: impl Fn(&[u8]) -> Result<Head, DropReason>,
         each: &mut dyn FnMut(Result<Popped, DropReason>, &mut FrameBuf),
     ) {
-        let train = match self.train(buffer.bytes(), offload) {
-            Ok(train) => train,
-            Err(reason) => return each(Err(reason), buffer),
-        };
-        let start = buffer.range().start;
-        for from in train.payload.clone().step_by(train.size) {
-            let to = (from + train.size).min(train.payload.end);
-            buffer.set_range(start + from..start + to);
-            let popped = parse(buffer.bytes()).and_then(|head| train.open(buffer, from, &head));
-            each(popped, buffer);
+        if let Err(reason) = self.walk(buffer, offload, parse, each) {
+            each(Err(reason), buffer);
         }
     }
 
+    /// Errors: what is wrong with the outer packet.
     #[inline]
-    fn train(&self, frame: &[u8], offload: &Offload) -> Result<Train, DropReason> {
-        let outer = Outer::parse(frame, protocol::UDP)?;
+    fn walk(
+        &self,
+        buffer: &mut FrameBuf,
+        offload: &Offload,
+        parse: impl Fn(&[u8]) -> Result<Head, DropReason>,
+        each: &mut dyn FnMut(Result<Popped, DropReason>, &mut FrameBuf),
+    ) -> Result<(), DropReason> {
+        let frame = buffer.bytes();
+        let mut outer = Outer::parse(frame, protocol::UDP)?;
         outer.check_port(frame, self.port)?;
         let bytes = &frame[outer.transport..outer.end];
         let datagram = udp::Packet::new_checked(bytes).map_err(|_| DropReason::OuterMalformed)?;
-        let outer = Outer { end: outer.transport + datagram.total_len(), ..outer };
+        outer.end = outer.transport + datagram.total_len();
         let checksum = datagram.checksum() != 0;
-        if checksum {
-            outer.verify(frame, protocol::UDP, offload)?;
-        } else if !outer.is_v4() && !self.zero_checksum_v6 {
-            return Err(DropReason::NoChecksum);
+        self.check_sum(checksum, &outer, frame, offload)?;
+        let (start, mut from) = (buffer.range().start, outer.transport + udp::HEADER_LEN);
+        let size = datagram_size(offload, outer.end - from)?;
+        let undone = inner::undone(offload, outer.transport)?;
+        let train = Train { outer: &outer, checksum, undone };
+        while from < outer.end {
+            let to = (from + size).min(outer.end);
+            buffer.set_range(start + from..start + to);
+            let popped = train.open(buffer, from, &parse);
+            each(popped, buffer);
+            from = to;
         }
-        Train::new(outer, checksum, offload)
+        Ok(())
+    }
+
+    #[inline]
+    fn check_sum(
+        &self,
+        is_there: bool,
+        outer: &Outer,
+        frame: &[u8],
+        offload: &Offload,
+    ) -> Result<(), DropReason> {
+        match is_there {
+            true => outer.verify(frame, protocol::UDP, offload),
+            false if outer.is_v4() || self.zero_checksum_v6 => Ok(()),
+            false => Err(DropReason::NoChecksum),
+        }
+    }
+}
+
+/// UDP payload bytes of each datagram of a train; the last may have less.
+#[inline]
+fn datagram_size(offload: &Offload, payload_len: usize) -> Result<usize, DropReason> {
+    let size = if offload.gso == GsoKind::UdpL4 { usize::from(offload.gso_size) } else { payload_len };
+    match (payload_len, size) {
+        (0, _) => Err(DropReason::OuterEmpty),
+        (_, 0) => Err(DropReason::BadOffload),
+        _ => Ok(size),
     }
 }
 
 /// Datagrams behind one outer header.
-struct Train {
-    outer: Outer,
+struct Train<'a> {
+    outer: &'a Outer,
     checksum: bool,
-    payload: Range<usize>,
-    /// UDP payload bytes of each datagram, the last may have less.
-    size: usize,
     /// What is left undone on the inner frame, if anything, by offsets into the outer one.
-    undone: Option<Offload>,
+    undone: Option<&'a Offload>,
 }
 
-impl Train {
-    #[inline]
-    fn new(outer: Outer, checksum: bool, offload: &Offload) -> Result<Self, DropReason> {
-        let payload = outer.transport + udp::HEADER_LEN..outer.end;
-        let undone = inner::undone(offload, outer.transport)?;
-        let size = match offload.gso {
-            GsoKind::UdpL4 => usize::from(offload.gso_size),
-            _ => payload.len(),
+impl Train<'_> {
+    /// Takes the header off the frame in `buffer`, which begins `from` bytes into the outer one. Not
+    /// inlined: so the answer is written once, where it is handed on.
+    #[inline(never)]
+    fn open(
+        &self,
+        buffer: &mut FrameBuf,
+        from: usize,
+        parse: &impl Fn(&[u8]) -> Result<Head, DropReason>,
+    ) -> Result<Popped, DropReason> {
+        let Head { len, options_len, context, oam, gbp } = parse(buffer.bytes())?;
+        buffer.pull_front(len);
+        let offload = inner::arrived(buffer, self.undone, from + len, self.outer.tos)?;
+        let options = match options_len {
+            0 => Place::default(),
+            len => Place { start: (buffer.range().start - usize::from(len)) as u32, len },
         };
-        if payload.is_empty() {
-            return Err(DropReason::OuterEmpty);
-        }
-        if size == 0 {
-            return Err(DropReason::BadOffload);
-        }
-        Ok(Self { outer, checksum, payload, size, undone })
-    }
-
-    /// Takes the header off the frame in `buffer`, which begins `from` bytes into the outer one.
-    #[inline]
-    fn open(&self, buffer: &mut FrameBuf, from: usize, head: &Head) -> Result<Popped, DropReason> {
-        buffer.pull_front(head.len);
-        let offload = inner::arrived(buffer, self.undone.as_ref(), from + head.len, self.outer.tos)?;
-        let options = Place {
-            start: (buffer.range().start - usize::from(head.options_len)) as u32,
-            len: head.options_len,
-        };
-        let Head { context, oam, gbp, .. } = *head;
-        Ok(Popped {
-            checksum: self.checksum,
-            oam,
-            gbp,
-            options,
-            ..Popped::new(&self.outer, context, offload)
-        })
+        let checksum = self.checksum;
+        Ok(Popped { checksum, oam, gbp, options, ..Popped::new(self.outer, context, offload) })
     }
 }

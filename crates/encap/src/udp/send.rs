@@ -38,7 +38,7 @@ impl<H: AsRef<[u8]>> Carrier for Datagrams<H> {
         let len = packet.len() as u16;
         let undone = size != 0 || template.has_checksum();
         let sum = if undone { template.pseudo(len) } else { 0 };
-        let header = &mut packet[..HEADER_LEN];
+        let Some(header) = packet.first_chunk_mut::<HEADER_LEN>() else { return Offload::default() };
         header[..2].copy_from_slice(&source_port(self.entropy).to_be_bytes());
         header[2..4].copy_from_slice(&template.options.dst_port.to_be_bytes());
         header[4..6].copy_from_slice(&len.to_be_bytes());

@@ -1,6 +1,8 @@
 //! Frames to push, and an encapsulation to push them with.
 #![allow(dead_code)]
 
+pub mod tunnel;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tulle_encap::{DropReason, Encap, Endpoints, Passage, Popped, Pushed, TunnelOptions};
@@ -13,6 +15,12 @@ pub const ENDS: Endpoints = Endpoints {
     remote: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
     local_mac: [2, 0, 0, 0, 10, 1],
     remote_mac: [2, 0, 0, 0, 10, 2],
+};
+
+pub const ENDS_V6: Endpoints = Endpoints {
+    local: IpAddr::V6(Ipv6Addr::new(0xfd00, 0xa, 0, 0, 0, 0, 0, 1)),
+    remote: IpAddr::V6(Ipv6Addr::new(0xfd00, 0xa, 0, 0, 0, 0, 0, 2)),
+    ..ENDS
 };
 
 /// What an inner frame is made of.
@@ -120,7 +128,19 @@ pub fn push(
     frame: &[u8],
     offload: &Offload,
 ) -> Result<Vec<(Vec<u8>, Offload)>, DropReason> {
-    let template = encap.template(&ENDS, &TunnelOptions::new(MTU, port)).expect("one family");
+    push_over(encap, &ENDS, &TunnelOptions::new(MTU, port), context, frame, offload)
+}
+
+/// The same between other ends, by a tunnel with other options.
+pub fn push_over(
+    encap: &dyn Encap,
+    ends: &Endpoints,
+    options: &TunnelOptions,
+    context: u64,
+    frame: &[u8],
+    offload: &Offload,
+) -> Result<Vec<(Vec<u8>, Offload)>, DropReason> {
+    let template = encap.template(ends, options).expect("one family");
     let (mut buffer, mut scratch, mut outers) = (FrameBuf::copied(frame), FrameBuf::new(), Vec::new());
     let mut frame_id = 77;
     let passage = Passage::new(context, 5, &mut frame_id);
@@ -147,6 +167,42 @@ pub fn pop(
         results.push(result.map(|popped| (popped, inner.bytes().to_vec())));
     });
     results
+}
+
+/// What a frame becomes on a wire without offloads: cut, and with all checksums.
+pub fn wire(outer: &[u8], undone: &Offload) -> Vec<Vec<u8>> {
+    let mut frames = match undone.gso {
+        GsoKind::None => vec![outer.to_vec()],
+        GsoKind::UdpL4 => datagrams(outer, undone),
+        GsoKind::TcpV4 | GsoKind::TcpV6 => return cut(outer, undone.gso_size),
+    };
+    if undone.needs_csum {
+        for frame in &mut frames {
+            tulle_wire::finish_checksum(frame, undone.csum_start, undone.csum_offset).expect("room");
+        }
+    }
+    frames
+}
+
+/// A train of datagrams, each on its own, as a kernel or a network card would cut it.
+fn datagrams(outer: &[u8], undone: &Offload) -> Vec<Vec<u8>> {
+    let udp_at = usize::from(undone.csum_start);
+    let (headers, payload) = outer.split_at(udp_at + 8);
+    let datagram = |payload: &[u8]| {
+        let mut frame = [headers, payload].concat();
+        let (len, old) = ((payload.len() + 8) as u16, (outer.len() - udp_at) as u16);
+        frame[udp_at + 4..udp_at + 6].copy_from_slice(&len.to_be_bytes());
+        let sum = u16::from_be_bytes([headers[udp_at + 6], headers[udp_at + 7]]);
+        let sum = checksum::add(checksum::subtract(sum, old), len);
+        frame[udp_at + 6..udp_at + 8].copy_from_slice(&sum.to_be_bytes());
+        if udp_at == 34 {
+            checksum::rewrite_word(&mut frame[14..34], 10, 2, len + 20);
+        } else {
+            frame[18..20].copy_from_slice(&len.to_be_bytes());
+        }
+        frame
+    };
+    payload.chunks(usize::from(undone.gso_size)).map(datagram).collect()
 }
 
 /// The pieces of a long TCP frame, as a network card would make them.
