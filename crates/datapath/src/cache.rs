@@ -24,7 +24,7 @@ use hints::{Hints, ingress_hash};
 use std::sync::Arc;
 use tulle_classifier::hashing::PassThrough;
 use tulle_classifier::{PackedMask, PackedMatch};
-use tulle_flow::{Field, Key};
+use tulle_flow::{Field, Key, Match};
 
 /// The most verdicts remembered.
 pub const MAX_ENTRIES: usize = 200_000;
@@ -200,10 +200,11 @@ impl Cache {
         Some(&entry.verdict)
     }
 
-    /// A line for people about each verdict: match, packets and bytes not yet credited, operations.
-    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
-        self.entries.iter().map(|entry| {
-            let matching = PackedMatch::from_parts(&entry.mask, &entry.values).unpacked();
+    /// A line for people about each verdict: match as `named` gives it, packets and bytes not yet credited,
+    /// operations.
+    pub fn lines<'a>(&'a self, named: impl Fn(&Match) -> Match + 'a) -> impl Iterator<Item = String> + 'a {
+        self.entries.iter().map(move |entry| {
+            let matching = named(&PackedMatch::from_parts(&entry.mask, &entry.values).unpacked());
             let Credit { packets, bytes, .. } = entry.credit;
             let ops: Vec<String> = entry.verdict.ops.iter().map(ToString::to_string).collect();
             format!("{matching}, recent_packets:{packets}, recent_bytes:{bytes}, actions:{}", ops.join(","))
