@@ -255,9 +255,12 @@ impl Engine {
     pub(crate) fn send_packet(&mut self, in_port: u32, fields: &Match, actions: &[Action], frame: &[u8]) {
         self.frame.fill(frame);
         let tunnel = TunnelKey::of_key(fields.key());
+        // Fields that no option stands behind say nothing.
+        let options = self.datapath.option_bytes(fields).unwrap_or_default();
         let metadata = Metadata { in_port, tunnel };
         let (offload, now) = (Offload::default(), monotonic_ns());
-        self.datapath.packet_out(actions, &mut self.frame, &offload, &metadata, now, &mut self.wires);
+        let Self { datapath, frame, wires, .. } = self;
+        datapath.packet_out_with_options(actions, frame, &offload, (&metadata, &options), now, wires);
     }
 
     fn receive_port(&mut self, number: u32, failed: bool) {

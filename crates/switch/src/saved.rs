@@ -1,5 +1,5 @@
-//! The tables of a switch in a file, for the process that follows: flows as text, groups and meters as the messages
-//! that make them, in hexadecimal, each on a line of its own.
+//! The tables of a switch in a file, for the process that follows: flows as text, the map of Geneve options,
+//! groups and meters as the messages that make them, in hexadecimal, each on a line of its own.
 //!
 //! Groups and meters are written last, so that those that a written flow uses are written too, or have gone since
 //! and taken the flow along.
@@ -12,7 +12,8 @@ use tulle_datapath::{Command, FlowFilter, FlowMod};
 use tulle_flow::Flow;
 use tulle_io::clock::monotonic_ns;
 use tulle_openflow::{
-    Group, GroupCommand, GroupKind, GroupMod, Message, MeterCommand, MeterMod, Version, bucket_id,
+    Group, GroupCommand, GroupKind, GroupMod, Message, MeterCommand, MeterMod, TlvTable, TlvTableCommand,
+    TlvTableMod, Version, bucket_id,
 };
 
 use crate::engine::Engine;
@@ -30,7 +31,7 @@ const MOST_TOLD: usize = 100;
 pub struct Loaded {
     /// Flows that are there again.
     pub flows: usize,
-    /// Groups and meters that are there again.
+    /// The map of options, groups and meters that are there again.
     pub others: usize,
     /// Lines that were refused.
     pub refused: usize,
@@ -95,10 +96,15 @@ impl Loaded {
     }
 }
 
-/// The messages that make the groups and meters again, in an order in which they can be done.
+/// The messages that make the map of options, the groups and meters again, in an order in which they can be done.
 fn messages(engine: &Engine) -> Vec<Message> {
     let meter = |meter| MeterMod { command: MeterCommand::Add, meter: described_meter(meter) };
-    let mut found: Vec<Message> = engine.datapath.meters().iter().map(meter).map(Message::MeterMod).collect();
+    let mut found = Vec::new();
+    let TlvTable { maps, .. } = engine.options();
+    if !maps.is_empty() {
+        found.push(Message::TlvTableMod(TlvTableMod { command: TlvTableCommand::Add, maps }));
+    }
+    found.extend(engine.datapath.meters().iter().map(meter).map(Message::MeterMod));
     // Groups may stand in buckets of others: all of them have to be there, if empty, before the buckets come.
     found.extend(engine.datapath.groups().iter().map(|group| {
         let group = Group { group: group.id, kind: GroupKind::All, ..Group::default() };
@@ -154,7 +160,8 @@ fn restore_other(engine: &mut Engine, line: &str) -> Result<(), String> {
     let done = match Message::parse(&bytes) {
         Ok((_, Message::GroupMod(change))) => engine.change_groups(&change),
         Ok((_, Message::MeterMod(change))) => engine.change_meters(&change),
-        Ok(_) => return Err("neither a group nor a meter".to_owned()),
+        Ok((_, Message::TlvTableMod(change))) => engine.change_options(&change),
+        Ok(_) => return Err("neither a group, nor a meter, nor a map of options".to_owned()),
         Err(error) => Err(error.code),
     };
     done.map_err(|code| code.to_string())

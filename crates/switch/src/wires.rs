@@ -209,6 +209,7 @@ impl Effects for Wires {
             cookie: info.cookie,
             reason: info.reason,
             key: info.key,
+            options: info.options.clone(),
             controller: info.controller,
             userdata: info.userdata.clone(),
             pause: info.pause.clone(),
