@@ -1,133 +1,132 @@
-"""TCP throughput over the tunnels of a lab, paired with a plain Linux bridge built beside it.
+"""Tunnels and bridges between two hosts on this machine, ours beside the kernel's and Open vSwitch's.
 
-Runs of all paths alternate, so that a change of the machine's speed meets all of them alike.
-Prints a table and writes bench/results/tunnels.json.  Needs root; takes about a minute.
+Two hosts are network namespaces with a veth wire of MTU 1500 between them and four workloads each.  Wire A has all
+offloads; wire B cuts TCP but no tunnels, as the network cards of 2012 did.  Runs of all ways alternate, so that a
+change of the machine's speed meets all of them alike.  Prints tables and writes bench/results/tunnels.json and
+docs/tunnels.svg.  Needs root, two processors and a machine that does nothing else; takes about 25 minutes, `--quick`
+under 3.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import permutations
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
-from pyroute2 import NetNS, netns
 from rich.console import Console
-from rich.table import Table
-
-from tulle.lab import lifecycle
-from tulle.lab.measure import throughput_bits_s
-from tulle.logical import parse_file
+from switching import load
+from tunnelling import loads, wires
+from tunnelling.plot import svg
+from tunnelling.report import Figures, markdown, ratios, table
+from tunnelling.ways import QUICK, WAYS, Way, way
+from tunnelling.wires import WIRES, Wire
 
 ROOT = Path(__file__).parents[1]
-EXAMPLE = ROOT / "examples" / "two-tenants.yaml"
 RESULTS = ROOT / "bench" / "results" / "tunnels.json"
-ENDS = {"bench.left": "192.0.2.1", "bench.right": "192.0.2.2"}
-# name -> (target, better) of the ratio to the bridge; the second one is a figure without a promise yet.
-TARGETS = {"stt_to_bridge_one_flow": 0.5, "vxlan_to_bridge_one_flow": None}
+PLOT = ROOT / "docs" / "tunnels.svg"
+WIDTH = 150
+Load = Callable[[Way, float], dict[str, float]]
+EVERYWHERE: tuple[Load, ...] = (loads.tcp_one, loads.tcp_four, loads.tcp_both_ways)
+ON_WIRE_A: tuple[Load, ...] = (loads.requests, loads.small_packets, loads.lost)
+"""What does not depend on how the wire cuts."""
 
 
 def main() -> int:
-    """Measures, prints, writes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3)
-    options = parser.parse_args()
+    """Measures, prints, writes; 1 if a way could not be built."""
+    options = _options()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
     console = Console()
-    with console.status("building the lab"):
-        lab = lifecycle.up(EXAMPLE, name="bench")
-    try:
-        with bridge_path():
-            figures = measure(console, paths(), options.runs, options.seconds)
-    finally:
-        lifecycle.down(lab)
-    console.print(table(figures))
+    if not console.is_terminal:
+        console.width = WIDTH
+    load.build()
+    figures, failures = measure(console, options)
+    for wire, rows in figures.items():
+        console.print(table(rows, f"Wire {wire}, medians of {options.runs}"))
+        if options.markdown:
+            print(markdown(rows))
+    for name, ratio in ratios(figures).items():
+        console.print(f"{name}: {ratio['value']} (target {ratio['target']})", highlight=False)
+    for name, reason in failures.items():
+        console.print(f"[red]{name} failed:[/] {reason}", highlight=False)
+    if not options.quick and not options.ways:
+        write(figures)
+    return 1 if failures else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="five ways, one run, no results")
+    parser.add_argument("--runs", type=int, help="how many runs of each")
+    parser.add_argument("--seconds", type=float, help="how long each load lasts")
+    parser.add_argument("--wires", nargs="+", choices=WIRES, default=list(WIRES))
+    names = ", ".join(WAYS)
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), metavar="WAY", help=f"only these: {names}")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the tables for docs/performance.md too"
+    )
+    options = parser.parse_args()
+    options.runs = options.runs or (1 if options.quick else 5)
+    options.seconds = options.seconds or (1.0 if options.quick else 1.5)
+    return options
+
+
+def measure(console: Console, options: argparse.Namespace) -> tuple[Figures, dict[str, str]]:
+    """The figures of all ways that could be built, and why others could not."""
+    names = options.ways or (list(QUICK) if options.quick else list(WAYS))
+    figures: Figures = {wire: {} for wire in options.wires}
+    failures: dict[str, str] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="tulle-bench-") as place,
+        console.status("", refresh_per_second=1) as status,
+        ExitStack() as stack,
+    ):
+        ways = []
+        for name in names:
+            status.update(f"building {name}")
+            try:
+                built = stack.enter_context(way(name, Path(place)))
+                loads.wait_for_all(built)
+                ways.append(built)
+            except RuntimeError as error:
+                failures[name] = str(error)
+        for run in range(options.runs):
+            for wire in options.wires:
+                for built in ways if run % 2 == 0 else reversed(ways):
+                    status.update(f"run {run + 1} of {options.runs}, wire {wire}: {built.name}")
+                    _measure_one(built, wire, options.seconds, figures, failures)
+    return figures, failures
+
+
+def _measure_one(built: Way, wire: Wire, seconds: float, figures: Figures, failures: dict[str, str]) -> None:
+    wires.use(built.rig, wire)
+    columns = figures[wire].setdefault(built.name, {})
+    for work in (*EVERYWHERE, *(ON_WIRE_A if wire == "A" else ())):
+        try:
+            for column, value in work(built, seconds).items():
+                columns.setdefault(column, []).append(value)
+        except Exception as error:
+            failures[f"{built.name}, {work.__name__}"] = f"{type(error).__name__}: {error}"
+
+
+def write(figures: Figures) -> None:
+    """Keep the ratios with the figures behind them, and draw the plot."""
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_bytes(orjson.dumps({"ratios": ratios(figures)}, option=orjson.OPT_INDENT_2) + b"\n")
-    return 0
-
-
-def paths() -> dict[str, tuple[str, str, str]]:
-    """Path -> client namespace, server namespace, server address."""
-    network = parse_file(EXAMPLE.read_text(), str(EXAMPLE)).networks[0]
-    found = {"bridge": ("bench.left", "bench.right", ENDS["bench.right"])}
-    for encapsulation, far_node in (("stt", "node2"), ("vxlan", "node3")):
-        near, far = next(
-            (near, far)
-            for near, far in permutations(network.ports, 2)
-            if (near.node, far.node, near.switch) == ("node1", far_node, far.switch)
-        )
-        found[encapsulation] = (str(near.namespace), str(far.namespace), far.addresses[0])
-    return found
-
-
-def measure(
-    console: Console, routes: dict[str, tuple[str, str, str]], runs: int, seconds: float
-) -> dict[str, list[float]]:
-    """Bits per second of every run, path by path."""
-    figures: dict[str, list[float]] = {name: [] for name in routes}
-    with console.status("") as status:
-        for run in range(runs):
-            for name, (client, server, address) in routes.items():
-                status.update(f"run {run + 1} of {runs}: {name}")
-                figures[name].append(throughput_bits_s(client, server, address, seconds=seconds))
-    return figures
-
-
-def ratios(figures: dict[str, list[float]]) -> dict[str, dict[str, object]]:
-    """Each path's ratio to the bridge, run by run; the value is the median."""
-    found: dict[str, dict[str, object]] = {}
-    for name, target in TARGETS.items():
-        path = name.partition("_")[0]
-        runs = [round(a / b, 3) for a, b in zip(figures[path], figures["bridge"], strict=True)]
-        found[name] = {"value": statistics.median(runs), "target": target, "better": "higher", "runs": runs}
-    return found
-
-
-def table(figures: dict[str, list[float]]) -> Table:
-    """Gbit/s: minimum, median, maximum, and the ratio to the bridge."""
-    shown = Table("path", "min", "median", "max", "to the bridge", title="TCP, one flow, Gbit/s")
-    for name, rates in figures.items():
-        pairs = [a / b for a, b in zip(rates, figures["bridge"], strict=True)]
-        cells = [f"{rate / 1e9:.2f}" for rate in (min(rates), statistics.median(rates), max(rates))]
-        shown.add_row(name, *cells, f"{statistics.median(pairs):.2f}")
-    return shown
-
-
-@contextmanager
-def bridge_path() -> Iterator[None]:
-    """Two namespaces joined by a Linux bridge in a third: the same hops as a lab's, without tunnels."""
-    spaces = [*ENDS, "bench.bridge"]
-    try:
-        for space in spaces:
-            netns.create(space)
-        with NetNS("bench.bridge") as middle:
-            middle.link("add", ifname="br", kind="bridge")
-            middle.link("set", index=middle.link_lookup(ifname="br")[0], state="up", mtu=1500)
-        for number, (space, address) in enumerate(ENDS.items()):
-            _cable(space, address, f"port{number}")
-        yield
-    finally:
-        for space in spaces:
-            if space in netns.listnetns():
-                netns.remove(space)
-
-
-def _cable(space: str, address: str, port: str) -> None:
-    with NetNS(space) as end:
-        end.link(
-            "add", ifname="eth0", kind="veth", index=100, peer={"ifname": port, "net_ns_fd": "bench.bridge"}
-        )
-        index = end.link_lookup(ifname="eth0")[0]
-        end.link("set", index=index, mtu=1500, state="up")
-        end.addr("add", index=index, address=address, prefixlen=24)
-    with NetNS("bench.bridge") as middle:
-        bridge = middle.link_lookup(ifname="br")[0]
-        middle.link("set", index=middle.link_lookup(ifname=port)[0], master=bridge, mtu=1500, state="up")
+    rounded = {
+        wire: {
+            name: {column: [round(value, 3) for value in runs] for column, runs in columns.items()}
+            for name, columns in rows.items()
+        }
+        for wire, rows in figures.items()
+    }
+    results = {"ratios": ratios(figures), "figures": rounded}
+    RESULTS.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
+    PLOT.write_text(svg(figures))
 
 
 if __name__ == "__main__":

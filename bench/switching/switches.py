@@ -257,6 +257,9 @@ class Theirs(Switch):
         "protocols=OpenFlow10,OpenFlow13,OpenFlow14",
     )
 
+    # Of the root row, set before the switch starts.
+    _root_options: tuple[str, ...] = ()
+
     def _start(self) -> None:
         database = self.directory / "conf.db"
         if not database.exists():
@@ -266,6 +269,8 @@ class Theirs(Switch):
         server = ["ovsdb-server", str(database), f"--remote=punix:{self._database}", "-vconsole:warn"]
         self._run("ovsdb-server", [*server, f"--unixctl={place}/ovsdb.ctl"], environment)
         self._wait_for("ovs-vsctl", f"--db=unix:{self._database}", "--timeout=5", "--no-wait", "init")
+        if self._root_options:
+            self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *self._root_options)
         daemon = ["ovs-vswitchd", f"unix:{self._database}", "--disable-system", "-vconsole:warn"]
         self._run("ovs-vswitchd", [*daemon, f"--unixctl={self._control}"], environment)
 

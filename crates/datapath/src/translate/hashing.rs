@@ -62,8 +62,17 @@ impl<O: Observer> Walk<'_, '_, O> {
     /// All that tells connections apart, alike in both directions.
     pub(super) fn hash_connection(&mut self, basis: u64) -> u64 {
         let hash = self.hash_layer_2(mix(FACTOR.rotate_left(7), basis));
+        let hash = self.hash_arp(hash);
         let hash = self.hash_addresses(hash);
         self.hash_ports(hash, Transports::All)
+    }
+
+    /// The two who speak in ARP: a question and its answer go the same way, different pairs different ways.
+    fn hash_arp(&mut self, hash: u64) -> u64 {
+        if !self.has(Prerequisite::Arp) {
+            return hash;
+        }
+        mix_wide(hash, self.constant(Field::ArpSpa) ^ self.constant(Field::ArpTpa))
     }
 
     /// Some bits of some fields, as far as the packet has them.

@@ -13,6 +13,12 @@ fn udp(src: u16) -> Vec<u8> {
     frames::ipv4(64, &frames::udp(src, 9, b"payload"), Checksum::Full)
 }
 
+fn arp(sender: u8, target: u8) -> Vec<u8> {
+    let mut frame = frames::arp_request([10, 0, 0, target]);
+    frame[28..32].copy_from_slice(&[10, 0, 0, sender]);
+    frame
+}
+
 fn bucket(id: u32, weight: u16, actions: &str) -> Bucket {
     let flow: Flow =
         format!("actions={actions}").parse().unwrap_or_else(|error| panic!("{actions}: {error}"));
@@ -98,6 +104,19 @@ fn a_select_group_hashes_what_it_is_told_and_keeps_other_flows_where_they_are() 
     let after = chosen(&mut datapath);
     assert!(before.iter().zip(&after).all(|(before, after)| *before == 3 || before == after));
     assert!(!after.contains(&3));
+}
+
+#[test]
+fn a_select_group_spreads_arp_by_who_speaks_and_sends_the_answer_after_the_question() {
+    let buckets = (1..=2).map(|i| bucket(i, 1, &format!("output:{}", i + 1))).collect();
+    let mut datapath = with_group(group(5, GroupKind::Select, buckets));
+    let mut chosen = |spa: u8, tpa: u8| send(&mut datapath, &arp(spa, tpa), 1).ports()[0];
+    let questions: Vec<u32> = (0..100).map(|spa| chosen(spa, 200)).collect();
+    let answers: Vec<u32> = (0..100).map(|spa| chosen(200, spa)).collect();
+    assert_eq!(questions, answers);
+    for port in [2, 3] {
+        assert!(questions.iter().filter(|chosen| **chosen == port).count() > 20, "{questions:?}");
+    }
 }
 
 #[test]
