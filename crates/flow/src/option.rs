@@ -87,7 +87,8 @@ fn bit(bits: &SubField) -> u64 {
     bits.field.option().map_or(0, |index| 1 << index)
 }
 
-/// How many bytes of each field's value stand in a match that no bridge has resolved, and whether a mask goes with it.
+/// How many bytes of each field's value stand in a match that no bridge has resolved, plus one, and whether a mask
+/// goes with it; 0 where the value is in the places of a bridge.
 /// The values stand one behind the other in the key, in the order of the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct OptionLengths([u8; OPTION_FIELDS]);
@@ -123,10 +124,11 @@ impl Match {
         let mut found = Vec::new();
         for index in (0..OPTION_FIELDS as u8).filter(|index| present >> index & 1 == 1) {
             let length = self.lengths().0[usize::from(index)];
-            let bytes = at..at + usize::from(length & !MASKED);
+            let bytes = at..at + usize::from(length & !MASKED).saturating_sub(1);
             at = bytes.end;
             let taken = |key: &Key| bytes.clone().map(|place| space_byte(key, place)).collect();
-            let mask = (length & MASKED != 0).then(|| taken(self.mask()));
+            // Of a value in places nothing can be said here but that it is there.
+            let mask = (length & MASKED != 0 || length == 0).then(|| taken(self.mask()));
             found.push(OptionValue { index, value: taken(self.key()), mask });
         }
         found
@@ -147,7 +149,7 @@ impl Match {
         let (mut lengths, mut at) = (OptionLengths::NONE, 0);
         for option in options {
             let masked = if option.mask.is_some() { MASKED } else { 0 };
-            lengths.0[usize::from(option.index)] = option.value.len() as u8 | masked;
+            lengths.0[usize::from(option.index)] = (option.value.len() as u8 + 1) | masked;
             key.words[PRESENT_WORD] |= 1 << option.index;
             mask.words[PRESENT_WORD] |= 1 << option.index;
             for (i, value) in option.value.iter().enumerate() {

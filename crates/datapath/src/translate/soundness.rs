@@ -18,7 +18,7 @@ use tulle_flow::{
 };
 
 /// Fields of all layers; some share a place in the key, some can be set, some have long prerequisites.
-const FIELDS: [Field; 19] = [
+const FIELDS: [Field; 22] = [
     Field::InPort,
     Field::TunId,
     Field::Metadata,
