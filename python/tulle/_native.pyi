@@ -162,9 +162,10 @@ class Switch:
         frame: bytes,
         tunnel: tuple[int, str, str] | None = None,
         states: Sequence[int] = (),
+        options: str = "",
     ) -> dict[str, Any]:
         """Runs the forwarding code itself on a frame, without sending or counting.  `states` are the ct_state
-        after each ct(), instead of a new connection.
+        after each ct(), instead of a new connection; `options` the tun_metadata that the frame has, as a match.
         "passes": [{"id", "ct_state", "flow", "megaflow", "operations", "events": [("table" | "action" | "note",
         depth, text)]}],
         {"steps": [{"table", "priority", "cookie", "match", "actions", "depth"}],

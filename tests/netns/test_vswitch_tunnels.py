@@ -233,6 +233,27 @@ def test_flows_mark_packets_for_the_control_plane_of_a_geneve_peer(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("wire")
+def test_geneve_options_pass_between_debians_open_vswitch_and_ours(tmp_path: Path) -> None:
+    """Each side maps the same options, critical ones too, sets them, and wants those of the other."""
+    with our_switch(tmp_path / "vs") as switch, debian_switch(tmp_path / "debian") as debian:
+        for one, other in ((switch, OUTER[4][1]), (debian, OUTER[4][0])):
+            add_tunnel(one, "tun", "geneve", 9, remote_ip=other, key="7")
+            one.ofctl("add-tlv-map", "{class=0x102,type=0x80,len=4}->tun_metadata0")
+            one.ofctl("add-tlv-map", "{class=0xff01,type=1,len=8}->tun_metadata1")
+        ours, theirs = (0x1234, 0x0102030405060708), (0x5678, 0x1112131415161718)
+        for one, port, own, wanted in ((switch, "1", ours, theirs), (debian, "LOCAL", theirs, ours)):
+            values = "".join(f"set_field:{value:#x}->tun_metadata{at}," for at, value in enumerate(own))
+            match = ",".join(f"tun_metadata{at}={value:#x}" for at, value in enumerate(wanted))
+            one.ofctl("add-flow", f"in_port={port},actions={values}output:9")
+            one.ofctl("add-flow", f"in_port=9,{match},actions=output:{port}")
+        file = tmp_path / "wire.pcap"
+        with captured(OURS, file):
+            check_pings(WORKLOAD, INNER[1], f"{drops(switch)} {debian.ofctl('dump-flows')}")
+            check_pings(THEIRS, INNER[0])
+    assert not dissected(file, "geneve && (_ws.malformed || _ws.expert.severity==error)", "frame.number")
+
+
+@pytest.mark.usefixtures("wire")
 def test_packets_follow_the_kernels_route_to_another_device(tmp_path: Path) -> None:
     """The peer's address is behind either of two wires; the answers come by the first one all the time."""
     cable(OURS, THEIRS, "u1", (("198.51.100.1/24",), ("198.51.100.2/24",)))

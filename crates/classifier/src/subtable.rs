@@ -11,7 +11,7 @@ use tulle_flow::{KEY_WORDS, Key};
 
 /// Where the parts of a key end that are tried one after another: metadata and registers, layer 2, layer 3.
 /// The last word of layer 3 also holds the ports, so layer 4 begins with it.
-const STAGE_ENDS: [usize; 3] = [28, 33, 38];
+const STAGE_ENDS: [usize; 3] = [45, 50, 55];
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]

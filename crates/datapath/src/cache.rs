@@ -209,10 +209,11 @@ impl Cache {
         Some(&entry.verdict)
     }
 
-    /// A line for people about each verdict: match, packets and bytes not yet credited, operations.
-    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
-        self.entries.iter().map(|entry| {
-            let matching = Match::new(&entry.seen.key(), &entry.mask.unpacked());
+    /// A line for people about each verdict: match as `named` gives it, packets and bytes not yet credited,
+    /// operations.
+    pub fn lines<'a>(&'a self, named: impl Fn(&Match) -> Match + 'a) -> impl Iterator<Item = String> + 'a {
+        self.entries.iter().map(move |entry| {
+            let matching = named(&Match::new(&entry.seen.key(), &entry.mask.unpacked()));
             let Credit { packets, bytes, .. } = entry.credit();
             let ops: Vec<String> = entry.verdict.ops.iter().map(ToString::to_string).collect();
             format!("{matching}, recent_packets:{packets}, recent_bytes:{bytes}, actions:{}", ops.join(","))

@@ -3,6 +3,7 @@
 mod bridging;
 mod flows;
 mod grouping;
+mod options;
 mod packets;
 mod state;
 mod transaction;
@@ -176,7 +177,7 @@ impl Datapath {
 
     /// A line for people about each cached verdict.
     pub fn cache_lines(&self) -> Vec<String> {
-        self.cache.lines().collect()
+        self.cache.lines(|matching| self.state.options.named(matching)).collect()
     }
 
     /// Shows the way that a packet would take, through the forwarding code itself; nothing is sent or counted.
@@ -193,8 +194,19 @@ impl Datapath {
         metadata: &Metadata,
         states: &[u32],
     ) -> Result<Trace, DropReason> {
-        let (key, layout) = packets::parse(frame, offload, metadata)?;
-        let packet = trace::Traced { frame, offload, metadata, layout };
+        self.trace_with_options(frame, offload, (metadata, &[]), states)
+    }
+
+    /// The same with Geneve options besides the metadata, as they stand on the wire.
+    pub fn trace_with_options(
+        &self,
+        frame: &[u8],
+        offload: &Offload,
+        (metadata, options): (&Metadata, &[u8]),
+        states: &[u32],
+    ) -> Result<Trace, DropReason> {
+        let (key, layout) = self.read(frame, offload, metadata, options)?;
+        let packet = trace::Traced { frame, offload, metadata, options, layout };
         Ok(trace::trace(&self.state, &packet, key, states))
     }
 }

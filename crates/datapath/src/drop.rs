@@ -31,6 +31,8 @@ tulle_wire::drop_reasons! {
     PortNoForward "port-no-forward" "output to a port that a controller has set to forward nothing";
     PortNoReceive "port-no-receive" "received by a port that a controller has set to receive nothing";
     PortNoPacketIn "port-no-packet-in" "matched by no flow, and the port is set to tell the controller of none";
+    TunnelBadOptions "tunnel-bad-options" "Geneve options whose lengths do not add up, or are not those of the bridge's map";
+    TunnelOptionsTooLong "tunnel-options-too-long" "more Geneve options to send than a header takes";
     NoHeadroom "no-headroom" "no room in the buffer for one more header";
     UnknownGroup "unknown-group" "a group that does not exist";
     NoLiveBucket "no-live-bucket" "a group without a bucket that could be executed";

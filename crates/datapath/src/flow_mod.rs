@@ -101,6 +101,9 @@ pub enum FlowModError {
     /// The flow passes a meter that does not exist.
     #[error("meter {0} does not exist")]
     UnknownMeter(u32),
+    /// The flow matches or uses a `tun_metadata` field that the bridge's map has no option for.
+    #[error("{field} is not mapped to an option", field = .0.name())]
+    UnmappedOption(Field),
 }
 
 /// Which flows a query or a removal is about.
@@ -200,17 +203,25 @@ pub struct FlowRemoved {
     /// Whether the controller asked to hear of it.
     pub notify: bool,
     rule: Rule,
+    /// Its match as the controller wrote it, where that is not how the table had it.
+    named: Option<Box<Match>>,
     now: u64,
 }
 
 impl FlowRemoved {
     pub(crate) fn new(rule: Rule, reason: RemovalReason, now: u64) -> FlowRemoved {
-        FlowRemoved { reason, notify: rule.flags.notify_removal, rule, now }
+        FlowRemoved { reason, notify: rule.flags.notify_removal, rule, named: None, now }
     }
 
     /// The flow and its last counters.
     pub fn stats(&self) -> FlowStats {
-        FlowStats::of(&self.rule, self.now)
+        let mut stats = FlowStats::of(&self.rule, self.now);
+        stats.flow.matching = self.named.as_deref().copied().unwrap_or(stats.flow.matching);
+        stats
+    }
+
+    pub(crate) fn set_named(&mut self, matching: Match) {
+        self.named = Some(Box::new(matching));
     }
 }
 

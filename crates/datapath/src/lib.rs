@@ -16,6 +16,7 @@ mod flow_mod;
 mod groups;
 mod metadata;
 mod meters;
+mod options;
 mod ports;
 mod process;
 mod rewrite;
@@ -46,6 +47,7 @@ pub use meters::{
     ALL_METERS, Band, BandKind, CONTROLLER_METER, LAST_METER, MAX_BANDS, MAX_METERS, Meter, MeterMod,
     MeterModError, MeterStats, Meters, SLOWPATH_METER,
 };
+pub use options::{OptionMapError, OptionMapping, has_critical};
 pub use ports::{PortConfig, Ports};
 pub use process::Effects;
 pub use rules::{FlowFlags, StoredFlow, sends_to, uses_group};

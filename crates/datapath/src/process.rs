@@ -62,6 +62,8 @@ pub(crate) struct Packet<'a> {
     pub layout: Layout,
     pub tracked: Tracked,
     pub metadata: &'a Metadata,
+    /// The options of the Geneve header that it came in.
+    pub options: &'a [u8],
     /// Bytes of the frame as it came; the frame itself may be gone after the last operation that sends it.
     pub length: usize,
 }
@@ -73,6 +75,7 @@ pub(crate) struct Pass {
     pub offload: Offload,
     pub tracked: Tracked,
     pub metadata: Metadata,
+    pub options: Box<[u8]>,
     pub goes_on: GoesOn,
 }
 
@@ -261,15 +264,15 @@ impl Machine {
 
     fn branch(&mut self, branch: &Branch, packet: &Packet<'_>, now: u64, effects: &mut impl Effects) {
         let mut copy = self.copy(packet);
-        let Packet { offload, layout, tracked, metadata, length, .. } = *packet;
-        let mut of_copy = Packet { frame: &mut copy, offload, layout, tracked, metadata, length };
+        let Packet { offload, layout, tracked, metadata, options, length, .. } = *packet;
+        let mut of_copy = Packet { frame: &mut copy, offload, layout, tracked, metadata, options, length };
         match self.run(&branch.ops, branch.last_send, false, &mut of_copy, now, effects) {
             Next::Done => self.give_back(copy),
             Next::Again(to) => {
                 let (offload, tracked) = (of_copy.offload, of_copy.tracked);
-                let metadata = *packet.metadata;
+                let (metadata, options) = (*packet.metadata, packet.options.into());
                 let goes_on = GoesOn::At(to);
-                self.pending.push_back(Pass { frame: copy, offload, tracked, metadata, goes_on });
+                self.pending.push_back(Pass { frame: copy, offload, tracked, metadata, options, goes_on });
             }
         }
     }
@@ -278,7 +281,8 @@ impl Machine {
         let frame = self.copy(packet);
         let Packet { offload, tracked, metadata, .. } = *packet;
         let goes_on = GoesOn::At(to);
-        self.pending.push_back(Pass { frame, offload, tracked, metadata: *metadata, goes_on });
+        let (metadata, options) = (*metadata, packet.options.into());
+        self.pending.push_back(Pass { frame, offload, tracked, metadata, options, goes_on });
     }
 
     fn sample(&mut self, sample: &Sample, packet: &Packet<'_>, effects: &mut impl Effects) {

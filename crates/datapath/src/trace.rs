@@ -8,6 +8,7 @@ use crate::datapath::{MAX_PASSES, State};
 use crate::drop::DropReason;
 use crate::extract::{Layout, extract};
 use crate::metadata::{Metadata, Tracked, TunnelKey};
+use crate::options::OptionMap;
 use crate::process::{Effects, GoesOn, Machine, Packet, Tracker};
 use crate::rules::Rule;
 use crate::translate::{Observer, translate};
@@ -149,6 +150,7 @@ pub(crate) struct Traced<'a> {
     pub frame: &'a [u8],
     pub offload: &'a Offload,
     pub metadata: &'a Metadata,
+    pub options: &'a [u8],
     pub layout: Layout,
 }
 
@@ -172,6 +174,7 @@ pub(crate) fn trace(state: &State, traced: &Traced<'_>, key: Key, states: &[u32]
         layout: traced.layout,
         tracked: Tracked::default(),
         metadata: traced.metadata,
+        options: traced.options,
         length: traced.frame.len(),
     };
     let mut next = tracer.pass(&key, None, &mut packet);
@@ -201,9 +204,9 @@ impl Tracer<'_> {
         self.trace.passes.push(TracedPass {
             id: key.field(Field::ResumeId) as u32,
             ct_state: key.field(Field::CtState) as u32,
-            flow: as_match(key),
+            flow: as_match(key, &self.state.options),
             events,
-            megaflow: Match::new(key, &made.mask).to_string(),
+            megaflow: self.state.options.named(&Match::new(key, &made.mask)).to_string(),
             operations,
         });
         self.machine.execute(&made.verdict.ops, made.verdict.last_send, packet, 0, &mut self.trace)
@@ -221,6 +224,8 @@ impl Tracer<'_> {
             }
         };
         packet.layout = layout;
+        // They have been read once already.
+        let _ = self.state.options.extract(packet.options, &mut key);
         packet.tracked.write(&mut key);
         to.write(&mut key);
         self.pass(&key, Some(to), packet)
@@ -230,10 +235,10 @@ impl Tracer<'_> {
     fn follow(&mut self) {
         while let Some(mut copy) = self.machine.pending.pop_front() {
             let GoesOn::At(to) = copy.goes_on else { continue };
-            let (length, metadata) = (copy.frame.len(), copy.metadata);
+            let (length, metadata, options) = (copy.frame.len(), &copy.metadata, &*copy.options);
             let (offload, layout, tracked) = (copy.offload, Layout::default(), copy.tracked);
             let frame = &mut copy.frame;
-            let mut packet = Packet { frame, offload, layout, tracked, metadata: &metadata, length };
+            let mut packet = Packet { frame, offload, layout, tracked, metadata, options, length };
             let mut next = Some(to);
             while let Some(to) = next.take() {
                 next = self.again(&to, &mut packet);
@@ -243,13 +248,17 @@ impl Tracer<'_> {
 }
 
 /// The fields of a packet, those that are zero left out.
-fn as_match(key: &Key) -> String {
+fn as_match(key: &Key, options: &OptionMap) -> String {
     let mut matching = Match::ANY;
-    for field in Field::ALL.iter().copied() {
+    for field in Field::ALL.iter().copied().filter(|field| !field.is_hidden()) {
         let value = key.field(field);
         if value != 0 || matches!(field, Field::InPort | Field::EthType) {
             matching.require(field, value, u128::MAX);
         }
+    }
+    for option in options.named_key(key) {
+        // Each field is there once, and all of them have room in a key.
+        let _ = matching.require_option(&option);
     }
     matching.to_string()
 }

@@ -34,6 +34,7 @@ use crate::consequence::Consequence;
 use crate::continuation::{Continuation, Continuations, Place, Segment};
 use crate::drop::DropReason;
 use crate::groups::Groups;
+use crate::options::OptionMap;
 use crate::ports::Ports;
 use crate::rules::{Rule, RuleId};
 use crate::tables::Tables;
@@ -92,6 +93,7 @@ pub(crate) struct Plane<'a> {
     pub groups: &'a Groups,
     pub bridge: &'a Bridge,
     pub macs: &'a MacTable,
+    pub options: &'a OptionMap,
     pub fragments: FragmentHandling,
     /// Packets that no flow matches go to the controller.
     pub miss_to_controller: bool,

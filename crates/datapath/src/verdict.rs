@@ -12,7 +12,7 @@ use crate::drop::DropReason;
 use crate::metadata::TunnelKey;
 use crate::rules::RuleId;
 use crate::versions::SharedSet;
-use tulle_flow::{Field, Key, Sample};
+use tulle_flow::{Field, Key, OptionValue, Sample};
 
 /// Why a packet goes to the controller (`ofp_packet_in_reason` of OpenFlow 1.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +45,8 @@ pub struct PacketIn {
     pub reason: PacketInReason,
     /// The metadata fields of the packet: `in_port`, `tun_*`, `metadata`, registers; all others are zero.
     pub key: Key,
+    /// Its `tun_metadata` fields, which the key has in places that are the bridge's own.
+    pub options: Vec<OptionValue>,
     /// Which controllers; 0 stands for those that have set no id.
     pub controller: u16,
     /// Opaque bytes for the controller.
@@ -84,6 +86,8 @@ pub struct Egress {
     pub max_len: u32,
     /// What a tunnel port is to put into its header.
     pub tunnel: Option<Box<TunnelKey>>,
+    /// The options that a Geneve port is to put behind its header, as they stand on the wire.
+    pub options: Box<[u8]>,
 }
 
 /// A packet that is tracked.

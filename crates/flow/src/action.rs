@@ -2,6 +2,7 @@
 
 use crate::field::{Field, ones};
 use crate::key::Key;
+use crate::option::OptionValue;
 
 /// Reserved OpenFlow port numbers (OpenFlow 1.3.5 section 7.2.1).
 pub mod port {
@@ -67,9 +68,19 @@ impl SubField {
         SubField { field, offset: 0, bits: field.bits() }
     }
 
-    /// The mask of these bits within the field.
+    /// The mask of these bits within the field, which is no `tun_metadata`.
     pub fn mask(self) -> u128 {
-        ones(self.bits) << self.offset
+        ones(self.bits).checked_shl(self.offset).unwrap_or(0)
+    }
+
+    /// The action that writes a value to these bits.
+    pub fn setting(self, value: u128) -> Action {
+        if let Some(index) = self.field.option() {
+            let option = OptionValue::of_bits(index, self.offset, self.bits, value);
+            return Action::SetOption(Box::new(option));
+        }
+        let mask = self.mask();
+        Action::Set { field: self.field, value: value << self.offset & mask, mask }
     }
 
     /// The bits' value in a key.
@@ -140,6 +151,8 @@ pub enum Action {
         /// Which bits.
         mask: u128,
     },
+    /// Set a `tun_metadata` field, or some bits of it, and with it the option that it stands for.
+    SetOption(Box<OptionValue>),
     /// Copy bits from one field to another.
     Move {
         /// From where.

@@ -1,9 +1,9 @@
-//! The flow key: every field of one packet, in 45 words, cheap to mask, compare and hash.
+//! The flow key: every field of one packet, in 62 words, cheap to mask, compare and hash.
 
 use crate::field::Field;
 
 /// Words in a key.
-pub const KEY_WORDS: usize = 45;
+pub const KEY_WORDS: usize = 62;
 
 /// The fields of one packet, or a mask over them (a set bit means "looked at").
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

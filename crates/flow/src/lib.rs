@@ -16,6 +16,7 @@ mod field;
 mod flow;
 mod key;
 mod matching;
+mod option;
 mod text;
 
 pub use action::{
@@ -26,4 +27,5 @@ pub use field::{Field, Format, Prerequisite};
 pub use flow::Flow;
 pub use key::{KEY_WORDS, Key};
 pub use matching::Match;
+pub use option::{OPTION_BYTES, OPTION_FIELDS, OPTION_SPACE, OptionValue, options_of};
 pub use text::TextError;

@@ -2,12 +2,14 @@
 
 use crate::field::{Field, Prerequisite};
 use crate::key::{KEY_WORDS, Key};
+use crate::option::OptionLengths;
 
 /// Which packets a flow applies to.  Invariant: the key has no bit outside the mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Match {
     key: Key,
     mask: Key,
+    lengths: OptionLengths,
 }
 
 const IPV4: u128 = 0x0800;
@@ -26,11 +28,19 @@ impl Default for Match {
 
 impl Match {
     /// Matches every packet.
-    pub const ANY: Match = Match { key: Key::ZERO, mask: Key::ZERO };
+    pub const ANY: Match = Match { key: Key::ZERO, mask: Key::ZERO, lengths: OptionLengths::NONE };
 
     /// Requires a packet to agree with `key` in the bits of `mask`.
     pub fn new(key: &Key, mask: &Key) -> Match {
-        Match { key: key.masked(mask), mask: *mask }
+        Match::with_lengths(key, mask, OptionLengths::NONE)
+    }
+
+    pub(crate) fn with_lengths(key: &Key, mask: &Key, lengths: OptionLengths) -> Match {
+        Match { key: key.masked(mask), mask: *mask, lengths }
+    }
+
+    pub(crate) fn lengths(&self) -> &OptionLengths {
+        &self.lengths
     }
 
     /// The bits that must agree, already masked.
@@ -100,9 +110,10 @@ impl Match {
         }
     }
 
-    /// The fields that this match looks at, with value and mask, in canonical order.
+    /// The fields that this match looks at, with value and mask, in canonical order; `tun_metadata` has
+    /// [`options`](Self::options) of its own.
     pub fn fields(&self) -> impl Iterator<Item = (Field, u128, u128)> + '_ {
-        Field::ALL.iter().copied().filter_map(|field| {
+        Field::ALL.iter().copied().filter(|field| !field.is_hidden()).filter_map(|field| {
             let mask = self.mask.field(field);
             (mask != 0 && self.guarantees(field.prerequisite())).then(|| (field, self.key.field(field), mask))
         })

@@ -4,6 +4,7 @@ mod actions;
 mod flags;
 mod flows;
 mod names;
+mod options;
 mod values;
 mod vlan;
 

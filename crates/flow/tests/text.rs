@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tulle_flow::{
     Action, Bundle, BundleAlgorithm, Ct, CtZone, Field, Flow, HashFields, Key, Learn, LearnSource, LearnSpec,
-    Match, Multipath, MultipathAlgorithm, Nat, NatKind, Sample, SampleDirection, SubField, TextError,
-    ToController,
+    Match, Multipath, MultipathAlgorithm, Nat, NatKind, OPTION_BYTES, OptionValue, Sample, SampleDirection,
+    SubField, TextError, ToController,
 };
 
 #[test]
@@ -64,6 +64,14 @@ fn a_flow_as_people_write_it_comes_back_in_canonical_form() {
             "table=0,priority=32768,mpls,mpls_label=5,mpls_bos=1 actions=pop_mpls:0x0800,clone(dec_ttl,output:3),\
              group:7,controller(reason=action,max_len=65535,id=0,userdata=01.02,pause,meter_id=5)",
         ),
+        (
+            "tun_metadata1,tun_metadata0=0x00ff,tun_metadata63=0x12345678901234567890123456789012345/0xf,\
+             actions=set_field:0x1234/0xffff->tun_metadata0,load:5->tun_metadata7[4..7],set_field:0->tun_metadata2,\
+             move:NXM_NX_TUN_METADATA1[0..159]->tun_metadata3[0..159]",
+            "table=0,priority=32768,tun_metadata0=0xff,tun_metadata1,tun_metadata63=0x5/0xf \
+             actions=set_field:0x1234/0xffff->tun_metadata0,set_field:0x50/0xf0->tun_metadata7,\
+             set_field:0->tun_metadata2,move:tun_metadata1[0..159]->tun_metadata3[0..159]",
+        ),
         ("ip,nw_proto=47,nw_ttl=1,actions=", "table=0,priority=32768,ip,nw_proto=47,nw_ttl=1 actions=drop"),
     ];
     for (written, canonical) in cases {
@@ -82,14 +90,30 @@ fn a_field_without_its_prerequisite_is_refused() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    for text in
-        ["bogus=1", "tcp,tp_dst=70000", "dl_src=1:2", "nw_src", "reg0=x", "in_port=", "ip,nw_src=1.2.3.4/33"]
-    {
+    for text in [
+        "tun_metadata0=1,tun_metadata0=2",
+        "tun_space0=1",
+        "bogus=1",
+        "tcp,tp_dst=70000",
+        "dl_src=1:2",
+        "nw_src",
+        "reg0=x",
+        "in_port=",
+        "ip,nw_src=1.2.3.4/33",
+    ] {
         assert!(text.parse::<Match>().is_err(), "{text}");
     }
-    for text in
-        ["fly", "output:", "set_field:1", "move:reg0->tun_id", "load:4->reg0[0..1]", "set_field:1->reg0[32]"]
-    {
+    for text in [
+        "push:tun_metadata0[0..128]",
+        "set_field:1->tun_metadata64",
+        "set_field:0x->tun_metadata1",
+        "fly",
+        "output:",
+        "set_field:1",
+        "move:reg0->tun_id",
+        "load:4->reg0[0..1]",
+        "set_field:1->reg0[32]",
+    ] {
         assert!(text.parse::<Action>().is_err(), "{text}");
     }
 }
@@ -102,13 +126,32 @@ fn a_wider_match_contains_a_narrower_one_and_not_the_reverse() {
 }
 
 fn any_field() -> impl Strategy<Value = Field> {
-    prop::sample::select(Field::EVERY)
+    let plain = Field::EVERY.iter().copied().filter(|field| !field.is_hidden() && field.option().is_none());
+    prop::sample::select(plain.collect::<Vec<_>>())
 }
 
 fn any_subfield() -> impl Strategy<Value = SubField> {
     (any_field(), any::<u32>(), any::<u32>()).prop_map(|(field, a, b)| {
         let offset = a % field.bits();
         SubField::new(field, offset, 1 + b % (field.bits() - offset)).unwrap()
+    })
+}
+
+/// A number as few bytes as it takes, with a mask or without.
+fn any_option() -> impl Strategy<Value = OptionValue> {
+    let bytes = prop::collection::vec((any::<u8>(), any::<u8>()), 0..=OPTION_BYTES);
+    (0..64_u8, bytes, any::<bool>()).prop_map(|(index, bytes, is_masked)| {
+        let first = bytes.iter().position(|(value, mask)| if is_masked { *mask != 0 } else { *value != 0 });
+        let bytes = &bytes[first.unwrap_or(bytes.len())..];
+        let of = |value: &(u8, u8)| if is_masked { value.0 & value.1 } else { value.0 };
+        let mask = is_masked.then(|| bytes.iter().map(|(_, mask)| *mask).collect());
+        OptionValue { index, value: bytes.iter().map(of).collect(), mask }
+    })
+}
+
+fn option_bits() -> impl Strategy<Value = SubField> {
+    (0..64_usize, 0..992_u32, any::<u32>()).prop_map(|(index, offset, b)| {
+        SubField::new(Field::TUN_METADATA[index], offset, 1 + b % (992 - offset)).unwrap()
     })
 }
 
@@ -146,7 +189,9 @@ fn changing() -> impl Strategy<Value = Action> {
             let mask = mask & field.ones();
             Action::Set { field, value: value & mask, mask }
         }),
+        any_option().prop_map(|option| Action::SetOption(Box::new(option))),
         any_subfield().prop_map(|part| Action::Move { source: part, target: part }),
+        option_bits().prop_map(|part| Action::Move { source: part, target: part }),
         any_subfield().prop_map(Action::Push),
         any_subfield().prop_map(Action::Pop),
         any::<u16>().prop_map(Action::PushVlan),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tulle_datapath::Command;
+use tulle_flow::Match;
 use tulle_switch::{Event, Flush, PortInfo, SwitchError, TapSettings};
 
 use crate::bridging::{address, parse_config, parse_tables};
@@ -405,7 +406,7 @@ impl Switch {
         Ok(flows.into_iter().map(|stats| (stats.flow.to_string(), stats.packets, stats.bytes)).collect())
     }
 
-    #[pyo3(signature = (in_port, frame, tunnel = None, states = Vec::new()))]
+    #[pyo3(signature = (in_port, frame, tunnel = None, states = Vec::new(), options = ""))]
     fn trace<'py>(
         &self,
         py: Python<'py>,
@@ -413,9 +414,11 @@ impl Switch {
         frame: &[u8],
         tunnel: Option<TunnelTuple>,
         states: Vec<u32>,
+        options: &str,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (frame, tunnel) = (frame.to_vec(), parse_tunnel(tunnel)?);
-        let traced = detached(py, || self.switch.trace(in_port, frame, tunnel, states))?;
+        let options: Match = options.parse().map_err(refused)?;
+        let traced = detached(py, || self.switch.trace(in_port, frame, tunnel, options, states))?;
         values::trace(py, traced)
     }
 

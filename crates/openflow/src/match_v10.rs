@@ -173,6 +173,9 @@ fn open_bits(mask: u128) -> Option<u32> {
 fn wire_of(matching: &Match) -> Option<Wire> {
     let all = IN_PORT | VLAN | ETH_SRC | ETH_DST | ETH_TYPE | IP_PROTO | TP_SRC | TP_DST | VLAN_PCP | IP_TOS;
     let mut wire = Wire { wildcards: all | 32 << IP_SRC_SHIFT | 32 << IP_DST_SHIFT, ..Wire::default() };
+    if matching.mask().field(Field::TunPresent) != 0 {
+        return None;
+    }
     for (field, value, mask) in matching.fields() {
         wire.put(field, value, mask)?;
     }

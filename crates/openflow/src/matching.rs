@@ -4,7 +4,7 @@ use tulle_flow::{Field, Match, Prerequisite};
 
 use crate::bytes::{Emitted, Parsed, Put, Reader, Writer};
 use crate::error::ErrorCode;
-use crate::oxm::{self, Named, Oxm, OxmHeader};
+use crate::oxm::{self, Named, Oxm, OxmHeader, emit_option};
 use crate::version::Version;
 
 const OXM: u16 = 1;
@@ -52,6 +52,9 @@ pub(crate) fn parse_oxms(mut reader: Reader<'_>) -> Parsed<Fields> {
     let mut seen = Vec::new();
     while !reader.is_empty() {
         match OxmHeader::parse_any(&mut reader)? {
+            Named::Field(header) if header.option().is_some() => {
+                parse_option(header, &mut reader, &mut found.matching)?;
+            }
             Named::Field(header) => parse_field(header, &mut reader, &mut found.matching, &mut seen)?,
             Named::PacketType { masked, payload } => parse_packet_type(masked, payload, &mut reader)?,
             Named::Cookie { masked } => {
@@ -65,6 +68,15 @@ pub(crate) fn parse_oxms(mut reader: Reader<'_>) -> Parsed<Fields> {
     }
     let met = |field: &Field| found.matching.guarantees(field.prerequisite());
     if seen.iter().all(met) { Ok(found) } else { Err(ErrorCode::BadPrerequisite) }
+}
+
+fn parse_option(header: OxmHeader, reader: &mut Reader<'_>, matching: &mut Match) -> Parsed<()> {
+    let index = header.option().ok_or(ErrorCode::BadField)?;
+    let option = header.parse_option(index, reader)?;
+    if matching.mask().field(Field::TunPresent) >> index & 1 == 1 {
+        return Err(ErrorCode::DuplicateField);
+    }
+    if matching.require_option(&option) { Ok(()) } else { Err(ErrorCode::BadMatchLength) }
 }
 
 fn reader_of_fields<'a>(reader: &mut Reader<'a>) -> Reader<'a> {
@@ -156,6 +168,9 @@ pub(crate) fn emit_oxms(matching: &Match, out: &mut Writer<'_>) -> Emitted {
         let pass = matching.fields().filter(|(field, ..)| needs_nothing(*field) == first);
         for (field, value, mask) in pass {
             emit_field(field, value, mask, out)?;
+        }
+        if first {
+            matching.options().iter().for_each(|option| emit_option(option, out));
         }
     }
     Ok(())

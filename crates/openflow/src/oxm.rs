@@ -4,6 +4,7 @@
 //! 0x0000 and 0x0001, packet registers 0x8001, Ericsson's class 0x1000, experimenters).  A field may have several names.
 
 mod names;
+mod options;
 
 use tulle_flow::{Field, SubField};
 
@@ -12,6 +13,7 @@ use crate::error::{EmitError, ErrorCode};
 use crate::experimenter::ONF;
 use crate::version::Version;
 use names::NAMES;
+pub(crate) use options::emit_option;
 
 const NXM_0: u16 = 0x0000;
 const NXM_1: u16 = 0x0001;
@@ -21,7 +23,7 @@ const REGISTERS: u16 = 0x8001;
 const EXPERIMENTER: u16 = 0xffff;
 
 /// A name of a field.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Oxm {
     class: u16,
     /// Of class `EXPERIMENTER` only.
@@ -41,6 +43,7 @@ impl Oxm {
         NAMES
             .iter()
             .find(|oxm| oxm.class == class && oxm.number == number && oxm.experimenter == experimenter)
+            .or_else(|| options::named(class, number))
     }
 
     /// All names of a field, those that a version prefers first: Nicira's in OpenFlow 1.0, the standard's later.
@@ -49,7 +52,7 @@ impl Oxm {
         let old = version == Version::V10;
         let preferred = NAMES.iter().filter(of_field).filter(move |oxm| old == oxm.is_nicira());
         let others = NAMES.iter().filter(of_field).filter(move |oxm| old != oxm.is_nicira());
-        preferred.chain(others)
+        preferred.chain(others).chain(options::of(field))
     }
 
     fn is_nicira(&self) -> bool {
@@ -77,6 +80,9 @@ impl Oxm {
 
     /// How many bits a value has.
     pub fn bits(&self) -> u32 {
+        if self.field.option().is_some() {
+            return self.field.bits();
+        }
         128 - self.wire.leading_zeros()
     }
 
@@ -195,6 +201,9 @@ impl OxmHeader {
     /// Parses the value and mask that follow: `(value, mask)` as the wire has them.
     pub fn parse_value(&self, reader: &mut Reader<'_>) -> Parsed<(u128, u128)> {
         let size = usize::from(self.oxm.bytes);
+        if self.option().is_some() {
+            return Err(ErrorCode::BadField);
+        }
         if self.payload != if self.masked { 2 * size } else { size } {
             return Err(ErrorCode::BadMatchLength);
         }

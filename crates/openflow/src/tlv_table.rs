@@ -1,5 +1,7 @@
 //! Which Geneve option is which `tun_metadata` field (Nicira's `NXT_TLV_TABLE_*`, `ovs-ofctl(8)`).
 
+use tulle_flow::{OPTION_BYTES, OPTION_FIELDS};
+
 use crate::bytes::{Parsed, Put, Reader, Writer};
 use crate::error::ErrorCode;
 
@@ -52,8 +54,11 @@ fn parse_maps(mut body: Reader<'_>) -> Parsed<Vec<TlvMap>> {
     while !body.is_empty() {
         let map = TlvMap { class: body.u16()?, kind: body.u8()?, length: body.u8()?, index: body.u16()? };
         body.skip(2)?;
-        if map.length == 0 || map.length % 4 != 0 || map.length > 124 {
+        if map.length % 4 != 0 || usize::from(map.length) > OPTION_BYTES {
             return Err(ErrorCode::TlvBadLength);
+        }
+        if usize::from(map.index) >= OPTION_FIELDS {
+            return Err(ErrorCode::TlvBadIndex);
         }
         maps.push(map);
     }

@@ -84,12 +84,14 @@ impl Engine {
     }
 
     /// Lets a packet go on that waited for a controller.
-    pub(crate) fn resume_packet(&mut self, paused: &Continuation, packet: &PacketIn) {
+    pub(crate) fn resume_packet(&mut self, paused: &Continuation, packet: &PacketIn) -> Answer {
+        let metadata = self.datapath.placed(&packet.metadata).map_err(|_| ErrorCode::InvalidTlvField)?;
         let Self { datapath, wires, frame, .. } = self;
         frame.fill(&packet.data);
-        let (metadata, offload) = (packet.metadata.key(), Offload::default());
+        let (metadata, offload) = (metadata.key(), Offload::default());
         let now = tulle_io::clock::monotonic_ns();
         datapath.resume(paused.frozen(), metadata, frame, &offload, now, wires);
+        Ok(())
     }
 }
 

@@ -24,6 +24,9 @@ use crate::tunnels::{Carrier, Inner, Membership, Uplink};
 use crate::wires::Wires;
 use crate::worker::{AWAKE, SESSIONS};
 
+/// The longest options of Geneve (RFC 8926 section 3.4).
+const MOST_OPTIONS: usize = 252;
+
 /// One thread, as the others know it.
 #[derive(Debug)]
 pub(crate) struct Colleague {
@@ -220,9 +223,12 @@ impl Engine {
     pub(crate) fn send_packet(&mut self, in_port: u32, fields: &Match, actions: &[Action], frame: &[u8]) {
         self.frame.fill(frame);
         let tunnel = TunnelKey::of_key(fields.key());
+        // Fields that no option stands behind say nothing.
+        let options = self.datapath.option_bytes(fields).unwrap_or_default();
         let metadata = Metadata { in_port, tunnel };
         let (offload, now) = (Offload::default(), monotonic_ns());
-        self.datapath.packet_out(actions, &mut self.frame, &offload, &metadata, now, &mut self.wires);
+        let Self { datapath, frame, wires, .. } = self;
+        datapath.packet_out_with_options(actions, frame, &offload, (&metadata, &options), now, wires);
     }
 
     /// Takes frames that came by a lane of a port; how many of them walked the tables.
@@ -254,7 +260,11 @@ impl Engine {
         port.counters.received(inner.frame.len());
         port.record(inner.frame.bytes());
         let metadata = Metadata { in_port: number, tunnel: Some(inner.key()) };
-        telemetry::process(datapath, &mut inner.frame, &inner.popped.offload, &metadata, now, wires);
+        let Inner { frame, popped, .. } = inner;
+        let (mut room, offload) = ([0; MOST_OPTIONS], popped.offload);
+        // They stand in the frame's headroom, which flows may write to.
+        let options = copied(popped.options(frame), &mut room);
+        telemetry::process(datapath, frame, &offload, &metadata, options, now, wires);
     }
 
     /// Takes frames that other bridges have sent through patch ports.
@@ -276,7 +286,7 @@ impl Engine {
         port.record(frame.bytes());
         wires.crossings = crossing.crossings;
         let metadata = Metadata { in_port: crossing.port, tunnel: None };
-        telemetry::process(datapath, frame, &crossing.offload, &metadata, now, wires);
+        telemetry::process(datapath, frame, &crossing.offload, &metadata, &[], now, wires);
     }
 
     /// A device that fails is no longer waited for; the owner hears of it and may take the port away.
@@ -293,6 +303,14 @@ impl Engine {
         self.tell_flow_events(None, 0);
         self.probe_sessions(now);
     }
+}
+
+/// A copy of options, cut to the longest that there may be.
+#[inline]
+fn copied<'a>(options: &[u8], room: &'a mut [u8; MOST_OPTIONS]) -> &'a [u8] {
+    let to = &mut room[..options.len().min(MOST_OPTIONS)];
+    to.copy_from_slice(&options[..to.len()]);
+    to
 }
 
 /// Hands one frame of a device to the datapath.
@@ -318,5 +336,5 @@ fn accept(
         return wires.losses.count(number, "policed");
     }
     let metadata = Metadata { in_port: number, tunnel: None };
-    telemetry::process(datapath, frame, offload, &metadata, now, wires);
+    telemetry::process(datapath, frame, offload, &metadata, &[], now, wires);
 }

@@ -34,6 +34,9 @@ pub enum SwitchError {
     /// A flow cannot be.
     #[error("flow refused: {0}")]
     FlowRefused(String),
+    /// The bridge's map has no option for this field.
+    #[error("{0} is not mapped to an option")]
+    UnmappedOption(&'static str),
     /// A device cannot be opened.
     #[error("{name}: {source}")]
     Device {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tulle_datapath::{Continuation, FlowEvent, FlowRemoved, PacketInReason};
-use tulle_flow::Key;
+use tulle_flow::{Key, OptionValue};
 use tulle_openflow::{Message, Port, RoleStatusReason, Xid};
 
 /// Something to tell sessions; each decides by its role and its asynchronous configuration.
@@ -70,6 +70,8 @@ pub(crate) struct PacketNotice {
     pub cookie: u64,
     pub reason: PacketInReason,
     pub key: Key,
+    /// Its `tun_metadata` fields.
+    pub options: Vec<OptionValue>,
     /// Which controllers; 0 stands for those that have set no id.
     pub controller: u16,
     pub userdata: Box<[u8]>,

@@ -1,5 +1,6 @@
 //! The tables of a switch in a file, for the process that follows: flows as text, all else that controllers have set
-//! (groups, meters, eviction, fragments) as the messages that do it, in hexadecimal, each on a line of its own.
+//! (the map of Geneve options, groups, meters, eviction, fragments) as the messages that do it, in hexadecimal, each on a
+//! line of its own.
 //!
 //! Flows are copied a few at a time, so that neither packets wait for it nor memory grows by it; one that changes
 //! meanwhile may be missing or doubled, and makes the version rise.  Groups and meters are written last, so that those that a written flow uses are written too, or have gone since
@@ -13,8 +14,8 @@ use tulle_datapath::{Command, FlowMod, FragmentHandling};
 use tulle_flow::Flow;
 use tulle_io::clock::monotonic_ns;
 use tulle_openflow::{
-    Config, Group, GroupCommand, GroupKind, GroupMod, Message, MeterCommand, MeterMod, TableConfig, Version,
-    bucket_id, table_config,
+    Config, Group, GroupCommand, GroupKind, GroupMod, Message, MeterCommand, MeterMod, TableConfig, TlvTable,
+    TlvTableCommand, TlvTableMod, Version, bucket_id, table_config,
 };
 
 use crate::engine::Engine;
@@ -34,7 +35,7 @@ const MOST_TOLD: usize = 100;
 pub struct Loaded {
     /// Flows that are there again.
     pub flows: usize,
-    /// Messages that were done: groups, meters, settings.
+    /// Messages that were done: the map of options, groups, meters, settings.
     pub others: usize,
     /// Lines that were refused.
     pub refused: usize,
@@ -112,7 +113,12 @@ impl Loaded {
 /// The messages that do again what controllers have done, in an order in which they can be done.
 fn messages(engine: &Engine) -> Vec<Message> {
     let meter = |meter| MeterMod { command: MeterCommand::Add, meter: described_meter(meter) };
-    let mut found: Vec<Message> = engine.datapath.meters().iter().map(meter).map(Message::MeterMod).collect();
+    let mut found = Vec::new();
+    let TlvTable { maps, .. } = engine.options();
+    if !maps.is_empty() {
+        found.push(Message::TlvTableMod(TlvTableMod { command: TlvTableCommand::Add, maps }));
+    }
+    found.extend(engine.datapath.meters().iter().map(meter).map(Message::MeterMod));
     // Groups may stand in buckets of others: all of them have to be there, if empty, before the buckets come.
     found.extend(engine.datapath.groups().iter().map(|group| {
         let group = Group { group: group.id, kind: GroupKind::All, ..Group::default() };
@@ -184,6 +190,7 @@ fn restore_other(engine: &mut Engine, line: &str) -> Result<(), String> {
     let done = match Message::parse(&bytes) {
         Ok((_, Message::GroupMod(change))) => engine.change_groups(&change),
         Ok((_, Message::MeterMod(change))) => engine.change_meters(&change),
+        Ok((_, Message::TlvTableMod(change))) => engine.change_options(&change),
         Ok((_, Message::TableMod(change))) => engine.change_table(&change),
         Ok((_, Message::SetConfig(config))) if engine.set_fragment_flags(config.flags) => Ok(()),
         Ok(_) => return Err("not a message that is saved".to_owned()),

@@ -9,6 +9,7 @@ mod changes;
 mod groups;
 mod meters;
 mod monitors;
+mod options;
 mod packets;
 mod ports;
 mod roles;
@@ -221,6 +222,7 @@ impl Session {
             Message::MeterMod(change) => self.change_meters(engine, xid, change),
             Message::PortMod(change) => self.change_port(engine, xid, change),
             Message::TableMod(change) => self.change_table(engine, xid, change),
+            Message::TlvTableMod(change) => self.change_options(engine, xid, change),
             Message::PacketOut(packet) => self.send_packet(engine, xid, packet),
             Message::Resume(packet) => self.resume(engine, xid, packet),
             Message::BundleControl(request) => self.control_bundle(engine, xid, request),
@@ -247,6 +249,7 @@ impl Session {
             Message::SetPacketInFormat(format) => self.packet_in_format = format,
             Message::SetControllerId(id) => self.controller_id = id,
             Message::FlowMonitorCancel(monitor) => self.cancel_monitor(engine, xid, monitor),
+            Message::TlvTableRequest => self.reply(xid, Message::TlvTableReply(engine.options())),
             Message::CtFlushZone(zone) => engine.flush_zone(zone),
             Message::CtFlush(request) => engine.flush_some(&request),
             Message::SetNiciraFlows(_)
@@ -339,6 +342,7 @@ fn changes_state(message: &Message) -> bool {
             | Message::MeterMod(_)
             | Message::PortMod(_)
             | Message::TableMod(_)
+            | Message::TlvTableMod(_)
             | Message::PacketOut(_)
             | Message::Resume(_)
             | Message::BundleControl(_)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tulle_datapath::{
     CacheStats, Command, DropReason, FlowFilter, FlowMod, FlowModError, FlowStats, Metadata, Trace, TunnelKey,
 };
-use tulle_flow::{Flow, port};
+use tulle_flow::{Flow, Match, port};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Device, Poller, Tap, TapOptions, Waker};
 use tulle_wire::Mac;
@@ -275,18 +275,23 @@ impl Switch {
         result.map_err(|error| SwitchError::FlowRefused(error.to_string()))
     }
 
-    /// Shows the way of a frame through the forwarding code; nothing is sent or counted.
+    /// Shows the way of a frame through the forwarding code; nothing is sent or counted.  `options` says the
+    /// `tun_metadata` that it has come with.  Errors: one of them is not mapped.
     pub fn trace(
         &self,
         in_port: u32,
         frame: Vec<u8>,
         tunnel: Option<TunnelKey>,
+        options: Match,
         states: Vec<u32>,
     ) -> Result<Result<Trace, DropReason>, SwitchError> {
         self.call(move |engine| {
             let metadata = Metadata { in_port, tunnel };
-            engine.datapath.trace_tracked(&frame, &Offload::default(), &metadata, &states)
-        })
+            let options = engine.datapath.option_bytes(&options);
+            let options = options.map_err(|field| SwitchError::UnmappedOption(field.name()))?;
+            let (offload, metadata) = (Offload::default(), (&metadata, &*options));
+            Ok(engine.datapath.trace_with_options(&frame, &offload, metadata, &states))
+        })?
     }
 
     /// Opens an OpenFlow session whose bytes the caller moves.

@@ -50,13 +50,14 @@ pub(crate) fn process(
     frame: &mut FrameBuf,
     offload: &Offload,
     metadata: &Metadata,
+    options: &[u8],
     now: u64,
     wires: &mut Wires,
 ) {
     if wires.telemetry.is_none() {
-        return datapath.process(frame, offload, metadata, now, wires);
+        return datapath.process_with_options(frame, offload, metadata, options, now, wires);
     }
-    watched::process(datapath, frame, offload, metadata, now, wires);
+    watched::process(datapath, frame, offload, metadata, options, now, wires);
 }
 
 /// A packet that the action `sample` has chosen.

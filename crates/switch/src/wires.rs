@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tulle_datapath::{Drop, Effects, Egress, PacketIn, TunnelKey};
+use tulle_datapath::{Drop, Effects, Egress, PacketIn};
 use tulle_flow::Sample;
 use tulle_io::Outgoing;
 use tulle_io::clock::monotonic_ns;
@@ -104,14 +104,8 @@ impl Wires {
 
     /// Stages a frame for a port; the drop reason's name where it was lost.
     #[inline]
-    fn send(
-        &mut self,
-        number: u32,
-        queue: Option<u32>,
-        tunnel: Option<&TunnelKey>,
-        frame: &mut FrameBuf,
-        offload: &Offload,
-    ) -> Result<(), &'static str> {
+    fn send(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload) -> Result<(), &'static str> {
+        let (number, queue) = (to.port, to.queue);
         let Self { ports, underlay, sender, .. } = self;
         let Some(port) = ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
@@ -132,7 +126,7 @@ impl Wires {
             }
             Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
             Link::Patch(None) => Err("patch-no-peer"),
-            Link::Tunnel(link) => match link.leave(underlay, tunnel, sender.thread) {
+            Link::Tunnel(link) => match link.leave(underlay, to, sender.thread) {
                 Ok(leaving) => {
                     sender.stage_tunnel(number, leaving, frame, offload);
                     Ok(())
@@ -216,7 +210,7 @@ impl Wires {
 impl Effects for Wires {
     #[inline]
     fn output(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload, _: bool) {
-        if let Err(reason) = self.send(to.port, to.queue, to.tunnel.as_deref(), frame, offload) {
+        if let Err(reason) = self.send(to, frame, offload) {
             self.losses.count(to.port, reason);
         }
     }
@@ -238,6 +232,7 @@ impl Effects for Wires {
             cookie: info.cookie,
             reason: info.reason,
             key: info.key,
+            options: info.options.clone(),
             controller: info.controller,
             userdata: info.userdata.clone(),
             pause: info.pause.clone(),

@@ -6,7 +6,8 @@ use tulle_flow::Action;
 use tulle_openflow::{
     Bucket, Config, Connection, Event, Group, GroupCommand, GroupKind, GroupMod, Message, Meter, MeterBand,
     MeterBandKind, MeterCommand, MeterMod, MultipartReply, MultipartRequest, Selection, SelectionMethod,
-    TableConfig, Version, Versions, bucket_id, meter_flags, table_config,
+    TableConfig, TlvMap, TlvTableCommand, TlvTableMod, Version, Versions, bucket_id, meter_flags,
+    table_config,
 };
 use tulle_switch::{SessionOptions, Switch};
 
@@ -203,4 +204,29 @@ fn a_change_of_a_group_or_a_meter_makes_the_version_rise() {
     controller.change(Message::MeterMod(MeterMod { command: MeterCommand::Add, meter }));
     versions.push(switch.version().expect("a version"));
     assert!(versions.is_sorted_by(|before, after| before < after), "{versions:?}");
+}
+
+#[test]
+fn the_map_of_geneve_options_is_restored_before_the_flows_that_use_it() {
+    let (before, after) = (Switch::start("a", 1, 1).expect("one"), Switch::start("b", 1, 2).expect("two"));
+    let mut controller = Controller::of(&before);
+    let map = |index, length| TlvMap { class: 0xffff, kind: index as u8, length, index };
+    let maps = vec![map(0, 4), map(63, 20)];
+    controller
+        .change(Message::TlvTableMod(TlvTableMod { command: TlvTableCommand::Add, maps: maps.clone() }));
+    let flow = "tun_metadata63=0x102030405060708090a0b0c0d0e0f1011121314,tun_metadata0,\
+                actions=set_field:5/0xff->tun_metadata0,output:1";
+    let flows = vec![flow.parse().expect("a flow")];
+    before.change_flows(tulle_datapath::Command::Add, flows).expect("flows");
+    let path = file("options");
+    assert_eq!(before.save_flows(&path).expect("saved"), 1);
+    let loaded = after.load_flows(&path).expect("loaded");
+    assert_eq!((loaded.flows, loaded.others, loaded.refused), (1, 1, 0), "{:?}", loaded.problems);
+    assert_eq!(texts(&after), texts(&before));
+    let again = file("options-again");
+    after.save_flows(&again).expect("saved");
+    let text = |path| std::fs::read_to_string(path).expect("a file");
+    assert_eq!(text(&again), text(&path));
+    assert!(texts(&after)[0].contains("tun_metadata63=0x102030405060708090a0b0c0d0e0f1011121314"));
+    [path, again].iter().for_each(|path| std::fs::remove_file(path).expect("a file"));
 }

@@ -6,6 +6,7 @@ A packet that leaves by a patch port is followed into the next bridge.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -27,6 +28,14 @@ Bridges = Mapping[str, Bridge]
 Finder = Callable[[Bridges, str], Bridge]
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a packet has from the tunnel that it came out of: id and addresses, and `tun_metadata` as a match."""
+
+    tunnel: Tunnel | None = None
+    options: str = ""
+
+
 def register(server: ControlServer, bridges: Bridges, find: Finder) -> None:
     """Offer the commands."""
     usage = "[-generate] [dp_name] [odp_flow] [bridge] [br_flow] [packet]..."
@@ -43,10 +52,10 @@ def trace_json(bridges: Bridges, find: Finder, request: str) -> str:
         asked = orjson.loads(request)
         bridge = find(bridges, str(asked["bridge"]))
         in_port, frame = int(asked["in_port"]), bytes.fromhex(asked["frame"])
-        tunnel = _tunnel(asked.get("tunnel"))
+        origin = Origin(_tunnel(asked.get("tunnel")))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidInput(f"not a trace request: {error!r}") from error
-    return orjson.dumps(_trace(bridge, in_port, frame, tunnel), default=_hexadecimal).decode()
+    return orjson.dumps(_trace(bridge, in_port, frame, origin), default=_hexadecimal).decode()
 
 
 def trace_text(bridges: Bridges, find: Finder, words: list[str]) -> str:
@@ -55,15 +64,16 @@ def trace_text(bridges: Bridges, find: Finder, words: list[str]) -> str:
     bridge, flow, packet = _parsed(bridges, find, plain)
     fields = [part.strip() for part in flow.split(",") if part.strip()]
     path = dict(part.split("=", 1) for part in fields if _name(part) in _PATH_FIELDS and "=" in part)
-    inner = ",".join(part for part in fields if _name(part) not in _PATH_FIELDS)
+    options = ",".join(part for part in fields if _is_option(part))
+    inner = ",".join(part for part in fields if _name(part) not in _PATH_FIELDS and not _is_option(part))
     try:
         frame = bytes.fromhex(packet) if packet else emit_frame(inner)
         in_port = _port(bridge, path.get("in_port", "0"))
-        tunnel = _text_tunnel(path)
+        origin = Origin(_text_tunnel(path), options)
     except (ValueError, NativeError) as error:
         raise InvalidInput(f"not a flow or packet: {error}") from error
     lines = [f"Flow: {flow}", ""]
-    lines += _followed(bridges, bridge, in_port, frame, tunnel, states)
+    lines += _followed(bridges, bridge, in_port, frame, origin, states)
     return "\n".join(lines) + "\n"
 
 
@@ -112,11 +122,11 @@ def _followed(
     bridge: Bridge,
     in_port: int,
     frame: bytes,
-    tunnel: Tunnel | None,
+    origin: Origin,
     states: list[int],
     depth: int = 0,
 ) -> Iterator[str]:
-    traced = _trace(bridge, in_port, frame, tunnel, states)
+    traced = _trace(bridge, in_port, frame, origin, states)
     title = f'bridge("{bridge.name}")'
     yield from (title, "-" * len(title))
     for number, walk in enumerate(traced["passes"]):
@@ -149,7 +159,7 @@ def _followed(
         if depth >= MOST_BRIDGES:
             yield "drop: patch-loop"
         else:
-            yield from _followed(bridges, peer_bridge, number, outgoing, None, states, depth + 1)
+            yield from _followed(bridges, peer_bridge, number, outgoing, Origin(), states, depth + 1)
 
 
 def _peer(bridges: Bridges, bridge: Bridge, number: int) -> tuple[Bridge, int] | None:
@@ -176,17 +186,21 @@ def _shown(number: int) -> str:
     return "LOCAL" if number == NATIVE_LOCAL_PORT else str(number)
 
 
+def _is_option(part: str) -> bool:
+    return part.startswith("tun_metadata")
+
+
 def _name(part: str) -> str:
     return part.split("=", 1)[0]
 
 
 def _trace(
-    bridge: Bridge, in_port: int, frame: bytes, tunnel: Tunnel | None, states: list[int] | None = None
+    bridge: Bridge, in_port: int, frame: bytes, origin: Origin, states: list[int] | None = None
 ) -> dict[str, Any]:
     if len(frame) > MAX_FRAME_BYTES:
         raise InvalidInput(f"a frame has at most {MAX_FRAME_BYTES} bytes, not {len(frame)}")
     try:
-        return bridge.switch.trace(in_port, frame, tunnel, states or [])
+        return bridge.switch.trace(in_port, frame, origin.tunnel, states or [], origin.options)
     except (NativeError, OverflowError) as error:
         raise InvalidInput(str(error)) from error
 

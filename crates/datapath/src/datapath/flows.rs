@@ -13,6 +13,7 @@ impl Datapath {
     /// Changes the flow tables.  Gives the flows that went and of which the controller wants to hear.
     /// Errors: nothing has changed.
     pub fn flow_mod(&mut self, change: &FlowMod, now: u64) -> Result<Vec<FlowRemoved>, FlowModError> {
+        let change = &*self.resolved(change)?;
         self.check_users(change)?;
         if self.state.tables.needs_credit(change) {
             self.cache.credit(&mut self.state);
@@ -32,7 +33,7 @@ impl Datapath {
         self.begin();
         let mut removed = Vec::new();
         for (place, change) in changes.iter().enumerate() {
-            match self.flow_mod(change, now) {
+            match self.apply(change, now) {
                 Ok(gone) => removed.extend(gone),
                 Err(error) => {
                     self.roll_back();
@@ -42,6 +43,12 @@ impl Datapath {
         }
         self.commit();
         Ok(removed)
+    }
+
+    fn apply(&mut self, change: &FlowMod, now: u64) -> Result<Vec<FlowRemoved>, FlowModError> {
+        let change = &*self.resolved(change)?;
+        self.check_users(change)?;
+        self.state.tables.apply(change, now)
     }
 
     /// Groups and meters that a flow uses have to exist (OpenFlow 1.3.5 section 6.4).
@@ -99,7 +106,9 @@ impl Datapath {
 
     /// What has happened to flows since the last call, in order.  To be called soon after changes while watching.
     pub fn take_flow_events(&mut self) -> Vec<FlowEvent> {
-        self.state.tables.take_events()
+        let mut events = self.state.tables.take_events();
+        events.iter_mut().for_each(|event| self.name(&mut event.stats));
+        events
     }
 
     /// Removes flows whose time has come, and forgets idle cached verdicts, old addresses and dead connections.
@@ -125,7 +134,10 @@ impl Datapath {
     /// Flows with exact counters, in order of table and falling priority.
     pub fn flows(&mut self, filter: &FlowFilter, now: u64) -> Vec<FlowStats> {
         self.cache.credit(&mut self.state);
-        self.state.tables.flows(filter, now)
+        let Some(filter) = self.resolved_filter(filter) else { return Vec::new() };
+        let mut found = self.state.tables.flows(&filter, now);
+        found.iter_mut().for_each(|stats| self.name(stats));
+        found
     }
 
     /// Numbers of the flows of a table, the oldest first, for [`flow_numbered`](Self::flow_numbered).
@@ -143,13 +155,18 @@ impl Datapath {
     /// not be in memory at once.
     pub fn visit_flows(&mut self, filter: &FlowFilter, now: u64, show: &mut dyn FnMut(FlowStats)) {
         self.cache.credit(&mut self.state);
-        self.state.tables.visit(filter, &mut |rule| show(FlowStats::of(rule, now)));
+        let Some(filter) = self.resolved_filter(filter) else { return };
+        self.state.tables.visit(&filter, &mut |rule| {
+            let mut stats = FlowStats::of(rule, now);
+            self.name(&mut stats);
+            show(stats);
+        });
     }
 
     /// Packets, bytes and number of the flows that a filter selects.
     pub fn aggregate(&mut self, filter: &FlowFilter) -> (u64, u64, usize) {
         self.cache.credit(&mut self.state);
-        self.state.tables.aggregate(filter)
+        self.resolved_filter(filter).map_or((0, 0, 0), |filter| self.state.tables.aggregate(&filter))
     }
 
     /// A number that rises with every change of flows, groups and meters.

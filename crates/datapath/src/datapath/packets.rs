@@ -29,12 +29,26 @@ impl Datapath {
         now: u64,
         effects: &mut impl Effects,
     ) {
-        let (key, layout) = match parse(frame.bytes(), offload, metadata) {
+        self.process_with_options(frame, offload, metadata, &[], now, effects);
+    }
+
+    /// The same with the options of the Geneve header that the packet came in, as they stand on the wire.
+    #[inline]
+    pub fn process_with_options(
+        &mut self,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        metadata: &Metadata,
+        options: &[u8],
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let (key, layout) = match self.read(frame.bytes(), offload, metadata, options) {
             Ok(parsed) => parsed,
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
         let (length, tracked) = (frame.len(), Tracked::default());
-        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, length };
+        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, options, length };
         let next = self.pass(&key, None, &mut packet, now, effects);
         if next.is_some() || !self.machine.pending.is_empty() {
             self.go_on(next, &mut packet, now, effects);
@@ -51,12 +65,25 @@ impl Datapath {
         now: u64,
         effects: &mut impl Effects,
     ) {
-        let (key, layout) = match parse(frame.bytes(), offload, metadata) {
+        self.packet_out_with_options(actions, frame, offload, (metadata, &[]), now, effects);
+    }
+
+    /// The same with Geneve options besides the metadata, as they stand on the wire.
+    pub fn packet_out_with_options(
+        &mut self,
+        actions: &[Action],
+        frame: &mut FrameBuf,
+        offload: &Offload,
+        (metadata, options): (&Metadata, &[u8]),
+        now: u64,
+        effects: &mut impl Effects,
+    ) {
+        let (key, layout) = match self.read(frame.bytes(), offload, metadata, options) {
             Ok(parsed) => parsed,
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
         let (length, tracked) = (frame.len(), Tracked::default());
-        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, length };
+        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, options, length };
         let verdict = self.once(now, |datapath| {
             let Datapath { state, continuations, .. } = datapath;
             translate_actions(&mut state.plane(continuations), &key, actions, &mut ())
@@ -87,7 +114,9 @@ impl Datapath {
         }
         let (state, zone) = (metadata.field(Field::CtState) as u32, metadata.field(Field::CtZone) as u16);
         let (length, tracked) = (frame.len(), Tracked::assumed(state, zone));
-        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata: &origin, length };
+        let options = self.state.options.emit(metadata).unwrap_or_default();
+        let (metadata, options) = (&origin, &*options);
+        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, options, length };
         let from = Continuation::of_controller(paused.clone());
         let verdict = self.once(now, |datapath| {
             let Datapath { state, continuations, .. } = datapath;
@@ -141,9 +170,9 @@ impl Datapath {
     }
 
     fn go_on_with(&mut self, copy: Pass, passes: &mut usize, now: u64, effects: &mut impl Effects) {
-        let Pass { mut frame, offload, tracked, metadata, goes_on } = copy;
-        let (length, layout) = (frame.len(), Layout::default());
-        let mut packet = Packet { frame: &mut frame, offload, layout, tracked, metadata: &metadata, length };
+        let Pass { mut frame, offload, tracked, metadata, options, goes_on } = copy;
+        let (length, layout, metadata, options) = (frame.len(), Layout::default(), &metadata, &*options);
+        let mut packet = Packet { frame: &mut frame, offload, layout, tracked, metadata, options, length };
         let mut next = match goes_on {
             GoesOn::At(to) => Some(to),
             GoesOn::With(rest) => {
@@ -180,6 +209,8 @@ impl Datapath {
             }
         };
         packet.layout = layout;
+        // They have been read once already.
+        let _ = self.state.options.extract(packet.options, &mut key);
         packet.tracked.write(&mut key);
         to.write(&mut key);
         self.pass(&key, Some(to), packet, now, effects)
@@ -262,6 +293,21 @@ impl Datapath {
         self.machine.execute(&verdict.ops, verdict.last_send, packet, now, effects)
     }
 
+    #[inline]
+    pub(super) fn read(
+        &self,
+        frame: &[u8],
+        offload: &Offload,
+        metadata: &Metadata,
+        options: &[u8],
+    ) -> Result<(Key, Layout), DropReason> {
+        let (mut key, layout) = parse(frame, offload, metadata)?;
+        if !options.is_empty() {
+            self.state.options.extract(options, &mut key)?;
+        }
+        Ok((key, layout))
+    }
+
     #[cold]
     fn refuse(&mut self, reason: DropReason, metadata: &Metadata, bytes: usize, effects: &mut impl Effects) {
         let mut losses = Losses { counters: &mut self.machine.drops, in_port: metadata.in_port };
@@ -270,11 +316,7 @@ impl Datapath {
 }
 
 #[inline]
-pub(super) fn parse(
-    frame: &[u8],
-    offload: &Offload,
-    metadata: &Metadata,
-) -> Result<(Key, Layout), DropReason> {
+fn parse(frame: &[u8], offload: &Offload, metadata: &Metadata) -> Result<(Key, Layout), DropReason> {
     check_offload(frame, offload)?;
     extract(frame, metadata)
 }

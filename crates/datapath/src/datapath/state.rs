@@ -6,6 +6,7 @@ use crate::consequence::{Consequence, Learned};
 use crate::continuation::Continuations;
 use crate::flow_mod::{Command, FlowMod};
 use crate::groups::Groups;
+use crate::options::OptionMap;
 use crate::ports::Ports;
 use crate::rules::RuleId;
 use crate::tables::{Credit, Tables};
@@ -21,6 +22,8 @@ pub(crate) struct State {
     pub groups: Groups,
     pub bridge: Bridge,
     pub macs: MacTable,
+    /// Which Geneve options are which fields.
+    pub options: OptionMap,
     pub fragments: FragmentHandling,
     /// Packets that no flow matches go to the controller.
     pub miss_to_controller: bool,
@@ -34,6 +37,7 @@ impl State {
             groups: Groups::default(),
             bridge: Bridge::default(),
             macs: MacTable::default(),
+            options: OptionMap::default(),
             fragments: FragmentHandling::default(),
             miss_to_controller: false,
         }
@@ -47,6 +51,7 @@ impl State {
             groups: &self.groups,
             bridge: &self.bridge,
             macs: &self.macs,
+            options: &self.options,
             fragments: self.fragments,
             miss_to_controller: self.miss_to_controller,
             continuations,

@@ -24,6 +24,7 @@ pub(crate) enum Tracker {
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     metadata: Metadata,
+    options: Box<[u8]>,
     rest: Arc<Branch>,
     drop: Drop,
     length: usize,
@@ -101,7 +102,13 @@ impl Machine {
         let Tracker::Real(real) = &mut self.tracker else { return };
         let (tracker, fragments) = &mut **real;
         let rest = Arc::new(Branch::new(rest.to_vec()));
-        let held = Held { metadata: *packet.metadata, rest, drop: track.drop, length: packet.length };
+        let held = Held {
+            metadata: *packet.metadata,
+            options: packet.options.into(),
+            rest,
+            drop: track.drop,
+            length: packet.length,
+        };
         let mut lost = Vec::new();
         let mut lose = |reason: tulle_conntrack::DropReason, held: Held| lost.push((reason, held));
         let (zone, frame) = (track.request.zone, packet.frame.bytes());
@@ -110,9 +117,9 @@ impl Machine {
                 Ok(outcome) => {
                     for piece in datagram.into_pieces() {
                         let (frame, offload) = (FrameBuf::copied(&piece.frame), piece.packet.offload);
-                        let Held { metadata, rest, .. } = piece.context;
+                        let Held { metadata, options, rest, .. } = piece.context;
                         let (tracked, goes_on) = (outcome.into(), GoesOn::With(rest));
-                        self.pending.push_back(Pass { frame, offload, tracked, metadata, goes_on });
+                        self.pending.push_back(Pass { frame, offload, tracked, metadata, options, goes_on });
                     }
                 }
                 Err(reason) => {

@@ -107,6 +107,7 @@ fn rank(action: &Action) -> u8 {
         Action::DecTtl | Action::DecTtlTelling(_) => 6,
         Action::DecMplsTtl => 7,
         Action::Set { .. }
+        | Action::SetOption(_)
         | Action::Move { .. }
         | Action::SetVlanVid(_)
         | Action::SetVlanPcp(_)

@@ -52,6 +52,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             Action::SetQueue(queue) => self.queue = Some(*queue),
             Action::PopQueue => self.queue = None,
             Action::Set { field, value, mask } => self.set_packet(*field, *value, *mask)?,
+            Action::SetOption(option) => self.set_option(option),
             Action::Move { source, target } => self.copy(*source, *target)?,
             Action::Push(source) => self.push_bits(*source)?,
             Action::Pop(target) => self.pop_bits(*target)?,
@@ -139,7 +140,8 @@ fn needs_headers(action: &Action) -> bool {
         Action::Move { source, target } => reads(source) || reads(target),
         Action::OutputField(source) | Action::Push(source) => reads(source),
         Action::Pop(target) => reads(target),
-        Action::Controller { .. }
+        Action::SetOption(_)
+        | Action::Controller { .. }
         | Action::ControllerWith(_)
         | Action::Enqueue { .. }
         | Action::SetQueue(_)

@@ -49,7 +49,10 @@ impl<O: Observer> Walk<'_, '_, O> {
     fn info(&mut self, max_len: u16, controller: u16, reason: PacketInReason) -> PacketIn {
         let mut key = Key::ZERO;
         // The number of an interruption is nobody's business but the switch's.
-        let is_told = |field: &&Field| field.is_metadata() && **field != Field::ResumeId;
+        let has_options = !self.plane.options.is_empty();
+        let is_told = |field: &&Field| {
+            field.is_metadata() && **field != Field::ResumeId && (has_options || !field.is_hidden())
+        };
         for field in Field::ALL.iter().filter(is_told) {
             self.look_at_field(*field, u128::MAX);
             key.set(*field, self.key.field(*field));
@@ -62,6 +65,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             cookie,
             reason,
             key,
+            options: self.plane.options.named_key(&key),
             controller,
             userdata: [].into(),
             meter: None,

@@ -7,7 +7,7 @@ use super::{Abort, Observer, Walk};
 use crate::continuation::{Continuation, Frozen, Segment};
 use crate::drop::DropReason;
 use crate::verdict::{Op, PacketIn};
-use tulle_flow::{Action, Field, Key, SubField};
+use tulle_flow::{Field, Key, SubField};
 
 /// What a frozen walk waits for.
 enum Until {
@@ -58,9 +58,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             }
             Until::Length(length, target) => {
                 let mut with_bit = |bit: u128| {
-                    let (value, mask) = (bit << target.offset, target.mask());
-                    let set: [Action; 1] = [Action::Set { field: target.field, value, mask }];
-                    let first = Segment::Actions(self.place, set.into());
+                    let first = Segment::Actions(self.place, [target.setting(bit)].into());
                     self.continuation([vec![first], segments.clone()].concat())
                 };
                 let (longer, others) = (with_bit(1)?, with_bit(0)?);

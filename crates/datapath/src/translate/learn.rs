@@ -52,11 +52,13 @@ impl<O: Observer> Walk<'_, '_, O> {
             match spec {
                 LearnSpec::Match { source, target } => {
                     let value = self.learned_value(source)?;
-                    require(&mut matching, *target, value);
+                    match target.field.option() {
+                        Some(index) => self.require_option(&mut matching, index, *target, value),
+                        None => require(&mut matching, *target, value),
+                    }
                 }
                 LearnSpec::Load { source, target } => {
-                    let value = self.learned_value(source)? << target.offset & target.mask();
-                    actions.push(Action::Set { field: target.field, value, mask: target.mask() });
+                    actions.push(target.setting(self.learned_value(source)?));
                 }
                 LearnSpec::Output(source) => {
                     let value = self.read(*source)?;
@@ -75,6 +77,14 @@ impl<O: Observer> Walk<'_, '_, O> {
             matching,
             actions,
         })
+    }
+
+    fn require_option(&self, matching: &mut Match, index: u8, target: SubField, value: u128) {
+        let SubField { offset, bits, .. } = target;
+        let (mut key, mut mask) = (*matching.key(), *matching.mask());
+        key.merge(&self.plane.options.of_value(index, offset, bits, value));
+        mask.merge(&self.plane.options.bits(index, offset, bits));
+        *matching = Match::new(&key, &mask);
     }
 
     fn learned_value(&mut self, source: &LearnSource) -> Option<u128> {

@@ -72,7 +72,8 @@ impl<O: Observer> Walk<'_, '_, O> {
             key.set(field, self.key.field(field) & bits);
         }
         let tunnel = TunnelKey::of_key(&key).map(Box::new);
-        self.push(Op::Output(Egress { port: to, queue: self.queue, max_len, tunnel }))
+        let Some(options) = self.tunnel_options() else { return self.lose(DropReason::TunnelOptionsTooLong) };
+        self.push(Op::Output(Egress { port: to, queue: self.queue, max_len, tunnel, options }))
     }
 
     fn flood(&mut self, in_port: u32, max_len: u32, is_flood: bool) -> Result<(), Abort> {

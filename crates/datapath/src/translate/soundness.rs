@@ -9,15 +9,16 @@ use crate::extract::extract;
 use crate::flow_mod::FlowMod;
 use crate::groups::{Bucket, Group, GroupKind, GroupMod};
 use crate::metadata::Metadata;
+use crate::options::OptionMapping;
 use crate::tables::Tables;
 use proptest::prelude::*;
 use tulle_flow::{
     Action, Ct, CtZone, Field, Flow, HashFields, Key, Learn, LearnSource, LearnSpec, Match, Multipath,
-    MultipathAlgorithm, SubField, port,
+    MultipathAlgorithm, OptionValue, SubField, port,
 };
 
 /// Fields of all layers; some share a place in the key, some can be set, some have long prerequisites.
-const FIELDS: [Field; 19] = [
+const FIELDS: [Field; 22] = [
     Field::InPort,
     Field::TunId,
     Field::Metadata,
@@ -37,6 +38,9 @@ const FIELDS: [Field; 19] = [
     Field::MplsTtl,
     Field::CtMark,
     Field::IpFrag,
+    Field::TunPresent,
+    Field::TunSpace0,
+    Field::TunSpace1,
 ];
 
 fn field() -> impl Strategy<Value = Field> {
@@ -49,11 +53,25 @@ fn writable() -> impl Strategy<Value = Field> {
 
 /// Part of a field, 1 to 4 bits.
 fn sub_field() -> impl Strategy<Value = SubField> {
-    (field(), 0..4_u32).prop_map(|(field, offset)| SubField::new(field, offset, 4).expect("8 bits at least"))
+    let field = prop_oneof![4 => field(), 1 => prop::sample::select(&Field::TUN_METADATA[..5])];
+    (field, 0..4_u32).prop_map(|(field, offset)| SubField::new(field, offset, 4).expect("8 bits at least"))
 }
 
 fn target() -> impl Strategy<Value = SubField> {
     sub_field().prop_filter("read-only", |part| part.field.is_writable())
+}
+
+/// All of an option, and more than it has.
+fn long_move(from: usize, to: usize) -> Action {
+    let bits = |index: usize| SubField::new(Field::TUN_METADATA[index], 3, 200).expect("992 bits");
+    Action::Move { source: bits(from), target: bits(to) }
+}
+
+/// The first four fields stand for options; the fifth for none.
+fn options(state: &mut State) {
+    let mapping = |(index, length)| OptionMapping { class: 0x102, kind: index, length, index };
+    let mappings: Vec<_> = [(0, 4), (1, 8), (2, 0), (3, 20)].map(mapping).into();
+    state.options.add(&mappings).expect("room");
 }
 
 fn simple() -> impl Strategy<Value = Action> {
@@ -67,6 +85,10 @@ fn simple() -> impl Strategy<Value = Action> {
             value: value & mask,
             mask
         }),
+        (0..5_u8, 0..100_u32, any::<u128>()).prop_map(|(index, offset, value)| {
+            Action::SetOption(Box::new(OptionValue::of_bits(index, offset, 100, value)))
+        }),
+        (0..5_usize, 0..5_usize).prop_map(|(from, to)| long_move(from, to)),
         (sub_field(), target()).prop_map(|(source, target)| Action::Move { source, target }),
         sub_field().prop_map(Action::Push),
         target().prop_map(Action::Pop),
@@ -268,6 +290,7 @@ proptest! {
         state.fragments = [FragmentHandling::Normal, FragmentHandling::Drop, FragmentHandling::Match][handling];
         groups(&mut state, &buckets);
         bridge(&mut state);
+        options(&mut state);
         for flow in flows {
             state.tables.apply(&FlowMod { flow, ..FlowMod::default() }, 0).expect("room");
         }

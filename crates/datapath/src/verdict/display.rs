@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Branch, Egress, Op, Track};
 use crate::metadata::TunnelKey;
+use crate::options::describe;
 use tulle_conntrack::Nat;
 use tulle_flow::{Field, Format};
 
@@ -64,9 +65,10 @@ impl fmt::Display for Egress {
             write!(f, "trunc({}),", self.max_len)?;
         }
         write!(f, "output:{}", self.port)?;
-        let Some(tunnel) = &self.tunnel else { return Ok(()) };
+        let Some(tunnel) = &self.tunnel else { return describe(&self.options, f) };
         let TunnelKey { id, src, dst, .. } = **tunnel;
-        write!(f, "(tun_id={id:#x},tun_src={src},tun_dst={dst})")
+        write!(f, "(tun_id={id:#x},tun_src={src},tun_dst={dst})")?;
+        describe(&self.options, f)
     }
 }
 

@@ -9,6 +9,7 @@ mod eviction;
 mod frames;
 mod groups;
 mod learning;
+mod options;
 mod recorder;
 mod rewriting;
 mod stats;

@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use super::actions::{emit_actions, parse_actions};
 use super::values::{emit_masked, parse_masked, parse_number};
-use super::{TextError, names, split_list, vlan};
+use super::{TextError, names, options, split_list, vlan};
 use crate::field::Field;
 use crate::flow::Flow;
 use crate::matching::Match;
+use crate::option::OptionValue;
 
 /// Names that stand for an Ethernet type and, for some, an IP protocol; the last ones are only understood.
 const PROTOCOLS: [(&str, u128, Option<u128>); 15] = [
@@ -53,6 +54,9 @@ fn require(matching: &mut Match, part: &str) -> Result<(), TextError> {
         return required;
     }
     let field = match_field(matching, name)?;
+    if field.option().is_some() {
+        return require_option(matching, &options::parse(field, value)?);
+    }
     let (value, mask) = parse_masked(field, value)?;
     if name == "nw_tos" {
         // The two ECN bits are a field of their own.
@@ -61,6 +65,14 @@ fn require(matching: &mut Match, part: &str) -> Result<(), TextError> {
         matching.require(field, value, mask);
     }
     Ok(())
+}
+
+fn require_option(matching: &mut Match, option: &OptionValue) -> Result<(), TextError> {
+    if matching.require_option(option) {
+        return Ok(());
+    }
+    let (field, got) = (option.field().name().to_owned(), options::emit(option));
+    Err(TextError::BadValue { field, expected: "each field once, and 128 bytes in all", got })
 }
 
 /// A match may name ports without their protocol (`tp_dst`); the protocol named before decides.
@@ -81,6 +93,9 @@ fn require_protocol(matching: &mut Match, name: &str) -> Result<(), TextError> {
     if name == "eth" {
         return Ok(());
     }
+    if let Some(index) = names::field(name).and_then(Field::option) {
+        return require_option(matching, &options::presence(index));
+    }
     let (_, ethertype, proto) = PROTOCOLS
         .iter()
         .find(|(known, _, _)| *known == name)
@@ -98,7 +113,7 @@ fn check_prerequisites(matching: &Match) -> Result<(), TextError> {
     for (field, value, mask) in matching.fields() {
         explained.require(field, value, mask);
     }
-    if explained == *matching {
+    if explained == matching.without_options() {
         return Ok(());
     }
     let orphan = Field::ALL
@@ -126,6 +141,7 @@ impl fmt::Display for Match {
                 _ => parts.push(emit_part(field, value, mask)),
             }
         }
+        parts.extend(self.options().iter().map(options::emit_match));
         f.write_str(&parts.join(","))
     }
 }

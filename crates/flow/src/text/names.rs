@@ -6,7 +6,7 @@ use crate::field::Field;
 
 /// Finds a field by any of its names.
 pub(super) fn field(name: &str) -> Option<Field> {
-    Field::from_name(name).or_else(|| extended(name))
+    Field::from_name(name).or_else(|| extended(name)).filter(|field| !field.is_hidden())
 }
 
 fn extended(name: &str) -> Option<Field> {

@@ -260,6 +260,7 @@ fn may_be_in_set(action: &Action) -> bool {
             | Action::Ct(_)
             | Action::CtClear
             | Action::Set { .. }
+            | Action::SetOption(_)
             | Action::Move { .. }
             | Action::SetVlanVid(_)
             | Action::SetVlanPcp(_)

@@ -212,6 +212,10 @@ fn parse_stack(mut body: Reader<'_>) -> Parsed<SubField> {
     let oxm = parse_name(&mut body)?;
     let bits = u32::from(body.u16()?);
     let zeros = body.rest().iter().all(|byte| *byte == 0);
+    // The stack takes 128 bits at a time.
+    if bits > 128 {
+        return Err(ErrorCode::BadActionArgument);
+    }
     if zeros { sub_field(oxm, offset, bits) } else { Err(ErrorCode::MustBeZero) }
 }
 

@@ -1,12 +1,12 @@
 //! Setting and copying fields: the standard's actions, Nicira's loads and moves, and the ONF's copy.
 
-use tulle_flow::{Action, Field, SubField};
+use tulle_flow::{Action, Field, OptionValue, SubField};
 
 use super::frame::{extension, framed, long, parse_name, parse_range, set_error, short, sub_field, target};
 use super::standard::SET_FIELD_KIND;
 use crate::bytes::{Emitted, Parsed, Put, Reader, Writer};
 use crate::error::ErrorCode;
-use crate::oxm::{Oxm, OxmHeader};
+use crate::oxm::{Oxm, OxmHeader, emit_option};
 use crate::version::Version;
 
 pub(super) const MOVE: u16 = 6;
@@ -28,6 +28,9 @@ pub(super) fn parse_set_field(mut body: Reader<'_>) -> Parsed<Action> {
 
 /// The value and mask of a field to set, and padding.
 fn parse_value(header: OxmHeader, mut body: Reader<'_>) -> Parsed<Action> {
+    if let Some(index) = header.option() {
+        return parse_option(header, index, body);
+    }
     let (value, mask) = header.parse_value(&mut body).map_err(set_error)?;
     if body.len() >= 8 {
         return Err(ErrorCode::BadSetLength);
@@ -37,6 +40,13 @@ fn parse_value(header: OxmHeader, mut body: Reader<'_>) -> Parsed<Action> {
         return Err(ErrorCode::BadSetArgument);
     }
     set(header.oxm, value, mask)
+}
+
+/// The value and mask of a `tun_metadata` field to set, and padding.
+fn parse_option(header: OxmHeader, index: u8, mut body: Reader<'_>) -> Parsed<Action> {
+    let option = header.parse_option(index, &mut body).map_err(set_error)?;
+    body.padding(ErrorCode::MustBeZero)?;
+    Ok(Action::SetOption(Box::new(option)))
 }
 
 /// Sets bits as the wire has them.
@@ -53,14 +63,20 @@ pub(super) fn parse_load(mut body: Reader<'_>) -> Parsed<Action> {
     let value = u128::from(body.u64()?);
     body.finish()?;
     let range = target(oxm, offset, bits)?;
-    if value >> range.bits != 0 {
+    if range.bits < 128 && value >> range.bits != 0 {
         return Err(ErrorCode::BadActionArgument);
+    }
+    if let Some(index) = oxm.field.option() {
+        return Ok(Action::SetOption(Box::new(OptionValue::of_bits(index, offset, bits, value))));
     }
     set(oxm, value << offset, range.mask() & oxm.wire)
 }
 
 pub(super) fn parse_load_masked(mut body: Reader<'_>) -> Parsed<Action> {
     let header = OxmHeader::parse(&mut body).map_err(set_error)?;
+    if let Some(index) = header.option() {
+        return parse_option(header, index, body);
+    }
     let (value, mask) = header.parse_value(&mut body).map_err(set_error)?;
     body.padding(ErrorCode::MustBeZero)?;
     set(header.oxm, value, mask)
@@ -137,6 +153,19 @@ fn emit_tos(value: u128, mask: u128, out: &mut Writer<'_>) -> Emitted {
         emit_set(Field::IpDscp, value >> 2, mask >> 2, out)?;
     }
     if mask & 3 != 0 { emit_set(Field::IpEcn, value & 3, mask & 3, out) } else { Ok(()) }
+}
+
+/// The standard's action where it has a form, Nicira's otherwise.
+pub(super) fn emit_set_option(option: &OptionValue, out: &mut Writer<'_>) -> Emitted {
+    let value = |out: &mut Writer<'_>| {
+        emit_option(option, out);
+        Ok(())
+    };
+    match out.version() {
+        Version::V15 => framed(SET_FIELD_KIND, out, value),
+        Version::V13 | Version::V14 if option.mask.is_none() => framed(SET_FIELD_KIND, out, value),
+        _ => extension(LOAD_MASKED, out, value),
+    }
 }
 
 /// Some bits of a VLAN tag, which is added where there is none.

@@ -127,6 +127,7 @@ pub(super) fn emit_action(action: &Action, out: &mut Writer<'_>) -> Result<bool,
         Action::DecTtl => emit_number(DEC_NW_TTL, 0, out)?,
         Action::Meter(meter) if out.version() == Version::V15 => emit_number(METER, *meter, out)?,
         Action::Set { field, value, mask } => set::emit_set(*field, *value, *mask, out)?,
+        Action::SetOption(option) => set::emit_set_option(option, out)?,
         Action::SetVlanVid(vid) => set::emit_vlan(u128::from(*vid & 0xfff) | 0x1000, 0x1fff, out)?,
         Action::SetVlanPcp(pcp) => set::emit_vlan((u128::from(*pcp) << 13) | 0x1000, 0xf000, out)?,
         Action::Move { source, target } if out.version() == Version::V15 => {

@@ -7,11 +7,12 @@ use tulle_flow::*;
 use tulle_openflow::check_actions;
 
 use super::any_port_number;
-use super::matching::{any_field, masked, wire_bits};
+use super::matching::{any_field, any_option, masked, wire_bits};
 
 /// Consecutive bits of a field that the wire has, at most so many.
 fn any_bits(most: u32) -> impl Strategy<Value = SubField> {
-    let field = any_field().prop_filter("one name", |field| *field != Field::IpTos);
+    let one_name = any_field().prop_filter("one name", |field| *field != Field::IpTos);
+    let field = prop_oneof![9 => one_name, 1 => prop::sample::select(&Field::TUN_METADATA[..])];
     (field, any::<[u32; 2]>()).prop_map(move |(field, [bits, at])| {
         let bits = 1 + bits % wire_bits(field).min(most);
         SubField::new(field, at % (wire_bits(field) - bits + 1), bits).unwrap()
@@ -39,6 +40,10 @@ fn any_set() -> impl Strategy<Value = Action> {
         let tag = if field == Field::VlanVid { 0x1000 } else { 0 };
         Action::Set { field, value: (value | tag) & (mask | tag), mask: mask | tag }
     })
+}
+
+fn any_set_option() -> impl Strategy<Value = Action> {
+    any_option(100).prop_map(|option| Action::SetOption(Box::new(option)))
 }
 
 fn any_to_controller() -> impl Strategy<Value = Action> {
@@ -234,6 +239,7 @@ pub fn any_action() -> impl Strategy<Value = Action> {
         any_plain(),
         any_numbered(),
         any_set(),
+        any_set_option(),
         any_move(),
         any_bits(64).prop_map(Action::OutputField),
         any_bits(128).prop_map(Action::Push),

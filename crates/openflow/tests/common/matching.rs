@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tulle_flow::{Field, Match};
+use tulle_flow::{Field, Match, OptionValue};
 
 /// How many bits the wire has for a field.
 pub fn wire_bits(field: Field) -> u32 {
@@ -30,7 +30,8 @@ pub fn is_nameless(field: Field) -> bool {
 
 /// A field with a name on the wire.
 pub fn any_field() -> impl Strategy<Value = Field> {
-    let named: Vec<Field> = Field::EVERY.iter().copied().filter(|field| !is_nameless(*field)).collect();
+    let is_plain = |field: &Field| !is_nameless(*field) && !field.is_hidden() && field.option().is_none();
+    let named: Vec<Field> = Field::EVERY.iter().copied().filter(is_plain).collect();
     prop::sample::select(named)
 }
 
@@ -41,6 +42,15 @@ pub fn masked(field: Field, value: u128, mask: u128, exact: bool) -> (u128, u128
     // The states of connections have 24 bits on the wire that mean nothing.
     let whole = mask == wire && field != Field::CtState;
     (value & mask, if whole { field.ones() } else { mask })
+}
+
+/// A value of `tun_metadata`, of fewer bytes than that.
+pub fn any_option(most: usize) -> impl Strategy<Value = OptionValue> {
+    (0..64_u8, vec((any::<u8>(), any::<u8>()), 0..most), any::<bool>()).prop_map(|(index, bytes, masked)| {
+        let value = bytes.iter().map(|(value, mask)| if masked { value & mask } else { *value });
+        let mask = masked.then(|| bytes.iter().map(|(_, mask)| *mask).collect());
+        OptionValue { index, value: value.collect(), mask }
+    })
 }
 
 pub fn any_match() -> impl Strategy<Value = Match> {
@@ -58,7 +68,8 @@ pub fn any_match() -> impl Strategy<Value = Match> {
         (Some(0x86dd), Some(58), Some(136)),
     ]);
     let fields = vec((any_field(), any::<u128>(), any::<u128>(), any::<bool>()), 0..12);
-    (protocol, fields).prop_map(|((ethertype, proto, icmpv6_type), fields)| {
+    let options = vec(any_option(40), 0..3);
+    (protocol, fields, options).prop_map(|((ethertype, proto, icmpv6_type), fields, options)| {
         let mut matching = Match::ANY;
         let exact = [(Field::EthType, ethertype), (Field::IpProto, proto), (Field::Icmpv6Type, icmpv6_type)];
         for (field, value) in exact {
@@ -72,6 +83,10 @@ pub fn any_match() -> impl Strategy<Value = Match> {
                 let (value, mask) = masked(field, value, mask, whole);
                 matching.require(field, value, mask);
             }
+        }
+        for option in options {
+            // A second value of the same field is none.
+            let _ = matching.require_option(&option);
         }
         matching
     })

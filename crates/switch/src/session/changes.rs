@@ -41,7 +41,8 @@ impl Engine {
 
     /// Queues notices of flows that went, where a controller asked for them.
     pub(crate) fn tell_removed(&mut self, removed: Vec<datapath::FlowRemoved>) {
-        for flow in removed.into_iter().filter(|flow| flow.notify) {
+        for mut flow in removed.into_iter().filter(|flow| flow.notify) {
+            self.datapath.name_removed(&mut flow);
             self.wires.sessions.tell(Notice::FlowRemoved(Arc::new(flow)));
         }
     }
@@ -103,6 +104,7 @@ pub(super) fn error_code(error: &datapath::FlowModError) -> ErrorCode {
         datapath::FlowModError::BackwardGoto(_) => ErrorCode::BadGotoTable,
         datapath::FlowModError::UnknownGroup(_) => ErrorCode::BadOutGroup,
         datapath::FlowModError::UnknownMeter(_) => ErrorCode::InvalidMeter,
+        datapath::FlowModError::UnmappedOption(_) => ErrorCode::InvalidTlvField,
     }
 }
 

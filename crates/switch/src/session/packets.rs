@@ -1,7 +1,7 @@
 //! Packets to and from controllers.
 
 use tulle_datapath as datapath;
-use tulle_flow::{Field, Key, Match};
+use tulle_flow::{Field, Key, Match, OptionValue};
 use tulle_openflow::{ErrorCode, Message, PacketIn, PacketInFormat, PacketInReason, PacketOut, Xid};
 
 use super::Session;
@@ -20,9 +20,9 @@ impl Session {
     /// Lets a paused packet go on.
     pub(super) fn resume(&mut self, engine: &mut Engine, xid: Xid, packet: PacketIn) {
         let paused = parse_continuation(&packet.continuation).and_then(|id| engine.wires.sessions.paused(id));
-        match paused {
-            Some(continuation) => engine.resume_packet(&continuation, &packet),
-            None => self.refuse(xid, &Message::Resume(packet), ErrorCode::StaleContinuation),
+        let paused = paused.ok_or(ErrorCode::StaleContinuation);
+        if let Err(code) = paused.and_then(|continuation| engine.resume_packet(&continuation, &packet)) {
+            self.refuse(xid, &Message::Resume(packet), code);
         }
     }
 
@@ -47,7 +47,7 @@ impl Session {
             reason: reason(packet.reason),
             table: packet.table,
             cookie: packet.cookie,
-            metadata: metadata(&packet.key),
+            metadata: metadata(&packet.key, &packet.options),
             data,
             userdata: packet.userdata.to_vec(),
             continuation,
@@ -68,14 +68,18 @@ impl Engine {
 }
 
 /// The metadata that a packet has, as a match; the ingress port is always said.
-fn metadata(key: &Key) -> Match {
+fn metadata(key: &Key, options: &[OptionValue]) -> Match {
     let mut metadata = Match::ANY;
-    for field in Field::ALL.iter().copied().filter(|field| field.is_metadata()) {
+    for field in Field::ALL.iter().copied().filter(|field| field.is_metadata() && !field.is_hidden()) {
         let value = key.field(field);
         let said = value != 0 || field == Field::InPort;
         if said && !matches!(field, Field::ResumeId | Field::ActsetOutput | Field::ConjId) {
             metadata.require(field, value, field.ones());
         }
+    }
+    for option in options {
+        // Each field is there once, and all of them have room in a key.
+        let _ = metadata.require_option(option);
     }
     metadata
 }

@@ -32,6 +32,7 @@ pub(super) fn process(
     frame: &mut FrameBuf,
     offload: &Offload,
     metadata: &Metadata,
+    options: &[u8],
     now_ns: u64,
     wires: &mut Wires,
 ) {
@@ -47,7 +48,7 @@ pub(super) fn process(
     }
     let outputs = Outputs::default();
     let mut watched = Watched { wires, telemetry: &mut telemetry, in_port, now_ns, outputs };
-    datapath.process(frame, offload, metadata, now_ns, &mut watched);
+    datapath.process_with_options(frame, offload, metadata, options, now_ns, &mut watched);
     let outputs = watched.outputs;
     if let Some(sflow) = telemetry.sflow.as_mut().filter(|_| is_sampled) {
         sflow.agent.complete(outputs);

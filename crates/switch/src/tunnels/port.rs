@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tulle_datapath::TunnelKey;
+use tulle_datapath::{Egress, TunnelKey};
 use tulle_encap::{Gbp, Passage, Template};
 
 use super::peers::{Peers, destination, source};
@@ -33,6 +33,8 @@ pub(crate) struct Leaving {
     pub uplink: Arc<Uplink>,
     /// What flows have set.
     key: Option<TunnelKey>,
+    /// Geneve's options, as they stand on the wire.
+    options: Box<[u8]>,
     /// The tunnel's own counter, where it has one.
     sequence: Option<Arc<Mutex<u32>>>,
 }
@@ -50,6 +52,7 @@ impl Leaving {
         let mut own = self.sequence.as_ref().map(|own| own.lock().unwrap_or_else(PoisonError::into_inner));
         let frame_id = own.as_deref_mut().unwrap_or(frame_id);
         let mut passage = Passage::new(config.context(key), entropy, frame_id);
+        passage.options = &self.options;
         if config.gbp {
             passage.gbp =
                 Some(key.map_or(Gbp::default(), |key| Gbp { id: key.gbp_id, flags: key.gbp_flags }));
@@ -98,13 +101,9 @@ impl Tunnel {
 
     /// The way of a frame that a thread sends.
     #[inline]
-    pub(crate) fn leave(
-        &mut self,
-        underlay: &Underlay,
-        key: Option<&TunnelKey>,
-        thread: usize,
-    ) -> Result<Leaving, Lost> {
+    pub(crate) fn leave(&mut self, underlay: &Underlay, to: &Egress, thread: usize) -> Result<Leaving, Lost> {
         let Self { config, ready, peers, sequence } = self;
+        let key = to.tunnel.as_deref();
         let ready = match (config.remote, config.local) {
             (Some(remote), LocalAddress::Any | LocalAddress::Fixed(_)) => {
                 ready.as_ref().ok_or(Lost::NoNextHop(remote))?
@@ -116,6 +115,7 @@ impl Tunnel {
         };
         let uplink = underlay.uplink(ready.slot, thread).ok_or(Lost::Reason("no-next-hop"))?;
         let (ready, uplink) = (Arc::clone(ready), Arc::clone(uplink));
-        Ok(Leaving { ready, uplink, key: key.copied(), sequence: sequence.clone() })
+        let (key, options) = (key.copied(), to.options.clone());
+        Ok(Leaving { ready, uplink, key, options, sequence: sequence.clone() })
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use super::super::TextError;
-use super::super::values::{emit_masked, parse_masked};
+use super::super::values::{emit_masked, parse_masked, parse_number};
+use super::super::{TextError, options};
 use super::subfield::{self, split_arrow};
 use super::words::number;
 use crate::action::{Action, SubField};
 use crate::field::Field;
+use crate::option::OptionValue;
 
 /// OpenFlow 1.0's way to set a field.
 const SETTERS: [(&str, Field); 13] = [
@@ -33,8 +34,8 @@ pub(super) fn parse(name: &str, argument: &str) -> Option<Result<Action, TextErr
     Some(match name {
         "set_field" | "load" => parse_set(argument),
         "move" => parse_move(argument),
-        "push" => subfield::parse(argument).map(Action::Push),
-        "pop" => subfield::parse(argument).map(Action::Pop),
+        "push" => parse_stacked(argument).map(Action::Push),
+        "pop" => parse_stacked(argument).map(Action::Pop),
         "push_vlan" => number(name, argument).map(Action::PushVlan),
         "strip_vlan" | "pop_vlan" => Ok(Action::PopVlan),
         "mod_vlan_vid" | "set_vlan_vid" => parse_vlan_vid(argument),
@@ -94,6 +95,9 @@ fn parse_dec_ttl(argument: &str) -> Result<Action, TextError> {
 fn parse_set(argument: &str) -> Result<Action, TextError> {
     let (value, target) = split_arrow(argument)?;
     let target = subfield::parse(target)?;
+    if let Some(index) = target.field.option() {
+        return parse_set_option(index, target, value);
+    }
     if target == SubField::whole(target.field) {
         return set_whole(target.field, value);
     }
@@ -105,6 +109,17 @@ fn parse_set(argument: &str) -> Result<Action, TextError> {
     Ok(Action::Set { field: target.field, value: shifted, mask: target.mask() })
 }
 
+fn parse_set_option(index: u8, target: SubField, text: &str) -> Result<Action, TextError> {
+    let option = if target == SubField::whole(target.field) {
+        options::parse(target.field, text)?
+    } else {
+        let fits = |value: &u128| target.bits >= 128 || value >> target.bits == 0;
+        let value = parse_number(text).filter(fits).ok_or_else(|| TextError::Malformed(text.to_owned()))?;
+        OptionValue::of_bits(index, target.offset, target.bits, value)
+    };
+    Ok(Action::SetOption(Box::new(option)))
+}
+
 fn parse_move(argument: &str) -> Result<Action, TextError> {
     let (source, target) = split_arrow(argument)?;
     let (source, target) = (subfield::parse(source)?, subfield::parse(target)?);
@@ -112,6 +127,12 @@ fn parse_move(argument: &str) -> Result<Action, TextError> {
         return Err(TextError::Malformed(argument.to_owned()));
     }
     Ok(Action::Move { source, target })
+}
+
+/// The bits of `push` and `pop`, of which the stack takes 128 at a time.
+fn parse_stacked(argument: &str) -> Result<SubField, TextError> {
+    let bits = subfield::parse(argument)?;
+    if bits.bits <= 128 { Ok(bits) } else { Err(TextError::Malformed(argument.to_owned())) }
 }
 
 /// `(length)->field[bit]`, of which the opening parenthesis is gone.
@@ -138,6 +159,9 @@ pub(super) fn emit(f: &mut fmt::Formatter<'_>, action: &Action) -> fmt::Result {
             let mut text = String::new();
             emit_masked(&mut text, *field, *value, *mask);
             write!(f, "set_field:{text}->{}", field.name())
+        }
+        Action::SetOption(option) => {
+            write!(f, "set_field:{}->{}", options::emit(option), option.field().name())
         }
         Action::Move { source, target } => write!(f, "move:{source}->{target}"),
         Action::Push(source) => write!(f, "push:{source}"),

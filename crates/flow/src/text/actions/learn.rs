@@ -92,7 +92,7 @@ fn parse_source(text: &str, target: SubField) -> Result<LearnSource, TextError> 
     }
     let whole = target == SubField::whole(target.field);
     let value = if whole { parse_value(target.field, text)? } else { number(target.field.name(), text)? };
-    let fits = target.bits == 128 || value >> target.bits == 0;
+    let fits = target.bits >= 128 || value >> target.bits == 0;
     if fits { Ok(LearnSource::Value(value)) } else { Err(TextError::Malformed(text.to_owned())) }
 }
 
