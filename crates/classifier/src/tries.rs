@@ -12,9 +12,9 @@ pub(crate) const TRIES: usize = 6;
 /// Of these, how many hold at most 32 bits.
 const NARROW: usize = 4;
 /// Word and lowest bit of a narrow field, and its bits.
-const NARROW_PLACES: [(usize, u32, u32); NARROW] = [(33, 32, 32), (33, 0, 32), (38, 16, 16), (38, 0, 16)];
+const NARROW_PLACES: [(usize, u32, u32); NARROW] = [(50, 32, 32), (50, 0, 32), (55, 16, 16), (55, 0, 16)];
 /// First word of a wide field.
-const WIDE_PLACES: [usize; TRIES - NARROW] = [34, 36];
+const WIDE_PLACES: [usize; TRIES - NARROW] = [51, 53];
 
 /// The last word of the key that holds bits of a trie's field.
 pub(crate) fn last_word(trie: usize) -> usize {

@@ -139,7 +139,7 @@ fn any_meter_mod() -> impl Strategy<Value = MeterMod> {
 }
 
 fn any_nicira() -> impl Strategy<Value = Message> {
-    let map = (any::<u16>(), any::<u8>(), 1..31_u8, any::<u16>())
+    let map = (any::<u16>(), any::<u8>(), 0..32_u8, 0..64_u16)
         .prop_map(|(class, kind, words, index)| TlvMap { class, kind, length: 4 * words, index });
     let maps = vec(map, 0..3);
     let tuple = || {
