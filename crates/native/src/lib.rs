@@ -12,6 +12,7 @@ mod controller;
 mod datapath;
 mod encapsulator;
 mod error;
+mod event;
 mod frame;
 mod queueing;
 mod session;

@@ -9,10 +9,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tulle_datapath::Command;
 use tulle_flow::Match;
-use tulle_switch::{Event, Flush, PortInfo, SwitchError, TapSettings};
+use tulle_switch::{Flush, PortInfo, SwitchError, TapSettings};
 
 use crate::bridging::{address, parse_config, parse_tables};
 use crate::error::refused;
+use crate::event::{emit_event, emit_info};
 use crate::queueing::{
     CountersTuple, LimitPair, PortQueuesTuple, emit_counters, parse_counters, parse_limit, parse_queues,
 };
@@ -483,39 +484,4 @@ impl Switch {
     fn close(&mut self, py: Python<'_>) {
         py.detach(|| self.switch.close());
     }
-}
-
-fn emit_info(py: Python<'_>, info: PortInfo) -> PyResult<Bound<'_, PyDict>> {
-    let found = PyDict::new(py);
-    found.set_item("mac", emit_mac(info.mac))?;
-    found.set_item("ifindex", info.ifindex)?;
-    found.set_item("mtu", info.mtu)?;
-    Ok(found)
-}
-
-fn emit_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict>> {
-    let found = PyDict::new(py);
-    match event {
-        Event::SessionReady => found.set_item("event", "session-ready")?,
-        Event::SessionOpened { session, version } => {
-            found.set_item("event", "session-opened")?;
-            found.set_item("session", session)?;
-            found.set_item("version", version)?;
-        }
-        Event::SessionClosed { session, reason } => {
-            found.set_item("event", "session-closed")?;
-            found.set_item("session", session)?;
-            found.set_item("reason", reason)?;
-        }
-        Event::NextHopNeeded(remote) => {
-            found.set_item("event", "next-hop-needed")?;
-            found.set_item("remote", remote.to_string())?;
-        }
-        Event::PortFailed { port, error } => {
-            found.set_item("event", "port-failed")?;
-            found.set_item("port", port)?;
-            found.set_item("error", error)?;
-        }
-    }
-    Ok(found)
 }
