@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "tunnels.json"
 PLOT = ROOT / "docs" / "tunnels.svg"
 WIDTH = 150
-Load = Callable[[Way, float], dict[str, float]]
+Load = Callable[[Way, int], dict[str, float]]
 EVERYWHERE: tuple[Load, ...] = (loads.tcp_one, loads.tcp_four, loads.tcp_both_ways)
 ON_WIRE_A: tuple[Load, ...] = (loads.requests, loads.small_packets, loads.lost)
 """What does not depend on how the wire cuts."""
@@ -63,7 +63,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="five ways, one run, no results")
     parser.add_argument("--runs", type=int, help="how many runs of each")
-    parser.add_argument("--seconds", type=float, help="how long each load lasts")
+    parser.add_argument(
+        "--seconds", type=int, help="how long each load lasts; iperf3 knows whole seconds only"
+    )
     parser.add_argument("--wires", nargs="+", choices=WIRES, default=list(WIRES))
     names = ", ".join(WAYS)
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), metavar="WAY", help=f"only these: {names}")
@@ -72,7 +74,7 @@ def _options() -> argparse.Namespace:
     )
     options = parser.parse_args()
     options.runs = options.runs or (1 if options.quick else 5)
-    options.seconds = options.seconds or (1.0 if options.quick else 1.5)
+    options.seconds = options.seconds or (1 if options.quick else 2)
     return options
 
 
@@ -103,7 +105,7 @@ def measure(console: Console, options: argparse.Namespace) -> tuple[Figures, dic
     return figures, failures
 
 
-def _measure_one(built: Way, wire: Wire, seconds: float, figures: Figures, failures: dict[str, str]) -> None:
+def _measure_one(built: Way, wire: Wire, seconds: int, figures: Figures, failures: dict[str, str]) -> None:
     wires.use(built.rig, wire)
     columns = figures[wire].setdefault(built.name, {})
     for work in (*EVERYWHERE, *(ON_WIRE_A if wire == "A" else ())):

@@ -38,11 +38,11 @@ def wait_for_all(way: Way) -> None:
                 raise RuntimeError(f"{way.name}: no ping to {address}; {tails}")
 
 
-def tcp_one(way: Way, seconds: float) -> dict[str, float]:
+def tcp_one(way: Way, seconds: int) -> dict[str, float]:
     """One flow, and how busy machine and switches are with it."""
     with _busy(way) as busy:
         rate = _tcp(way, [(way.rig.near, 0)], 1, seconds)
-    per_ten_gbit = 1e10 / (rate * (seconds + WARM_UP_S))
+    per_ten_gbit = 1e10 / (rate * seconds)
     return {
         "tcp1": rate / 1e9,
         "cpu": busy["machine"] * per_ten_gbit,
@@ -50,18 +50,18 @@ def tcp_one(way: Way, seconds: float) -> dict[str, float]:
     }
 
 
-def tcp_four(way: Way, seconds: float) -> dict[str, float]:
+def tcp_four(way: Way, seconds: int) -> dict[str, float]:
     """Four flows from one workload to another."""
     return {"tcp4": _tcp(way, [(way.rig.near, 0)], 4, seconds) / 1e9}
 
 
-def tcp_both_ways(way: Way, seconds: float) -> dict[str, float]:
+def tcp_both_ways(way: Way, seconds: int) -> dict[str, float]:
     """Two workloads of each host send and two receive, so that all eight work."""
     senders = [(way.rig.near, 0), (way.rig.near, 1), (way.rig.far, 2), (way.rig.far, 3)]
     return {"both": _tcp(way, senders, 2, seconds) / 1e9}
 
 
-def requests(way: Way, seconds: float) -> dict[str, float]:
+def requests(way: Way, seconds: int) -> dict[str, float]:
     """Requests of one byte, one after the other."""
     near, far = way.rig.near, way.rig.far
     address = str(far.addresses[0].ip)
@@ -71,7 +71,7 @@ def requests(way: Way, seconds: float) -> dict[str, float]:
     return {"requests": told["requests_s"], "latency": told["median_us"]}
 
 
-def small_packets(way: Way, seconds: float) -> dict[str, float]:
+def small_packets(way: Way, seconds: int) -> dict[str, float]:
     """Frames of 64 bytes, as many as come through."""
     near, far = way.rig.near.workloads[0], way.rig.far.workloads[0]
     shown = json.loads(command("ip", "-n", far, "-j", "link", "show", "eth0"))
@@ -82,13 +82,13 @@ def small_packets(way: Way, seconds: float) -> dict[str, float]:
     return {"small": float(told["packets_per_second"])}
 
 
-def lost(way: Way, seconds: float) -> dict[str, float]:
+def lost(way: Way, seconds: int) -> dict[str, float]:
     """Datagrams that do not arrive, of 200 Mbit/s."""
     report = _iperf(way.rig.near, 0, seconds, "-u", "-b", UDP_RATE, "-l", UDP_BYTES, peer=way.rig.far)
     return {"lost": float(report["end"]["sum"]["lost_percent"])}
 
 
-def _tcp(way: Way, senders: Sequence[tuple[Host, int]], flows: int, seconds: float) -> float:
+def _tcp(way: Way, senders: Sequence[tuple[Host, int]], flows: int, seconds: int) -> float:
     """Bits a second that all receivers together saw."""
     peers = {id(way.rig.near): way.rig.far, id(way.rig.far): way.rig.near}
     with ExitStack() as stack:
@@ -97,7 +97,7 @@ def _tcp(way: Way, senders: Sequence[tuple[Host, int]], flows: int, seconds: flo
             peer = peers[id(host)]
             stack.enter_context(_listening(peer, number))
             words = ["iperf3", "-J", "-c", str(peer.addresses[number].ip), "-P", str(flows)]
-            words += ["-t", str(seconds), "-O", str(WARM_UP_S)]
+            words += ["-t", str(seconds)]
             clients.append((host.workloads[number], words))
         running = [stack.enter_context(_process(inside(space, *words))) for space, words in clients]
         reports = [json.loads(process.communicate(timeout=seconds + 30)[0]) for process in running]
@@ -105,7 +105,7 @@ def _tcp(way: Way, senders: Sequence[tuple[Host, int]], flows: int, seconds: flo
 
 
 def _iperf(
-    host: Host, number: int, seconds: float, *words: str, peer: Host
+    host: Host, number: int, seconds: int, *words: str, peer: Host
 ) -> dict[str, dict[str, dict[str, float]]]:
     with _listening(peer, number):
         line = ["iperf3", "-J", "-c", str(peer.addresses[number].ip), "-t", str(seconds), *words]

@@ -128,7 +128,7 @@ def _ours(encapsulation: str | None) -> Build:
                 set_up((host.space, "wire"), host.address, WIRE_MTU)
                 _add_tunnel(switch, encapsulation, peer)
             else:
-                switch.add_ports("wire")
+                switch.vsctl("add-port", BRIDGE, "wire")
             switches.append(switch)
         return switches
 
