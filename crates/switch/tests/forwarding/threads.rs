@@ -158,21 +158,6 @@ fn while_threads_come_and_go_no_frame_comes_twice() {
 }
 
 #[test]
-fn threads_that_have_got_ports_of_others_sleep_when_nothing_comes() {
-    let network = Network::new();
-    let switch = Switch::start("idle", 1, 1).expect("a switch");
-    add_ports(&switch, &network, DeviceOptions::default());
-    for count in [2, 1, 3, 1, 2] {
-        network.node.run(|| switch.set_threads(count)).expect("threads");
-        let before = wait_for("names of threads", || Some(sleeps("idle")).filter(|all| all.len() == count));
-        wait_for("all threads to sleep", || {
-            let now = sleeps("idle");
-            before.iter().all(|(name, times)| now[name] > times + 2).then_some(())
-        });
-    }
-}
-
-#[test]
 fn threads_end_soon_while_packets_flow() {
     let network = Network::new();
     let switch = forwarding_switch(&network, DeviceOptions::default());
@@ -195,5 +180,5 @@ fn threads_end_soon_while_packets_flow() {
         times
     });
     // The machine may be busy: it is enough that they once did not sleep first.
-    assert!(times.iter().any(|time| *time < Duration::from_millis(150)), "{times:?}");
+    assert!(times.iter().any(|time| *time < Duration::from_millis(200)), "{times:?}");
 }
