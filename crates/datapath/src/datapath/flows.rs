@@ -148,7 +148,8 @@ impl Datapath {
 
     /// The flow that has a number now, if any: a number of a flow that has gone may have become another's.
     pub fn flow_numbered(&self, number: u32) -> Option<Flow> {
-        self.state.tables.rule(RuleId(number)).map(|rule| rule.flow.unpacked())
+        let flow = self.state.tables.rule(RuleId(number))?.flow.unpacked();
+        Some(Flow { matching: self.named(&flow.matching), ..flow })
     }
 
     /// Shows flows with exact counters one by one, in order of table and falling priority: a million of them need
