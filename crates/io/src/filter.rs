@@ -39,13 +39,17 @@ const IPV6_HEADER_LEN: u32 = 40;
 /// Of a TCP or UDP header; both have the destination port at the same place.
 const DESTINATION_PORT_AT: u32 = 2;
 const WHOLE_PACKET: u32 = u32::MAX;
-/// Hosts with more addresses of one family are rare, and the kernel takes 4096 instructions.
-const MOST_ADDRESSES: usize = 100;
+/// Hosts with more addresses are rare.  The kernel counts the program as translated, the one before too while it is
+/// replaced, and older kernels have room for 20 KB (`optmem_max`, socket(7)).
+const MOST_IPV4_ADDRESSES: usize = 32;
+/// An IPv6 address takes four comparisons.
+const MOST_IPV6_ADDRESSES: usize = 8;
 
 /// The tunnel packets that a host wants to have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TunnelPackets {
-    /// To which addresses. Of a family with more than 100, packets to all addresses pass; of one with none, nothing.
+    /// To which addresses. With more than 32 of IPv4 or 8 of IPv6, packets to all addresses of that family pass; with
+    /// none, nothing.
     pub addresses: Vec<IpAddr>,
     /// TCP ports, for STT.
     pub tcp_ports: Vec<u16>,
@@ -121,7 +125,10 @@ impl std::fmt::Debug for Filter {
 fn ipv4_section(wanted: &TunnelPackets) -> Builder {
     let mut builder = Builder::default();
     let addresses: Vec<Ipv4Addr> = wanted.addresses.iter().filter_map(as_ipv4).collect();
-    builder.require_one_of(addresses.iter().map(|address| vec![(IPV4_DESTINATION_AT, address.to_bits())]));
+    if addresses.len() <= MOST_IPV4_ADDRESSES {
+        let word = |address: &Ipv4Addr| vec![(IPV4_DESTINATION_AT, address.to_bits())];
+        builder.require_one_of(addresses.iter().map(word));
+    }
     builder.refuse_bits(LOAD_HALF, FRAGMENT_AT, FRAGMENT_OFFSET_BITS);
     builder.load(LOAD_X_HEADER_LENGTH, NETWORK_AT);
     builder.accept_tunnels(IPV4, wanted);
@@ -131,13 +138,17 @@ fn ipv4_section(wanted: &TunnelPackets) -> Builder {
 fn ipv6_section(wanted: &TunnelPackets) -> Builder {
     let mut builder = Builder::default();
     let addresses: Vec<Ipv6Addr> = wanted.addresses.iter().filter_map(as_ipv6).collect();
-    builder.require_one_of(addresses.iter().map(|address| {
-        let words = address.octets();
-        let word = |i: usize| u32::from_be_bytes(std::array::from_fn(|at| words[4 * i + at]));
-        (0..4).map(|i| (IPV6_DESTINATION_AT + 4 * i as u32, word(i))).collect()
-    }));
+    if addresses.len() <= MOST_IPV6_ADDRESSES {
+        builder.require_one_of(addresses.iter().map(ipv6_words));
+    }
     builder.accept_tunnels(IPV6, wanted);
     builder
+}
+
+fn ipv6_words(address: &Ipv6Addr) -> Vec<(u32, u32)> {
+    let words = address.octets();
+    let word = |i: usize| u32::from_be_bytes(std::array::from_fn(|at| words[4 * i + at]));
+    (0..4).map(|i| (IPV6_DESTINATION_AT + 4 * i as u32, word(i))).collect()
 }
 
 fn as_ipv4(address: &IpAddr) -> Option<Ipv4Addr> {
@@ -199,16 +210,17 @@ impl Builder {
     }
 
     /// Goes on where, for one of the alternatives, all words at their places are those given.
-    fn require_one_of(&mut self, alternatives: impl ExactSizeIterator<Item = Vec<(u32, u32)>>) {
-        if alternatives.len() > MOST_ADDRESSES {
-            return;
-        }
-        let mut jumps = Vec::new();
+    fn require_one_of(&mut self, alternatives: impl Iterator<Item = Vec<(u32, u32)>>) {
+        let (mut jumps, mut loaded) = (Vec::new(), None);
         for words in alternatives {
             let mut left = words.len();
+            // A load is long once translated, so alternatives of one word share it.
+            loaded = loaded.filter(|_| left == 1);
             for (at, word) in words {
                 left -= 1;
-                self.load(LOAD_WORD, at);
+                if loaded.replace(at) != Some(at) {
+                    self.load(LOAD_WORD, at);
+                }
                 // A word that differs skips the rest of its alternative: two instructions each, and the jump.
                 self.test(JUMP_EQUAL, word, 0, 2 * left as u8 + 1);
             }

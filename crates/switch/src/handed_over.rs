@@ -47,7 +47,7 @@ impl Switch {
         let device = Device::open(name).map_err(device_error(name))?;
         let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(name))?;
         let port = DevicePort::adopt(&device, copied, ring_slots).map_err(device_error(name))?;
-        let lanes = self.with_shares(name, Lane::of_device(port))?;
+        let lanes = self.with_shares(Lane::of_device(port))?;
         let info = self.attach(number, name, Link::Device(lanes), true)?;
         self.start_watch()?;
         Ok(info)

@@ -4,6 +4,8 @@
 use crate::error::SwitchError;
 use crate::switch::Switch;
 
+const NS_PER_SECOND: u128 = 1_000_000_000;
+
 /// How much may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -30,11 +32,14 @@ impl Bucket {
     #[inline]
     fn holds(&mut self, amount: u64, now_ns: u64) -> bool {
         let elapsed_ns = now_ns.saturating_sub(self.filled_ns);
-        let gained = u128::from(elapsed_ns) * u128::from(self.limit.rate) / 1_000_000_000;
+        let grown = u128::from(elapsed_ns) * u128::from(self.limit.rate);
+        let gained = u64::try_from(grown / NS_PER_SECOND).unwrap_or(u64::MAX);
         if gained > 0 {
-            let gained = u64::try_from(gained).unwrap_or(u64::MAX);
             self.tokens = self.tokens.saturating_add(gained).min(self.limit.burst);
-            self.filled_ns = now_ns;
+            // The time in which a part of a token has grown counts for the next one, but where there is no room.
+            let is_full = self.tokens == self.limit.burst;
+            let kept_ns = if is_full { 0 } else { (grown % NS_PER_SECOND) as u64 / self.limit.rate };
+            self.filled_ns = now_ns - kept_ns;
         }
         amount <= self.tokens
     }
@@ -127,6 +132,16 @@ mod tests {
         let mut policer = Policer::new(None, Some(packets)).expect("a limit");
         assert_eq!((0..100).filter(|at| policer.admits(60 + at * 600, 1)).count(), 50);
         assert_eq!((0..100).filter(|_| policer.admits(60, 1 + SECOND / 100)).count(), 10);
+    }
+
+    #[test]
+    fn what_is_offered_just_above_the_rate_passes_at_the_rate() {
+        for (rate, offered) in [(1000, 1001), (3, 7), (700, 1_000_000)] {
+            let mut policer = Policer::new(None, Some(Limit { rate, burst: 2 })).expect("a limit");
+            let passed = (0..10 * offered).filter(|at| policer.admits(60, SECOND + at * SECOND / offered));
+            let (passed, agreed) = (passed.count() as u64, 2 + 10 * rate);
+            assert!((agreed - 2..=agreed).contains(&passed), "{passed} of {agreed} packets");
+        }
     }
 
     #[test]

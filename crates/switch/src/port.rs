@@ -34,13 +34,17 @@ pub(crate) fn number_in(slot: usize) -> u32 {
 /// Slots of receive rings that a switch has for all its ports: 64 MB.
 const MOST_RING_SLOTS: usize = 32 << 10;
 /// A shorter ring would lose frames whenever the thread pauses, which the socket's queue does not.
-const LEAST_RING_SLOTS: usize = 128;
+const LEAST_RING_SLOTS: u32 = 128;
 
 /// How long a ring a further port gets: a sixteenth of what is left, so early ports bridge a pause of
 /// the thread and late ones, from about the fiftieth on, receive by system calls.
 pub(crate) fn ring_slots_for_one_more(taken: usize) -> u32 {
-    let share = MOST_RING_SLOTS.saturating_sub(taken) / 16;
-    if share < LEAST_RING_SLOTS { 0 } else { share as u32 }
+    long_enough(MOST_RING_SLOTS.saturating_sub(taken) as u32 / 16)
+}
+
+/// No ring rather than one that is too short.
+pub(crate) fn long_enough(ring_slots: u32) -> u32 {
+    if ring_slots < LEAST_RING_SLOTS { 0 } else { ring_slots }
 }
 
 /// What a port leads to.
@@ -195,5 +199,6 @@ mod tests {
         assert!((40..60).contains(&rings.len()), "{rings:?}");
         assert!(rings[0] == 2048 && taken <= MOST_RING_SLOTS, "{taken} slots");
         assert_eq!(ring_slots_for_one_more(usize::MAX), 0);
+        assert_eq!((long_enough(127), long_enough(128)), (0, 128));
     }
 }

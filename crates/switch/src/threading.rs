@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, PoisonError};
 
-use tulle_io::{Device, DevicePort, DevicePortOptions};
+use tulle_io::{Device, DevicePort, DevicePortOptions, Filter};
 
 use crate::engine::Engine;
 use crate::error::SwitchError;
 use crate::lane::Lane;
-use crate::port::{Link, ring_slots_for_one_more};
+use crate::port::{Link, long_enough, ring_slots_for_one_more};
 use crate::switch::{Switch, device_error};
 use crate::threads::{MOST_THREADS, Threads};
 use crate::tunnels::Uplink;
@@ -17,7 +17,8 @@ type Spent = (Vec<Arc<Lane>>, Vec<Arc<Uplink>>);
 
 impl Switch {
     /// Changes the number of threads that forward: at least 1, at most 64.  The kernel deals packets anew then, so
-    /// some may be late, and what waits for a thread that ends is lost.
+    /// some may be late, and what waits for a thread that ends is lost.  Errors: the first device that cannot be
+    /// shared among them; the others are.
     pub fn set_threads(&self, count: usize) -> Result<(), SwitchError> {
         let count = count.clamp(1, MOST_THREADS);
         let mut guard = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -25,14 +26,15 @@ impl Switch {
         if threads.count() > count {
             let spent = self.call(move |engine| engine.give_up_threads(count))?;
             threads.shared.wait_until_seen();
-            threads.join(count);
+            // At once: until it is closed, the kernel gives it frames that nobody takes.
             drop(spent);
+            threads.join(count);
         }
         while threads.count() < count {
             threads.start_one()?;
         }
-        self.share_ports(count)?;
-        self.share_underlay(count)
+        let (ports, underlay) = (self.share_ports(count), self.share_underlay(count));
+        ports.and(underlay)
     }
 
     /// The number of threads that forward.
@@ -56,52 +58,61 @@ impl Switch {
         direct: bool,
     ) -> Result<Vec<Arc<Lane>>, SwitchError> {
         let (threads, taken) = self.call(|engine| (engine.threads, engine.wires.ring_slots()))?;
-        let ring_slots = if ring { ring_slots_for_one_more(taken) / threads as u32 } else { 0 };
+        let ring_slots = if ring { long_enough(ring_slots_for_one_more(taken) / threads as u32) } else { 0 };
         let first = DevicePort::open(device, DevicePortOptions { ring_slots, direct });
-        self.with_shares(device.name(), Lane::of_device(first.map_err(device_error(device.name()))?))
+        self.with_shares(Lane::of_device(first.map_err(device_error(device.name()))?))
     }
 
-    /// Adds lanes like the first one for all other threads.
-    pub(crate) fn with_shares(&self, name: &str, first: Lane) -> Result<Vec<Arc<Lane>>, SwitchError> {
-        let threads = self.call(|engine| engine.threads)?;
-        let ring_slots = first.device().map_or(0, |device| device.ring_slots()) as u32;
+    /// Adds lanes like the first one for all other threads, or for some, where the kernel refuses more: one is
+    /// enough, and [`set_threads`](Self::set_threads) tries again.  (Before Linux 6.13 a device that is down cannot be
+    /// shared.)
+    pub(crate) fn with_shares(&self, first: Lane) -> Result<Vec<Arc<Lane>>, SwitchError> {
+        let (threads, taken) = self.call(|engine| (engine.threads, engine.wires.ring_slots()))?;
+        let like_first = first.device().map_or(0, |device| device.ring_slots());
         let mut lanes = vec![Arc::new(first)];
         while lanes.len() < threads {
-            lanes.push(open_share(&lanes[0], ring_slots).map_err(device_error(name))?);
+            let left = ring_slots_for_one_more(taken + like_first * lanes.len());
+            let Ok(share) = open_share(&lanes[0], left.min(like_first as u32)) else { break };
+            lanes.push(share);
         }
         Ok(lanes)
     }
 
-    /// Has an uplink for each thread at each device of the underlay.
+    /// Has an uplink for each thread at each device of the underlay.  Errors: the first one of a device.
     fn share_underlay(&self, threads: usize) -> Result<(), SwitchError> {
         let (carriers, filter) = self.call(|engine| {
             let underlay = &engine.wires.underlay;
             let uplinks: Vec<_> = underlay.numbered().map(|(_, carrier)| carrier.uplinks.clone()).collect();
             (uplinks, underlay.filter())
         })?;
-        for uplinks in carriers {
-            for _ in uplinks.len()..threads {
-                let uplink = uplinks[0].open_share(filter.clone())?;
-                let first = Arc::clone(&uplinks[0]);
-                self.call(move |engine| engine.add_uplink(&first, uplink))??;
-            }
-        }
-        Ok(())
+        let share = |uplinks: Vec<Arc<Uplink>>| {
+            (uplinks.len()..threads).try_for_each(|_| self.share_uplink(&uplinks[0], filter.clone()))
+        };
+        carriers.into_iter().map(share).fold(Ok(()), Result::and)
     }
 
-    /// Gives each device as many lanes as there are threads.
+    fn share_uplink(&self, first: &Arc<Uplink>, filter: Filter) -> Result<(), SwitchError> {
+        let (uplink, first) = (first.open_share(filter)?, Arc::clone(first));
+        Ok(self.call(move |engine| engine.add_uplink(&first, uplink))??)
+    }
+
+    /// Gives each device as many lanes as there are threads.  Errors: the first one of a device.
     fn share_ports(&self, threads: usize) -> Result<(), SwitchError> {
-        for (number, name, first, lanes) in self.call(move |engine| engine.short_of_lanes(threads))? {
-            for _ in lanes..threads {
-                let taken = self.call(|engine| engine.wires.ring_slots())?;
-                let has_ring = first.device().is_some_and(|device| device.has_ring());
-                let ring_slots = if has_ring { ring_slots_for_one_more(taken) } else { 0 };
-                let lane = open_share(&first, ring_slots).map_err(device_error(&name))?;
-                let first = Arc::clone(&first);
-                self.call(move |engine| engine.add_lane(number, &first, lane))?;
-            }
-        }
-        Ok(())
+        let short = self.call(move |engine| engine.short_of_lanes(threads))?;
+        let share = |(number, name, first, lanes): (u32, String, Arc<Lane>, usize)| {
+            (lanes..threads).try_for_each(|_| self.share_port(number, &name, &first))
+        };
+        short.into_iter().map(share).fold(Ok(()), Result::and)
+    }
+
+    /// Gives a device one more lane.
+    fn share_port(&self, number: u32, name: &str, first: &Arc<Lane>) -> Result<(), SwitchError> {
+        let taken = self.call(|engine| engine.wires.ring_slots())?;
+        let has_ring = first.device().is_some_and(|device| device.has_ring());
+        let ring_slots = if has_ring { ring_slots_for_one_more(taken) } else { 0 };
+        let lane = open_share(first, ring_slots).map_err(device_error(name))?;
+        let first = Arc::clone(first);
+        self.call(move |engine| engine.add_lane(number, &first, lane))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::engine::Engine;
 use crate::error::SwitchError;
 use crate::port::{Link, Port};
 use crate::switch::Switch;
@@ -26,6 +27,7 @@ impl Switch {
         if attached.is_err() {
             self.call(move |engine| drop(engine.detach(number)))?;
             registry.remove(owner);
+            let _ = self.call(Engine::follow_tunnels)?;
         }
         Ok(attached?)
     }
@@ -53,17 +55,22 @@ impl Switch {
         let (capture, threads) =
             self.call(|engine| (Arc::clone(&engine.wires.underlay.capture), engine.threads))?;
         let carrier = Carrier::open(device, capture, threads)?;
-        // The one before closes here, since that takes the kernel a while.
-        drop(self.call(move |engine| engine.open_carrier(carrier))??);
+        self.let_go(self.call(move |engine| engine.open_carrier(carrier))??);
         Ok(())
     }
 
     /// Closes a device that carries no tunnels any more.
     pub fn close_underlay(&self, device: &str) -> Result<(), SwitchError> {
         let device = device.to_owned();
-        drop(self.call(move |engine| engine.close_carrier(&device))?);
-        self.wait_for_threads();
+        self.let_go(self.call(move |engine| engine.close_carrier(&device))?);
         Ok(())
+    }
+
+    /// Closes a device here, once no thread uses it: that takes the kernel a while, and who closes it last waits.
+    fn let_go(&self, carrier: Option<Carrier>) {
+        if carrier.is_some() {
+            self.wait_for_threads();
+        }
     }
 
     /// Says which addresses of this host tunnels may come to.

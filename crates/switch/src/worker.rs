@@ -5,6 +5,7 @@
 //! others nor the jobs.  The first thread also does the jobs, serves the sessions and looks after timeouts.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -133,6 +134,10 @@ impl Worker {
         if self.shared.version() != self.seen {
             self.look_anew();
         }
+        if self.is_over {
+            ready.clear();
+            return Ok(());
+        }
         let sweep_ns = SWEEP.as_nanos() as u64;
         let asleep_at_ns = monotonic_ns() + self.awake_ns.min(sweep_ns);
         while monotonic_ns() < asleep_at_ns {
@@ -154,6 +159,8 @@ impl Worker {
         self.awake_ns = u64::try_from(engine.awake.as_nanos()).unwrap_or(u64::MAX);
         self.change_lanes(if self.is_over { Vec::new() } else { engine.lanes_of(self.thread) });
         self.change_uplinks(if self.is_over { Vec::new() } else { engine.uplinks_of(self.thread) });
+        // The thread may know of more tunnels already, and must not forget them.
+        engine.membership.follow();
         match &mut self.inbound {
             Some(inbound) => inbound.join(&engine.membership),
             None if self.uplinks.is_empty() => {}
@@ -165,10 +172,10 @@ impl Worker {
     fn change_lanes(&mut self, wanted: Vec<(u32, Arc<Lane>)>) {
         let mut before = std::mem::take(&mut self.lanes);
         for (number, lane) in wanted {
-            let own = before.remove(&number);
-            let own = match own.filter(|own| Arc::ptr_eq(&own.lane, &lane)) {
-                Some(own) => own,
-                None => {
+            // One that differs stays behind, to be waited for no more.
+            let own = match before.entry(number) {
+                Entry::Occupied(own) if Arc::ptr_eq(&own.get().lane, &lane) => own.remove(),
+                _ => {
                     // A descriptor that cannot be waited for is one whose port will be taken away.
                     let _ = lane.with_fd(|fd| self.poller.add(fd, u64::from(number)));
                     OwnLane { lane, most: BATCH }

@@ -41,7 +41,7 @@ impl Membership {
 
     /// Learns what has changed; true where something has.
     #[inline]
-    pub(super) fn follow(&mut self) -> bool {
+    pub(crate) fn follow(&mut self) -> bool {
         let Some(registry) = &self.registry else { return false };
         let version = registry.version();
         let has_changed = version != self.version;

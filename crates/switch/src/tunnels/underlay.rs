@@ -60,7 +60,9 @@ impl Carrier {
         options.filter = Some(Filter::drop_everything());
         let mut uplinks = vec![Arc::new(Uplink::open(options, capture).map_err(wrap)?)];
         while uplinks.len() < threads {
-            uplinks.push(uplinks[0].open_share(Filter::drop_everything()).map_err(wrap)?);
+            // One uplink does, too.
+            let Ok(share) = uplinks[0].open_share(Filter::drop_everything()) else { break };
+            uplinks.push(share);
         }
         let (ifindex, mac) = (device.index(), device.mac().map_err(wrap)?);
         Ok(Carrier { name: name.to_owned(), ifindex, uplinks, mac })
@@ -89,7 +91,6 @@ pub(crate) struct Underlay {
     pub carriers: Vec<Option<Carrier>>,
     pub capture: Arc<SharedCapture>,
     ways: HashMap<IpAddr, Way>,
-    addresses: Vec<IpAddr>,
     wanted: TunnelPackets,
     senders: Senders,
     asked: HashMap<IpAddr, u64>,
@@ -101,7 +102,6 @@ impl Underlay {
             carriers: Vec::new(),
             capture: Arc::default(),
             ways: HashMap::new(),
-            addresses: Vec::new(),
             wanted: TunnelPackets::default(),
             senders: Senders::new(),
             asked: HashMap::new(),
@@ -131,21 +131,24 @@ impl Underlay {
 
     /// The addresses of this host, to which packets are taken.
     pub(crate) fn set_addresses(&mut self, addresses: Vec<IpAddr>) -> std::io::Result<()> {
-        self.addresses = addresses;
-        let TunnelPackets { tcp_ports, udp_ports, gre, .. } = std::mem::take(&mut self.wanted);
-        self.want(TunnelPackets { addresses: self.addresses.clone(), tcp_ports, udp_ports, gre })
+        self.want(TunnelPackets { addresses, ..self.wanted.clone() })
     }
 
     /// Says which ports and protocols are received.
     pub(crate) fn set_wanted(&mut self, wanted: TunnelPackets) -> std::io::Result<()> {
-        let wanted = TunnelPackets { addresses: self.addresses.clone(), ..wanted };
+        let wanted = TunnelPackets { addresses: self.wanted.addresses.clone(), ..wanted };
         if self.wanted == wanted { Ok(()) } else { self.want(wanted) }
     }
 
+    /// Where it fails at one device, all receive what they did before, as far as possible.
     fn want(&mut self, wanted: TunnelPackets) -> std::io::Result<()> {
-        self.wanted = wanted;
-        let filter = self.filter();
-        self.numbered().try_for_each(|(_, carrier)| carrier.set_filter(&filter))
+        let (before, filter) = (self.filter(), Filter::tunnel_packets(&wanted));
+        let result = self.numbered().try_for_each(|(_, carrier)| carrier.set_filter(&filter));
+        match result {
+            Ok(()) => self.wanted = wanted,
+            Err(_) => self.numbered().for_each(|(_, carrier)| drop(carrier.set_filter(&before))),
+        }
+        result
     }
 
     /// Says how packets to a remote leave, or that they do not.

@@ -65,14 +65,17 @@ impl Uplink {
         };
         let ready = &leaving.ready;
         let encap = self.senders.of(ready.config.kind, ready.config.gbp);
+        // Sent within, since another thread must not send a later sequence number before.
         let pushed = leaving.with_passage(flow_hash(frame.bytes()), frame_id, |passage| {
-            encap.push(&ready.template, passage, frame, offload, scratch, &mut emit)
+            let pushed = encap.push(&ready.template, passage, frame, offload, scratch, &mut emit);
+            if let Ok(Pushed::Whole(offload)) = &pushed {
+                emit(frame.bytes(), offload);
+            }
+            pushed
         });
         match pushed {
-            Ok(Pushed::Whole(offload)) => emit(frame.bytes(), &offload),
-            Ok(Pushed::Cut(_)) => {}
-            Err(reason) => return Err(reason.name()),
+            Ok(_) => sent,
+            Err(reason) => Err(reason.name()),
         }
-        sent
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::frames::{self, Ends, UDP_HEADERS_LEN};
 use super::network::{Network, wait_for};
@@ -153,4 +155,30 @@ fn while_threads_come_and_go_no_frame_comes_twice() {
     });
     let twice: Vec<_> = seen.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty() && seen.len() > 1000, "{} frames, twice: {twice:?}", seen.len());
+}
+
+#[test]
+fn threads_end_soon_while_packets_flow() {
+    let network = Network::new();
+    let switch = forwarding_switch(&network, DeviceOptions::default());
+    let (left, is_over) = (network.socket(&network.left), AtomicBool::new(false));
+    let times: Vec<Duration> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let end = Instant::now() + Duration::from_secs(20);
+            for sent in (0..).take_while(|_| !is_over.load(Ordering::Relaxed) && Instant::now() < end) {
+                left.send(&frame(sent % FLOWS, sent), &Offload::default()).expect("send");
+            }
+        });
+        let ended = (0..5).map(|_| {
+            network.node.run(|| switch.set_threads(4)).expect("threads");
+            let start = Instant::now();
+            switch.set_threads(1).expect("threads");
+            start.elapsed()
+        });
+        let times = ended.collect();
+        is_over.store(true, Ordering::Relaxed);
+        times
+    });
+    // The machine may be busy: it is enough that they once did not sleep first.
+    assert!(times.iter().any(|time| *time < Duration::from_millis(200)), "{times:?}");
 }
