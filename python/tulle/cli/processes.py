@@ -73,9 +73,10 @@ def vswitch(
 
     SIGHUP replaces the forwarding process, with its ports and flows; SIGTERM ends it all.
     """
-    words = [str(directory), str(db or ""), name, *(["--take-over"] if take_over else [])]
+    words = [str(directory), str(db or ""), name or "", *(["--take-over"] if take_over else [])]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "tulle.vswitch", *words])
+    # -P: what lies in the current directory is no part of the switch.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "tulle.vswitch", *words])
 
 
 def agent(
