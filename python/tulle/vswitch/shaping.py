@@ -6,6 +6,7 @@ What others have put on a device is left alone until its port has a QoS, and `li
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 import structlog
@@ -121,7 +122,8 @@ class Shaping:
                 _logger.info("step", device=port.name, step=repr(step))
                 await self._do(port.link.ifindex or 0, step)
             port.current = desired
-        except (NetlinkError, NativeError, OSError) as error:
+        except (NetlinkError, NativeError, OSError, struct.error) as error:
+            # pyroute2 lets a number that has no room in the kernel's word fail as it is packed.
             port.error = f"the kernel refuses {port.qos.kind}: {error}"
             _logger.warning("port not shaped", device=port.name, error=port.error)
             port.current = None
