@@ -133,6 +133,12 @@ class Bridges:
         for bridge in list(self.bridges.values()):
             await self._start(bridge)
 
+    def be_one_thread(self) -> None:
+        """Have each bridge forward by its first thread alone, whose sockets are those that are kept."""
+        for bridge in self.bridges.values():
+            with contextlib.suppress(NativeError):
+                bridge.switch.set_threads(1)
+
     def hold(self) -> None:
         """Leave packets in the devices, and let those that are on their way through patch ports arrive."""
         for _ in range(len(self.bridges) + 1):

@@ -143,6 +143,7 @@ class VswitchProcess:
         self.save_flows()
         self.kept.say(SAVED)
         await self.kept.told(STOP)
+        self.bridges.be_one_thread()
         self.bridges.hold()
         self.kept.say(HELD)
 
