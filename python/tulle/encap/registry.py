@@ -12,6 +12,7 @@ from typing import Final
 from tulle.errors import Conflict, InvalidInput
 from tulle.values import Encapsulation
 
+# Over IPv6, each takes 20 bytes more of the underlay's MTU: see `control/mtu.py`.
 # Outer IPv4 20, TCP-like 20, STT frame header 18, inner Ethernet 14 (draft-davie-stt-08 section 3).
 # A frame may be longer than the underlay's MTU: it is cut into segments, by the NIC's TSO if it can.
 STT: Final = Encapsulation("stt", 64, 20 + 20 + 18 + 14, limited_by_mtu=False, offload="tso")
