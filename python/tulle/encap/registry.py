@@ -25,6 +25,9 @@ GRE: Final = Encapsulation("gre", 32, 20 + 8 + 14)
 # The same 8 bytes with a key split in 24 and 8 bits (RFC 7637 section 3.2).
 NVGRE: Final = Encapsulation("nvgre", 24, 20 + 8 + 14)
 
+EXCLUSIVE: Final = frozenset({"gre", "nvgre"})
+"""A node speaks one of these at most: on the wire both are GRE with a key, and nothing tells them apart."""
+
 _registered: dict[str, Encapsulation] = {}
 
 
