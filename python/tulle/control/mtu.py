@@ -22,7 +22,8 @@ def network_mtu(
 ) -> int:
     """Bytes of the largest IP packet: the least over all pairs of nodes that have ports of `network`.
 
-    A tunnel is over IPv6 where one of `nodes` with such an address is an end of it.  Encapsulations that cut frames by themselves do not count; without a tunnel it is 1500.
+    A tunnel is over IPv6 where one of `nodes` with such an address is an end of it.  Encapsulations that cut frames by
+    themselves do not count; without a tunnel it is 1500.
     """
     places = {binding.node for binding in bindings if binding.network == network}
     over_ipv6 = {node.name for node in nodes if ":" in node.address}

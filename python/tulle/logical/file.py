@@ -32,7 +32,8 @@ def parse_file(
     """The document in `text`; `name` is the file's name for errors.
 
     `nodes` are the known ones when the file itself lists none, `encapsulations` the known ones;
-    None leaves references to them unchecked.  Of those that are `exclusive` a node speaks one at most.  InvalidInput carries `file:line` of each complaint.
+    None leaves references to them unchecked.  Of those that are `exclusive` a node speaks one at most.
+    InvalidInput carries `file:line` of each complaint.
     """
     root = tree.parse_tree(text, name)
     complaints = Complaints(name)
