@@ -205,8 +205,8 @@ class Bridge:
 
     def follow_controllers(self) -> None:
         """See whether a controller is there, for the fail mode, and which connections are over."""
-        sessions = {one["session"] for one in self.switch.sessions()}
-        self._service.follow(sessions)
+        sessions = {one["session"]: one["version"] is not None for one in self.switch.sessions()}
+        self._service.follow(set(sessions))
         self.controllers.follow(sessions)
         self.fail_mode.follow(self.controllers.is_any_connected, time.monotonic())
 
