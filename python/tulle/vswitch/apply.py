@@ -105,7 +105,7 @@ class Bridges:
                     await self._add_port(self.bridges[bridge], number, device, port_settings)
                 case RemovePort(bridge, number, name):
                     port = self.bridges[bridge].ports.pop(name)
-                    self.bridges[bridge].links.pop(name, None)
+                    self.bridges[bridge].forget_link(name)
                     self.attaching.detach(self.bridges[bridge], number, port.device)
                 case SetPort(bridge, name, port_settings):
                     await self._set_port(self.bridges[bridge], name, port_settings)
@@ -201,6 +201,7 @@ class Bridges:
     async def _attach_again(self, bridge: Bridge, port: PortState) -> None:
         with contextlib.suppress(NativeError):
             self.attaching.detach(bridge, port.number, port.device)
+        bridge.forget_link(port.device.name)
         await self._add_port(bridge, port.number, port.device, port.settings)
 
     async def _add_port(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> None:

@@ -180,6 +180,11 @@ class Bridge:
                 return name
         return str(number)
 
+    def forget_link(self, name: str) -> None:
+        """A port goes, or its device is to be attached again: what was told of it no longer holds."""
+        self.links.pop(name, None)
+        self._states.pop(name, None)
+
     def fail(self, number: int, error: str) -> None:
         """A port stopped working."""
         for name, port in self.ports.items():
