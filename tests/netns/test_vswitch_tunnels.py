@@ -145,6 +145,23 @@ def test_a_peer_without_a_way_is_counted_and_another_goes_on(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("wire")
+def test_a_tunnel_that_cannot_be_opened_is_said_and_others_of_its_bridge_are_made(tmp_path: Path) -> None:
+    kernel_vxlan("vx0", 77, 4, INNER[1])
+    ip("-n", OURS, "tuntap", "add", "dev", "t0", "mode", "tun")
+    ip("-n", OURS, "addr", "add", "198.51.100.1/24", "dev", "t0")
+    ip("-n", OURS, "link", "set", "t0", "up")
+    with our_switch(tmp_path / "vs") as switch:
+        bad = ["set", "Interface", "bad", "type=vxlan", "options:remote_ip=198.51.100.2"]
+        switch.vsctl("--no-wait", "add-port", "br0", "bad", "--", *bad)
+        add_tunnel(switch, "tun", "vxlan", 9, remote_ip=OUTER[4][1], key="77")
+        assert "t0 is no Ethernet device" in switch.vsctl("get", "Interface", "bad", "error")
+        assert switch.vsctl("get", "Interface", "tun", "error") == "[]"
+        switch.ofctl("add-flow", "in_port=1,actions=output:9")
+        switch.ofctl("add-flow", "in_port=9,actions=output:1")
+        check_pings(WORKLOAD, INNER[1], switch.log.read_text()[-2000:])
+
+
+@pytest.mark.usefixtures("wire")
 def test_bridges_share_ports_and_a_packet_that_nobody_wants_is_counted_once(tmp_path: Path) -> None:
     for key, address in ((5, "10.0.0.2"), (6, "10.0.6.2"), (7, "10.0.7.2")):
         kernel_vxlan(f"vx{key}", key, 4, address)

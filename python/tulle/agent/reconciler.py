@@ -151,7 +151,12 @@ class Reconciler:
         asked = [Binding(*port, at) for port, at in view.requested.items() if at is not None]
         mtus = {
             network.name: network_mtu(
-                network.name, [*bindings, *asked], view.tunnels, encapsulations(), self._underlay_mtu
+                network.name,
+                [*bindings, *asked],
+                view.tunnels,
+                encapsulations(),
+                self._underlay_mtu,
+                view.nodes.values(),
             )
             for network in view.all_networks
         }

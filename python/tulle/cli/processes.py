@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from tulle.encap import EXCLUSIVE
+from tulle.errors import InvalidInput
+
 Directory = Annotated[Path, typer.Option("--directory", help="Where databases and sockets are.")]
 PrivateKey = Annotated[Path | None, typer.Option("--private-key", help="For TLS: a PEM file.")]
 Certificate = Annotated[
@@ -73,9 +76,10 @@ def vswitch(
 
     SIGHUP replaces the forwarding process, with its ports and flows; SIGTERM ends it all.
     """
-    words = [str(directory), str(db or ""), name, *(["--take-over"] if take_over else [])]
+    words = [str(directory), str(db or ""), name or "", *(["--take-over"] if take_over else [])]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "tulle.vswitch", *words])
+    # -P: what lies in the current directory is no part of the switch.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "tulle.vswitch", *words])
 
 
 def agent(
@@ -105,15 +109,22 @@ def agent(
     from tulle.agent.process import Options, main
     from tulle.ovsdb.tls import Credentials
 
-    spoken = tuple(one.strip() for one in encapsulations.split(",") if one.strip())
     main(
         Options(
             name=name,
             address=address,
             controller=controller,
             switch=switch,
-            encapsulations=spoken,
+            encapsulations=_spoken(encapsulations),
             underlay_mtu=underlay_mtu,
             credentials=Credentials.of_options(private_key, certificate, ca_cert),
         )
     )
+
+
+def _spoken(text: str) -> tuple[str, ...]:
+    names = tuple(one.strip() for one in text.split(",") if one.strip())
+    if set(names) >= EXCLUSIVE:
+        both = " and ".join(sorted(EXCLUSIVE))
+        raise InvalidInput(f"--encapsulations: one of {both} was expected, both came")
+    return names

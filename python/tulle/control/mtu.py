@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from tulle.values import Binding, Encapsulation, Tunnel, Unreachable
+from tulle.values import Binding, Encapsulation, Node, Tunnel, Unreachable
 
 ETHERNET_MTU: Final = 1500
+IPV6_MORE_BYTES: Final = 20
+"""An IPv6 header is longer by this than one of IPv4 without options (RFC 8200 section 3)."""
 
 
 def network_mtu(
@@ -16,26 +18,33 @@ def network_mtu(
     tunnels: Iterable[Tunnel | Unreachable],
     encapsulations: Mapping[str, Encapsulation],
     underlay_mtu: int = ETHERNET_MTU,
+    nodes: Iterable[Node] = (),
 ) -> int:
     """Bytes of the largest IP packet: the least over all pairs of nodes that have ports of `network`.
 
-    Encapsulations that cut frames by themselves do not count; without a tunnel it is 1500.
+    A tunnel is over IPv6 where one of `nodes` with such an address is an end of it.  Encapsulations that cut frames by
+    themselves do not count; without a tunnel it is 1500.
     """
-    nodes = {binding.node for binding in bindings if binding.network == network}
-    used = _used(nodes, tunnels)
-    limits = (_limit(encapsulations[name], underlay_mtu) for name in used)
+    places = {binding.node for binding in bindings if binding.network == network}
+    over_ipv6 = {node.name for node in nodes if ":" in node.address}
+    used = _used(places, tunnels, over_ipv6)
+    limits = (_limit(encapsulations[name], underlay_mtu, is_ipv6) for name, is_ipv6 in used)
     return min(limits, default=ETHERNET_MTU)
 
 
-def _used(nodes: Collection[str], tunnels: Iterable[Tunnel | Unreachable]) -> set[str]:
+def _used(
+    places: Collection[str], tunnels: Iterable[Tunnel | Unreachable], over_ipv6: Collection[str]
+) -> set[tuple[str, bool]]:
+    """Encapsulations between these places, each with whether it is over IPv6."""
     return {
-        tunnel.encapsulation
+        (tunnel.encapsulation, tunnel.local in over_ipv6 or tunnel.remote in over_ipv6)
         for tunnel in tunnels
-        if isinstance(tunnel, Tunnel) and tunnel.local in nodes and tunnel.remote in nodes
+        if isinstance(tunnel, Tunnel) and tunnel.local in places and tunnel.remote in places
     }
 
 
-def _limit(encapsulation: Encapsulation, underlay_mtu: int) -> int:
+def _limit(encapsulation: Encapsulation, underlay_mtu: int, is_ipv6: bool) -> int:
     if not encapsulation.limited_by_mtu:
         return ETHERNET_MTU
-    return min(ETHERNET_MTU, underlay_mtu - encapsulation.overhead_bytes)
+    more = IPV6_MORE_BYTES if is_ipv6 else 0
+    return min(ETHERNET_MTU, underlay_mtu - encapsulation.overhead_bytes - more)

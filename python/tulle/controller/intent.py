@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from tulle import store
-from tulle.encap import encapsulations
+from tulle.encap import EXCLUSIVE, encapsulations
 from tulle.errors import Conflict, InvalidInput, NotFound
 from tulle.logical import changes, diff, document_of, network_of, parse_file, problems
 from tulle.logical.rules import valid_name
@@ -85,7 +85,8 @@ class Intent:
     @_in_turn
     async def apply(self, text: str, filename: str, *, dry_run: bool = False) -> Applied:
         """Make the networks of a file as the file says; networks that it does not name stay as they are."""
-        document = parse_file(text, filename, sorted(self.nodes()), sorted(encapsulations()))
+        nodes = sorted(self.nodes())
+        document = parse_file(text, filename, nodes, sorted(encapsulations()), EXCLUSIVE)
         current = self.networks()
         desired = {network.name: store.canonical(network) for network in document.networks}
         self._refuse_moved_kind(document.nodes)

@@ -3,6 +3,6 @@
 The bytes on the wire are in `crates/encap`.  What a context means is for the control plane.
 """
 
-from .registry import GENEVE, GRE, NVGRE, STT, VXLAN, encapsulations, register, unregister
+from .registry import EXCLUSIVE, GENEVE, GRE, NVGRE, STT, VXLAN, encapsulations, register, unregister
 
-__all__ = ["GENEVE", "GRE", "NVGRE", "STT", "VXLAN", "encapsulations", "register", "unregister"]
+__all__ = ["EXCLUSIVE", "GENEVE", "GRE", "NVGRE", "STT", "VXLAN", "encapsulations", "register", "unregister"]

@@ -12,6 +12,7 @@ from typing import Final
 from tulle.errors import Conflict, InvalidInput
 from tulle.values import Encapsulation
 
+# Over IPv6, each takes 20 bytes more of the underlay's MTU: see `control/mtu.py`.
 # Outer IPv4 20, TCP-like 20, STT frame header 18, inner Ethernet 14 (draft-davie-stt-08 section 3).
 # A frame may be longer than the underlay's MTU: it is cut into segments, by the NIC's TSO if it can.
 STT: Final = Encapsulation("stt", 64, 20 + 20 + 18 + 14, limited_by_mtu=False, offload="tso")
@@ -23,6 +24,9 @@ GENEVE: Final = Encapsulation("geneve", 24, 20 + 8 + 8 + 14, offload="udp-tunnel
 GRE: Final = Encapsulation("gre", 32, 20 + 8 + 14)
 # The same 8 bytes with a key split in 24 and 8 bits (RFC 7637 section 3.2).
 NVGRE: Final = Encapsulation("nvgre", 24, 20 + 8 + 14)
+
+EXCLUSIVE: Final = frozenset({"gre", "nvgre"})
+"""A node speaks one of these at most: on the wire both are GRE with a key, and nothing tells them apart."""
 
 _registered: dict[str, Encapsulation] = {}
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tulle.api.client import Client, connect
+from tulle.encap import EXCLUSIVE
 from tulle.errors import Conflict, InvalidInput, TulleError
 from tulle.lab import debian, processes, state, wiring
 from tulle.lab.layout import Host, Layout, layout
@@ -42,7 +43,7 @@ def up(
     if tls and store_cluster:
         raise InvalidInput("a lab has TLS or a store cluster, not both")
     text = read(path)
-    plan = parse_file(text, str(path))
+    plan = parse_file(text, str(path), exclusive=EXCLUSIVE)
     laid_out = _lay_out(plan, name or path.stem)
     if unknown := set(debian_switches) - {host.name for host in laid_out.nodes}:
         raise InvalidInput(f"no node {min(unknown)} in this lab, to give it Debian's switch")

@@ -27,17 +27,19 @@ def parse_file(
     name: str,
     nodes: Collection[str] | None = None,
     encapsulations: Collection[str] | None = None,
+    exclusive: frozenset[str] = frozenset(),
 ) -> LabFile:
     """The document in `text`; `name` is the file's name for errors.
 
     `nodes` are the known ones when the file itself lists none, `encapsulations` the known ones;
-    None leaves references to them unchecked.  InvalidInput carries `file:line` of each complaint.
+    None leaves references to them unchecked.  Of those that are `exclusive` a node speaks one at most.
+    InvalidInput carries `file:line` of each complaint.
     """
     root = tree.parse_tree(text, name)
     complaints = Complaints(name)
     section = Section(root, "the file", ("underlay", "nodes", "networks"), complaints)
     underlay = _underlay(section, complaints)
-    own = _nodes(section, underlay, complaints, encapsulations)
+    own = _nodes(section, underlay, complaints, encapsulations, exclusive)
     known = {node.name for node in own} if own else nodes
     found = [_network(node, known, complaints) for node in section.items("networks")]
     _refuse_repeated(found, complaints)
@@ -86,6 +88,7 @@ def _nodes(
     underlay: Underlay | None,
     complaints: Complaints,
     encapsulations: Collection[str] | None,
+    exclusive: frozenset[str],
 ) -> tuple[Node, ...]:
     sections = [
         Section(node, "node", ("name", "address", "encapsulations", "external"), complaints)
@@ -95,7 +98,7 @@ def _nodes(
     free = _free_addresses(underlay, {one for one in given if one})
     made: list[Node] = []
     for own, address in zip(sections, given, strict=True):
-        node = _node(own, address or next(free, ""), complaints, encapsulations)
+        node = _node(own, address or next(free, ""), complaints, encapsulations, exclusive)
         if node.address == "":
             complaints.add(own.line, "node: address is missing, and there is no underlay to take one from")
         if node.name in {other.name for other in made} or (
@@ -106,20 +109,34 @@ def _nodes(
     return tuple(made)
 
 
-def _node(own: Section, address: str, complaints: Complaints, encapsulations: Collection[str] | None) -> Node:
+def _node(
+    own: Section,
+    address: str,
+    complaints: Complaints,
+    encapsulations: Collection[str] | None,
+    exclusive: frozenset[str],
+) -> Node:
     name = own.text("name")
     if name and not valid_name(name):
         complaints.add(own.line_of("name"), f"node: a name of a-z, 0-9 and dash was expected, {name!r} came")
-    wanted = own.texts("encapsulations") or ()
+    return Node(name, address, _spoken(own, complaints, encapsulations, exclusive), own.boolean("external"))
+
+
+def _spoken(
+    own: Section, complaints: Complaints, known: Collection[str] | None, exclusive: frozenset[str]
+) -> tuple[str, ...]:
+    wanted, line = own.texts("encapsulations") or (), own.line_of("encapsulations")
     if not wanted:
-        complaints.add(own.line_of("encapsulations"), "node: encapsulations are missing, best first")
+        complaints.add(line, "node: encapsulations are missing, best first")
     for one in wanted:
-        if encapsulations is not None and one not in encapsulations:
-            hint = nearest(one, encapsulations) or f"; known are {', '.join(sorted(encapsulations))}"
-            complaints.add(own.line_of("encapsulations"), f"node: unknown encapsulation {one!r}{hint}")
+        if known is not None and one not in known:
+            hint = nearest(one, known) or f"; known are {', '.join(sorted(known))}"
+            complaints.add(line, f"node: unknown encapsulation {one!r}{hint}")
     if len(set(wanted)) < len(wanted):
-        complaints.add(own.line_of("encapsulations"), "node: an encapsulation is here twice")
-    return Node(name, address, wanted, own.boolean("external"))
+        complaints.add(line, "node: an encapsulation is here twice")
+    if len(both := sorted(exclusive.intersection(wanted))) > 1:
+        complaints.add(line, f"node: one of {' and '.join(both)} was expected, both came")
+    return wanted
 
 
 def _node_address(own: Section, complaints: Complaints) -> str:

@@ -46,13 +46,14 @@ def import_netlink() -> None:
 
 
 def main(directory: str, database: str, name: str, *options: str) -> int:
-    """Be the supervisor; the exit code.  Without a `database`, it is the usual one of the directory."""
+    """Be the supervisor; the exit code.  An empty `database` is the usual one of the directory, an empty
+    `name` the one that the database says."""
     with without("rich"):
         importlib.import_module("structlog")
     import_netlink()
     from tulle.vswitch.process import Options, main_supervised
 
-    wanted = Options(Path(directory), Path(database) if database else None, name)
+    wanted = Options(Path(directory), Path(database) if database else None, name or None)
     try:
         return main_supervised(wanted, take_over="--take-over" in options)
     except TulleError as error:

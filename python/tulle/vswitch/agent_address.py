@@ -21,7 +21,8 @@ def agent_address(config: SflowConfig) -> str | None:
     if not config.agent:
         return _address_towards(config.targets[0])
     with contextlib.suppress(ValueError):
-        return str(ip_address(config.agent))
+        address = str(ip_address(config.agent))
+        return address if "%" not in address else None  # a zone means nothing to a collector
     return _address_of(config.agent)
 
 

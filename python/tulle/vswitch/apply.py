@@ -105,7 +105,7 @@ class Bridges:
                     await self._add_port(self.bridges[bridge], number, device, port_settings)
                 case RemovePort(bridge, number, name):
                     port = self.bridges[bridge].ports.pop(name)
-                    self.bridges[bridge].links.pop(name, None)
+                    self.bridges[bridge].forget_link(name)
                     self.attaching.detach(self.bridges[bridge], number, port.device)
                 case SetPort(bridge, name, port_settings):
                     await self._set_port(self.bridges[bridge], name, port_settings)
@@ -132,6 +132,12 @@ class Bridges:
             bridge.switch.hold(False)
         for bridge in list(self.bridges.values()):
             await self._start(bridge)
+
+    def be_one_thread(self) -> None:
+        """Have each bridge forward by its first thread alone, whose sockets are those that are kept."""
+        for bridge in self.bridges.values():
+            with contextlib.suppress(NativeError):
+                bridge.switch.set_threads(1)
 
     def hold(self) -> None:
         """Leave packets in the devices, and let those that are on their way through patch ports arrive."""
@@ -195,6 +201,7 @@ class Bridges:
     async def _attach_again(self, bridge: Bridge, port: PortState) -> None:
         with contextlib.suppress(NativeError):
             self.attaching.detach(bridge, port.number, port.device)
+        bridge.forget_link(port.device.name)
         await self._add_port(bridge, port.number, port.device, port.settings)
 
     async def _add_port(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> None:

@@ -180,6 +180,11 @@ class Bridge:
                 return name
         return str(number)
 
+    def forget_link(self, name: str) -> None:
+        """A port goes, or its device is to be attached again: what was told of it no longer holds."""
+        self.links.pop(name, None)
+        self._states.pop(name, None)
+
     def fail(self, number: int, error: str) -> None:
         """A port stopped working."""
         for name, port in self.ports.items():
@@ -205,8 +210,8 @@ class Bridge:
 
     def follow_controllers(self) -> None:
         """See whether a controller is there, for the fail mode, and which connections are over."""
-        sessions = {one["session"] for one in self.switch.sessions()}
-        self._service.follow(sessions)
+        sessions = {one["session"]: one["version"] is not None for one in self.switch.sessions()}
+        self._service.follow(set(sessions))
         self.controllers.follow(sessions)
         self.fail_mode.follow(self.controllers.is_any_connected, time.monotonic())
 

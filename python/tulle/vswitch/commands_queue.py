@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+from pyroute2.netlink.exceptions import NetlinkError
+
 from tulle._native import NativeError
-from tulle.errors import NotFound
+from tulle.errors import NotFound, Unavailable
 from tulle.ovsdb.unixctl import ControlServer
 from tulle.vswitch.queueing import HTB, POLICER, QosConfig, QueueConfig
 from tulle.vswitch.rows_queue import TYPES
 from tulle.vswitch.shaping import Shaped, Shaping
 
 
-def register(server: ControlServer, shaping: Shaping) -> None:
-    """Offer the commands."""
+def register(server: ControlServer, shaping: Shaping, count: Callable[[], Awaitable[None]]) -> None:
+    """Offer the commands; `count` has the kernel's counters read now."""
 
     async def show(words: list[str]) -> str:
-        await shaping.count()
+        try:
+            await count()
+        except (NetlinkError, OSError) as error:
+            raise Unavailable(f"the kernel's counters cannot be read: {error}") from error
         return show_qos(shaping, words[0])
 
     server.register("qos/show", "interface", show)

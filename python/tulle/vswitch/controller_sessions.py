@@ -46,7 +46,7 @@ class Context(Struct):
 
     def opened(self, session: int) -> None:
         """Both sides have greeted each other."""
-        if (served := self.served.get(session)) is not None:
+        if (served := self.served.get(session)) is not None and not served.is_open:
             served.is_open = True
             self.on_opened()
 

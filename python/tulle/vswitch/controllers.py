@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from msgspec import Struct, structs
@@ -256,13 +256,19 @@ class Controllers:
             if isinstance(controller, PassiveController):
                 controller.ended(session)
 
-    def follow(self, sessions: set[int]) -> None:
-        """These are all that there are; the end of one may have gone untold among too many events."""
-        for session in self.context.served.keys() - sessions:
+    def follow(self, sessions: Mapping[int, bool]) -> None:
+        """These are all that there are, each with whether both sides have greeted each other.
+
+        Beginning and end of one may have gone untold among too many events.
+        """
+        for session in self.context.served.keys() - sessions.keys():
             self.context.ended(session, "the connection is over")
+        for session, is_open in sessions.items():
+            if is_open:
+                self.context.opened(session)
         for controller in self._controllers.values():
             if isinstance(controller, PassiveController):
-                controller.follow(sessions)
+                controller.follow(set(sessions))
 
     async def _new(self, config: ControllerConfig) -> ActiveController | PassiveController:
         if config.is_primary:

@@ -104,7 +104,7 @@ def _queue_class(queue: QueueConfig, rate_bps: int, mtu: int) -> Class:
 
 def _class(handle: int, parent: int, least_bps: int, most_bps: int, queue: QueueConfig, mtu: int) -> Class:
     least, most = max(least_bps // 8, 1), max(most_bps // 8, 1)
-    burst = max((queue.burst_bits or 0) // 8, mtu + HEADERS_BYTES, most // BURSTS_A_SECOND)
+    burst = max((queue.burst_bits or 0) // 8, mtu + HEADERS_BYTES, -(-most // BURSTS_A_SECOND))
     least_burst, burst = (min(burst, rate * LONGEST_BURST_S) for rate in (least, most))
     priority = min(queue.priority, LAST_PRIORITY)
     return Class(handle, parent, least, most, least_burst, burst, mtu + HEADERS_BYTES, priority)

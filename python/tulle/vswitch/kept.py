@@ -147,9 +147,10 @@ class KeptDevices:
             os.close(device.descriptor)
 
     def send_all(self, channel: socket.socket) -> None:
-        """Give every device to another supervisor, and tell it to begin."""
-        for key, device in self.devices.items():
-            socket.send_fds(channel, [orjson.dumps(_about(key, device))], [device.descriptor])
+        """Give every device to another supervisor, as far as it is there, and tell it to begin."""
+        with contextlib.suppress(OSError):
+            for key, device in self.devices.items():
+                socket.send_fds(channel, [orjson.dumps(_about(key, device))], [device.descriptor])
         say(channel, SAVED)
 
 

@@ -143,6 +143,7 @@ class VswitchProcess:
         self.save_flows()
         self.kept.say(SAVED)
         await self.kept.told(STOP)
+        self.bridges.be_one_thread()
         self.bridges.hold()
         self.kept.say(HELD)
 
@@ -166,7 +167,7 @@ class VswitchProcess:
                     await self._mend()
                 links = await self._links()
                 self._follow(links)
-                await self._count_queues()
+                await self.count_queues()
                 self._write(
                     status.write_statistics(self.database.schema, self._tables(), self.bridges.bridges, links)
                 )
@@ -176,7 +177,8 @@ class VswitchProcess:
                 # Whatever is wrong with statistics, the node must not lose its switch.
                 _logger.exception("statistics failed")
 
-    async def _count_queues(self) -> None:
+    async def count_queues(self) -> None:
+        """Tell the native switches what the kernel has counted, and make disciplines again that have gone."""
         async with self.bridges.lock:
             complete = await self.shaping.count()
         if not complete:
@@ -283,7 +285,7 @@ async def run(
         process.prepare(storage.database)
         await process.configure_first()
         commands.register(control, process.bridges.bridges, process.leaving.set)
-        commands_queue.register(control, process.shaping)
+        commands_queue.register(control, process.shaping, process.count_queues)
         await control.start()
         stack.push_async_callback(control.close)
         server = await stack.enter_async_context(Server([storage.database], tls=process.tls))

@@ -8,24 +8,38 @@ from collections.abc import Mapping
 from tulle.vswitch.queueing import HTB, POLICER, QosConfig, QueueConfig
 from tulle.vswitch.rows_reference import Row, Tables, referenced
 
-KERNEL_TYPES: Mapping[str, Mapping[str, str]] = {
-    "linux-sfq": {"perturb": "perturb", "quantum": "quantum"},
-    "linux-codel": {"target": "cdl_target", "interval": "cdl_interval", "limit": "cdl_limit"},
-    "linux-fq_codel": {
-        "target": "fqc_target",
-        "interval": "fqc_interval",
-        "limit": "fqc_limit",
-        "flows": "fqc_flows",
-        "quantum": "fqc_quantum",
+LARGEST = 0xFFFF_FFFF
+LONGEST_PERTURB_S = 0x7FFF_FFFF // 1000
+"""The kernel counts it in ticks, of which there are a thousand a second at most, in a signed word."""
+LONGEST_LATENCY_US = LARGEST * 64 // 1000
+"""The kernel's word counts 64 ns (psched)."""
+KERNEL_TYPES: Mapping[str, Mapping[str, tuple[str, int]]] = {
+    "linux-sfq": {"perturb": ("perturb", LONGEST_PERTURB_S), "quantum": ("quantum", LARGEST)},
+    "linux-codel": {
+        "target": ("cdl_target", LARGEST),
+        "interval": ("cdl_interval", LARGEST),
+        "limit": ("cdl_limit", LARGEST),
     },
-    "linux-netem": {"latency": "delay", "limit": "limit", "loss": "loss"},
+    "linux-fq_codel": {
+        "target": ("fqc_target", LARGEST),
+        "interval": ("fqc_interval", LARGEST),
+        "limit": ("fqc_limit", LARGEST),
+        "flows": ("fqc_flows", LARGEST),
+        "quantum": ("fqc_quantum", LARGEST),
+    },
+    "linux-netem": {
+        "latency": ("delay", LONGEST_LATENCY_US),
+        "limit": ("limit", LARGEST),
+        "loss": ("loss", 100),
+    },
 }
-"""Disciplines without classes: options by the names of the schema, and by those of pyroute2."""
+"""Disciplines without classes: options by the names of the schema, each with that of pyroute2 and its bound."""
 NOOP = "linux-noop"
 TYPES = (HTB, NOOP, POLICER, *KERNEL_TYPES)
 LAST_QUEUE = 0xEFFF
 LARGEST_RATE_BPS = 8 << 40
-LARGEST = 0xFFFF_FFFF
+MOST_DIGITS = 20
+"""Python refuses to read a number of thousands of them."""
 
 
 class Problems(list[str]):
@@ -36,9 +50,10 @@ class Problems(list[str]):
         text = row["other_config"].get(key)
         if text is None:
             return None
-        if text.isascii() and text.isdigit() and least <= int(text[:20]) <= most:
+        is_number = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+        if is_number and least <= int(text) <= most:
             return int(text)
-        self.append(f"{where} other_config:{key} must be an integer of {least} to {most}, not {text!r}")
+        self.append(f"{where} other_config:{key} must be an integer of {least} to {most}, not {text[:40]!r}")
         return None
 
 
@@ -85,8 +100,10 @@ def _policer(row: Row, problems: Problems) -> QosConfig | None:
     return QosConfig(POLICER, rate * 8, burst * 8)
 
 
-def _options(row: Row, names: Mapping[str, str], problems: Problems) -> tuple[tuple[str, int], ...]:
-    found = {name: problems.number(row, key, 0, LARGEST, "QoS") for key, name in names.items()}
+def _options(
+    row: Row, known: Mapping[str, tuple[str, int]], problems: Problems
+) -> tuple[tuple[str, int], ...]:
+    found = {name: problems.number(row, key, 0, most, "QoS") for key, (name, most) in known.items()}
     return tuple((name, value) for name, value in found.items() if value is not None)
 
 

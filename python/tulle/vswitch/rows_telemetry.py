@@ -15,9 +15,13 @@ from tulle.vswitch.telemetry import BridgeIpfixConfig, IpfixConfig, NetflowConfi
 SFLOW_PORT, IPFIX_PORT = 6343, 4739
 """Ports of targets without one (IANA)."""
 ACTIVE_TIMEOUT_S = 600
+MOST_SHOWN = 80
+"""Characters of a wrong value that a problem repeats."""
 LONGEST_HEADER_BYTES = 1024
 LONGEST_OBSERVER_BYTES = 254
 LARGEST = 2**32 - 1
+MOST_DIGITS = 5
+"""Of a port."""
 
 
 def telemetry(tables: Tables, bridge: Row, datapath_id: int) -> tuple[Telemetry, list[str]]:
@@ -42,17 +46,21 @@ def address_and_port(target: str, port: int | None = None) -> tuple[str, int]:
     elif target.count(":") == 1:
         text, _, rest = target.partition(":")
         number = _port(rest)
+    shown = f"target {target[:MOST_SHOWN]!r}"
     try:
         address = ip_address(text)
     except ValueError:
-        raise InvalidInput(f"target {target!r} must be an IP address with a port") from None
+        raise InvalidInput(f"{shown} must be an IP address with a port") from None
+    if "%" in text:
+        raise InvalidInput(f"{shown} must be an IP address without a zone")
     if number is None:
-        raise InvalidInput(f"target {target!r} needs a port from 1 to 65535")
+        raise InvalidInput(f"{shown} needs a port from 1 to 65535")
     return str(address), number
 
 
 def _port(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 65536 else None
+    is_number = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    return int(text) if is_number and 0 < int(text) < 65536 else None
 
 
 def _targets(row: Row, what: str, port: int | None, problems: list[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ What others have put on a device is left alone until its port has a QoS, and `li
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 import structlog
@@ -32,6 +33,7 @@ from tulle.vswitch.queueing import HTB, POLICER, QosConfig, is_shaped_by_kernel,
 
 ROOT = 0xFFFF_FFFF
 DEFAULT_CLASS = 1
+HTB_KIND = HTB.removeprefix("linux-")
 LIMITED = "this port is no device that the kernel could shape: what is too fast is lost, min-rate is not kept"
 Counters = dict[int, tuple[int, int, int]]
 _logger = structlog.get_logger(__name__)
@@ -115,16 +117,26 @@ class Shaping:
     async def _shape(self, port: Shaped, desired: Discipline | None) -> None:
         port.error = ""
         try:
-            if desired is not None and port.current is None and port.link.ifindex is not None:
+            is_known = port.current is not None and port.current != Discipline(HTB_KIND)
+            if desired is not None and not is_known and port.link.ifindex is not None:
                 port.current = await self._adopted(port.link.ifindex, desired)
             for step in plan(port.current, desired):
                 _logger.info("step", device=port.name, step=repr(step))
                 await self._do(port.link.ifindex or 0, step)
             port.current = desired
-        except (NetlinkError, NativeError, OSError) as error:
+        except (NetlinkError, NativeError, OSError, struct.error) as error:
+            # pyroute2 lets a number that has no room in the kernel's word fail as it is packed.
             port.error = f"the kernel refuses {port.qos.kind}: {error}"
             _logger.warning("port not shaped", device=port.name, error=port.error)
-            port.current = None
+            port.current = await self._left(port, desired)
+
+    async def _left(self, port: Shaped, desired: Discipline | None) -> Discipline | None:
+        """What steps that failed have left on a device, without classes: which of them are there is not known."""
+        for one in (port.current, desired):
+            with contextlib.suppress(NetlinkError, OSError):
+                if one is not None and await self._has_ours(port.link.ifindex or 0, one.kind):
+                    return Discipline(one.kind, one.options)
+        return None
 
     async def _remove(self, name: str) -> None:
         port = self.ports.pop(name)
@@ -142,7 +154,7 @@ class Shaping:
         match step:
             case AddDiscipline(kind, options):
                 await self._clear(index)
-                known = {"default": DEFAULT_CLASS} if kind == "htb" else {}
+                known = {"default": DEFAULT_CLASS} if kind == HTB_KIND else {}
                 await self._netlink.tc("add", kind, index=index, handle=HANDLE, **known, **dict(options))
             case RemoveDiscipline():
                 await self._netlink.tc("del", index=index, handle=HANDLE, parent=ROOT)
@@ -171,7 +183,7 @@ class Shaping:
 
     async def _adopted(self, index: int, desired: Discipline) -> Discipline | None:
         """What a process before this one has left; its classes are set again, so that packets in them stay."""
-        if desired.kind != "htb" or not await self._has_ours(index, desired.kind):
+        if desired.kind != HTB_KIND or not await self._has_ours(index, desired.kind):
             return None
         classes = [(one["handle"], one["parent"]) async for one in await self._netlink.get_classes(index)]
         if not all(handle == ALL or parent == ALL for handle, parent in classes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -43,16 +44,24 @@ class Tunnels:
             await self.ways.look_at_host()
         bridge.switch.add_tunnel(number, device.name, native(device))
         self._ports[bridge.name, device.name] = device
-        self._settle(bridge)
+        try:
+            self._open(bridge, device)
+        except NativeError:
+            bridge.switch.remove_port(number)
+            self.detach(bridge, device)
+            raise
         for remote, way in self.ways.known():
             if self._uses(bridge, remote):
                 self._tell(bridge, remote, way)
 
     def detach(self, bridge: Bridge, device: Device) -> None:
         """The port is gone."""
-        self._ports.pop((bridge.name, device.name), None)
-        if device.remote not in {other.remote for other in self._ports.values()}:
-            self.ways.forget(device.remote)
+        own = bridge.name, device.name
+        if device.remote not in {other.remote for key, other in self._ports.items() if key != own}:
+            self.ways.forget(device.remote)  # which tells the switches of all that use it, hence first
+        self._ports.pop(own, None)
+        with contextlib.suppress(NativeError):  # the bridge is gone, too
+            self._settle(bridge)
 
     def is_reachable(self, device: Device) -> bool:
         """Whether there is a way for packets to leave."""
@@ -61,12 +70,20 @@ class Tunnels:
     async def _settle_all(self) -> None:
         for bridge in self._bridges.values():
             try:
-                self._settle(bridge)
+                failed = self._settle(bridge)
             except NativeError as error:
-                _logger.warning("underlay not opened", bridge=bridge.name, error=str(error))
+                failed = {"": error}
+            for device, reason in failed.items():
+                _logger.warning("underlay not opened", bridge=bridge.name, device=device, error=str(reason))
 
-    def _settle(self, bridge: Bridge) -> None:
-        """Open the devices that the bridge's tunnels need, and close the others."""
+    def _open(self, bridge: Bridge, device: Device) -> None:
+        """Raise `NativeError` where one of this tunnel's devices cannot be opened; others are their tunnels' matter."""
+        failed = self._settle(bridge)
+        for name in sorted(self._needed(device) & failed.keys()):
+            raise failed[name]
+
+    def _settle(self, bridge: Bridge) -> dict[str, NativeError]:
+        """Open the devices that the bridge's tunnels need, and close the others; those that cannot be opened."""
         told = self._told.setdefault(bridge, _Told())
         needed = self._devices(bridge)
         addresses = self.ways.host.addresses
@@ -76,19 +93,30 @@ class Tunnels:
         for device in told.devices - needed:
             bridge.switch.close_underlay(device)
         told.devices &= needed
+        failed = {}
         for device in sorted(needed):
-            bridge.switch.open_underlay(device)
-            told.devices.add(device)
+            try:
+                bridge.switch.open_underlay(device)
+                told.devices.add(device)
+            except NativeError as error:
+                failed[device] = error
+        return failed
 
     def _devices(self, bridge: Bridge) -> set[str]:
-        """Those that packets leave by, and those that have the tunnels' own addresses: answers may take another way."""
+        """Those of all its tunnels, and those towards peers that flows have chosen."""
         devices: set[str] = set()
         for device in self._of(bridge):
-            route = self.ways.routes.get(device.remote)
-            if device.remote == FLOW or device.local == FLOW:
-                devices |= self.ways.host.devices() | self.ways.asked_devices()
-            if route is not None:
-                devices |= {route.device} | self.ways.host.devices(device.local or route.local)
+            devices |= self._needed(device)
+            if FLOW in (device.remote, device.local):
+                devices |= self.ways.asked_devices()
+        return devices
+
+    def _needed(self, device: Device) -> set[str]:
+        """Those that packets leave by, and those that have the tunnel's own addresses: answers may take another way."""
+        route = self.ways.routes.get(device.remote)
+        devices = self.ways.host.devices() if FLOW in (device.remote, device.local) else set()
+        if route is not None:
+            devices |= {route.device} | self.ways.host.devices(device.local or route.local)
         return devices
 
     def _of(self, bridge: Bridge) -> list[Device]:

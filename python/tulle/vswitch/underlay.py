@@ -82,8 +82,10 @@ class Ways:
         self.hurry()
 
     async def look_at_host(self) -> None:
-        """Learn this host's addresses and devices."""
-        self.host = await this_host(self._netlink)
+        """Learn this host's addresses and devices, and tell of them where they are other ones."""
+        before, self.host = self.host, await this_host(self._netlink)
+        if before != self.host:
+            await self._on_routes()
 
     def forget(self, remote: str) -> None:
         """Stop following, unless flows want it."""

@@ -91,3 +91,13 @@ def test_the_narrowest_tunnel_of_a_network_sets_its_mtu(at: tuple[str, ...], und
     bindings = [Binding("red", f"port-{name}", name) for name in at]
     other = [Binding("blue", "x", "n3"), Binding("blue", "y", "n1")]
     assert network_mtu("red", [*bindings, *other], tunnels, KNOWN, underlay) == mtu
+
+
+@pytest.mark.parametrize(("encapsulation", "mtu"), [("vxlan", 1430), ("gre", 1438), ("stt", 1500)])
+def test_over_ipv6_a_tunnel_takes_twenty_bytes_more(encapsulation: str, mtu: int) -> None:
+    nodes = [Node(name, f"2001:db8::{name[-1]}", (encapsulation,)) for name in ("n1", "n2")]
+    bindings = [Binding("red", f"port-{one.name}", one.name) for one in nodes]
+    assert network_mtu("red", bindings, choose(nodes, KNOWN), KNOWN, 1500, nodes) == mtu
+    elsewhere = [Node("n3", "2001:db8::3", (encapsulation,)), node("n1", encapsulation)]
+    over_ipv4 = network_mtu("red", bindings, choose(nodes, KNOWN), KNOWN, 1500, elsewhere)
+    assert over_ipv4 == (1500 if encapsulation == "stt" else mtu + 20)

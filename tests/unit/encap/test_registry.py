@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tulle._native import Encapsulator, NativeError
+from tulle.control.mtu import IPV6_MORE_BYTES
 from tulle.encap import encapsulations, register, unregister
 from tulle.errors import Conflict, InvalidInput
 from tulle.values import Encapsulation
@@ -23,15 +24,20 @@ def test_the_built_in_ones_have_the_sizes_of_their_headers() -> None:
 
 
 @pytest.mark.parametrize("name", ["vxlan", "geneve", "gre", "nvgre"])
-def test_the_overhead_is_what_the_native_side_puts_in_front_of_a_frame(name: str) -> None:
+@pytest.mark.parametrize(
+    ("ends", "more"), [(("10.0.0.1", "10.0.0.2"), 0), (("fd00::1", "fd00::2"), IPV6_MORE_BYTES)]
+)
+def test_the_overhead_is_what_the_native_side_puts_in_front_of_a_frame(
+    name: str, ends: tuple[str, str], more: int
+) -> None:
     known = encapsulations()[name]
-    longest = bytes(14) + bytes(1500 - known.overhead_bytes)
-    (outer,) = Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest, 2**known.context_bits - 1)
+    longest = bytes(14) + bytes(1500 - known.overhead_bytes - more)
+    (outer,) = Encapsulator(name, *ends).push(longest, 2**known.context_bits - 1)
     assert len(outer) == 14 + 1500
     with pytest.raises(NativeError, match="exceed the path MTU"):
-        Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest + bytes(1), 1)
+        Encapsulator(name, *ends).push(longest + bytes(1), 1)
     with pytest.raises(NativeError, match="context has more bits"):
-        Encapsulator(name, "10.0.0.1", "10.0.0.2").push(longest, 2**known.context_bits)
+        Encapsulator(name, *ends).push(longest, 2**known.context_bits)
 
 
 @pytest.mark.parametrize("name", ["stt", "vxlan", "geneve", "gre", "nvgre"])

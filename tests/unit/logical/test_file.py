@@ -248,6 +248,10 @@ def test_nodes_of_the_file_are_the_known_ones() -> None:
         ("- {name: a, address: 192.0.2.1, encapsulations: [vxlna]}", "did you mean 'vxlan'?"),
         ("- {name: a, address: 192.0.2.1, encapsulations: [stt, stt]}", "an encapsulation is here twice"),
         (
+            "- {name: a, address: 192.0.2.1, encapsulations: [nvgre, stt, gre]}",
+            "one of gre and nvgre was expected, both came",
+        ),
+        (
             "- {name: a, address: 192.0.2.1, encapsulations: [stt], external: maybe}",
             "true or false was expected",
         ),
@@ -260,7 +264,8 @@ def test_nodes_of_the_file_are_the_known_ones() -> None:
 )
 def test_a_bad_node_is_refused(nodes: str, said: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        parse_file(f"nodes:\n{nodes}\n", "lab.yaml", encapsulations=("stt", "vxlan"))
+        known = ("stt", "vxlan", "gre", "nvgre")
+        parse_file(f"nodes:\n{nodes}\n", "lab.yaml", None, known, frozenset({"gre", "nvgre"}))
     assert said in str(caught.value)
 
 

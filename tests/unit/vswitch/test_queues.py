@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyroute2.netlink.rtnl.tcmsg.common import calc_xmittime
@@ -128,6 +129,25 @@ def test_an_unknown_type_is_said_and_nothing_is_shaped() -> None:
     tables, bridge, port = tables_with("linux-hfsc", {})
     assert bridge_qos(tables, bridge) == {}
     assert "QoS type 'linux-hfsc' is not one of linux-htb" in qos_problems(tables, port)[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "most"),
+    [
+        ("linux-netem", "loss", 100),
+        ("linux-netem", "latency", 274_877_906),
+        ("linux-sfq", "perturb", 2_147_483),
+        ("linux-codel", "limit", 2**32 - 1),
+    ],
+)
+def test_options_stay_in_the_words_of_the_kernel(kind: str, option: str, most: int) -> None:
+    tables, bridge, port = tables_with(kind, {}, **{option: str(most)})
+    (qos,) = bridge_qos(tables, bridge).values()
+    assert [value for _, value in qos.options] == [most] and qos_problems(tables, port) == []
+    for wrong in (str(most + 1), "1" * 5000):
+        tables, bridge, port = tables_with(kind, {}, **{option: wrong})
+        assert bridge_qos(tables, bridge)["p1"].options == ()
+        assert f"must be an integer of 0 to {most}" in qos_problems(tables, port)[0]
 
 
 def test_only_what_the_kernel_does_not_shape_is_limited_by_the_switch() -> None:

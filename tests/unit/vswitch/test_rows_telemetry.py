@@ -122,7 +122,17 @@ def test_targets_have_an_address_and_a_port() -> None:
     assert address_and_port("192.0.2.1:5") == ("192.0.2.1", 5)
     assert address_and_port("[2001:db8::1]:5", 9) == ("2001:db8::1", 5)
     assert address_and_port("2001:db8::1", 9) == ("2001:db8::1", 9)
-    for wrong in ("", ":", "1.2.3.4:x", "1.2.3.4:70000", "[::1]x", "host:5", "1.2.3.4:²"):
+    for wrong in (
+        "",
+        ":",
+        "1.2.3.4:x",
+        "1.2.3.4:70000",
+        "[::1]x",
+        "host:5",
+        "1.2.3.4:²",
+        "[fe80::1%eth0]:5",
+        f"1.2.3.4:{'1' * 5000}",
+    ):
         with pytest.raises(InvalidInput):
             address_and_port(wrong, 9)
 
@@ -137,7 +147,7 @@ def test_an_agent_is_an_address_or_a_device_or_what_reaches_the_first_target() -
         "127.0.0.1",
     ]
     assert agent("") == "127.0.0.1"
-    assert agent("no-such-device") is None
+    assert [agent("no-such-device"), agent("fe80::1%lo")] == [None, None]
 
 
 def test_without_an_agent_there_is_no_sflow() -> None:
