@@ -2,22 +2,29 @@
 
 use std::sync::{Arc, PoisonError};
 
-use tulle_io::{Device, DevicePort, DevicePortOptions, Filter};
+use tulle_io::{Arrival, Device, DevicePort, DevicePortOptions, Filter};
 
 use crate::engine::Engine;
 use crate::error::SwitchError;
 use crate::lane::Lane;
-use crate::port::{Link, long_enough, ring_slots_for_one_more};
+use crate::port::{Link, long_enough, number_in, ring_slots_for_one_more};
+use crate::sender::Sender;
 use crate::switch::{Switch, device_error};
-use crate::threads::{MOST_THREADS, Threads};
+use crate::threads::{MOST_THREADS, Shared, Threads};
 use crate::tunnels::Uplink;
 
-/// Lanes and uplinks that are no longer used: to be closed by whoever has time for it.
-type Spent = (Vec<Arc<Lane>>, Vec<Arc<Uplink>>);
+/// Frames taken at once from a lane that closes.
+const BATCH: usize = 32;
+/// As often at most: a tenant who sends without pause must not keep it open.
+const MOST_BATCHES: usize = 128;
+
+/// Lanes and uplinks that are no longer used: to be closed by whoever has time for it.  Lanes have the number of their
+/// port and its first lane.
+type Spent = (Vec<(u32, Arc<Lane>, Arc<Lane>)>, Vec<Arc<Uplink>>);
 
 impl Switch {
     /// Changes the number of threads that forward: at least 1, at most 64.  The kernel deals packets anew then, so
-    /// some may be late, and what waits for a thread that ends is lost.  Errors: the first device that cannot be
+    /// some may be late, and what comes in the moment in which a thread ends is lost.  Errors: the first device that cannot be
     /// shared among them; the others are.
     pub fn set_threads(&self, count: usize) -> Result<(), SwitchError> {
         let count = count.clamp(1, MOST_THREADS);
@@ -26,8 +33,7 @@ impl Switch {
         if threads.count() > count {
             let spent = self.call(move |engine| engine.give_up_threads(count))?;
             threads.shared.wait_until_seen();
-            // At once: until it is closed, the kernel gives it frames that nobody takes.
-            drop(spent);
+            close(&threads.shared, spent);
             threads.join(count);
         }
         while threads.count() < count {
@@ -122,6 +128,23 @@ fn open_share(first: &Lane, ring_slots: u32) -> std::io::Result<Arc<Lane>> {
     Ok(Arc::new(Lane::of_device(device.open_share(options)?)))
 }
 
+/// Closes one by one what no thread uses any more.  At once: the kernel gives it frames until then.
+fn close(shared: &Shared, (lanes, uplinks): Spent) {
+    drop(uplinks);
+    // No thread has this number where one has ended.
+    let mut sender = Sender::new(MOST_THREADS - 1);
+    let mut arrivals: Vec<Arrival> = (0..BATCH).map(|_| Arrival::new()).collect();
+    for (number, first, lane) in lanes {
+        for _ in 0..MOST_BATCHES {
+            let (count, _) = lane.receive(&mut arrivals);
+            if count == 0 {
+                break;
+            }
+            shared.lend(&mut sender, |engine| engine.take(number, &first, &mut arrivals[..count]));
+        }
+    }
+}
+
 impl Engine {
     /// Devices that can have more lanes: number, name, first lane, lanes so far.
     fn short_of_lanes(&self, threads: usize) -> Vec<(u32, String, Arc<Lane>, usize)> {
@@ -153,9 +176,11 @@ impl Engine {
     fn give_up_threads(&mut self, threads: usize) -> Spent {
         self.threads = threads;
         let mut spent = Vec::new();
-        for port in self.wires.ports.iter_mut().flatten() {
-            if let Link::Device(lanes) = &mut port.link {
-                spent.extend(lanes.drain(threads.min(lanes.len())..));
+        for (at, port) in self.wires.ports.iter_mut().enumerate() {
+            if let Some(Link::Device(lanes)) = port.as_mut().map(|port| &mut port.link) {
+                let Some(first) = lanes.first().cloned() else { continue };
+                let ended = lanes.drain(threads.min(lanes.len())..);
+                spent.extend(ended.map(|lane| (number_in(at), Arc::clone(&first), lane)));
             }
         }
         let carriers = self.wires.underlay.carriers.iter_mut().flatten();

@@ -180,5 +180,5 @@ fn threads_end_soon_while_packets_flow() {
         times
     });
     // The machine may be busy: it is enough that they once did not sleep first.
-    assert!(times.iter().any(|time| *time < Duration::from_millis(200)), "{times:?}");
+    assert!(times.iter().any(|time| *time < Duration::from_millis(240)), "{times:?}");
 }
