@@ -8,7 +8,7 @@ RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Carg
 PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central openssl \
   mininet nfdump openvswitch-testcontroller tshark iperf3 iproute2 iputils-ping ethtool tcpdump
 
-.PHONY: help setup packages build demo test test-slow lint format bench fuzz clean
+.PHONY: help setup packages build demo test test-slow lint format bench bench-quick fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench: setup ## benchmarks, paired with their peers; writes bench/results/*.json
 	$(BIN)/python bench/ovsdb.py
 	$(BIN)/python bench/tunnels.py
 	$(BIN)/python bench/vswitch.py
+
+bench-quick: setup ## five ways of the tunnels' bench, once, in under three minutes; writes nothing
+	$(BIN)/python bench/tunnels.py --quick
 
 fuzz: ## property tests of everything that parses, with many more cases than `make test`
 	PROPTEST_CASES=$(CASES) cargo test --workspace --exclude tulle-native --release --quiet

@@ -110,6 +110,14 @@ def test_sighup_replaces_the_forwarding_process_without_loss(switch: VswitchProc
     assert rules(switch) == before
 
 
+def test_deaths_between_planned_restarts_do_not_add_up(switch: VswitchProcess) -> None:
+    for _ in range(6):
+        replaced(switch, lambda pid: os.kill(pid, signal.SIGKILL))
+        replaced(switch, lambda _: switch.process.send_signal(signal.SIGHUP))
+    switch.vsctl("set", "Bridge", "br0", "external_ids:seen=yes")
+    assert switch.process.poll() is None
+
+
 def of15(switch: VswitchProcess, command: str, *arguments: str) -> str:
     """Run ovs-ofctl with OpenFlow 1.5; the answer without its heading, which has a transaction id."""
     target = f"unix:{switch.directory}/br0.mgmt"

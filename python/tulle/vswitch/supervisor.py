@@ -155,6 +155,7 @@ class Supervisor:
         if self._heir is not None:
             self._heir.say(GO)
         elif self._worker is not None and self._next is not None:
+            self._short_lives = 0  # one that hands over in order was in order
             self._ending.append(self._worker)
             self._replace(self._next)
 
