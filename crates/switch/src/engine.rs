@@ -261,8 +261,12 @@ impl Engine {
         port.record(inner.frame.bytes());
         let metadata = Metadata { in_port: number, tunnel: Some(inner.key()) };
         let Inner { frame, popped, .. } = inner;
-        let (mut room, offload) = ([0; MOST_OPTIONS], popped.offload);
+        let offload = popped.offload;
+        if !popped.has_options() {
+            return telemetry::process(datapath, frame, &offload, &metadata, &[], now, wires);
+        }
         // They stand in the frame's headroom, which flows may write to.
+        let mut room = [0; MOST_OPTIONS];
         let options = copied(popped.options(frame), &mut room);
         telemetry::process(datapath, frame, &offload, &metadata, options, now, wires);
     }
