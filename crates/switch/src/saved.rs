@@ -130,7 +130,8 @@ fn messages(engine: &Engine) -> Vec<Message> {
             // A bucket that was inserted may have a weight without a meaning; those of a new group may not.
             group.buckets.iter_mut().for_each(|bucket| bucket.weight = 0);
         }
-        in_parts(GroupCommand::Modify, group, bucket_id::ALL, &mut found);
+        // It fits: a group that could not be told in one message is refused.
+        found.push(change(GroupCommand::Modify, group, bucket_id::ALL));
     }
     found.extend(settings(engine));
     found
@@ -153,18 +154,6 @@ fn settings(engine: &Engine) -> impl Iterator<Item = Message> {
 
 fn change(command: GroupCommand, group: Group, bucket: u32) -> Message {
     Message::GroupMod(GroupMod { command, group, bucket })
-}
-
-/// A group that has grown bucket by bucket may be too long for one message.
-fn in_parts(command: GroupCommand, mut group: Group, bucket: u32, found: &mut Vec<Message>) {
-    let message = change(command, group.clone(), bucket);
-    if group.buckets.len() < 2 || message.emit(Version::V15, 0, &mut Vec::new()).is_ok() {
-        return found.push(message);
-    }
-    let rest = group.buckets.split_off(group.buckets.len() / 2);
-    let rest = Group { buckets: rest, selection: None, ..group };
-    in_parts(command, group, bucket, found);
-    in_parts(GroupCommand::InsertBucket, rest, bucket_id::LAST, found);
 }
 
 fn line_of(message: &Message) -> Result<String, SwitchError> {
