@@ -193,7 +193,7 @@ def load_until_killed(server: ServerProcess, round_number: int) -> list[str]:
     names = [f"r{round_number}n{number}" for number in range(400)]
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(server.socket))
-    connection.settimeout(20)
+    connection.settimeout(60)
     received = b""
     for name in names:
         mutation = {"op": "mutate", "table": "Open_vSwitch", "where": []}
