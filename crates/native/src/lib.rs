@@ -15,6 +15,7 @@ mod encapsulator;
 mod error;
 mod event;
 mod frame;
+mod health;
 mod queueing;
 mod session;
 mod switch;

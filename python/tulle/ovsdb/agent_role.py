@@ -18,6 +18,7 @@ ROLE = "agent"
 Shown = Mapping[str, Any]
 _OF_NODE = {
     "address",
+    "second_address",
     "encapsulations",
     "external",
     "applied",

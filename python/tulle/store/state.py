@@ -56,7 +56,7 @@ def write_node(
     report: NodeReport | None = None,
 ) -> None:
     """Operations by which an agent registers its node; what is None stays as it is."""
-    values = node_row(node)
+    values = {**node_row(node), "second_address": node.second_address}
     if applied is not None:
         values["applied"] = dict(applied)
     if report is not None:

@@ -12,7 +12,8 @@ from .network import Network
 class Node(Struct, frozen=True):
     """A host on the underlay.
 
-    `address` is its underlay address; `encapsulations` are in order of preference, best first.
+    `address` is its underlay address, `second_address` the one of a second endpoint, if it has one;
+    `encapsulations` are in order of preference, best first.
     An `external` node is an endpoint of another make: it has no agent and routes nothing for us.
     """
 
@@ -20,6 +21,7 @@ class Node(Struct, frozen=True):
     address: str
     encapsulations: tuple[str, ...]
     external: bool = False
+    second_address: str = ""
 
 
 class NodeReport(Struct, frozen=True):
