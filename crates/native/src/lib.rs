@@ -14,6 +14,7 @@ mod encapsulator;
 mod error;
 mod event;
 mod frame;
+mod handed_over;
 mod queueing;
 mod session;
 mod switch;

@@ -16,6 +16,7 @@ mod error;
 mod handed_over;
 mod handle;
 mod job;
+mod journal;
 mod lane;
 mod notice;
 mod outbox;
@@ -45,11 +46,12 @@ pub use bridging::{ConnectionCounts, Flush};
 pub use counters::{Drop, PortCounters};
 pub use error::SwitchError;
 pub use handle::SwitchSession;
+pub use journal::Unsaved;
 pub use outbox::Event;
 pub use patch::PatchInbox;
 pub use policing::Limit;
 pub use queueing::{PortQueues, QueueCounters, QueueSettings};
-pub use saved::Loaded;
+pub use saved::{JournalFile, Loaded};
 pub use session::{SessionKind, SessionOptions};
 pub use sessions::SessionInfo;
 pub use settings::TableSettings;
@@ -57,5 +59,6 @@ pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings};
 pub use telemetry::{
     BridgeIpfixSettings, IpfixSettings, NetflowSettings, SflowSettings, TelemetryCounts, TelemetrySettings,
 };
+pub use tulle_io::Guarded;
 pub use tulle_telemetry::{IpfixConfig, NetflowConfig};
 pub use tunnels::{Kind, LocalAddress, TunnelConfig, TunnelNumber, Way};
