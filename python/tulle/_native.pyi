@@ -116,11 +116,26 @@ class Switch:
         """As `adopt_tap`, for an existing device and what another switch received from it by; mac ifindex mtu."""
     def device_descriptor(self, number: int) -> tuple[int, int]:
         """A copy of the descriptor that a device receives by, for the caller to close; the slots of its ring."""
-    def save_flows(self, path: Path) -> int:
-        """Writes all flows, groups and meters to a file, a line each; how many flows."""
-    def load_flows(self, path: Path) -> dict[str, Any]:
-        """Adds what such a file has, all of it between two batches of packets; what is refused keeps nothing else
-        away: {"flows": 7, "others": 2, "refused": 1, "problems": [the first refused lines, with the reason]}."""
+    def adopt_underlay(self, device: str, descriptor: int) -> None:
+        """As `open_underlay`, with the socket that another switch has received by; addresses and tunnels come first,
+        since they decide what that receives from now on."""
+    def underlay_descriptor(self, device: str) -> int:
+        """A copy of the descriptor that a device of the underlay is received by, for the caller to close."""
+    def guards(self) -> list[tuple[str, list[int]]]:
+        """By what the ports of tunnels are kept, for the caller to close; `tcp:7471`, `udp:4789` or `gre`."""
+    def adopt_guard(self, name: str, descriptors: Sequence[int]) -> None:
+        """Has a tunnel that is added later go on with them; the caller may close its own."""
+    def save_flows(self, path: Path, journal: tuple[int, Path] | None = None) -> int:
+        """Writes all flows, groups and meters to a file, a line each; how many flows.  What changes from then on
+        goes into the journal, which has a number that rises."""
+    def load_flows(self, path: Path | None, journals: Sequence[tuple[int, Path]] = ()) -> dict[str, Any]:
+        """Adds what such a file has and what has changed since, all of it between two batches of packets; what is
+        refused keeps nothing else away: {"flows": 7, "others": 2, "changes": 3, "refused": 1, "problems": [the first
+        refused, with the reason]}."""
+    def begin_journal(self, path: Path) -> None:
+        """Writes down from now on what sessions change, before they are answered."""
+    def unsaved(self) -> tuple[int, bool, str | None]:
+        """Bytes of the journal, whether something has changed that is not in it, why it cannot be written."""
     @property
     def version(self) -> int:
         """Rises with every change of flows, groups and meters."""

@@ -10,6 +10,7 @@ mod journal;
 mod learned;
 mod select;
 mod timers;
+mod unasked;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,6 +28,7 @@ use journal::{Journal, Undo};
 use timers::Timers;
 use tulle_classifier::Classifier;
 use tulle_flow::{Action, Key};
+pub(crate) use unasked::Unasked;
 
 /// Tables 0 to 254 hold flows.
 pub const TABLE_COUNT: usize = 255;
@@ -67,6 +69,8 @@ pub(crate) struct Tables {
     events: Option<Vec<FlowEvent>>,
     /// Tables and cookies of what flows had learned that have gone.
     orphans: Vec<(u8, u64)>,
+    /// Flows that have gone though nobody asked for it, kept while somebody wants to know.
+    unasked: Option<Vec<Unasked>>,
 }
 
 impl Tables {
@@ -85,6 +89,7 @@ impl Tables {
             journal: None,
             events: None,
             orphans: Vec::new(),
+            unasked: None,
         }
     }
 

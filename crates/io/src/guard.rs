@@ -34,7 +34,7 @@ pub enum Guarded {
 /// Held for as long as this value lives.
 #[derive(Debug)]
 pub struct PortGuard {
-    _sockets: Vec<OwnedFd>,
+    sockets: Vec<OwnedFd>,
 }
 
 impl PortGuard {
@@ -46,7 +46,18 @@ impl PortGuard {
             Guarded::Udp(port) => vec![hold_udp(port)?],
             Guarded::Gre => hold_gre()?,
         };
-        Ok(Self { _sockets: sockets })
+        Ok(Self { sockets })
+    }
+
+    /// Goes on with what another process has guarded by: copies of its [`sockets`](Self::sockets).
+    #[must_use]
+    pub fn adopt(sockets: Vec<OwnedFd>) -> Self {
+        Self { sockets }
+    }
+
+    /// Copies of what it guards by, which go on guarding when this value is gone.
+    pub fn sockets(&self) -> io::Result<Vec<OwnedFd>> {
+        self.sockets.iter().map(OwnedFd::try_clone).collect()
     }
 }
 

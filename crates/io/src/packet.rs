@@ -108,6 +108,12 @@ impl PacketSocket {
         Ok((Self { socket, priority }, ring))
     }
 
+    /// As [`open`](Self::open), with a socket that this or another process has opened for the device; its filter stays
+    /// as it is.  Errors: ENODEV if it is not that device's, or no more.
+    pub fn adopt_bound(socket: OwnedFd, ifindex: u32) -> io::Result<Self> {
+        Self::adopt(socket, ifindex, 0).map(|(socket, _)| socket)
+    }
+
     /// A socket that receives nothing yet.
     fn unbound(options: &PacketOptions) -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK;

@@ -88,7 +88,7 @@ impl ControllerSession {
                 found.set_item("event", "malformed")?;
                 found.set_item("text", error.to_string())?;
             }
-            Event::MessageReceived { xid, message } => {
+            Event::MessageReceived { xid, message, .. } => {
                 found.set_item("xid", xid)?;
                 if !self.emit_message(&found, xid, message)? {
                     return Ok(None);

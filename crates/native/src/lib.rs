@@ -15,6 +15,7 @@ mod encapsulator;
 mod error;
 mod event;
 mod frame;
+mod handed_over;
 mod health;
 mod queueing;
 mod session;

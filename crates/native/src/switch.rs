@@ -14,6 +14,7 @@ use tulle_switch::{Flush, PortInfo, SwitchError, TapSettings};
 use crate::bridging::{address, emit_fdb_stats, parse_config, parse_tables};
 use crate::error::refused;
 use crate::event::{emit_event, emit_info};
+use crate::handed_over::{JournalPair, emit_guards, emit_loaded, parse_guarded, parse_journal};
 use crate::health::{emit_health, parse_health};
 use crate::queueing::{
     CountersTuple, LimitPair, PortQueuesTuple, emit_counters, parse_counters, parse_limit, parse_queues,
@@ -220,18 +221,47 @@ impl Switch {
         Ok((descriptor.into_raw_fd(), ring_slots))
     }
 
-    fn save_flows(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
-        detached(py, || self.switch.save_flows(&path))
+    fn adopt_underlay(&self, py: Python<'_>, device: &str, descriptor: i32) -> PyResult<()> {
+        detached(py, || self.switch.adopt_underlay(device, descriptor))
     }
 
-    fn load_flows<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyDict>> {
-        let loaded = detached(py, || self.switch.load_flows(&path))?;
-        let found = PyDict::new(py);
-        found.set_item("flows", loaded.flows)?;
-        found.set_item("others", loaded.others)?;
-        found.set_item("refused", loaded.refused)?;
-        found.set_item("problems", loaded.problems)?;
-        Ok(found)
+    fn underlay_descriptor(&self, py: Python<'_>, device: &str) -> PyResult<i32> {
+        Ok(detached(py, || self.switch.underlay_descriptor(device))?.into_raw_fd())
+    }
+
+    fn guards(&self, py: Python<'_>) -> PyResult<Vec<(String, Vec<i32>)>> {
+        Ok(emit_guards(detached(py, || self.switch.guards())?))
+    }
+
+    fn adopt_guard(&self, py: Python<'_>, name: &str, descriptors: Vec<i32>) -> PyResult<()> {
+        let what = parse_guarded(name)?;
+        detached(py, || self.switch.adopt_guard(what, &descriptors))
+    }
+
+    #[pyo3(signature = (path, journal = None))]
+    fn save_flows(&self, py: Python<'_>, path: PathBuf, journal: Option<JournalPair>) -> PyResult<usize> {
+        let journal = journal.map(parse_journal);
+        detached(py, || self.switch.save_flows(&path, journal))
+    }
+
+    #[pyo3(signature = (path, journals = Vec::new()))]
+    fn load_flows<'py>(
+        &self,
+        py: Python<'py>,
+        path: Option<PathBuf>,
+        journals: Vec<JournalPair>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let journals = journals.into_iter().map(parse_journal).collect();
+        emit_loaded(py, detached(py, || self.switch.load_flows(path.as_deref(), journals))?)
+    }
+
+    fn begin_journal(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        detached(py, || self.switch.begin_journal(&path))
+    }
+
+    fn unsaved(&self, py: Python<'_>) -> PyResult<(u64, bool, Option<String>)> {
+        let unsaved = detached(py, || self.switch.unsaved())?;
+        Ok((unsaved.journal, unsaved.others, unsaved.problem))
     }
 
     #[getter]

@@ -31,6 +31,9 @@ pub enum Event {
         xid: Xid,
         /// The message.
         message: Message,
+        /// How it came, where it changes tables and the owner [wants that](Connection::keep_changes); it can be had
+        /// by [`Connection::wire`].
+        wire: Option<WireRange>,
     },
     /// Something malformed or unsupported came; the error that answers it waits in the outgoing bytes.
     MessageRefused {
@@ -42,6 +45,23 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
+}
+
+/// Where a connection keeps a message as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireRange {
+    dialect: Dialect,
+    start: usize,
+    end: usize,
+}
+
+/// A message as it came: what [`Message::parse_as`] makes it again from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wire<'a> {
+    /// The form that it has.
+    pub dialect: Dialect,
+    /// All of it.
+    pub bytes: &'a [u8],
 }
 
 /// Why a connection is over.
@@ -79,6 +99,8 @@ pub struct Connection {
     last_xid: Xid,
     /// A request that comes in several messages, as far as it came, and how many bytes that is.
     gathered: Option<(Xid, MultipartRequest, usize)>,
+    keeps_changes: bool,
+    kept: Vec<u8>,
 }
 
 impl Default for Connection {
@@ -106,6 +128,8 @@ impl Connection {
             events: VecDeque::new(),
             last_xid: 0,
             gathered: None,
+            keeps_changes: false,
+            kept: Vec::new(),
         };
         let _ = connection.send(&Message::Hello(Hello::offering(versions)));
         connection
@@ -129,6 +153,19 @@ impl Connection {
     /// True once the connection is over.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
+    }
+
+    /// Whether messages that change tables, or wait in a bundle to do so, come with their bytes from now on.  Those of
+    /// events before are forgotten.
+    pub fn keep_changes(&mut self, keeps: bool) {
+        self.keeps_changes = keeps;
+        self.kept.clear();
+    }
+
+    /// A message as it came; nothing once it has been forgotten.
+    pub fn wire(&self, range: WireRange) -> Option<Wire<'_>> {
+        let bytes = self.kept.get(range.start..range.end)?;
+        Some(Wire { dialect: range.dialect, bytes })
     }
 
     /// Takes bytes from the other side, in any cut, and gives what happened, in order.
@@ -265,9 +302,10 @@ impl Connection {
                 self.gather(xid, more, request, bytes);
             }
             Ok((xid, message)) => {
+                let wire = self.wire_of(&message, bytes);
                 self.received = changed(self.received, &message);
                 self.sent.nicira_flows = self.received.nicira_flows;
-                self.events.push_back(Event::MessageReceived { xid, message });
+                self.events.push_back(Event::MessageReceived { xid, message, wire });
             }
             Err(error) => self.report(error, bytes),
         }
@@ -290,7 +328,16 @@ impl Connection {
             return;
         }
         let message = Message::MultipartRequest { more: false, request };
-        self.events.push_back(Event::MessageReceived { xid, message });
+        self.events.push_back(Event::MessageReceived { xid, message, wire: None });
+    }
+
+    fn wire_of(&mut self, message: &Message, bytes: &[u8]) -> Option<WireRange> {
+        if !self.keeps_changes || !changes_tables(message) {
+            return None;
+        }
+        let start = self.kept.len();
+        self.kept.extend_from_slice(bytes);
+        Some(WireRange { dialect: self.received, start, end: self.kept.len() })
     }
 
     fn refuse_bytes(&mut self, code: ErrorCode, bytes: &[u8]) {
@@ -310,6 +357,19 @@ impl Connection {
         self.incoming = Vec::new();
         self.events.push_back(Event::Closed { reason });
     }
+}
+
+fn changes_tables(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::FlowMod(_)
+            | Message::GroupMod(_)
+            | Message::MeterMod(_)
+            | Message::TableMod(_)
+            | Message::TlvTableMod(_)
+            | Message::SetConfig(_)
+            | Message::BundleAdd(_)
+    )
 }
 
 /// The dialect after a message that changes it.

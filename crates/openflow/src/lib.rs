@@ -46,7 +46,7 @@ mod version;
 pub use actions::{actions_from_bytes, actions_to_bytes, check_actions};
 pub use async_config::{AsyncConfig, AsyncMasks};
 pub use bundle::{BundleAdd, BundleControl, BundleControlKind, RequestForward, bundle_flags};
-pub use connection::{CloseReason, Connection, Event};
+pub use connection::{CloseReason, Connection, Event, Wire, WireRange};
 pub use ct_flush::{CtFlush, CtTuple};
 pub use error::{EmitError, ErrorCode, ErrorReport, OfError};
 pub use features::{Config, Features};

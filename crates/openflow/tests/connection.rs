@@ -38,10 +38,10 @@ fn both_sides_greet_and_talk() {
     assert_eq!(switch.receive(&answer).collect::<Vec<_>>(), [Event::Negotiated { version: Version::V15 }]);
     let xid = controller.send(&Message::BarrierRequest).unwrap();
     let events: Vec<_> = switch.receive(&controller.outgoing()).collect();
-    assert_eq!(events, [Event::MessageReceived { xid, message: Message::BarrierRequest }]);
+    assert_eq!(events, [Event::MessageReceived { xid, message: Message::BarrierRequest, wire: None }]);
     switch.reply(xid, &Message::BarrierReply).unwrap();
     let events: Vec<_> = controller.receive(&switch.outgoing()).collect();
-    assert_eq!(events, [Event::MessageReceived { xid, message: Message::BarrierReply }]);
+    assert_eq!(events, [Event::MessageReceived { xid, message: Message::BarrierReply, wire: None }]);
     assert!(switch.is_open() && controller.is_open());
 }
 
@@ -150,7 +150,8 @@ fn a_request_in_several_messages_arrives_as_one() {
         let events: Vec<Event> = connection.receive(&bytes).collect();
         let whole = MultipartRequest::TableFeatures(tables.to_vec());
         let message = Message::MultipartRequest { more: false, request: whole };
-        let expected = if more { vec![] } else { vec![Event::MessageReceived { xid: 5, message }] };
+        let expected =
+            if more { vec![] } else { vec![Event::MessageReceived { xid: 5, message, wire: None }] };
         assert_eq!(events, expected);
     }
 }

@@ -156,7 +156,7 @@ proptest! {
         let (events, _) = events_of(&[&hello, &bytes]);
         let (mut count, mut mores) = (0, Vec::new());
         for event in events {
-            if let Event::MessageReceived { xid: 9, message: Message::MultipartReply { more, reply } } = event {
+            if let Event::MessageReceived { xid: 9, message: Message::MultipartReply { more, reply }, .. } = event {
                 let MultipartReply::Flows(flows) = reply else { panic!("not flows: {reply:?}") };
                 count += flows.len();
                 mores.push(more);

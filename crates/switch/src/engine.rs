@@ -14,6 +14,7 @@ use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
 use crate::health::Agenda;
+use crate::journal::Journal;
 use crate::lane::Lane;
 use crate::notice::PortChange;
 use crate::outbox::{Event, Outbox};
@@ -61,6 +62,8 @@ pub(crate) struct Engine {
     version: Arc<AtomicU64>,
     /// What the first thread waits for, which serves the sessions.
     poller: Arc<Poller>,
+    /// What sessions change is written down in it.
+    pub journal: Option<Box<Journal>>,
     pub is_stopping: bool,
     is_held: bool,
 }
@@ -94,6 +97,7 @@ impl Engine {
             awake: AWAKE,
             version,
             poller,
+            journal: None,
             is_stopping: false,
             is_held: false,
         }
@@ -314,6 +318,8 @@ impl Engine {
         self.wires.count_missed();
         self.wires.tick_telemetry(self.datapath_id, now);
         let removed = self.datapath.expire(now);
+        self.keep_unasked();
+        self.flush_journal();
         self.tell_removed(removed);
         self.tell_flow_events(None, 0);
         self.probe_sessions(now);

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
-use tulle_io::{Device, DevicePort, Tap};
+use tulle_io::{Device, DevicePort, Guarded, PortGuard, Tap};
 
 use crate::error::SwitchError;
 use crate::lane::Lane;
@@ -61,5 +61,38 @@ impl Switch {
         })?;
         let (descriptor, ring_slots) = copied.ok_or(SwitchError::NoPort(number))?;
         Ok((descriptor?, ring_slots))
+    }
+
+    /// As [`open_underlay`](Self::open_underlay), with the socket that another switch has received by.  What it was told
+    /// to receive it has to be told before: the other may go on with the socket.
+    pub fn adopt_underlay(&self, device: &str, descriptor: RawFd) -> Result<(), SwitchError> {
+        let copied = tulle_io::descriptor::duplicate(descriptor).map_err(device_error(device))?;
+        self.open_carrier(device, Some(copied))
+    }
+
+    /// A copy of the descriptor by which the first thread receives from a device of the underlay.
+    pub fn underlay_descriptor(&self, device: &str) -> Result<OwnedFd, SwitchError> {
+        let name = device.to_owned();
+        let copied = self.call(move |engine| {
+            let underlay = &engine.wires.underlay;
+            let carrier = underlay.carriers[underlay.slot_of(&name)?].as_ref()?;
+            Some(carrier.uplinks.first()?.socket.as_fd().try_clone_to_owned())
+        })?;
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        copied.ok_or_else(missing).map_err(device_error(device))?.map_err(device_error(device))
+    }
+
+    /// Copies of what keeps the ports of tunnels, of all switches in the calling thread's network namespace.
+    pub fn guards(&self) -> Result<Vec<(Guarded, Vec<OwnedFd>)>, SwitchError> {
+        Ok(self.join_tunnels()?.0.guards()?)
+    }
+
+    /// Has a tunnel that is added later go on with what another process keeps its port by.
+    /// The caller may close its own descriptors.
+    pub fn adopt_guard(&self, what: Guarded, descriptors: &[RawFd]) -> Result<(), SwitchError> {
+        let copied = descriptors.iter().map(|one| tulle_io::descriptor::duplicate(*one));
+        let guard = PortGuard::adopt(copied.collect::<std::io::Result<_>>()?);
+        self.join_tunnels()?.0.adopt_guard(what, guard);
+        Ok(())
     }
 }

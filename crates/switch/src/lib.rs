@@ -17,6 +17,7 @@ mod handed_over;
 mod handle;
 mod health;
 mod job;
+mod journal;
 mod lane;
 mod notice;
 mod outbox;
@@ -48,11 +49,12 @@ pub use counters::{Drop, PortCounters};
 pub use error::SwitchError;
 pub use handle::SwitchSession;
 pub use health::{HealthSettings, HealthStatus};
+pub use journal::Unsaved;
 pub use outbox::Event;
 pub use patch::PatchInbox;
 pub use policing::Limit;
 pub use queueing::{PortQueues, QueueCounters, QueueSettings};
-pub use saved::Loaded;
+pub use saved::{JournalFile, Loaded};
 pub use session::{SessionKind, SessionOptions};
 pub use sessions::SessionInfo;
 pub use settings::TableSettings;
@@ -61,5 +63,6 @@ pub use telemetry::{
     BridgeIpfixSettings, IpfixSettings, NetflowSettings, SflowSettings, TelemetryCounts, TelemetrySettings,
 };
 pub use tulle_bfd;
+pub use tulle_io::Guarded;
 pub use tulle_telemetry::{IpfixConfig, NetflowConfig};
 pub use tunnels::{Kind, LocalAddress, TunnelConfig, TunnelNumber, Way};

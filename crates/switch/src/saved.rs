@@ -2,13 +2,14 @@
 //! (the map of Geneve options, groups, meters, eviction, fragments) as the messages that do it, in hexadecimal, each on a
 //! line of its own.
 //!
-//! Flows are copied a few at a time, so that neither packets wait for it nor memory grows by it; one that changes
-//! meanwhile may be missing or doubled, and makes the version rise.  Groups and meters are written last, so that those that a written flow uses are written too, or have gone since
-//! and taken the flow along.
+//! Flows are copied a few at a time, so that neither packets wait for it nor memory grows by it.  Where changes are
+//! written down meanwhile (`journal.rs`), a new journal begins with the save, all else is as it was at that moment, and
+//! before each part stands how long the journal was when it was copied: the journal's changes up to there are older
+//! than the part, the others younger.
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tulle_datapath::{Command, FlowMod, FragmentHandling};
 use tulle_flow::Flow;
@@ -20,11 +21,16 @@ use tulle_openflow::{
 
 use crate::engine::Engine;
 use crate::error::SwitchError;
+use crate::journal::{Replayed, replay};
 use crate::session::{TABLES, described_group, described_meter};
 use crate::switch::Switch;
 
 /// Starts a line that is a message rather than a flow.
 const MESSAGE: &str = "message:";
+/// Starts the line that says which journal began with the save.
+const JOURNAL: &str = "journal:";
+/// Starts a line that says how long the journal was when the flows behind it were copied.
+const PLACE: &str = "at:";
 /// Flows that are copied between two batches of packets.
 const COPIED_AT_ONCE: usize = 256;
 /// Refused lines that are told, at most.
@@ -37,24 +43,42 @@ pub struct Loaded {
     pub flows: usize,
     /// Messages that were done: the map of options, groups, meters, settings.
     pub others: usize,
-    /// Lines that were refused.
+    /// Messages of journals that were done again.
+    pub changes: usize,
+    /// Lines and messages that were refused.
     pub refused: usize,
     /// The first of these, with the reason.
     pub problems: Vec<String>,
 }
 
+/// A journal, by a number that rises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFile {
+    /// Its number.
+    pub number: u64,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 impl Switch {
-    /// Writes flows, groups, meters and what controllers have set to a file, between batches of packets.
-    pub fn save_flows(&self, path: &Path) -> Result<usize, SwitchError> {
+    /// Writes flows, groups, meters and what controllers have set to a file, between batches of packets.  With a
+    /// journal, what is changed from now on goes there; the journals before it are no longer needed once the file is
+    /// whole.
+    pub fn save_flows(&self, path: &Path, journal: Option<JournalFile>) -> Result<usize, SwitchError> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        let mut count = 0;
-        for table in self.call(|engine| engine.datapath.table_stats())? {
-            if table.active > 0 {
-                count += self.save_table(table.table, &mut file)?;
-            }
+        if let Some(JournalFile { number, .. }) = &journal {
+            writeln!(file, "{JOURNAL}{number}")?;
         }
-        for message in self.call(|engine| messages(engine))? {
+        let (messages, tables) = self.call(|engine| -> std::io::Result<_> {
+            journal.map_or(Ok(()), |journal| engine.begin_journal(&journal.path))?;
+            Ok((messages(engine), engine.datapath.table_stats()))
+        })??;
+        for message in messages {
             writeln!(file, "{}", line_of(&message)?)?;
+        }
+        let mut count = 0;
+        for table in tables.iter().filter(|table| table.active > 0) {
+            count += self.save_table(table.table, &mut file)?;
         }
         file.flush()?;
         Ok(count)
@@ -65,10 +89,14 @@ impl Switch {
         let mut count = 0;
         for some in numbers.chunks(COPIED_AT_ONCE) {
             let some = some.to_vec();
-            let copied = move |engine: &mut Engine| -> Vec<Flow> {
-                some.iter().filter_map(|number| engine.datapath.flow_numbered(*number)).collect()
+            let copied = move |engine: &mut Engine| -> (u64, Vec<Flow>) {
+                let flows = some.iter().filter_map(|number| engine.datapath.flow_numbered(*number)).collect();
+                engine.keep_unasked();
+                (engine.journal_position(), flows)
             };
-            for flow in self.call(copied)? {
+            let (place, flows) = self.call(copied)?;
+            writeln!(file, "{PLACE}{place}")?;
+            for flow in flows {
                 count += 1;
                 writeln!(file, "{flow}")?;
             }
@@ -76,36 +104,85 @@ impl Switch {
         Ok(count)
     }
 
-    /// Adds what [`save_flows`](Self::save_flows) has written, all of it between two batches of packets.  What is
-    /// refused keeps nothing else from being restored.
-    pub fn load_flows(&self, path: &Path) -> Result<Loaded, SwitchError> {
-        let text = std::fs::read_to_string(path)?;
-        self.call(move |engine| {
-            let mut loaded = Loaded::default();
-            let (others, flows): (Vec<&str>, Vec<&str>) =
-                text.lines().partition(|line| line.starts_with(MESSAGE));
-            for line in others {
-                match restore_other(engine, line) {
-                    Ok(()) => loaded.others += 1,
-                    Err(problem) => loaded.refuse(line, &problem),
-                }
-            }
-            for line in flows {
-                match restore_flow(engine, line) {
-                    Ok(()) => loaded.flows += 1,
-                    Err(problem) => loaded.refuse(line, &problem),
-                }
-            }
-            loaded
-        })
+    /// Adds what [`save_flows`](Self::save_flows) has written, where there is such a file, and makes the changes again
+    /// of the journals since, all of it between two batches of packets.  What is refused keeps nothing else from being
+    /// restored.
+    pub fn load_flows(
+        &self,
+        path: Option<&Path>,
+        mut journals: Vec<JournalFile>,
+    ) -> Result<Loaded, SwitchError> {
+        let text = path.map_or(Ok(String::new()), std::fs::read_to_string)?;
+        let number = text.lines().find_map(|line| line.strip_prefix(JOURNAL)?.parse::<u64>().ok());
+        journals.retain(|journal| number.is_none_or(|number| journal.number >= number));
+        journals.sort_by_key(|journal| journal.number);
+        let is_beside = number.is_some() && journals.first().map(|first| first.number) == number;
+        let mut changes = Vec::new();
+        for JournalFile { path, .. } in journals {
+            changes.push(std::fs::read(path)?);
+        }
+        self.call(move |engine| restore(engine, &text, &changes, is_beside))
     }
 }
 
+/// `is_beside` where the first journal began with the text.
+fn restore(engine: &mut Engine, text: &str, journals: &[Vec<u8>], is_beside: bool) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut flows = Vec::new();
+    let mut place = 0;
+    for line in text.lines().filter(|line| !line.starts_with(JOURNAL)) {
+        if let Some(told) = line.strip_prefix(PLACE).and_then(|told| told.parse::<u64>().ok()) {
+            place = told;
+        } else if line.starts_with(MESSAGE) {
+            loaded.note_other(line, restore_other(engine, line));
+        } else {
+            flows.push((place, line));
+        }
+    }
+    let mut flows = flows.into_iter().peekable();
+    for bytes in journals.iter().take(usize::from(is_beside)) {
+        let replayed = replay(engine, bytes, |engine, place| {
+            while let Some((_, line)) = flows.next_if(|(copied_at, _)| *copied_at <= place) {
+                loaded.note_flow(line, restore_flow(engine, line));
+            }
+        });
+        loaded.note_changes(replayed);
+    }
+    for (_, line) in flows {
+        loaded.note_flow(line, restore_flow(engine, line));
+    }
+    for bytes in journals.iter().skip(usize::from(is_beside)) {
+        loaded.note_changes(replay(engine, bytes, |_, _| ()));
+    }
+    loaded
+}
+
 impl Loaded {
-    fn refuse(&mut self, line: &str, problem: &str) {
+    fn note_other(&mut self, line: &str, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.others += 1,
+            Err(problem) => self.refuse(format!("{problem}: {line}")),
+        }
+    }
+
+    fn note_flow(&mut self, line: &str, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.flows += 1,
+            Err(problem) => self.refuse(format!("{problem}: {line}")),
+        }
+    }
+
+    fn note_changes(&mut self, replayed: Replayed) {
+        self.changes += replayed.done;
+        self.refused += replayed.refused;
+        let room = MOST_TOLD.saturating_sub(self.problems.len());
+        self.problems.extend(replayed.problems.into_iter().take(room));
+    }
+
+    fn refuse(&mut self, problem: String) {
         self.refused += 1;
         if self.problems.len() < MOST_TOLD {
-            self.problems.push(format!("{problem}: {line}"));
+            self.problems.push(problem);
         }
     }
 }

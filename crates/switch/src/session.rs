@@ -18,13 +18,13 @@ use std::collections::VecDeque;
 
 use tulle_openflow::{
     AsyncConfig, Config, Connection, ErrorCode, Event, Features, Message, MultipartRequest, PacketInFormat,
-    QueueConfig, QueueSelector, Role, TableConfig, Version, Versions, Xid,
+    QueueConfig, QueueSelector, Role, TableConfig, Version, Versions, WireRange, Xid,
 };
 
 use crate::engine::Engine;
 use crate::report::{self, report};
 use crate::sessions::SessionInfo;
-pub(crate) use changes::Answer;
+pub(crate) use changes::{Answer, change_of};
 pub(crate) use groups::described as described_group;
 pub(crate) use meters::described as described_meter;
 pub(crate) use ports::config_bits;
@@ -76,6 +76,8 @@ pub(crate) struct Session {
     monitors: monitors::Monitors,
     /// Messages that wait until the replies before them have been taken.
     waiting: VecDeque<Event>,
+    /// The message that is obeyed, as it came.
+    wire: Option<WireRange>,
     heard_ns: u64,
     probed_ns: u64,
     closed: Option<String>,
@@ -100,6 +102,7 @@ impl Session {
             bundles: bundles::Bundles::default(),
             monitors: monitors::Monitors::new(),
             waiting: VecDeque::new(),
+            wire: None,
             heard_ns: tulle_io::clock::monotonic_ns(),
             probed_ns: 0,
             closed: None,
@@ -110,6 +113,9 @@ impl Session {
     pub(crate) fn receive(&mut self, engine: &mut Engine, bytes: &[u8]) {
         self.heard_ns = tulle_io::clock::monotonic_ns();
         let mut copied = self.is_snooped(engine).then(|| [self.connection.unfinished(), bytes].concat());
+        if self.waiting.is_empty() {
+            self.connection.keep_changes(engine.journal.is_some());
+        }
         self.waiting.extend(self.connection.receive(bytes));
         if let Some(copied) = copied.as_mut().filter(|_| !self.connection.is_closed()) {
             copied.truncate(copied.len() - self.connection.unfinished().len());
@@ -128,7 +134,13 @@ impl Session {
         while self.connection.outgoing_len() < MOST_OUTGOING {
             let Some(event) = self.waiting.pop_front() else { break };
             match event {
-                Event::MessageReceived { xid, message } => self.obey(engine, xid, message),
+                Event::MessageReceived { xid, message, wire: None } => self.obey(engine, xid, message),
+                Event::MessageReceived { xid, message, wire } => {
+                    self.wire = wire;
+                    engine.note_others();
+                    self.obey(engine, xid, message);
+                    engine.note_version();
+                }
                 Event::Closed { reason } => self.closed = Some(format!("{reason:?}")),
                 Event::Negotiated { version } => self.greeted(engine, version),
                 Event::MessageRefused { .. } => {}
@@ -140,6 +152,8 @@ impl Session {
     pub(crate) fn outgoing(&mut self, engine: &mut Engine) -> Vec<u8> {
         self.work(engine);
         let bytes = self.connection.outgoing();
+        // Nothing is acknowledged that a successor would not know.
+        engine.flush_journal();
         if !bytes.is_empty() && self.is_snooped(engine) {
             engine.copy_to_snoopers(&bytes);
         }
@@ -262,8 +276,9 @@ impl Session {
 
     /// Nothing of a table's can be set but that a full one gives up flows for new ones.
     fn change_table(&mut self, engine: &mut Engine, xid: Xid, request: TableConfig) {
-        if let Err(code) = engine.change_table(&request) {
-            self.refuse(xid, &Message::TableMod(request), code);
+        match engine.change_table(&request) {
+            Ok(()) => self.keep(engine, true),
+            Err(code) => self.refuse(xid, &Message::TableMod(request), code),
         }
     }
 
@@ -274,6 +289,7 @@ impl Session {
         if !engine.set_fragment_flags(config.flags) {
             return self.refuse(xid, &Message::SetConfig(config), ErrorCode::BadConfigFlags);
         }
+        self.keep(engine, true);
         let invalid_ttl = 1 << tulle_openflow::PacketInReason::InvalidTtl as u32;
         if config.flags & Config::INVALID_TTL_TO_CONTROLLER != 0 {
             self.wishes.master.packet_in = self.wishes.master.packet_in.map(|mask| mask | invalid_ttl);
@@ -288,6 +304,14 @@ impl Session {
                 self.reply(xid, Message::QueueConfigReply(QueueConfig { port: number, queues }));
             }
             Err(code) => self.refuse(xid, &Message::QueueConfigRequest(number), code),
+        }
+    }
+
+    /// Has what the present message has done outlive this process; `adds` is false where it could have added a flow
+    /// and has not.
+    fn keep(&mut self, engine: &mut Engine, adds: bool) {
+        if let Some(wire) = self.wire.take().and_then(|wire| self.connection.wire(wire)) {
+            engine.keep_change(wire, adds);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::engine::{Colleague, Engine};
 use crate::error::SwitchError;
 use crate::handle::SwitchSession;
 use crate::job::Desk;
+use crate::journal::message_of;
 use crate::lane::Lane;
 use crate::outbox::{Event, Outbox};
 use crate::patch::{PatchInbox, PatchPeer};
@@ -266,10 +267,14 @@ impl Switch {
             let now = monotonic_ns();
             let all_tables = command == Command::Delete;
             for flow in flows {
-                engine
-                    .datapath
-                    .flow_mod(&FlowMod { command, flow, all_tables, ..FlowMod::default() }, now)?;
+                let change = FlowMod { command, flow, all_tables, ..FlowMod::default() };
+                engine.note_others();
+                engine.datapath.flow_mod(&change, now)?;
+                engine.keep_unasked();
+                engine.keep_message(&message_of(command, change.flow));
+                engine.note_version();
             }
+            engine.flush_journal();
             Ok(())
         })?;
         result.map_err(|error| SwitchError::FlowRefused(error.to_string()))

@@ -1,6 +1,7 @@
 //! Tunnel ports and the underlay, for the thread that configures a switch.
 
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::engine::Engine;
@@ -42,6 +43,10 @@ impl Switch {
     /// Opens a device of the calling thread's network namespace as one that carries tunnels; again only where it
     /// is another one than before.
     pub fn open_underlay(&self, device: &str) -> Result<(), SwitchError> {
+        self.open_carrier(device, None)
+    }
+
+    pub(crate) fn open_carrier(&self, device: &str, adopted: Option<OwnedFd>) -> Result<(), SwitchError> {
         self.join_tunnels()?;
         let name = device.to_owned();
         let current = self.call(move |engine| {
@@ -54,7 +59,7 @@ impl Switch {
         }
         let (capture, threads) =
             self.call(|engine| (Arc::clone(&engine.wires.underlay.capture), engine.threads))?;
-        let carrier = Carrier::open(device, capture, threads)?;
+        let carrier = Carrier::open(device, capture, threads, adopted)?;
         self.let_go(self.call(move |engine| engine.open_carrier(carrier))??);
         Ok(())
     }
@@ -86,7 +91,7 @@ impl Switch {
         })
     }
 
-    fn join_tunnels(&self) -> Result<(Arc<Registry>, u64), SwitchError> {
+    pub(crate) fn join_tunnels(&self) -> Result<(Arc<Registry>, u64), SwitchError> {
         if let Some(joined) = self.call(|engine| engine.membership.joined())? {
             return Ok(joined);
         }

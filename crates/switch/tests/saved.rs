@@ -1,54 +1,22 @@
 //! The tables that a switch leaves behind are those that the next one has.
 
+mod common;
+
 use std::path::PathBuf;
 
+use common::{Controller, file, texts};
 use tulle_flow::Action;
 use tulle_openflow::{
-    Bucket, Config, Connection, Event, Group, GroupCommand, GroupKind, GroupMod, Message, Meter, MeterBand,
+    Bucket, Config, Event, Group, GroupCommand, GroupKind, GroupMod, Message, Meter, MeterBand,
     MeterBandKind, MeterCommand, MeterMod, MultipartReply, MultipartRequest, Selection, SelectionMethod,
-    TableConfig, TlvMap, TlvTableCommand, TlvTableMod, Version, Versions, bucket_id, meter_flags,
-    table_config,
+    TableConfig, TlvMap, TlvTableCommand, TlvTableMod, bucket_id, meter_flags, table_config,
 };
-use tulle_switch::{SessionOptions, Switch};
+use tulle_switch::Switch;
 
 /// Buckets of a group that has grown by several messages.
 const MANY: u32 = 1500;
 /// Buckets that one message may bring here.
 const A_MESSAGE: u32 = 500;
-
-struct Controller {
-    session: tulle_switch::SwitchSession,
-    connection: Connection,
-}
-
-impl Controller {
-    fn of(switch: &Switch) -> Controller {
-        let versions = Versions::from_bitmap(1 << Version::V15.wire());
-        let options = SessionOptions { versions: Some(versions), ..SessionOptions::default() };
-        let session = switch.open_session(options).expect("a session");
-        let mut controller = Controller { session, connection: Connection::with_versions(versions) };
-        assert_eq!(controller.exchange().len(), 1, "the greeting");
-        controller
-    }
-
-    fn exchange(&mut self) -> Vec<Event> {
-        self.session.receive(&self.connection.outgoing());
-        let mut events = Vec::new();
-        loop {
-            let bytes = self.session.outgoing();
-            if bytes.is_empty() {
-                return events;
-            }
-            events.extend(self.connection.receive(&bytes));
-        }
-    }
-
-    fn change(&mut self, message: Message) {
-        self.connection.send(&message).expect("a request");
-        let refused = self.exchange();
-        assert!(refused.is_empty(), "{refused:?}");
-    }
-}
 
 fn bucket(id: u32, action: Action) -> Bucket {
     Bucket { id, weight: 0, watch_port: None, watch_group: None, actions: vec![action] }
@@ -84,14 +52,6 @@ fn install(controller: &mut Controller) {
     controller.change(Message::MeterMod(MeterMod { command: MeterCommand::Add, meter }));
 }
 
-fn texts(switch: &Switch) -> Vec<String> {
-    switch.flows().expect("flows").iter().map(|stats| stats.flow.to_string()).collect()
-}
-
-fn file(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("tulle-saved-{name}-{}", std::process::id()))
-}
-
 #[test]
 fn groups_and_meters_are_restored_as_they_were_with_the_flows_that_use_them() {
     let (before, after) = (Switch::start("a", 1, 1).expect("one"), Switch::start("b", 1, 2).expect("two"));
@@ -101,12 +61,12 @@ fn groups_and_meters_are_restored_as_they_were_with_the_flows_that_use_them() {
     let flows = flows.iter().map(|text| text.parse().expect("a flow")).collect();
     before.change_flows(tulle_datapath::Command::Add, flows).expect("flows");
     let path = file("whole");
-    assert_eq!(before.save_flows(&path).expect("saved"), 2);
-    let loaded = after.load_flows(&path).expect("loaded");
+    assert_eq!(before.save_flows(&path, None).expect("saved"), 2);
+    let loaded = after.load_flows(Some(&path), Vec::new()).expect("loaded");
     assert_eq!((loaded.flows, loaded.refused), (2, 0), "{:?}", loaded.problems);
     assert_eq!(texts(&after), texts(&before));
     let again = file("again");
-    after.save_flows(&again).expect("saved");
+    after.save_flows(&again, None).expect("saved");
     let saved = |path: &PathBuf| std::fs::read_to_string(path).expect("a file");
     assert!(saved(&again) == saved(&path), "the second switch has other groups or meters");
     assert_eq!(
@@ -127,8 +87,8 @@ fn what_controllers_have_set_of_tables_and_fragments_is_restored() {
     assert!(before.version().expect("a version") > version, "nobody would save it");
     controller.change(Message::SetConfig(Config { flags: Config::FRAGMENTS_DROP, ..Config::default() }));
     let path = file("settings");
-    before.save_flows(&path).expect("saved");
-    let loaded = after.load_flows(&path).expect("loaded");
+    before.save_flows(&path, None).expect("saved");
+    let loaded = after.load_flows(Some(&path), Vec::new()).expect("loaded");
     std::fs::remove_file(&path).expect("a file");
     assert_eq!((loaded.others, loaded.refused), (2, 0), "{:?}", loaded.problems);
     assert_eq!(settings_told(&mut Controller::of(&after)), settings_told(&mut controller));
@@ -162,8 +122,8 @@ fn many_flows_are_saved_though_few_are_copied_at_once() {
     let flows = (0..2000).map(|i| flow(i).parse().expect("a flow")).collect();
     before.change_flows(tulle_datapath::Command::Add, flows).expect("flows");
     let path = file("many");
-    assert_eq!(before.save_flows(&path).expect("saved"), 2000);
-    let loaded = after.load_flows(&path).expect("loaded");
+    assert_eq!(before.save_flows(&path, None).expect("saved"), 2000);
+    let loaded = after.load_flows(Some(&path), Vec::new()).expect("loaded");
     std::fs::remove_file(&path).expect("a file");
     assert_eq!((loaded.flows, loaded.refused), (2000, 0), "{:?}", loaded.problems);
     assert!(texts(&after) == texts(&before));
@@ -182,7 +142,7 @@ fn a_line_that_is_refused_keeps_no_other_from_being_restored() {
         "table=2,actions=drop",
     ];
     std::fs::write(&path, lines.join("\n")).expect("a file");
-    let loaded = switch.load_flows(&path).expect("loaded");
+    let loaded = switch.load_flows(Some(&path), Vec::new()).expect("loaded");
     std::fs::remove_file(&path).expect("a file");
     assert_eq!((loaded.flows, loaded.others, loaded.refused), (1, 0, 5), "{:?}", loaded.problems);
     assert!(loaded.problems.iter().any(|problem| problem.contains("group 5")), "{:?}", loaded.problems);
@@ -219,12 +179,12 @@ fn the_map_of_geneve_options_is_restored_before_the_flows_that_use_it() {
     let flows = vec![flow.parse().expect("a flow")];
     before.change_flows(tulle_datapath::Command::Add, flows).expect("flows");
     let path = file("options");
-    assert_eq!(before.save_flows(&path).expect("saved"), 1);
-    let loaded = after.load_flows(&path).expect("loaded");
+    assert_eq!(before.save_flows(&path, None).expect("saved"), 1);
+    let loaded = after.load_flows(Some(&path), Vec::new()).expect("loaded");
     assert_eq!((loaded.flows, loaded.others, loaded.refused), (1, 1, 0), "{:?}", loaded.problems);
     assert_eq!(texts(&after), texts(&before));
     let again = file("options-again");
-    after.save_flows(&again).expect("saved");
+    after.save_flows(&again, None).expect("saved");
     let text = |path| std::fs::read_to_string(path).expect("a file");
     assert_eq!(text(&again), text(&path));
     assert!(texts(&after)[0].contains("tun_metadata63=0x102030405060708090a0b0c0d0e0f1011121314"));

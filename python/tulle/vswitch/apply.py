@@ -36,6 +36,7 @@ from tulle.vswitch.configuration import (
 from tulle.vswitch.kept import Kept
 from tulle.vswitch.saved_flows import SavedFlows
 
+SAVE_UNDERLAY_S = 0.05
 _logger = structlog.get_logger(__name__)
 
 
@@ -74,8 +75,9 @@ class Bridges:
         self._tls = tls
         self.bridges: dict[str, Bridge] = {}
         self.lock = asyncio.Lock()
-        self.attaching = Attaching(self.bridges, netlink, kept or Kept())
+        self.attaching = Attaching(self.bridges, netlink, kept or Kept(), self._underlay_changed)
         self.saved = SavedFlows(directory / "flows")
+        self._saving: asyncio.TimerHandle | None = None
 
     @property
     def state(self) -> dict[str, BridgeState]:
@@ -113,7 +115,7 @@ class Bridges:
     async def resume(self, states: Sequence[BridgeState]) -> None:
         """Be ready to forward as a process before this one did, with its flows and ports, once that is released.
 
-        Packets wait in the devices.  Tunnels are left to the first configuration.
+        Packets wait in the devices.
         """
         for state in states:
             bridge = self._new_bridge(state.name, state.settings)
@@ -123,8 +125,27 @@ class Bridges:
             for port in state.ports.values():
                 if port.device.kind != "tunnel" and port.error is None:
                     await self._add_port(bridge, port.number, port.device, port.settings)
+        if (underlay := self.saved.underlay()) is not None:
+            every = [(self.bridges[state.name], port) for state in states for port in state.ports.values()]
+            tunnels = [one for one in every if one[1].device.kind == "tunnel" and one[1].error is None]
+            await self.attaching.resume_tunnels(underlay, tunnels)
         for state in states:
             self.bridges[state.name].configure_forwarding(state.forwarding)
+
+    def save_underlay(self) -> None:
+        """Say what carries tunnels, for the process after this one."""
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
+        try:
+            self.saved.save_underlay(self.attaching.tunnels.ways.saved())
+        except OSError as error:
+            _logger.warning("underlay not saved", error=str(error))
+
+    def _underlay_changed(self) -> None:
+        """Many ways may change in a moment."""
+        if self._saving is None:
+            self._saving = asyncio.get_running_loop().call_later(SAVE_UNDERLAY_S, self.save_underlay)
 
     async def release(self) -> None:
         """Forward what waits, and only then open sockets."""

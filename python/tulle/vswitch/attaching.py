@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -14,12 +14,13 @@ from pyroute2.netlink.exceptions import NetlinkError
 from tulle._native import NativeError
 from tulle.errors import Unavailable
 from tulle.vswitch.bridge import Bridge, Link
-from tulle.vswitch.configuration import CREATED, Device, PortSettings, native_number
+from tulle.vswitch.configuration import CREATED, Device, PortSettings, PortState, native_number
 from tulle.vswitch.kept import Kept, KeptDevice
 from tulle.vswitch.rows_bfd import native as bfd_native
 from tulle.vswitch.rows_interface import DEFAULT_MTU
 from tulle.vswitch.rows_tunnel import FLOW
 from tulle.vswitch.tunnels import Tunnels
+from tulle.vswitch.underlay import SavedUnderlay
 
 DEFAULT_BURST_KB = 8000
 DEFAULT_BURST_KP = 16
@@ -31,11 +32,17 @@ _logger = structlog.get_logger(__name__)
 class Attaching:
     """`bridges` are all that there are, by name: a patch leads from one to another."""
 
-    def __init__(self, bridges: Mapping[str, Bridge], netlink: AsyncIPRoute, kept: Kept) -> None:
+    def __init__(
+        self,
+        bridges: Mapping[str, Bridge],
+        netlink: AsyncIPRoute,
+        kept: Kept,
+        on_underlay: Callable[[], None] = lambda: None,
+    ) -> None:
         self.kept = kept
         self._bridges = bridges
         self._netlink = netlink
-        self.tunnels = Tunnels(bridges, netlink)
+        self.tunnels = Tunnels(bridges, netlink, kept, on_underlay)
 
     async def attach(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> Link:
         """Make the port; raises `NativeError`, OSError or `TulleError` if it cannot be."""
@@ -51,6 +58,16 @@ class Attaching:
         await self._police(bridge, native_number(number), settings)
         _watch(bridge, native_number(number), device, settings)
         return link
+
+    async def resume_tunnels(self, saved: SavedUnderlay, wanted: Iterable[tuple[Bridge, PortState]]) -> None:
+        """Make tunnels again as a process before this one had them; those that fail are left to the database."""
+        wanted = list(wanted)
+        resumed = self.tunnels.resume(saved, wanted)
+        for bridge, port in wanted:
+            if port in resumed:
+                await self._police(bridge, native_number(port.number), port.settings)
+                bridge.links[port.device.name] = Link()
+                bridge.ports[port.device.name] = port
 
     async def change(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> None:
         """Give a port other settings.  A device that was moved into another namespace keeps its own there."""

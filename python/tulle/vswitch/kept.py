@@ -31,6 +31,7 @@ from msgspec import Struct
 from tulle.errors import Unavailable
 
 MAX_MESSAGE_BYTES = 65536
+GUARD = "guard:"
 SAVED, READY, STOP, HELD, GO, ALONE = "saved", "ready", "stop", "held", "go", "alone"
 LEAVING = "leaving"
 """What a forwarding process says that ends for good."""
@@ -75,6 +76,24 @@ class Kept:
     def forget(self, bridge: str, port: str) -> None:
         """Have the supervisor let go of a device."""
         self._tell({"forget": _key(bridge, port)}, [])
+
+    def keep_guard(self, name: str, descriptors: Iterable[int]) -> None:
+        """Have the supervisor hold what keeps a port of tunnels."""
+        for place, descriptor in enumerate(descriptors):
+            self.keep("", _guard(name, place), KeptDevice(descriptor, "", 0, 0))
+
+    def forget_guard(self, name: str, count: int) -> None:
+        """Have the supervisor let go of it."""
+        for place in range(count):
+            self.forget("", _guard(name, place))
+
+    def take_guards(self) -> dict[str, list[int]]:
+        """By name, what kept ports of tunnels; the caller closes the descriptors."""
+        found: dict[str, list[int]] = {}
+        for key in sorted(key for key in self._devices if key.startswith(_key("", GUARD))):
+            name = key.removeprefix(_key("", GUARD)).rpartition(":")[0]
+            found.setdefault(name, []).append(self._devices.pop(key).descriptor)
+        return found
 
     def drop_rest(self) -> None:
         """Let go of what nobody took."""
@@ -171,6 +190,10 @@ def _received(channel: socket.socket) -> tuple[bytes, list[int]]:
 def _about(key: str, device: KeptDevice) -> dict[str, Any]:
     known = {"mac": device.mac, "ifindex": device.ifindex, "mtu": device.mtu, "slots": device.slots}
     return {"keep": key, **known}
+
+
+def _guard(name: str, place: int) -> str:
+    return f"{GUARD}{name}:{place}"
 
 
 def _key(bridge: str, port: str) -> str:

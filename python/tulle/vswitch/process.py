@@ -137,7 +137,8 @@ class VswitchProcess:
     def save_flows(self) -> None:
         """Leave the flow tables for the next process."""
         for name, switch in self.bridges.switches.items():
-            self.bridges.saved.save(name, switch)
+            self.bridges.saved.save(name, switch, is_last=True)
+        self.bridges.save_underlay()
 
     async def hand_over(self) -> None:
         """Go on forwarding, with nobody who could change flows any more, until the next process is ready."""

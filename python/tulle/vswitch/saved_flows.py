@@ -1,7 +1,10 @@
 """The last flows, groups and meters on disk: a switch process that starts again has them before it opens its ports.
 
-A file a bridge, written anew and renamed after changes; between two writes passes ten times what the last one
-took, so that large tables that change all the time cost little.  Counters and ages are not saved.
+A file a bridge, written anew and renamed, and beside it journals, to which the native switch appends what sessions
+change before it answers.  A save begins another journal, and makes those before it superfluous.  It is due when a
+journal has become long, or when something has changed that is in no journal (what flows learn, addresses); then passes
+ten times what the last save took, so that large tables that change all the time cost little.
+Counters and ages are not saved.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,10 +20,16 @@ import structlog
 
 from tulle._native import NativeError, Switch
 from tulle.vswitch.configuration import BridgeState
+from tulle.vswitch.underlay import SavedUnderlay
 
 POLL_S = 0.25
 REST = 10
+LONG_JOURNAL_BYTES = 4 << 20
+"""So much longer than the saved tables a journal may become before another save makes it superfluous."""
+LEAST_JOURNAL_BYTES = 8
+"""One in which nothing stands."""
 _states = msgspec.json.Decoder(list[BridgeState])
+_underlays = msgspec.json.Decoder(SavedUnderlay)
 _logger = structlog.get_logger(__name__)
 
 
@@ -32,10 +41,31 @@ class SavedFlows:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._states = directory / "bridges.json"
         self._saved_states = b""
+        self._underlay = directory / "underlay.json"
+        self._saved_underlay: SavedUnderlay | None = None
         self._writing = threading.Lock()
-        self._waiting = {path.stem for path in directory.glob("*.flows")}
-        self._versions: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._waiting = {path.stem for path in directory.glob("*.flows")} | {
+            name for name, _, _ in self._all_journals()
+        }
         self._not_before: dict[str, float] = {}
+        self._told: dict[str, str | None] = {}
+
+    def underlay(self) -> SavedUnderlay | None:
+        """What carried tunnels last, if that is known."""
+        try:
+            return _underlays.decode(self._underlay.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            _logger.warning("tunnels not resumed", error=str(error))
+            return None
+
+    def save_underlay(self, underlay: SavedUnderlay) -> None:
+        """Say what carries tunnels, for the process after this one."""
+        if underlay != self._saved_underlay:
+            _replace(self._underlay, msgspec.json.encode(underlay))
+            self._saved_underlay = underlay
 
     def states(self) -> list[BridgeState]:
         """The bridges that the process before this one had, or none if it did not say so."""
@@ -51,34 +81,49 @@ class SavedFlows:
         """Say which bridges and ports there are, for the process after this one."""
         data = msgspec.json.encode(list(states))
         if data != self._saved_states:
-            temporary = self._states.with_suffix(".new")
-            temporary.write_bytes(data)
-            temporary.rename(self._states)
+            _replace(self._states, data)
             self._saved_states = data
 
     def restore(self, name: str, switch: Switch) -> bool:
-        """Add the saved flows, groups and meters to a bridge that starts with this process; False if there are none."""
+        """Add the saved flows, groups and meters to a bridge that starts with this process; False if there are none.
+
+        What its sessions change from now on is written down.
+        """
+        is_restored = self._load(name, switch) if name in self._waiting else False
         if name not in self._waiting:
-            return False
+            self._remove(name)
         self._waiting.discard(name)
+        number = max((number for number, _ in self._journals(name)), default=0) + 1
         try:
-            loaded = switch.load_flows(self._path(name))
+            switch.begin_journal(self._journal(name, number))
+        except NativeError as error:
+            _logger.error("changes not written down", bridge=name, error=str(error))
+        self._numbers[name] = number
+        return is_restored
+
+    def _load(self, name: str, switch: Switch) -> bool:
+        path = self._path(name)
+        try:
+            loaded = switch.load_flows(path if path.exists() else None, self._journals(name))
         except NativeError as error:
             _logger.error("flows not restored", bridge=name, error=str(error))
             return False
         for problem in loaded["problems"]:
             _logger.error("not restored", bridge=name, problem=problem)
-        _logger.info(
-            "flows restored", bridge=name, **{key: loaded[key] for key in ("flows", "others", "refused")}
-        )
-        self._versions[name] = switch.version
+        counts = {key: loaded[key] for key in ("flows", "others", "changes", "refused")}
+        _logger.info("flows restored", bridge=name, **counts)
         return True
 
     def forget(self, name: str) -> None:
         """A bridge is deleted."""
         self._waiting.discard(name)
-        self._versions.pop(name, None)
+        self._numbers.pop(name, None)
+        self._remove(name)
+
+    def _remove(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
+        for _, path in self._journals(name):
+            path.unlink(missing_ok=True)
 
     async def run(self, switches: Mapping[str, Switch]) -> None:
         """Save what changes, for ever."""
@@ -88,25 +133,61 @@ class SavedFlows:
                 if time.monotonic() >= self._not_before.get(name, 0.0):
                     await asyncio.to_thread(self.save, name, switch)
 
-    def save(self, name: str, switch: Switch) -> None:
-        """Write a bridge's flows, groups and meters if they have changed."""
+    def save(self, name: str, switch: Switch, *, is_last: bool = False) -> None:
+        """Write a bridge's flows, groups and meters if that is due; at last, also what only the journal has, whose
+        form another version may not know."""
         with self._writing:
-            self._save(name, switch)
+            self._save(name, switch, LEAST_JOURNAL_BYTES if is_last else LONG_JOURNAL_BYTES)
 
-    def _save(self, name: str, switch: Switch) -> None:
+    def _save(self, name: str, switch: Switch, long_bytes: int) -> None:
         started = time.monotonic()
         try:
-            version = switch.version
-            if self._versions.get(name) == version:
+            if not self._is_due(name, switch, long_bytes):
                 return
+            number = self._numbers.get(name, 0) + 1
             temporary = self._path(name).with_suffix(".new")
-            switch.save_flows(temporary)
+            self._numbers[name] = number
+            switch.save_flows(temporary, (number, self._journal(name, number)))
             temporary.rename(self._path(name))
+            for old, path in self._journals(name):
+                if old < number:
+                    path.unlink(missing_ok=True)
         except (NativeError, OSError) as error:
             _logger.warning("flows not saved", bridge=name, error=str(error))
             return
-        self._versions[name] = version
         self._not_before[name] = time.monotonic() + REST * (time.monotonic() - started)
+
+    def _is_due(self, name: str, switch: Switch, long_bytes: int) -> bool:
+        journal_bytes, others, problem = switch.unsaved()
+        if problem != self._told.get(name):
+            self._told[name] = problem
+            if problem is not None:
+                _logger.error("changes not written down", bridge=name, error=problem)
+        return (
+            others or problem is not None or journal_bytes > long_bytes + self._saved_bytes(name, long_bytes)
+        )
+
+    def _saved_bytes(self, name: str, long_bytes: int) -> int:
+        path = self._path(name)
+        return path.stat().st_size if long_bytes > LEAST_JOURNAL_BYTES and path.exists() else 0
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.flows"
+
+    def _journal(self, name: str, number: int) -> Path:
+        return self._directory / f"{name}.{number}.journal"
+
+    def _journals(self, name: str) -> list[tuple[int, Path]]:
+        return sorted((number, path) for own, number, path in self._all_journals() if own == name)
+
+    def _all_journals(self) -> Iterator[tuple[str, int, Path]]:
+        for path in self._directory.glob("*.journal"):
+            name, _, number = path.stem.rpartition(".")
+            if name and number.isdecimal():
+                yield name, int(number), path
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(data)
+    temporary.rename(path)

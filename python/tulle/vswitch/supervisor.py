@@ -27,6 +27,8 @@ RESTART = 75
 SOCKET = "hand-over.sock"
 SHORT_LIFE_S = 2.0
 MOST_SHORT_LIVES = 5
+MOST_AT_ONCE = 3
+"""So many in a row that live shortly are followed at once; then only when all is closed that they had open."""
 _logger = structlog.get_logger(__name__)
 
 
@@ -179,14 +181,14 @@ class Supervisor:
             return
         self._worker = None
         self._ending.append(worker)
+        self._short_lives = self._short_lives + 1 if worker.age_s < SHORT_LIFE_S else 0
         if self._heir is not None:
             if not self._is_frozen:
                 self._devices.send_all(self._heir.channel)
             self._heir.say(GO)
         elif self._next is not None:
             self._replace(self._next)
-        elif worker.age_s >= SHORT_LIFE_S and not worker.is_leaving and not self._is_leaving:
-            self._short_lives = 0
+        elif self._short_lives <= MOST_AT_ONCE and not worker.is_leaving and not self._is_leaving:
             self._start_anew()
 
     def _ended(self, worker: Worker, code: int) -> int | None:
@@ -207,7 +209,6 @@ class Supervisor:
                 return 0
             if self._is_leaving or code == 0 or (code == 1 and short):
                 return code if code >= 0 else 128 - code
-            self._short_lives = self._short_lives + 1 if short else 0
             if self._short_lives >= MOST_SHORT_LIVES:
                 return 1
             self._start_anew()

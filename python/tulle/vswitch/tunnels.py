@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,11 +14,12 @@ from pyroute2 import AsyncIPRoute
 
 from tulle._native import NativeError
 from tulle.vswitch.bridge import Bridge
-from tulle.vswitch.configuration import Device
+from tulle.vswitch.configuration import Device, PortState, native_number
+from tulle.vswitch.kept import Kept, KeptDevice
 from tulle.vswitch.path_mtu import PathMtus
 from tulle.vswitch.rows_tunnel import FLOW
 from tulle.vswitch.too_big import GRE, TCP, UDP, TooBig
-from tulle.vswitch.underlay import Way, Ways
+from tulle.vswitch.underlay import SavedUnderlay, Way, Ways
 
 _logger = structlog.get_logger(__name__)
 
@@ -27,13 +29,24 @@ class _Told(Struct):
 
     devices: set[str] = set()
     addresses: list[str] = []
+    sockets: dict[str, int] = {}
+    """By device, the inode of the socket that the supervisor has, too."""
 
 
 class Tunnels:
     """`bridges` are all that there are, by name."""
 
-    def __init__(self, bridges: Mapping[str, Bridge], netlink: AsyncIPRoute) -> None:
+    def __init__(
+        self,
+        bridges: Mapping[str, Bridge],
+        netlink: AsyncIPRoute,
+        kept: Kept,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self._bridges = bridges
+        self._kept = kept
+        self._guards: dict[str, int] = {}
+        self._on_change = on_change
         self._ports: dict[tuple[str, str], Device] = {}
         self._told: WeakKeyDictionary[Bridge, _Told] = WeakKeyDictionary()
         self.path_mtus = PathMtus(self._sends, lambda: self.ways.hurry())
@@ -56,6 +69,37 @@ class Tunnels:
         for remote, way in self.ways.known():
             if self._uses(bridge, remote):
                 self._tell(bridge, remote, way)
+        self._on_change()
+
+    def resume(self, saved: SavedUnderlay, wanted: Iterable[tuple[Bridge, PortState]]) -> list[PortState]:
+        """Make tunnels again as a process before this one had them, without asking the kernel; those that are there.
+
+        What their sockets receive is set only once all are there: that process may still receive by the same ones.
+        """
+        known = [(bridge, port) for bridge, port in wanted if port.device.remote in (FLOW, *saved.routes)]
+        self.ways.resume(saved, {port.device.remote for _, port in known} - {FLOW})
+        for name, descriptors in self._kept.take_guards().items():
+            if known:
+                known[0][0].switch.adopt_guard(name, descriptors)
+                self._guards[name] = len(descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+        resumed = []
+        for bridge, port in known:
+            try:
+                bridge.switch.add_tunnel(native_number(port.number), port.device.name, native(port.device))
+            except NativeError as error:
+                _logger.warning("tunnel not resumed", port=port.device.name, error=str(error))
+                continue
+            self._ports[bridge.name, port.device.name] = port.device
+            resumed.append(port)
+        for bridge in {bridge.name: bridge for bridge, _ in known}.values():
+            for device, reason in self._settle(bridge).items():
+                _logger.warning("underlay not resumed", bridge=bridge.name, device=device, error=str(reason))
+            for remote, way in self.ways.known():
+                if self._uses(bridge, remote):
+                    self._tell(bridge, remote, way)
+        return resumed
 
     def detach(self, bridge: Bridge, device: Device) -> None:
         """The port is gone."""
@@ -82,6 +126,7 @@ class Tunnels:
                 failed = {"": error}
             for device, reason in failed.items():
                 _logger.warning("underlay not opened", bridge=bridge.name, device=device, error=str(reason))
+        self._on_change()
 
     def _open(self, bridge: Bridge, device: Device) -> None:
         """Raise `NativeError` where one of this tunnel's devices cannot be opened; others are their tunnels' matter."""
@@ -98,16 +143,51 @@ class Tunnels:
             bridge.switch.set_underlay_addresses(addresses)
             told.addresses = addresses
         for device in told.devices - needed:
+            told.sockets.pop(device, None)
+            self._kept.forget(bridge.name, _carrier(device))
+        self._keep_guards()
+        for device in told.devices - needed:
             bridge.switch.close_underlay(device)
         told.devices &= needed
         failed = {}
         for device in sorted(needed):
             try:
-                bridge.switch.open_underlay(device)
+                self._open_device(bridge, device, told)
                 told.devices.add(device)
             except NativeError as error:
                 failed[device] = error
         return failed
+
+    def _open_device(self, bridge: Bridge, device: str, told: _Told) -> None:
+        if (kept := self._kept.take(bridge.name, _carrier(device))) is not None:
+            try:
+                bridge.switch.adopt_underlay(device, kept.descriptor)
+                told.sockets[device] = os.fstat(kept.descriptor).st_ino
+            except NativeError as error:
+                _logger.warning("underlay not taken over", device=device, error=str(error))
+                self._kept.forget(bridge.name, _carrier(device))
+            finally:
+                os.close(kept.descriptor)
+        bridge.switch.open_underlay(device)
+        descriptor = bridge.switch.underlay_descriptor(device)
+        if told.sockets.get(device) != (inode := os.fstat(descriptor).st_ino):
+            self._kept.keep(bridge.name, _carrier(device), KeptDevice(descriptor, "", 0, 0))
+            told.sockets[device] = inode
+        os.close(descriptor)
+
+    def _keep_guards(self) -> None:
+        """Have the supervisor hold what keeps the kernel quiet about tunnels' ports, as long as they are there."""
+        names = {name for name, _ in self._ports}
+        users = [bridge for name, bridge in self._bridges.items() if name in names]
+        guards = dict(users[0].switch.guards()) if users else {}
+        for name in self._guards.keys() - guards.keys():
+            self._kept.forget_guard(name, self._guards.pop(name))
+        for name, descriptors in guards.items():
+            if name not in self._guards:
+                self._kept.keep_guard(name, descriptors)
+                self._guards[name] = len(descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def _devices(self, bridge: Bridge) -> set[str]:
         """Those of all its tunnels, and those towards peers that flows have chosen."""
@@ -135,6 +215,7 @@ class Tunnels:
     def _set_way(self, remote: str, way: Way | None) -> None:
         for bridge in self._users(remote):
             self._tell(bridge, remote, way)
+        self._on_change()
 
     def _users(self, remote: str) -> Iterable[Bridge]:
         return [bridge for bridge in self._bridges.values() if self._uses(bridge, remote)]
@@ -161,6 +242,11 @@ class Tunnels:
 def _protocol(device: Device) -> int:
     """The IP protocol of a tunnel's packets."""
     return {"stt": TCP, "vxlan": UDP, "geneve": UDP}.get(device.encapsulation, GRE)
+
+
+def _carrier(device: str) -> str:
+    """What the supervisor knows a device of the underlay by; no port's name has a colon."""
+    return f"underlay:{device}"
 
 
 def native(device: Device) -> dict[str, Any]:

@@ -44,6 +44,15 @@ class Way(Struct, frozen=True):
     mtu: int
 
 
+class SavedUnderlay(Struct, frozen=True):
+    """What carries tunnels, for the process that follows; `asked` are the peers that flows have chosen."""
+
+    host: Host = Host()
+    routes: dict[str, Route] = {}
+    ways: dict[str, Way] = {}
+    asked: tuple[str, ...] = ()
+
+
 class Ways:
     """Follows the ways to peers.
 
@@ -90,6 +99,20 @@ class Ways:
         before, self.host = self.host, await this_host(self._netlink)
         if before != self.host:
             await self._on_routes()
+
+    def saved(self) -> SavedUnderlay:
+        """As it is."""
+        ways = {remote: way for remote, way in self._ways.items() if way is not None}
+        return SavedUnderlay(self.host, dict(self.routes), ways, tuple(self._asked))
+
+    def resume(self, saved: SavedUnderlay, followed: set[str]) -> None:
+        """Go on with what another process has found out, until the kernel says something else."""
+        self.host = saved.host
+        self._followed = followed
+        self._asked = dict.fromkeys(saved.asked)
+        wanted = followed | self._asked.keys()
+        self.routes = {remote: route for remote, route in saved.routes.items() if remote in wanted}
+        self._ways = {remote: way for remote, way in saved.ways.items() if remote in self.routes}
 
     def forget(self, remote: str) -> None:
         """Stop following, unless flows want it."""

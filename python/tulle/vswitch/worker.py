@@ -74,12 +74,12 @@ def _become(work: Work, kept: Kept) -> None:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         code = work(kept)
-        kept.say(LEAVING)
     except TulleError as error:
         print(f"tulle: {error}", file=sys.stderr)
     except BaseException:
         _logger.exception("the forwarding process failed")
     finally:
+        kept.say(LEAVING)  # how it ends says whether another one follows
         os._exit(code)
 
 

@@ -5,7 +5,7 @@ use crate::flow_mod::{
     Command, FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, TableStats,
 };
 use crate::rules::RuleId;
-use crate::tables::TablePolicy;
+use crate::tables::{TablePolicy, Unasked};
 use crate::versions::Shared;
 use tulle_flow::{Action, Flow};
 
@@ -109,6 +109,23 @@ impl Datapath {
         let mut events = self.state.tables.take_events();
         events.iter_mut().for_each(|event| self.name(&mut event.stats));
         events
+    }
+
+    /// Keeps from now on which flows go though nobody asks for it, for [`take_unasked`](Self::take_unasked).
+    pub fn note_unasked(&mut self) {
+        self.state.tables.note_unasked(true);
+    }
+
+    /// Table, priority and match of the flows whose time has come or that were evicted since the last call, in order.
+    pub fn take_unasked(&mut self) -> Vec<Flow> {
+        let gone = self.state.tables.take_unasked();
+        let flow = |one: Unasked| Flow {
+            table: one.table,
+            priority: one.priority,
+            matching: self.named(&one.matching.unpacked()),
+            ..Flow::default()
+        };
+        gone.into_iter().map(flow).collect()
     }
 
     /// Removes flows whose time has come, and forgets idle cached verdicts, old addresses and dead connections.

@@ -129,6 +129,7 @@ impl Tables {
     pub(super) fn remove(&mut self, id: RuleId, reason: RemovalReason, now: u64) -> Option<FlowRemoved> {
         let rule = self.take(id)?;
         self.orphan(&rule.flow.actions);
+        self.note_gone(&rule, reason);
         self.tell(FlowChange::Removed(reason), &rule, now);
         if self.journal.is_some() {
             let copy = Box::new(rule.clone());

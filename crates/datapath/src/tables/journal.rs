@@ -18,6 +18,7 @@ pub(super) enum Undo {
 pub(super) struct Journal {
     undos: Vec<Undo>,
     events: usize,
+    unasked: usize,
 }
 
 impl Journal {
@@ -30,7 +31,8 @@ impl Tables {
     /// Notes from now on how to undo changes.  What caches have gathered is to be credited before.
     pub fn begin(&mut self) {
         let events = self.events.as_ref().map_or(0, Vec::len);
-        self.journal = Some(Journal { undos: Vec::new(), events });
+        let unasked = self.unasked_len();
+        self.journal = Some(Journal { undos: Vec::new(), events, unasked });
     }
 
     /// Keeps the changes since [`begin`](Self::begin).
@@ -43,6 +45,7 @@ impl Tables {
     pub fn roll_back(&mut self) {
         let Some(journal) = self.journal.take() else { return };
         self.orphans.clear();
+        self.forget_unasked(journal.unasked);
         journal.undos.into_iter().rev().for_each(|undo| self.undo(undo));
         if let Some(events) = &mut self.events {
             events.truncate(journal.events);

@@ -64,7 +64,7 @@ impl Switch {
             let count = reader.read(&mut buffer)?;
             let events: Vec<Event> = locked(client).connection.receive(&buffer[..count]).collect();
             for event in events {
-                if let Event::MessageReceived { xid, message } = event {
+                if let Event::MessageReceived { xid, message, .. } = event {
                     self.obey(client, xid, &message);
                 }
             }

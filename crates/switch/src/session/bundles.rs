@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use tulle_datapath as datapath;
 use tulle_openflow::{
-    BundleAdd, BundleControl, BundleControlKind, ErrorCode, FlowMod, Message, Version, Xid, bundle_flags,
+    BundleAdd, BundleControl, BundleControlKind, Dialect, ErrorCode, FlowMod, Message, Version, Wire, Xid,
+    bundle_flags,
 };
 
 use super::Session;
@@ -30,6 +31,17 @@ struct Bundle {
     flags: u16,
     is_closed: bool,
     messages: Vec<(Xid, Message)>,
+    /// The messages as they came, one after the other, and how many they are.
+    wire: Vec<u8>,
+    kept: usize,
+    dialect: Option<Dialect>,
+}
+
+impl Bundle {
+    /// The form of what is to outlive the process, if all of it was kept.
+    fn dialect(&self) -> Option<Dialect> {
+        self.dialect.filter(|_| self.kept == self.messages.len())
+    }
 }
 
 impl Session {
@@ -56,8 +68,8 @@ impl Session {
             K::CloseRequest => self.bundles.close(request).map(|()| K::CloseReply),
             K::DiscardRequest => self.bundles.take(request.bundle).map(|_| K::DiscardReply),
             K::CommitRequest => {
-                let messages = self.bundles.take_matching(request)?;
-                self.commit_bundle(engine, messages).map(|()| K::CommitReply)
+                let bundle = self.bundles.take_matching(request)?;
+                self.commit_bundle(engine, bundle).map(|()| K::CommitReply)
             }
             _ => Err(ErrorCode::BadBundleType),
         }
@@ -68,17 +80,24 @@ impl Session {
         if let Err(code) = self.bundles.check_add(&request) {
             return self.refuse(xid, &Message::BundleAdd(request), code);
         }
-        self.bundles.add(xid, request);
+        let wire = self.wire.take().and_then(|wire| self.connection.wire(wire));
+        self.bundles.add(xid, request, wire);
     }
 
     /// Does all of it, or nothing; the change that was refused is told beside the bundle's own failure.
-    fn commit_bundle(&mut self, engine: &mut Engine, messages: Vec<(Xid, Message)>) -> Result<(), ErrorCode> {
-        if let Err(failure) = engine.commit(messages, self.version()) {
+    fn commit_bundle(&mut self, engine: &mut Engine, bundle: Bundle) -> Result<(), ErrorCode> {
+        engine.note_others();
+        let wire = bundle.dialect().map(|dialect| Wire { dialect, bytes: &bundle.wire });
+        let committed = engine.commit(bundle.messages, self.version());
+        if committed.is_ok() {
+            engine.keep_bundle(wire);
+        }
+        engine.note_version();
+        committed.map_err(|failure| {
             let (xid, message, code) = *failure;
             self.refuse(xid, &message, code);
-            return Err(ErrorCode::BundleMessageFailed);
-        }
-        Ok(())
+            ErrorCode::BundleMessageFailed
+        })
     }
 }
 
@@ -98,7 +117,9 @@ impl Bundles {
         if self.open.len() >= MOST_BUNDLES {
             return Err(ErrorCode::OutOfBundles);
         }
-        self.open.insert(bundle, Bundle { flags, is_closed: false, messages: Vec::new() });
+        let (messages, wire) = (Vec::new(), Vec::new());
+        let opened = Bundle { flags, is_closed: false, messages, wire, kept: 0, dialect: None };
+        self.open.insert(bundle, opened);
         Ok(())
     }
 
@@ -122,9 +143,9 @@ impl Bundles {
         Ok(taken)
     }
 
-    fn take_matching(&mut self, request: BundleControl) -> Result<Vec<(Xid, Message)>, ErrorCode> {
+    fn take_matching(&mut self, request: BundleControl) -> Result<Bundle, ErrorCode> {
         let bundle = self.take(request.bundle)?;
-        if bundle.flags == request.flags { Ok(bundle.messages) } else { Err(ErrorCode::BadBundleFlags) }
+        if bundle.flags == request.flags { Ok(bundle) } else { Err(ErrorCode::BadBundleFlags) }
     }
 
     /// An unknown bundle is opened by what is added to it; one that is wrong goes.
@@ -148,8 +169,13 @@ impl Bundles {
         }
     }
 
-    fn add(&mut self, xid: Xid, request: BundleAdd) {
+    fn add(&mut self, xid: Xid, request: BundleAdd, wire: Option<Wire<'_>>) {
         if let Some(bundle) = self.open.get_mut(&request.bundle) {
+            if let Some(wire) = wire {
+                bundle.wire.extend_from_slice(wire.bytes);
+                bundle.dialect = Some(wire.dialect);
+                bundle.kept += 1;
+            }
             bundle.messages.push((xid, *request.message));
             self.messages += 1;
         }
@@ -157,11 +183,11 @@ impl Bundles {
 }
 
 /// The change that failed, and why.
-type Failure = Box<(Xid, Message, ErrorCode)>;
+pub(crate) type Failure = Box<(Xid, Message, ErrorCode)>;
 
 impl Engine {
     /// Makes all changes between two packets.  Errors: nothing has changed, but for packets that were sent.
-    fn commit(&mut self, messages: Vec<(Xid, Message)>, version: Version) -> Result<(), Failure> {
+    pub(crate) fn commit(&mut self, messages: Vec<(Xid, Message)>, version: Version) -> Result<(), Failure> {
         let now = tulle_io::clock::monotonic_ns();
         self.datapath.begin();
         let mut removed = Vec::new();

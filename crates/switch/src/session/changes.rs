@@ -19,8 +19,10 @@ pub(crate) type Answer = Result<(), ErrorCode>;
 impl Session {
     /// Applies one flow modification.
     pub(super) fn change_flows(&mut self, engine: &mut Engine, xid: Xid, change: FlowMod) {
-        if let Err(code) = engine.change_flows(&change, self.version()) {
-            self.refuse(xid, &Message::FlowMod(change), code);
+        let before = engine.datapath.flow_count();
+        match engine.change_flows(&change, self.version()) {
+            Ok(()) => self.keep(engine, engine.datapath.flow_count() != before),
+            Err(code) => self.refuse(xid, &Message::FlowMod(change), code),
         }
         engine.tell_flow_events(Some(self.id), xid);
     }
@@ -58,7 +60,7 @@ impl Engine {
 
 /// OpenFlow 1.0 counts anew where a flow is added in place of another, adds where a modification finds nothing, and
 /// lets it change the cookie (1.0 section 4.6; 1.3.5 section 6.4).
-pub(super) fn change_of(change: &FlowMod, version: Version) -> datapath::FlowMod {
+pub(crate) fn change_of(change: &FlowMod, version: Version) -> datapath::FlowMod {
     let flag = |bit| change.flags & bit != 0;
     let is_old = version == Version::V10;
     let modifies = matches!(change.command, FlowModCommand::Modify | FlowModCommand::ModifyStrict);

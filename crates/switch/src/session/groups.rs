@@ -19,6 +19,7 @@ impl Session {
         let message = Message::GroupMod(request.clone());
         match engine.change_groups(&request) {
             Ok(()) => {
+                self.keep(engine, true);
                 let notice = Notice::RequestForwarded { from: self.id, xid, message: Arc::new(message) };
                 engine.wires.sessions.tell(notice);
             }

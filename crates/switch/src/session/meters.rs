@@ -18,6 +18,7 @@ impl Session {
         let message = Message::MeterMod(request.clone());
         match engine.change_meters(&request) {
             Ok(()) => {
+                self.keep(engine, true);
                 let notice = Notice::RequestForwarded { from: self.id, xid, message: Arc::new(message) };
                 engine.wires.sessions.tell(notice);
             }

@@ -10,8 +10,9 @@ use crate::engine::Engine;
 
 impl Session {
     pub(super) fn change_options(&mut self, engine: &mut Engine, xid: Xid, change: TlvTableMod) {
-        if let Err(code) = engine.change_options(&change) {
-            self.refuse(xid, &Message::TlvTableMod(change), code);
+        match engine.change_options(&change) {
+            Ok(()) => self.keep(engine, true),
+            Err(code) => self.refuse(xid, &Message::TlvTableMod(change), code),
         }
     }
 }

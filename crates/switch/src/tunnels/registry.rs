@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -28,6 +29,8 @@ struct Inner {
     tunnels: HashMap<Owner, (String, TunnelConfig)>,
     /// With the number of tunnels that need each.
     guards: HashMap<Guarded, (PortGuard, usize)>,
+    /// Guards of a process before this one, for the tunnels that need them.
+    adopted: HashMap<Guarded, PortGuard>,
 }
 
 /// A number for a bridge that no other one has.
@@ -89,6 +92,17 @@ impl Registry {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    /// Has the next tunnel that needs a guard go on with that of another process.
+    pub(crate) fn adopt_guard(&self, what: Guarded, guard: PortGuard) {
+        self.lock().adopted.insert(what, guard);
+    }
+
+    /// Copies of what the ports are guarded by.
+    pub(crate) fn guards(&self) -> io::Result<Vec<(Guarded, Vec<OwnedFd>)>> {
+        let inner = self.lock();
+        inner.guards.iter().map(|(what, (guard, _))| Ok((*what, guard.sockets()?))).collect()
+    }
+
     /// Notes the devices that a bridge listens at, by index.
     pub(crate) fn set_devices(&self, bridge: u64, devices: Vec<u32>) {
         let mut inner = self.lock();
@@ -122,7 +136,8 @@ impl Inner {
             return Ok(());
         }
         let name = || format!("{} port {}", config.kind.name(), config.dst_port);
-        let guard = PortGuard::new(wire).map_err(|source| SwitchError::Device { name: name(), source })?;
+        let guard = self.adopted.remove(&wire).map_or_else(|| PortGuard::new(wire), Ok);
+        let guard = guard.map_err(|source| SwitchError::Device { name: name(), source })?;
         self.guards.insert(wire, (guard, 1));
         Ok(())
     }

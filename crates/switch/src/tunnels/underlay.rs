@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tulle_encap::Endpoints;
@@ -45,11 +46,12 @@ pub(crate) struct Carrier {
 
 impl Carrier {
     /// Opens a device in the network namespace of the calling thread, for so many threads of the switch; nothing is
-    /// received yet.
+    /// received yet, but by a socket that another process has opened.
     pub(crate) fn open(
         name: &str,
         capture: Arc<SharedCapture>,
         threads: usize,
+        adopted: Option<OwnedFd>,
     ) -> Result<Carrier, SwitchError> {
         let wrap = |source| SwitchError::Device { name: name.to_owned(), source };
         let device = Device::open(name).map_err(wrap)?;
@@ -58,7 +60,11 @@ impl Carrier {
         }
         let mut options = PacketOptions::device(device.index());
         options.filter = Some(Filter::drop_everything());
-        let mut uplinks = vec![Arc::new(Uplink::open(options, capture).map_err(wrap)?)];
+        let first = match adopted {
+            Some(socket) => Uplink::adopt(socket, options, capture),
+            None => Uplink::open(options, capture),
+        };
+        let mut uplinks = vec![Arc::new(first.map_err(wrap)?)];
         while uplinks.len() < threads {
             // One uplink does, too.
             let Ok(share) = uplinks[0].open_share(Filter::drop_everything()) else { break };

@@ -1,5 +1,6 @@
 //! A thread's own way into the underlay: a packet socket, which shares the device's frames with others by flow.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use tulle_encap::Pushed;
@@ -27,6 +28,17 @@ impl Uplink {
     /// Opens the first one of a device; it gets everything, until there is another.
     pub(super) fn open(options: PacketOptions, capture: Arc<SharedCapture>) -> std::io::Result<Uplink> {
         let socket = PacketSocket::open(&options)?;
+        let (senders, fanout) = (Arc::new(Senders::new()), OnceLock::new());
+        Ok(Uplink { socket, capture, senders, options, fanout })
+    }
+
+    /// As [`open`](Self::open), with a socket that another process has opened.
+    pub(super) fn adopt(
+        socket: OwnedFd,
+        options: PacketOptions,
+        capture: Arc<SharedCapture>,
+    ) -> std::io::Result<Uplink> {
+        let socket = PacketSocket::adopt_bound(socket, options.ifindex)?;
         let (senders, fanout) = (Arc::new(Senders::new()), OnceLock::new());
         Ok(Uplink { socket, capture, senders, options, fanout })
     }
