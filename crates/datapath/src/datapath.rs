@@ -114,11 +114,14 @@ impl Datapath {
         changed
     }
 
-    /// Says whether a port has a link, by which groups and bundles choose; a new port has one.
-    pub fn set_port_live(&mut self, port: u32, is_live: bool) {
-        if self.state.ports.set_live(port, is_live) {
+    /// Says whether a port has a link, by which groups and bundles choose; a new port has one.  True where that
+    /// changes something.
+    pub fn set_port_live(&mut self, port: u32, is_live: bool) -> bool {
+        let changed = self.state.ports.set_live(port, is_live);
+        if changed {
             self.state.tables.change(Shared::Ports);
         }
+        changed
     }
 
     /// The ports.

@@ -4,11 +4,26 @@ use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyListMethods};
-use tulle_datapath::{BondMode, BridgeConfig, Bundle, Mirror, TablePolicy, TraceEvent, TracedPass, VlanMode};
+use tulle_datapath::{
+    BondMode, BridgeConfig, Bundle, FdbStats, Mirror, TablePolicy, TraceEvent, TracedPass, VlanMode,
+};
 use tulle_switch::TableSettings;
 
 use crate::error::refused;
 use crate::values::parse_mac;
+
+/// What the table of learned addresses has counted.
+pub(crate) fn emit_fdb_stats(py: Python<'_>, stats: FdbStats) -> PyResult<Bound<'_, PyDict>> {
+    let found = PyDict::new(py);
+    found.set_item("current", stats.current)?;
+    found.set_item("static", stats.current_static)?;
+    found.set_item("limit", stats.limit)?;
+    found.set_item("learned", stats.learned)?;
+    found.set_item("expired", stats.expired)?;
+    found.set_item("evicted", stats.evicted)?;
+    found.set_item("moved", stats.moved)?;
+    Ok(found)
+}
 
 type Dict<'a, 'py> = &'a Bound<'py, PyDict>;
 

@@ -34,6 +34,10 @@ pub(crate) fn emit_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<
             found.set_item("event", "next-hop-needed")?;
             found.set_item("remote", remote.to_string())?;
         }
+        Event::HealthChanged { port } => {
+            found.set_item("event", "health-changed")?;
+            found.set_item("port", port)?;
+        }
         Event::PortFailed { port, error } => {
             found.set_item("event", "port-failed")?;
             found.set_item("port", port)?;

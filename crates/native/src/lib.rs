@@ -14,6 +14,7 @@ mod encapsulator;
 mod error;
 mod event;
 mod frame;
+mod health;
 mod queueing;
 mod session;
 mod switch;

@@ -11,9 +11,10 @@ use tulle_datapath::Command;
 use tulle_flow::Match;
 use tulle_switch::{Flush, PortInfo, SwitchError, TapSettings};
 
-use crate::bridging::{address, parse_config, parse_tables};
+use crate::bridging::{address, emit_fdb_stats, parse_config, parse_tables};
 use crate::error::refused;
 use crate::event::{emit_event, emit_info};
+use crate::health::{emit_health, parse_health};
 use crate::queueing::{
     CountersTuple, LimitPair, PortQueuesTuple, emit_counters, parse_counters, parse_limit, parse_queues,
 };
@@ -115,16 +116,7 @@ impl Switch {
     }
 
     fn fdb_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = detached(py, || self.switch.fdb_stats())?;
-        let found = PyDict::new(py);
-        found.set_item("current", stats.current)?;
-        found.set_item("static", stats.current_static)?;
-        found.set_item("limit", stats.limit)?;
-        found.set_item("learned", stats.learned)?;
-        found.set_item("expired", stats.expired)?;
-        found.set_item("evicted", stats.evicted)?;
-        found.set_item("moved", stats.moved)?;
-        Ok(found)
+        emit_fdb_stats(py, detached(py, || self.switch.fdb_stats())?)
     }
 
     fn clear_fdb_statistics(&self, py: Python<'_>) -> PyResult<()> {
@@ -261,6 +253,27 @@ impl Switch {
     ) -> PyResult<()> {
         let config = parse_tunnel_config(config)?;
         detached(py, || self.switch.add_tunnel(number, name, config))
+    }
+
+    #[pyo3(signature = (number, settings))]
+    fn watch_health(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let settings = settings.map(parse_health).transpose()?;
+        detached(py, || self.switch.watch_health(number, settings))
+    }
+
+    fn health<'py>(&self, py: Python<'py>) -> PyResult<BTreeMap<u32, Bound<'py, PyDict>>> {
+        let all = detached(py, || self.switch.health())?;
+        all.into_iter().map(|(number, status)| Ok((number, emit_health(py, &status)?))).collect()
+    }
+
+    #[pyo3(signature = (number, forced))]
+    fn force_forwarding(&self, py: Python<'_>, number: Option<u32>, forced: Option<bool>) -> PyResult<()> {
+        detached(py, || self.switch.force_forwarding(number, forced))
     }
 
     fn add_patch(&self, py: Python<'_>, number: u32, name: &str) -> PyResult<()> {

@@ -13,6 +13,7 @@ use tulle_io::{Arrival, Poller, Received, Waker};
 use tulle_wire::FrameBuf;
 use tulle_wire::vnet::Offload;
 
+use crate::health::Agenda;
 use crate::lane::Lane;
 use crate::notice::PortChange;
 use crate::outbox::{Event, Outbox};
@@ -41,6 +42,8 @@ pub(crate) struct Engine {
     pub wires: Wires,
     /// What is known of the tunnels of other bridges.
     pub membership: Membership,
+    /// When the sessions that watch tunnels are due.
+    pub agenda: Agenda,
     pub datapath_id: u64,
     /// What controllers are told of it, for people (`ofp_desc.dp_desc`).
     pub description: String,
@@ -80,6 +83,7 @@ impl Engine {
             datapath: Datapath::new(seed),
             wires: Wires::new(outbox),
             membership: Membership::new(),
+            agenda: Agenda::new(seed),
             datapath_id,
             description: "None".to_owned(),
             serial: "None".to_owned(),
@@ -160,7 +164,8 @@ impl Engine {
         let before = (port.is_up, port.has_link);
         (port.is_up, port.has_link) = (is_up, has_link);
         if before != (is_up, has_link) {
-            self.datapath.set_port_live(number, is_up && has_link);
+            let is_live = port.is_live();
+            self.datapath.set_port_live(number, is_live);
             self.tell_port(number, PortChange::Modified);
         }
         true
@@ -172,6 +177,7 @@ impl Engine {
         let port = self.wires.ports.get_mut(slot(number))?.take()?;
         self.changed();
         self.wires.losses.forget_port(number);
+        self.agenda.forget(number);
         self.datapath.remove_port(number);
         Some(port)
     }
@@ -259,6 +265,9 @@ impl Engine {
         let Some(port) = wires.port(number) else { return };
         port.counters.received(inner.frame.len());
         port.record(inner.frame.bytes());
+        if port.health.as_ref().is_some_and(|health| health.recognizes(inner)) {
+            return self.receive_health(number, inner);
+        }
         let metadata = Metadata { in_port: number, tunnel: Some(inner.key()) };
         let Inner { frame, popped, .. } = inner;
         let offload = popped.offload;

@@ -31,6 +31,12 @@ pub enum SwitchError {
     /// A device that carries no Ethernet frames.
     #[error("{0} is no Ethernet device")]
     NotEthernet(String),
+    /// Only the health of tunnels is watched.
+    #[error("port {0} is no tunnel")]
+    NotTunnel(u32),
+    /// The port's health is not watched.
+    #[error("port {0} has no BFD session")]
+    NoSession(u32),
     /// A flow cannot be.
     #[error("flow refused: {0}")]
     FlowRefused(String),

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod handed_over;
 mod handle;
+mod health;
 mod job;
 mod lane;
 mod notice;
@@ -45,6 +46,7 @@ pub use bridging::{ConnectionCounts, Flush};
 pub use counters::{Drop, PortCounters};
 pub use error::SwitchError;
 pub use handle::SwitchSession;
+pub use health::{HealthSettings, HealthStatus};
 pub use outbox::Event;
 pub use patch::PatchInbox;
 pub use policing::Limit;
@@ -57,5 +59,6 @@ pub use switch::{DeviceOptions, PortInfo, Switch, TapSettings};
 pub use telemetry::{
     BridgeIpfixSettings, IpfixSettings, NetflowSettings, SflowSettings, TelemetryCounts, TelemetrySettings,
 };
+pub use tulle_bfd;
 pub use tulle_telemetry::{IpfixConfig, NetflowConfig};
 pub use tunnels::{Kind, LocalAddress, TunnelConfig, TunnelNumber, Way};

@@ -32,6 +32,11 @@ pub enum Event {
     },
     /// A tunnel has frames for a remote whose next hop is not known.
     NextHopNeeded(IpAddr),
+    /// What is to be told of a tunnel's health has changed.
+    HealthChanged {
+        /// The port.
+        port: u32,
+    },
     /// A device failed and its port no longer works.
     PortFailed {
         /// The port.

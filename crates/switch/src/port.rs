@@ -10,6 +10,7 @@ use tulle_wire::{FrameBuf, Mac};
 
 use crate::capture::Capture;
 use crate::counters::PortCounters;
+use crate::health::Health;
 use crate::lane::Lane;
 use crate::patch::PatchPeer;
 use crate::policing::Policer;
@@ -72,6 +73,8 @@ pub(crate) struct Port {
     pub queues: Option<Box<Queues>>,
     pub is_up: bool,
     pub has_link: bool,
+    /// The session that says whether a tunnel works, where there is one.
+    pub health: Option<Box<Health>>,
     /// When it came.
     pub since_ns: u64,
     /// Small frames may go past the queueing discipline where there is none.
@@ -91,9 +94,16 @@ impl Port {
             queues: None,
             is_up: true,
             has_link: true,
+            health: None,
             since_ns: monotonic_ns(),
             may_be_direct: false,
         }
+    }
+
+    /// Whether packets that are sent by it may arrive somewhere.
+    pub(crate) fn is_live(&self) -> bool {
+        let is_healthy = self.health.as_ref().is_none_or(|health| health.session.is_forwarding());
+        self.is_up && self.has_link && is_healthy
     }
 
     /// All lanes, where it is a device.

@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     engine: Mutex<Engine>,
     /// The engine's version, to be read without it.
     version: Arc<AtomicU64>,
+    /// When the first thread has to look after the health of tunnels, to be read without it.
+    due_ns: Arc<AtomicU64>,
     /// A thread has seen a version.
     seen: Condvar,
 }
@@ -36,7 +38,8 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     /// `version` is the one that the engine has been made with.
     pub(crate) fn new(engine: Engine, version: Arc<AtomicU64>) -> Shared {
-        Shared { engine: Mutex::new(engine), version, seen: Condvar::new() }
+        let due_ns = engine.agenda.due();
+        Shared { engine: Mutex::new(engine), version, due_ns, seen: Condvar::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Engine> {
@@ -46,6 +49,12 @@ impl Shared {
     #[inline]
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// When the first thread has to look after the health of tunnels.
+    #[inline]
+    pub(crate) fn due_ns(&self) -> u64 {
+        self.due_ns.load(Ordering::Acquire)
     }
 
     /// Has something done with the engine, and then sends what that has staged.

@@ -32,9 +32,9 @@ pub(crate) use underlay::{Carrier, Underlay};
 pub(crate) use uplink::Uplink;
 
 /// Bits of `tun_flags`.
-mod flag {
+pub(crate) mod flag {
     /// The packet is for the far end's control plane.
-    pub(super) const OAM: u16 = 0x01;
+    pub(crate) const OAM: u16 = 0x01;
     /// The outer UDP or GRE header had a checksum.
     pub(super) const CHECKSUM: u16 = 0x04;
     /// There was a key.

@@ -138,15 +138,29 @@ impl Worker {
             ready.clear();
             return Ok(());
         }
-        let sweep_ns = SWEEP.as_nanos() as u64;
-        let asleep_at_ns = monotonic_ns() + self.awake_ns.min(sweep_ns);
+        let now_ns = monotonic_ns();
+        let longest_ns = self.longest_wait_ns(now_ns);
+        let asleep_at_ns = now_ns + self.awake_ns.min(longest_ns);
         while monotonic_ns() < asleep_at_ns {
             self.poller.wait(ready, Some(Duration::ZERO))?;
             if !ready.is_empty() {
                 return Ok(());
             }
         }
-        if self.awake_ns < sweep_ns { self.poller.wait(ready, Some(SWEEP)) } else { Ok(()) }
+        if self.awake_ns >= longest_ns {
+            return Ok(());
+        }
+        // What became due meanwhile, or is due earlier than it was, must not wait.
+        self.poller.wait(ready, Some(Duration::from_nanos(self.longest_wait_ns(monotonic_ns()))))
+    }
+
+    /// How long nothing will have to be done unless it is asked for.
+    fn longest_wait_ns(&self, now_ns: u64) -> u64 {
+        let sweep_ns = SWEEP.as_nanos() as u64;
+        match self.first {
+            Some(_) => self.shared.due_ns().saturating_sub(now_ns).min(sweep_ns),
+            None => sweep_ns,
+        }
     }
 
     /// Takes over what has changed of ports and settings.
@@ -255,6 +269,9 @@ impl Worker {
     /// Looks after timeouts: its own half-received frames, and, as the first thread, everything else.
     fn sweep(&mut self) {
         let now = monotonic_ns();
+        if self.first.is_some() && self.shared.due_ns() <= now {
+            self.shared.lend(&mut self.sender, |engine| engine.tick_health(now));
+        }
         if now.saturating_sub(self.swept_ns) < SWEEP.as_nanos() as u64 {
             return;
         }

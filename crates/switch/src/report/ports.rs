@@ -45,13 +45,19 @@ fn known<T>(found: Vec<T>, number: u32) -> Result<Vec<T>, ErrorCode> {
 }
 
 fn described(engine: &Engine, number: u32, port: &switch_port::Port) -> Port {
+    // A tunnel that has a link may still be found not to work.
+    let state = match (port.is_up && port.has_link, port.is_live()) {
+        (false, _) => Port::STATE_LINK_DOWN,
+        (true, false) => 0,
+        (true, true) => Port::STATE_LIVE,
+    };
     let down = if port.is_up { 0 } else { Port::CONFIG_DOWN };
     Port {
         number,
         mac: port.mac,
         name: port.name.clone(),
         config: config_bits(engine.datapath.ports().config(number)) | down,
-        state: if port.is_up && port.has_link { Port::STATE_LIVE } else { Port::STATE_LINK_DOWN },
+        state,
         ..Port::default()
     }
 }

@@ -3,6 +3,7 @@
 #[path = "../../../io/tests/common/frames.rs"]
 #[allow(dead_code, reason = "shared with the tests of tulle-io")]
 mod frames;
+mod health;
 mod network;
 mod threads;
 mod tunnels;
