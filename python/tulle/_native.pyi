@@ -33,7 +33,8 @@ class Switch:
         """Readable when `events()` has something."""
     def events(self) -> list[dict[str, Any]]:
         """Drains: {"event": "session-ready"}, {"event": "next-hop-needed", "remote": "172.31.0.2"},
-        {"event": "port-failed", "port": 3, "error": "…"}, {"event": "session-closed", "session": 1, "reason"}."""
+        {"event": "port-failed", "port": 3, "error": "…"}, {"event": "health-changed", "port": 3},
+        {"event": "session-closed", "session": 1, "reason"}."""
     def add_tap(
         self, number: int, name: str, mtu: int, mac: str | None = None, set_up: bool = True
     ) -> dict[str, Any]:
@@ -44,6 +45,17 @@ class Switch:
         """A tunnel port.  {"encapsulation", "remote": address or "flow", "local": address, "flow" or "", "in_key" and
         "out_key": int, "flow" or None, "dst_port", "tos" and "ttl": int, or None as inside, "dont_fragment",
         "checksum": bool, or None as is usual, "gbp", "sequence"}"""
+    def watch_health(self, number: int, settings: dict[str, Any] | None) -> None:
+        """Watches a tunnel by BFD, or does not any more: {"min_rx_ms", "min_tx_ms", "decay_min_rx_ms", "multiplier",
+        "forwarding_if_rx", "cpath_down", "check_key", "oam", "source_mac", "destination_mac" and "accepted_mac": str
+        or None, "source", "destination": IPv4}.  Raises NativeError if there is no such tunnel."""
+    def health(self) -> dict[int, dict[str, Any]]:
+        """The sessions by port: {"forwarding", "flaps", "multiplier", "cpath_down", "tx_interval_ms",
+        "rx_interval_ms", "detects_in_ms", "sends_in_ms", "sent_in_ms" (from now, or None), "local", "remote":
+        {"flags", "state", "diagnostic", "discriminator", "min_tx_ms", "min_rx_ms", "multiplier"}}"""
+    def force_forwarding(self, number: int | None, forced: bool | None) -> None:
+        """Says whether a port, or all that are watched, forward, whatever their sessions say; None leaves it to
+        them.  Raises NativeError if the port has no session."""
     def configure_bridge(self, config: dict[str, Any]) -> None:
         """What NORMAL and mirrors follow, all of it anew: {"bundles": [{"name", "members": [number],
         "live": [number], "vlan_mode", "tag", "trunks", "bond", "protected"}], "mirrors": [{"name", "select_all",

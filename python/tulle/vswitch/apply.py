@@ -237,6 +237,8 @@ class Bridges:
                     bridge.session_opened(event["session"])
                 case "session-closed":
                     bridge.session_ended(event["session"], event["reason"])
+                case "health-changed":
+                    self._on_change()
                 case "port-failed":
                     bridge.fail(event["port"], str(event["error"]))
                     self._on_change()

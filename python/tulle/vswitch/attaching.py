@@ -16,7 +16,9 @@ from tulle.errors import Unavailable
 from tulle.vswitch.bridge import Bridge, Link
 from tulle.vswitch.configuration import CREATED, Device, PortSettings, native_number
 from tulle.vswitch.kept import Kept, KeptDevice
+from tulle.vswitch.rows_bfd import native as bfd_native
 from tulle.vswitch.rows_interface import DEFAULT_MTU
+from tulle.vswitch.rows_tunnel import FLOW
 from tulle.vswitch.tunnels import Tunnels
 
 DEFAULT_BURST_KB = 8000
@@ -47,11 +49,13 @@ class Attaching:
         }
         link = await ways[device.kind](bridge, native_number(number), device, settings)
         await self._police(bridge, native_number(number), settings)
+        _watch(bridge, native_number(number), device, settings)
         return link
 
     async def change(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> None:
         """Give a port other settings.  A device that was moved into another namespace keeps its own there."""
         await self._police(bridge, native_number(number), settings)
+        _watch(bridge, native_number(number), device, settings)
         wanted: dict[str, int | str | None] = {"mtu": settings.mtu}
         if device.kind in CREATED:
             wanted |= {"mtu": settings.mtu or DEFAULT_MTU, "address": settings.mac}
@@ -160,6 +164,12 @@ class Attaching:
     ) -> Link:
         bridge.switch.add_patch(number, device.name)
         return Link()
+
+
+def _watch(bridge: Bridge, number: int, device: Device, settings: PortSettings) -> None:
+    """A tunnel whose flows choose the far end has nobody to watch."""
+    if device.kind == "tunnel" and device.remote != FLOW:
+        bridge.switch.watch_health(number, bfd_native(settings.bfd))
 
 
 def _limit(rate: int, burst: int) -> tuple[int, int] | None:

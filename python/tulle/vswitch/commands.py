@@ -14,7 +14,14 @@ import orjson
 
 from tulle.errors import InvalidInput, NotFound
 from tulle.ovsdb.unixctl import ControlServer
-from tulle.vswitch import commands_bridge, commands_conntrack, commands_datapath, commands_log, commands_trace
+from tulle.vswitch import (
+    commands_bfd,
+    commands_bridge,
+    commands_conntrack,
+    commands_datapath,
+    commands_log,
+    commands_trace,
+)
 from tulle.vswitch.bridge import Bridge
 
 
@@ -38,6 +45,7 @@ def register(server: ControlServer, bridges: Mapping[str, Bridge], leave: Callab
     commands_datapath.register(server, bridges, find_bridge)
     commands_bridge.register(server, bridges, find_bridge)
     commands_conntrack.register(server, bridges)
+    commands_bfd.register(server, bridges)
     commands_log.register(server)
 
 

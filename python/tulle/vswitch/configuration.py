@@ -60,6 +60,28 @@ class TunnelOptions(Struct, frozen=True):
     sequence: bool = False
 
 
+class BfdSettings(Struct, frozen=True):
+    """How a tunnel's health is watched.
+
+    Of the addresses inside the tunnel, a `source_mac` of None is one of the switch's choice, a `destination_mac` of
+    None Open vSwitch's usual one, and an `accepted_mac` of None any.
+    """
+
+    min_rx_ms: int = 1000
+    min_tx_ms: int = 100
+    decay_min_rx_ms: int = 0
+    multiplier: int = 3
+    forwarding_if_rx: bool = False
+    cpath_down: bool = False
+    check_key: bool = False
+    oam: bool = False
+    source_mac: str | None = None
+    destination_mac: str | None = None
+    accepted_mac: str | None = None
+    source: str = "169.254.1.1"
+    destination: str = "169.254.1.0"
+
+
 class Device(Struct, frozen=True):
     """What a port is attached to.
 
@@ -85,6 +107,7 @@ class PortSettings(Struct, frozen=True):
     policing_burst_kb: int = 0
     policing_kpps: int = 0
     policing_burst_kp: int = 0
+    bfd: BfdSettings | None = None
 
 
 class PortConfig(Struct, frozen=True):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import msgspec
+
 from tulle.errors import InvalidInput
 from tulle.vswitch.configuration import LAST_PORT, Device, PortConfig, PortSettings
+from tulle.vswitch.rows_bfd import bfd_settings
 from tulle.vswitch.rows_reference import Row
 from tulle.vswitch.rows_tunnel import STANDARD_PORTS, UNSUPPORTED, tunnel
 
@@ -20,6 +23,8 @@ def port(interface: Row, bridge: str, mac: str | None = None) -> PortConfig:
     """An Interface row of a bridge whose own address is `mac`; raises `InvalidInput` saying what cannot be."""
     made = device(interface, bridge)
     config = settings(interface, mac if made.kind == "local" else None)
+    if made.kind == "tunnel":
+        config = msgspec.structs.replace(config, bfd=bfd_settings(interface))
     return PortConfig(made, _number(interface["ofport_request"]), interface["ofport"], config)
 
 

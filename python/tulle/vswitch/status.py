@@ -11,6 +11,7 @@ from uuid import UUID
 
 from tulle.ovsdb import DatabaseSchema, Transaction
 from tulle.vswitch.bridge import Bridge, KernelLink
+from tulle.vswitch.rows_bfd import bfd_status
 from tulle.vswitch.rows_bridge import problems
 from tulle.vswitch.rows_port import port_problems
 from tulle.vswitch.rows_reference import Row, Tables, interfaces, referenced
@@ -33,8 +34,9 @@ def write_status(
         update(transaction, "Bridge", row, _bridge(tables, row, bridge))
         _write_controllers(transaction, tables, row, bridge)
         _write_ports(transaction, tables, row, bridge)
+        health = bridge.switch.health()
         for interface in interfaces(tables, row):
-            columns = interface_columns(bridge, interface["name"], errors.get(interface["name"]))
+            columns = interface_columns(bridge, interface["name"], errors.get(interface["name"]), health)
             if interface["mtu"] is not None and columns["error"] is None:
                 columns.pop("mtu", None)  # `write_statistics` follows it
             update(transaction, "Interface", interface, columns)
@@ -58,13 +60,14 @@ def write_statistics(
         _write_controllers(transaction, tables, row, bridge)
         _write_mirrors(transaction, tables, row, bridge)
         _write_ports(transaction, tables, row, bridge)
-        counters = bridge.switch.port_statistics()
+        counters, health = bridge.switch.port_statistics(), bridge.switch.health()
         for interface in interfaces(tables, row):
             port = bridge.ports.get(interface["name"])
             number = bridge.number(interface["name"])
             if port is None or number is None:
                 continue
             columns = {"statistics": statistics(counters.get(number, {})), **link_columns(port, links)}
+            columns["bfd_status"] = bfd_status(health.get(number))
             update(transaction, "Interface", interface, columns)
     return transaction
 

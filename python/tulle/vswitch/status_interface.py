@@ -7,6 +7,7 @@ from typing import Any
 
 from tulle.vswitch.bridge import Bridge, KernelLink, Link
 from tulle.vswitch.configuration import CREATED, PortState
+from tulle.vswitch.rows_bfd import bfd_status
 
 _STATISTICS = (
     "rx_packets",
@@ -20,13 +21,17 @@ _STATISTICS = (
 )
 
 
-def interface_columns(bridge: Bridge, name: str, error: str | None) -> dict[str, Any]:
-    """Number, error and what attaching told; `error` is of the configuration."""
+def interface_columns(
+    bridge: Bridge, name: str, error: str | None, health: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Number, error, health and what attaching told; `error` is of the configuration."""
     port, link = bridge.ports.get(name), bridge.links.get(name, Link())
     broken = error or (port.error if port is not None else "not configured")
     if broken is not None or port is None:
-        return {"ofport": -1, "error": broken, "link_state": None, "admin_state": None, "ifindex": None}
+        nothing = dict.fromkeys(("link_state", "admin_state", "ifindex"))
+        return {"ofport": -1, "error": broken, "bfd_status": {}, **nothing}
     columns: dict[str, Any] = {"ofport": port.number, "error": None}
+    columns["bfd_status"] = bfd_status(health.get(port.number))
     if link.mac is not None:
         columns |= {"mac_in_use": link.mac, "ifindex": link.ifindex, "mtu": link.mtu}
         columns |= {"link_speed": link.speed_bps, "duplex": link.duplex}
