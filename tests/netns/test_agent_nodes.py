@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,9 @@ def eventually(condition: Callable[[], Any], what: Callable[[], str]) -> Any:
 class Site:
     """Three namespaces on one underlay bridge, and the processes in them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, second: Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        self.second = second or {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
@@ -69,6 +70,7 @@ class Site:
             "vswitch": ["--directory", str(directory), "--name", node],
             "agent": [
                 *("--name", node, "--address", ADDRESSES.get(node, "")),
+                *("--second-address", self.second.get(node, "")),
                 *("--controller", f"tcp:{REMOTE}:6640", "--switch", str(directory)),
             ],
         }[kind]

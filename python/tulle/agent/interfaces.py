@@ -10,17 +10,21 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from tulle.agent import abilities
 from tulle.agent.view import PortName
 from tulle.ovsdb import DatabaseSchema, NamedUuid, Transaction
 from tulle.store import Source
-from tulle.values import LocalPort, TunnelInterface, TunnelPort
+from tulle.values import LocalPort, Node, TunnelInterface, TunnelPort
 
 BRIDGE = "br-int"
 NAME_BYTES = 15
 OWNER = "tulle-agent"
+ENDPOINT = "tulle-endpoint"
+BFD = {"enable": "true", "min_rx": "300", "min_tx": "300", "check_tnl_key": "true"}
+"""A failure is noticed after 0.9 s; tenants' packets have keys, so they cannot speak for the far end."""
 
 
 class Interface(Struct, frozen=True):
@@ -30,6 +34,7 @@ class Interface(Struct, frozen=True):
     kind: str
     options: Mapping[str, str]
     external_ids: Mapping[str, str]
+    bfd: Mapping[str, str] = {}
 
 
 class Present(Struct, frozen=True):
@@ -37,6 +42,7 @@ class Present(Struct, frozen=True):
 
     interface: Interface
     port: UUID
+    row: UUID
     ofport: int | None
     ifindex: int | None
     error: str | None
@@ -78,6 +84,24 @@ def tap_interface(node: str, port: PortName) -> Interface:
     return Interface(tap_name(node, port), "tap", {}, external)
 
 
+def tunnel_interfaces(node: Node, tunnel: TunnelInterface) -> list[Interface]:
+    """The interfaces of a tunnel: one, or two that are watched where both nodes have two endpoints."""
+    first = tunnel_interface(node.name, node.address, tunnel)
+    if not tunnel.second_address:
+        return [first]
+    options = {**first.options, "remote_ip": tunnel.second_address, "local_ip": node.second_address}
+    external = {**first.external_ids, ENDPOINT: "second"}
+    second = Interface(second_name(first.name), first.kind, options, external, BFD)
+    return [msgspec.structs.replace(first, bfd=BFD), second]
+
+
+def second_name(first: str) -> str:
+    """`stt-node2-2`, or with a hash where that is too long."""
+    if len(f"{first}-2".encode()) <= NAME_BYTES:
+        return f"{first}-2"
+    return f"{first[:4]}-{blake2b(first.encode(), digest_size=4).hexdigest()}-2"
+
+
 def tunnel_interface(node: str, local: str, tunnel: TunnelInterface) -> Interface:
     """The interface of a tunnel from the underlay address `local`."""
     options = {"remote_ip": tunnel.address, "local_ip": local, "key": "flow"}
@@ -100,8 +124,10 @@ def present(source: Source) -> dict[str, Present]:
 
 
 def _present(port: UUID, row: Mapping[str, Any]) -> Present:
-    made = Interface(row["name"], row["type"], dict(row["options"]), dict(row["external_ids"]))
-    return Present(made, port, row["ofport"], row["ifindex"], row["error"])
+    made = Interface(
+        row["name"], row["type"], dict(row["options"]), dict(row["external_ids"]), dict(row["bfd"])
+    )
+    return Present(made, port, row["_uuid"], row["ofport"], row["ifindex"], row["error"])
 
 
 def numbers(there: Mapping[str, Present]) -> dict[LocalPort | TunnelPort, int]:
@@ -114,7 +140,8 @@ def numbers(there: Mapping[str, Present]) -> dict[LocalPort | TunnelPort, int]:
         if one.logical_port is not None:
             out.setdefault(LocalPort("/".join(one.logical_port)), one.ofport)
         elif "peer" in one.interface.external_ids:
-            out.setdefault(TunnelPort(one.interface.external_ids["peer"]), one.ofport)
+            second = ENDPOINT in one.interface.external_ids
+            out.setdefault(TunnelPort(one.interface.external_ids["peer"], second), one.ofport)
     return out
 
 
@@ -161,7 +188,24 @@ def missing(there: Mapping[str, Present], desired: Iterable[Interface]) -> list[
 def surplus(there: Mapping[str, Present], desired: Iterable[Interface]) -> list[Present]:
     """The agent's own interfaces that are not needed, or not in this shape."""
     wanted = {one.name: one for one in desired}
-    return [one for name, one in there.items() if one.own and wanted.get(name) != one.interface]
+    return [one for name, one in there.items() if one.own and not _has_shape(one, wanted.get(name))]
+
+
+def _has_shape(one: Present, wanted: Interface | None) -> bool:
+    """Whether an interface is as it is to be but for how its health is watched, which `write_health` changes."""
+    return wanted is not None and msgspec.structs.replace(one.interface, bfd=wanted.bfd) == wanted
+
+
+def write_health(
+    schema: DatabaseSchema, there: Mapping[str, Present], desired: Iterable[Interface]
+) -> Transaction:
+    """Have the agent's own interfaces watched as they are to be."""
+    transaction = Transaction(schema)
+    for wanted in desired:
+        one = there.get(wanted.name)
+        if one is not None and one.own and one.interface.bfd != wanted.bfd:
+            transaction.update("Interface", one.row, {"bfd": wanted.bfd})
+    return transaction
 
 
 def write_interfaces(
@@ -180,6 +224,12 @@ def write_interfaces(
 
 
 def _insert(transaction: Transaction, one: Interface) -> NamedUuid:
-    columns = {"name": one.name, "type": one.kind, "options": one.options, "external_ids": one.external_ids}
+    columns = {
+        "name": one.name,
+        "type": one.kind,
+        "options": one.options,
+        "external_ids": one.external_ids,
+        "bfd": one.bfd,
+    }
     interface = transaction.insert("Interface", columns)
     return transaction.insert("Port", {"name": one.name, "interfaces": [interface]})

@@ -34,8 +34,8 @@ _logger = structlog.get_logger(__name__)
 class Options(Struct, frozen=True):
     """What the command line gives; `address` is the underlay address, `switch` the vswitch's directory.
 
-    `encapsulations` are in order of preference; `underlay_mtu` is in bytes.
-    `credentials` are for TLS with the controller.
+    `second_address` is that of a second endpoint, if there is one; `encapsulations` are in order of preference;
+    `underlay_mtu` is in bytes.  `credentials` are for TLS with the controller.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Options(Struct, frozen=True):
     controller: str
     switch: Path
     underlay_mtu: int = 1500
+    second_address: str = ""
     credentials: Credentials | None = None
 
 
@@ -69,7 +70,12 @@ class Reconciler:
         canonical: Callable[[str], str],
         clock: Callable[[], float],
     ) -> None:
-        self.node = Node(options.name, options.address, options.encapsulations)
+        self.node = Node(
+            options.name,
+            options.address,
+            options.encapsulations,
+            second_address=options.second_address,
+        )
         self.intent, self.state, self.switch = replicas
         self.attacher = Attacher()
         self.lingering = Lingering()
@@ -96,6 +102,7 @@ class Reconciler:
         if added := interfaces.missing(there, desired):
             await self._write_interfaces(added, [])
             there = interfaces.present(source(self.switch))
+        await self._commit(self.switch, interfaces.write_health(self.switch.schema, there, desired))
         attached = await self.attacher.update(self._attachments(view, places, there))
         situation = self._situation(view, there, places, attached)
         await self._apply_flows(situation)
@@ -123,16 +130,18 @@ class Reconciler:
         bindings = placing.effective_bindings(view, name, places, places.local)
         remotes = placing.needed_remotes(view, name, places, bindings)
         tunnels = [
-            interfaces.tunnel_interface(name, self.node.address, tunnel)
+            interface
             for tunnel in tunnels_of(name, view.tunnels, self._known_nodes(view))
             if tunnel.remote in remotes
+            for interface in interfaces.tunnel_interfaces(self.node, tunnel)
         ]
         return [*tunnels, *taps]
 
     def _known_nodes(self, view: View) -> dict[str, Node]:
         """All nodes that tunnels may name; the address of one that has just gone is not known."""
         missing = {end for one in view.tunnels for end in (one.local, one.remote)} - view.nodes.keys()
-        return {**view.nodes, **{name: Node(name, "", ()) for name in missing}}
+        gone = {name: Node(name, "", ()) for name in missing}
+        return {**view.nodes, **gone, self.node.name: self.node}
 
     def _attachments(self, view: View, places: Places, there: dict[str, Present]) -> dict[str, Wanted]:
         taps = {one.logical_port: one for one in there.values() if one.own and one.works and one.logical_port}

@@ -66,7 +66,7 @@ def _in_port(request: TraceRequest, ports: Ports, nodes: Mapping[str, Node]) -> 
         sender = next((node.name for node in nodes.values() if node.address == request.tunnel_src), None)
         if sender is None:
             raise NotFound(f"no node has the address {request.tunnel_src}")
-        port = TunnelPort(sender)
+        port = TunnelPort(sender, second=TunnelPort(sender) not in ports)
     if port not in ports:
         raise NotFound(f"{_port_name(port)} is not plugged in at node {request.node}")
     return ports[port]

@@ -94,6 +94,12 @@ def agent(
     encapsulations: Annotated[
         str, typer.Option("--encapsulations", help="What it speaks, best first, with commas.")
     ] = "stt,vxlan",
+    second_address: Annotated[
+        str,
+        typer.Option(
+            "--second-address", help="That of a second endpoint, which takes over when the first fails."
+        ),
+    ] = "",
     switch: Annotated[Path, typer.Option("--switch", help="The directory of the switch.")] = Path(
         "/run/tulle/vswitch"
     ),
@@ -113,6 +119,7 @@ def agent(
         Options(
             name=name,
             address=address,
+            second_address=second_address,
             controller=controller,
             switch=switch,
             encapsulations=_spoken(encapsulations),

@@ -23,7 +23,7 @@ def list_nodes(context: typer.Context, output: Output = Format.TABLE) -> None:
     """List the nodes, what they speak, and the generations of networks that they have applied."""
     found = client(context).nodes()
     rows = [
-        (one["name"], one["address"], one["encapsulations"], _state(one), _applied(one["applied"]))
+        (one["name"], _addresses(one), one["encapsulations"], _state(one), _applied(one["applied"]))
         for one in found
     ]
     show(found, output, lambda: table(["node", "address", "speaks", "state", "applied"], rows, "no nodes"))
@@ -106,6 +106,11 @@ def counters(
 
 def _number(number: int | None) -> str:
     return "-" if number is None else str(number)
+
+
+def _addresses(node: dict[str, Any]) -> list[str]:
+    """One for each of its endpoints."""
+    return [address for address in (node["address"], node.get("second_address")) if address]
 
 
 def _state(node: dict[str, Any]) -> str:

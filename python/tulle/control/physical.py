@@ -84,7 +84,8 @@ def compile_node(
     ways = {tunnel.remote: encapsulations[tunnel.encapsulation] for tunnel in listed}
     external = {tunnel.remote for tunnel in listed if tunnel.external}
     guarded = frozenset(remote for remote in external if not carries_ports(ways[remote]))
-    writer = _Writer(node, ways, guarded, version & 0xFF)
+    doubled = frozenset(tunnel.remote for tunnel in listed if tunnel.second_address)
+    writer = _Writer(node, ways, guarded, doubled, version & 0xFF)
     return tuple(sorted(writer.flows(places), key=lambda one: (one.table, -one.priority, repr(one.match))))
 
 
@@ -110,16 +111,23 @@ def _number(numbers: Mapping[str, int], name: str) -> int:
 
 class _Writer:
     def __init__(
-        self, node: str, ways: Mapping[str, Encapsulation], guarded: frozenset[str], version: int
+        self,
+        node: str,
+        ways: Mapping[str, Encapsulation],
+        guarded: frozenset[str],
+        doubled: frozenset[str],
+        version: int,
     ) -> None:
         self._node = node
         self._ways = ways
         self._guarded = guarded  # remotes without an agent, for which this node applies the ACLs
+        self._doubled = doubled  # remotes with a second endpoint
         self._version = version
 
     def flows(self, places: list[_Place]) -> Iterator[Flow]:
         for remote in sorted(self._ways):
-            yield self._from_tunnel(remote, self._ways[remote])
+            for second in (False, True) if remote in self._doubled else (False,):
+                yield self._from_tunnel(TunnelPort(remote, second), self._ways[remote])
             if remote in self._guarded:
                 yield from self._from_external(remote, [place for place in places if place.node == remote])
         by_datapath: defaultdict[int, list[_Place]] = defaultdict(list)
@@ -130,8 +138,8 @@ class _Writer:
             yield from self._flood(members)
         yield from _nowhere()
 
-    def _from_tunnel(self, remote: str, encapsulation: Encapsulation) -> Flow:
-        match, owner = fields(in_port=TunnelPort(remote)), f"tunnel {remote}"
+    def _from_tunnel(self, port: TunnelPort, encapsulation: Encapsulation) -> Flow:
+        remote, match, owner = port.node, fields(in_port=port), f"tunnel {port.node}"
         if remote in self._guarded:
             return flow(PHYSICAL_INGRESS, 100, match, (), f"unknown context from {remote}")
         actions: list[Action] = [Move(DATAPATH, Slice("metadata", 0, DATAPATH.bits))]

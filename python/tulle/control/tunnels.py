@@ -31,7 +31,8 @@ def tunnels_of(
         if isinstance(tunnel, Tunnel) and node in (tunnel.local, tunnel.remote):
             remote = tunnel.remote if tunnel.local == node else tunnel.local
             far = nodes[remote]
-            made[remote] = TunnelInterface(remote, far.address, tunnel.encapsulation, far.external)
+            second = far.second_address if node in nodes and nodes[node].second_address else ""
+            made[remote] = TunnelInterface(remote, far.address, tunnel.encapsulation, far.external, second)
     return tuple(made[remote] for remote in sorted(made))
 
 

@@ -80,6 +80,7 @@ class Listing:
             {
                 "name": node.name,
                 "address": node.address,
+                "second_address": node.second_address,
                 "encapsulations": list(node.encapsulations),
                 "external": node.external,
                 "registered": node.name in registered,

@@ -70,14 +70,22 @@ def _action(action: values.Action, ports: Ports) -> str | None:
         case values.DecTtl():
             return "dec_ttl"
         case values.Output(port):
-            number = ports.get(port)
-            return None if number is None else f"output:{number}"
+            return _output(port, ports)
         case values.OutputInPort():
             return "IN_PORT"
         case values.Resubmit(table):
             return f"resubmit(,{table})"
         case values.Controller():
             return f"CONTROLLER:{CONTROLLER_BYTES}"
+
+
+def _output(port: LocalPort | TunnelPort, ports: Ports) -> str | None:
+    """Of two tunnels to one node the switch takes the first that works, without asking anybody (`bundle`)."""
+    wanted = [port] if isinstance(port, LocalPort) else [port, TunnelPort(port.node, second=True)]
+    numbers = [ports[one] for one in wanted if one in ports]
+    if len(numbers) > 1:
+        return f"bundle(eth_src,0,active_backup,ofport,members:{','.join(map(str, numbers))})"
+    return f"output:{numbers[0]}" if numbers else None
 
 
 def _slice(part: values.Slice) -> str:

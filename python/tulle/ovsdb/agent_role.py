@@ -18,7 +18,11 @@ ROLE = "agent"
 Shown = Mapping[str, Any]
 # table: (column that holds the node's name, whether rows may come and go, columns that may change)
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
-    "Node": ("name", True, {"address", "encapsulations", "external", "applied", "heartbeat"}),
+    "Node": (
+        "name",
+        True,
+        {"address", "second_address", "encapsulations", "external", "applied", "heartbeat"},
+    ),
     "Binding": ("", True, {"node", "interface"}),
     "Counter": ("node", True, {"packets", "bytes"}),
     "Drop": ("node", True, {"packets"}),

@@ -125,7 +125,8 @@ def write_declared_nodes(writer: Writer, source: Source, nodes: Iterable[Node]) 
 def node_of(row: Row) -> Node:
     """A node, from its row in either database."""
     encapsulations = tuple(name for name in row["encapsulations"].split(",") if name)
-    return Node(row["name"], row["address"], encapsulations, row["external"])
+    second = row.get("second_address", "")
+    return Node(row["name"], row["address"], encapsulations, row["external"], second)
 
 
 def node_row(node: Node) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def bindings(source: Source) -> tuple[Binding, ...]:
 
 def write_node(writer: Writer, source: Source, node: Node, applied: Mapping[str, int] | None = None) -> None:
     """Operations by which an agent registers its node; `applied` None leaves the generations as they are."""
-    values = node_row(node) if applied is None else {**node_row(node), "applied": dict(applied)}
+    values = {**node_row(node), "second_address": node.second_address}
+    if applied is not None:
+        values["applied"] = dict(applied)
     _upsert(writer, source, "Node", values)
 
 

@@ -18,9 +18,11 @@ class LocalPort(Struct, frozen=True, tag=True):
 
 
 class TunnelPort(Struct, frozen=True, tag=True):
-    """The switch port of the tunnel to `node`."""
+    """The switch port of the tunnel to `node`; what goes there takes the one between the second endpoints where the
+    first does not work."""
 
     node: str
+    second: bool = False
 
 
 Value = int | str | LocalPort | TunnelPort

@@ -10,7 +10,8 @@ from .network import Network
 class Node(Struct, frozen=True):
     """A host on the underlay.
 
-    `address` is its underlay address; `encapsulations` are in order of preference, best first.
+    `address` is its underlay address, `second_address` the one of a second endpoint, if it has one;
+    `encapsulations` are in order of preference, best first.
     An `external` node is an endpoint of another make: it has no agent and routes nothing for us.
     """
 
@@ -18,6 +19,7 @@ class Node(Struct, frozen=True):
     address: str
     encapsulations: tuple[str, ...]
     external: bool = False
+    second_address: str = ""
 
 
 class Underlay(Struct, frozen=True):

@@ -10,6 +10,7 @@ from .flow import Flow
 class TunnelInterface(Struct, frozen=True):
     """A tunnel as a switch port of one node: to `remote` at underlay `address`.
 
+    Where both nodes have a second endpoint there is a second port, to `second_address`, for when the first fails.
     An `external` remote has no agent: what its ports may send and get is decided on this side.
     """
 
@@ -17,6 +18,7 @@ class TunnelInterface(Struct, frozen=True):
     address: str
     encapsulation: str
     external: bool = False
+    second_address: str = ""
 
 
 class Attachment(Struct, frozen=True):

@@ -64,6 +64,19 @@ def test_every_flow_is_canonical_and_found_by_its_key() -> None:
     assert any("in_port=3" in key for key in texts) and any("in_port=4" in key for key in texts)
 
 
+def test_what_comes_by_either_of_two_tunnels_to_a_node_is_taken_alike() -> None:
+    double = msgspec.structs.replace(TUNNELS[0], second_address="198.51.100.2")
+    ports = PORTS | {TunnelPort("node2", second=True): 8}
+    arguments = (NETWORKS, BINDINGS, (double,), IDS, encapsulations(), ports)
+    texts = new_compilation().compile(*arguments).texts.values()
+    taken = [text for text in texts if "in_port=7" in text or "in_port=8" in text]
+    first, second = (text for text in taken if "table=0," in text)
+    assert second == first.replace("in_port=7", "in_port=8") or first == second.replace(
+        "in_port=7", "in_port=8"
+    )
+    assert any("bundle(eth_src,0,active_backup,ofport,members:7,8)" in text for text in texts)
+
+
 def test_nothing_is_compiled_twice_and_a_change_costs_only_its_own_network() -> None:
     compilation = new_compilation()
     first = compiled(compilation)

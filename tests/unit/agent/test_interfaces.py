@@ -5,7 +5,7 @@ from __future__ import annotations
 from tulle.agent import interfaces
 from tulle.ovsdb import Database, Transaction, schema
 from tulle.store import source
-from tulle.values import LocalPort, TunnelInterface, TunnelPort
+from tulle.values import LocalPort, Node, TunnelInterface, TunnelPort
 
 TUNNEL = interfaces.tunnel_interface("node1", "192.0.2.1", TunnelInterface("node2", "192.0.2.2", "stt"))
 TAP = interfaces.tap_interface("node1", ("red", "web1"))
@@ -72,6 +72,44 @@ def test_a_tunnel_whose_peer_moved_is_replaced() -> None:
     assert [one.interface for one in interfaces.surplus(there, [moved])] == [TUNNEL]
 
 
+NODE = Node("node1", "192.0.2.1", ("stt",), second_address="198.51.100.1")
+DOUBLE = TunnelInterface("node2", "192.0.2.2", "stt", second_address="198.51.100.2")
+
+
+def test_a_node_with_one_endpoint_has_one_interface_that_nobody_watches() -> None:
+    assert interfaces.tunnel_interfaces(NODE, TunnelInterface("node2", "192.0.2.2", "stt")) == [TUNNEL]
+    assert TUNNEL.bfd == {}
+
+
+def test_tunnels_between_two_endpoints_each_are_two_and_are_watched() -> None:
+    database = new_database()
+    first, second = interfaces.tunnel_interfaces(NODE, DOUBLE)
+    assert (first.name, second.name) == ("stt-node2", "stt-node2-2")
+    assert (second.options["local_ip"], second.options["remote_ip"]) == ("198.51.100.1", "198.51.100.2")
+    assert first.bfd == second.bfd == interfaces.BFD
+    write(database, [first, second], [])
+    for number, one in ((4, first), (5, second)):
+        set_column(database, one.name, ofport=number)
+    there = interfaces.present(source(database))
+    assert interfaces.surplus(there, [first, second]) == []
+    expected = {TunnelPort("node2"): 4, TunnelPort("node2", second=True): 5}
+    assert interfaces.numbers(there) == expected
+
+
+def test_a_tunnel_that_gets_a_second_one_beside_it_stays_and_is_watched_from_then_on() -> None:
+    database = new_database()
+    write(database, [TUNNEL], [])
+    desired = interfaces.tunnel_interfaces(NODE, DOUBLE)
+    there = interfaces.present(source(database))
+    assert interfaces.surplus(there, desired) == []
+    database.transact(interfaces.write_health(database.schema, there, desired).operations)
+    there = interfaces.present(source(database))
+    assert there["stt-node2"].interface == desired[0]
+    assert interfaces.write_health(database.schema, there, desired).operations == []
+    database.transact(interfaces.write_health(database.schema, there, [TUNNEL]).operations)
+    assert interfaces.present(source(database))["stt-node2"].interface == TUNNEL
+
+
 def test_only_interfaces_that_work_have_numbers() -> None:
     database = new_database()
     write(database, [TUNNEL, TAP], [])
@@ -89,6 +127,7 @@ def test_names_fit_the_kernel_and_differ() -> None:
         interfaces.tunnel_name(TunnelInterface(node, "192.0.2.1", "vxlan"))
         for node in ("node2", long, long + "2")
     ]
+    names += [interfaces.second_name(name) for name in names]
     names += [interfaces.tap_name("node1", ("red", f"web{number}")) for number in range(50)]
     assert len(set(names)) == len(names)
     assert all(len(name.encode()) <= 15 for name in names), names

@@ -75,6 +75,20 @@ def test_a_node_sees_its_own_tunnels_from_its_side() -> None:
     assert found == (TunnelInterface("n1", "192.0.2.1", "stt"), TunnelInterface("n3", "192.0.2.3", "vxlan"))
 
 
+def test_a_tunnel_has_a_second_port_where_both_nodes_have_a_second_endpoint() -> None:
+    def seconds(one: str, other: str) -> list[str]:
+        ends = [
+            Node(name, f"192.0.2.{index}", ("stt",), second_address=second)
+            for index, (name, second) in enumerate((("n1", one), ("n2", other)))
+        ]
+        nodes = {end.name: end for end in ends}
+        return [tunnels_of(name, choose(ends, KNOWN), nodes)[0].second_address for name in nodes]
+
+    assert seconds("198.51.100.1", "198.51.100.2") == ["198.51.100.2", "198.51.100.1"]
+    assert seconds("198.51.100.1", "") == ["", ""]
+    assert seconds("", "") == ["", ""]
+
+
 @pytest.mark.parametrize(
     ("at", "underlay", "mtu"),
     [

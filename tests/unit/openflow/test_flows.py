@@ -74,6 +74,18 @@ def test_an_output_to_a_tunnel_that_is_not_there_is_left_out_of_a_flow_that_has_
     assert emit_flow(flow, PORTS) == "cookie=0x2a,table=0,priority=100 actions=resubmit(,40)"
 
 
+def test_of_two_tunnels_to_a_node_the_switch_takes_the_first_that_works() -> None:
+    flow = made(Output(TunnelPort("node2")))
+    second = {TunnelPort("node2", second=True): 8}
+    (both,) = flow_texts([flow], PORTS | second, canonical_flow).values()
+    assert "bundle(eth_src,0,active_backup,ofport,members:7,8)" in both
+    for ports, number in ((PORTS, 7), (second, 8)):
+        (one,) = flow_texts([flow], ports, canonical_flow).values()
+        assert one.endswith(f" actions=output:{number}")
+    (local,) = flow_texts([made(Output(LocalPort("red/web1")))], PORTS | second, canonical_flow).values()
+    assert local.endswith(" actions=output:3")
+
+
 def test_key_cookie_and_table_are_read_from_canonical_text() -> None:
     text = canonical_flow("cookie=0x2a,table=12,priority=7,in_port=1,actions=output:2")
     assert flow_key(text) == "table=12,priority=7,in_port=1"

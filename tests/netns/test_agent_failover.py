@@ -1,0 +1,107 @@
+"""Two nodes with two endpoints each: when one wire is cut, traffic takes the other, and comes back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_agent_nodes import CONTROLLER, NETWORK, NODES, WORKLOADS, Site, answered, eventually, run, wire
+
+SECOND = {"node1": "198.51.100.1", "node2": "198.51.100.2"}
+PEERS = {"node1": "node2", "node2": "node1"}
+HZ = 100
+MOST_LOST = 130
+"""Pings at 100 Hz: the detection time of 0.9 s, and what a busy machine adds."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    names = [CONTROLLER, *NODES.values(), *WORKLOADS.values()]
+    site = Site(tmp_path_factory.mktemp("failover"), SECOND)
+    try:
+        for name in names:
+            run("ip", "netns", "add", name)
+        wire(NODES)
+        second_wire()
+        for name in ("controller", "vswitch-node1", "vswitch-node2", "agent-node1", "agent-node2"):
+            site.start(name)
+        eventually((site.directory / "ctl" / "api.sock").exists, site.logs)
+        eventually(lambda: site.nodes() >= NODES.keys(), site.logs)
+        apply_network(site, site.directory / "net.yaml")
+        yield site
+    finally:
+        for name in list(site.processes):
+            site.kill(name)
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+def second_wire() -> None:
+    """A cable of their own between the nodes."""
+    peer = ["type", "veth", "peer", "name", "u1", "netns", NODES["node2"]]
+    run("ip", "link", "add", "u1", "netns", NODES["node1"], *peer)
+    for node, space in NODES.items():
+        run("ip", "-n", space, "addr", "add", f"{SECOND[node]}/24", "dev", "u1")
+        run("ip", "-n", space, "link", "set", "u1", "up")
+
+
+def apply_network(site: Site, file: Path) -> None:
+    text = NETWORK
+    for name, space in WORKLOADS.items():
+        text = text.replace(f"NS-{name}", space)
+    file.write_text(text)
+    site.tulle("apply", "-f", str(file), "--wait")
+
+
+def column(site: Site, node: str, interface: str, name: str) -> str:
+    database = f"--db=unix:{site.directory}/switch-{node}/db.sock"
+    return run("ovs-vsctl", database, "--no-wait", "get", "Interface", interface, name)
+
+
+def forwards(site: Site, node: str) -> tuple[bool, bool]:
+    """Whether the first and the second tunnel to the other node work."""
+    names = (f"stt-{PEERS[node]}", f"stt-{PEERS[node]}-2")
+    first, second = ('forwarding="true"' in column(site, node, name, "bfd_status") for name in names)
+    return first, second
+
+
+def sent(site: Site, interface: str) -> int:
+    """Packets that node1 has sent by a tunnel."""
+    return int(column(site, "node1", interface, "statistics:tx_packets"))
+
+
+def set_first_wire(state: str) -> None:
+    run("ip", "-n", CONTROLLER, "link", "set", "to-node2", state)
+
+
+def wait_until_both_forward(site: Site) -> None:
+    eventually(lambda: all(forwards(site, node) == (True, True) for node in NODES), site.logs)
+
+
+def test_a_cut_wire_costs_about_a_second_of_pings_and_its_return_none(site: Site) -> None:
+    wait_until_both_forward(site)
+    eventually(lambda: site.pings(1, "10.0.1.11") == 1, site.logs)
+    assert site.pings(50, "10.0.1.11") == 50, site.logs()
+    ping = site.ping(5 * HZ, "10.0.1.11")
+    time.sleep(0.5)
+    set_first_wire("down")
+    received = answered(ping)
+    assert received >= 5 * HZ - MOST_LOST, f"{5 * HZ - received} pings lost"
+    assert forwards(site, "node1") == (False, True)
+    ping = site.ping(5 * HZ, "10.0.2.12")
+    set_first_wire("up")
+    wait_until_both_forward(site)
+    assert answered(ping) == 5 * HZ, "coming back loses nothing"
+    before = sent(site, "stt-node2")
+    assert site.pings(HZ, "10.0.1.11") == HZ
+    eventually(lambda: sent(site, "stt-node2") >= before + HZ, lambda: "pings by the first tunnel")
+
+
+def test_the_endpoints_are_shown(site: Site) -> None:
+    found = {one["name"]: one for one in json.loads(site.tulle("node", "list", "-o", "json"))}
+    assert {name: found[name]["second_address"] for name in SECOND} == SECOND
+    assert SECOND["node1"] in site.tulle("node", "list")
