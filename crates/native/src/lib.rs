@@ -19,6 +19,7 @@ mod handed_over;
 mod health;
 mod queueing;
 mod session;
+mod statistics;
 mod switch;
 mod telemetry;
 mod text;

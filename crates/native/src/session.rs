@@ -1,9 +1,9 @@
 //! A switch's OpenFlow session whose bytes Python moves.
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use tulle_openflow::Versions;
-use tulle_switch::{SessionKind, SessionOptions};
+use tulle_switch::{SessionInfo, SessionKind, SessionOptions};
 
 use crate::error::refused;
 
@@ -66,4 +66,14 @@ pub(crate) fn parse_options(
     let versions = versions.map(parse_versions).transpose()?;
     let probe_ns = (probe_s.max(0.0) * 1e9) as u64;
     Ok(SessionOptions { name: name.to_owned(), kind, versions, probe_ns })
+}
+
+/// What is known of a session.
+pub(crate) fn emit_session(py: Python<'_>, session: SessionInfo) -> PyResult<Bound<'_, PyDict>> {
+    let entry = PyDict::new(py);
+    entry.set_item("session", session.id)?;
+    entry.set_item("name", session.name)?;
+    entry.set_item("role", session.role)?;
+    entry.set_item("version", session.version)?;
+    Ok(entry)
 }

@@ -19,7 +19,8 @@ use crate::health::{emit_health, parse_health};
 use crate::queueing::{
     CountersTuple, LimitPair, PortQueuesTuple, emit_counters, parse_counters, parse_limit, parse_queues,
 };
-use crate::session::{SwitchSession, parse_options};
+use crate::session::{SwitchSession, emit_session, parse_options};
+use crate::statistics::{emit_cache, emit_connections, emit_port};
 use crate::telemetry::{emit_counts, parse_telemetry};
 use crate::text::parse_flow;
 use crate::tunnels::{WayTuple, parse_addresses, parse_config as parse_tunnel_config, parse_way};
@@ -159,18 +160,7 @@ impl Switch {
     }
 
     fn connection_counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let counts = detached(py, || self.switch.connection_counts())?;
-        let found = PyDict::new(py);
-        found.set_item("current", counts.current)?;
-        found.set_item("limit", counts.limit)?;
-        found.set_item("zones", counts.zones)?;
-        found.set_item("default_limit", counts.default_limit)?;
-        found.set_item("limits", counts.limits)?;
-        found.set_item("created", counts.stats.created)?;
-        found.set_item("expired", counts.stats.expired)?;
-        found.set_item("evicted", counts.stats.evicted)?;
-        found.set_item("invalid", counts.stats.invalid)?;
-        Ok(found)
+        emit_connections(py, detached(py, || self.switch.connection_counts())?)
     }
 
     fn set_connection_limit(&self, py: Python<'_>, limit: usize) -> PyResult<()> {
@@ -402,16 +392,7 @@ impl Switch {
     fn port_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let found = PyDict::new(py);
         for (number, counters) in detached(py, || self.switch.port_counters())? {
-            let entry = PyDict::new(py);
-            entry.set_item("rx_packets", counters.rx_packets)?;
-            entry.set_item("rx_bytes", counters.rx_bytes)?;
-            entry.set_item("rx_dropped", counters.rx_dropped)?;
-            entry.set_item("rx_errors", 0)?;
-            entry.set_item("tx_packets", counters.tx_packets)?;
-            entry.set_item("tx_bytes", counters.tx_bytes)?;
-            entry.set_item("tx_dropped", counters.tx_dropped)?;
-            entry.set_item("tx_errors", 0)?;
-            found.set_item(number, entry)?;
+            found.set_item(number, emit_port(py, &counters)?)?;
         }
         Ok(found)
     }
@@ -430,13 +411,7 @@ impl Switch {
     }
 
     fn cache_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = detached(py, || self.switch.cache_stats())?;
-        let found = PyDict::new(py);
-        found.set_item("hits", stats.hits)?;
-        found.set_item("misses", stats.misses)?;
-        found.set_item("entries", stats.entries)?;
-        found.set_item("limit", stats.limit)?;
-        found.set_item("masks", stats.masks)?;
+        let found = emit_cache(py, &detached(py, || self.switch.cache_stats())?)?;
         found.set_item("flows", detached(py, || self.switch.flow_count())?)?;
         Ok(found)
     }
@@ -502,16 +477,9 @@ impl Switch {
     }
 
     fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for session in detached(py, || self.switch.sessions())? {
-            let entry = PyDict::new(py);
-            entry.set_item("session", session.id)?;
-            entry.set_item("name", session.name)?;
-            entry.set_item("role", session.role)?;
-            entry.set_item("version", session.version)?;
-            list.append(entry)?;
-        }
-        Ok(list)
+        let found = detached(py, || self.switch.sessions())?;
+        let entries: PyResult<Vec<_>> = found.into_iter().map(|session| emit_session(py, session)).collect();
+        PyList::new(py, entries?)
     }
 
     #[pyo3(signature = (number, path))]

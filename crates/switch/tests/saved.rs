@@ -71,8 +71,8 @@ fn groups_and_meters_are_restored_as_they_were_with_the_flows_that_use_them() {
     assert!(saved(&again) == saved(&path), "the second switch has other groups or meters");
     assert_eq!(
         saved(&path).lines().count(),
-        2 + 1 + 4 + 3 + 1,
-        "flows, a meter, empty groups, groups, a long one"
+        1 + 2 + 1 + 4 + 3 + 1,
+        "a place, flows, a meter, empty groups, groups, a long one"
     );
     [path, again].iter().for_each(|path| std::fs::remove_file(path).expect("a file"));
 }
