@@ -61,6 +61,7 @@ format: setup ## format all code
 bench: setup ## benchmarks, paired with their peers; writes bench/results/*.json
 	$(BIN)/python bench/ovsdb.py
 	$(BIN)/python bench/tunnels.py
+	$(BIN)/python bench/endpoints.py
 	$(BIN)/python bench/vswitch.py
 
 bench-quick: setup ## five ways of the tunnels' bench, once, in under three minutes; writes nothing

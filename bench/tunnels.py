@@ -126,7 +126,10 @@ def write(figures: Figures) -> None:
         }
         for wire, rows in figures.items()
     }
-    results = {"ratios": ratios(figures), "figures": rounded}
+    # Others keep rows there too.
+    before = orjson.loads(RESULTS.read_bytes()) if RESULTS.exists() else {}
+    found = {"ratios": ratios(figures), "figures": rounded}
+    results = {part: {**before.get(part, {}), **rows} for part, rows in found.items()}
     RESULTS.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
     PLOT.write_text(svg(figures))
 

@@ -20,7 +20,7 @@ use crate::tables::Credit;
 use crate::verdict::{Translation, Verdict};
 use entry::{Entries, Entry};
 use groups::Groups;
-use hints::{Hints, ingress_hash};
+use hints::{Hints, IngressHash};
 
 use std::sync::Arc;
 use tulle_classifier::hashing::PassThrough;
@@ -48,6 +48,7 @@ pub(crate) trait Ledger {
 pub(crate) struct Cache {
     seed: u64,
     limit: usize,
+    ingress: IngressHash,
     hints: Hints,
     /// Masks by ingress port.
     ports: HashMap<u64, Groups, BuildHasherDefault<PassThrough>>,
@@ -65,6 +66,7 @@ impl Cache {
         Cache {
             seed,
             limit,
+            ingress: IngressHash::new(seed),
             hints: Hints::new(),
             ports: HashMap::default(),
             entries: Entries::default(),
@@ -92,7 +94,7 @@ impl Cache {
     /// The number of the entry for a packet, if there is one.
     #[inline]
     pub fn find(&mut self, key: &Key) -> Option<u32> {
-        let hash = ingress_hash(key, self.seed);
+        let hash = self.ingress.of(key);
         let Self { hints, entries, .. } = self;
         if let Some(entry) = hints.find(hash, |entry| entries.holds(entry, key)) {
             return Some(entry);
@@ -147,7 +149,7 @@ impl Cache {
         if let Some(replaced) = replaced {
             self.remove(replaced, ledger);
         }
-        self.hints.set(ingress_hash(key, self.seed), number);
+        self.hints.set(self.ingress.of(key), number);
         if self.dirty.len() > 2 * self.entries.len() + SWEPT_LEAST {
             self.credit(ledger);
         }

@@ -208,7 +208,8 @@ impl Datapath {
         (metadata, options): (&Metadata, &[u8]),
         states: &[u32],
     ) -> Result<Trace, DropReason> {
-        let (key, layout) = self.read(frame, offload, metadata, options)?;
+        let mut key = tulle_flow::Key::ZERO;
+        let layout = self.read(&mut key, frame, offload, metadata, options)?;
         let packet = trace::Traced { frame, offload, metadata, options, layout };
         Ok(trace::trace(&self.state, &packet, key, states))
     }

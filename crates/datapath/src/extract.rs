@@ -60,12 +60,18 @@ pub struct Layout {
 }
 
 /// Finds the key and the layout of a frame.  Errors: the frame is to be dropped for this reason.
-#[inline]
 pub fn extract(frame: &[u8], metadata: &Metadata) -> Result<(Key, Layout), DropReason> {
     let mut key = Key::ZERO;
-    metadata.write(&mut key);
-    let layout = ethernet(frame, &mut key)?;
+    let layout = extract_to(&mut key, frame, metadata)?;
     Ok((key, layout))
+}
+
+/// As [`extract`], but writes to a key that is zero.  For a key that has just been written and is moved, the processor
+/// waits until all of its fields have reached the cache: longer than it takes to find them.
+#[inline]
+pub(crate) fn extract_to(key: &mut Key, frame: &[u8], metadata: &Metadata) -> Result<Layout, DropReason> {
+    metadata.write(key);
+    ethernet(frame, key)
 }
 
 /// Finds out anew where the headers of a changed frame lie; what is no whole packet any more keeps none.

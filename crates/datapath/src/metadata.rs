@@ -95,19 +95,17 @@ impl TunnelKey {
 
     #[inline]
     fn write(&self, key: &mut Key) {
-        let values = [
-            u128::from(self.id),
-            u128::from(u32::from(self.src)),
-            u128::from(u32::from(self.dst)),
-            u128::from(self.ipv6_src),
-            u128::from(self.ipv6_dst),
-            u128::from(self.gbp_id),
-            u128::from(self.gbp_flags),
-            u128::from(self.tos),
-            u128::from(self.ttl),
-            u128::from(self.flags),
-        ];
-        TUNNEL_FIELDS.iter().zip(values).for_each(|(field, value)| key.set(*field, value));
+        // One by one, so that each place in the key is known beforehand.
+        key.set(Field::TunId, u128::from(self.id));
+        key.set(Field::TunSrc, u128::from(u32::from(self.src)));
+        key.set(Field::TunDst, u128::from(u32::from(self.dst)));
+        key.set(Field::TunIpv6Src, u128::from(self.ipv6_src));
+        key.set(Field::TunIpv6Dst, u128::from(self.ipv6_dst));
+        key.set(Field::TunGbpId, u128::from(self.gbp_id));
+        key.set(Field::TunGbpFlags, u128::from(self.gbp_flags));
+        key.set(Field::TunTos, u128::from(self.tos));
+        key.set(Field::TunTtl, u128::from(self.ttl));
+        key.set(Field::TunFlags, u128::from(self.flags));
     }
 }
 

@@ -9,12 +9,11 @@ use tulle_flow::{Action, Flow, port};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(pub(crate) u32);
 
-/// A flow as it is kept: only the words of the match that it touches.
+/// A flow as it is kept: only the words of the match that it touches.  What a packet needs stands first.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct StoredFlow {
-    /// Which packets.
-    pub matching: PackedMatch,
-    /// What happens to them, shared by many flows; empty means drop.
+    /// What happens to packets, shared by many flows; empty means drop.
     pub actions: Arc<[Action]>,
     /// The controller's opaque mark.
     pub cookie: u64,
@@ -28,6 +27,8 @@ pub struct StoredFlow {
     pub importance: u16,
     /// The table.
     pub table: u8,
+    /// Which packets.
+    pub matching: PackedMatch,
 }
 
 impl StoredFlow {
@@ -79,25 +80,26 @@ pub struct FlowFlags {
     pub no_byte_counts: bool,
 }
 
-/// A flow in a table, and what it has seen.
+/// A flow in a table, and what it has seen.  What a packet needs fills the first cache line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Rule {
-    /// The flow.
-    pub flow: StoredFlow,
-    /// What the controller wants of it.
-    pub flags: FlowFlags,
     /// Packets that it matched.
     pub packets: u64,
     /// Bytes of these packets.
     pub bytes: u64,
-    /// When it was added, in nanoseconds.
-    pub created_ns: u64,
     /// When it last matched a packet, or was added or modified, in nanoseconds.
     pub used_ns: u64,
+    /// The flow.
+    pub flow: StoredFlow,
+    /// When it was added, in nanoseconds.
+    pub created_ns: u64,
     /// Rises from each rule to the next that is added.
     pub(crate) serial: u64,
     /// When its timeouts are looked at next.
     pub(crate) armed_ns: u64,
+    /// What the controller wants of it.
+    pub flags: FlowFlags,
 }
 
 impl Rule {
@@ -165,12 +167,16 @@ fn any_action(actions: &[Action], is_such: &impl Fn(&Action) -> bool) -> bool {
     })
 }
 
+/// A rule in two cache lines of its own.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Slot {
     rule: Option<Rule>,
     /// The version at which another rule, or another set of actions, came here, or the rule went.
     version: u64,
 }
+
+const _: () = assert!(size_of::<Slot>() == 128);
 
 /// Rules by number; numbers are used again.
 #[derive(Debug, Default)]

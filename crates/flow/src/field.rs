@@ -361,8 +361,13 @@ impl Field {
     /// All fields, those that name bits of others (`xreg0`, `vlan_vid`) included.
     pub const EVERY: &'static [Field] = EVERY;
 
-    pub(crate) fn spec(self) -> &'static Spec {
+    pub(crate) const fn spec(self) -> &'static Spec {
         &SPECS[self as usize]
+    }
+
+    /// The word of a key in which the field lies, or begins.
+    pub const fn word(self) -> usize {
+        self.spec().word as usize
     }
 
     /// The name in `ovs-fields(7)`.

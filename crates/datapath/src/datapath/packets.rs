@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Datapath;
 use crate::continuation::{Continuation, Frozen};
 use crate::drop::DropReason;
-use crate::extract::{Layout, extract};
+use crate::extract::{Layout, extract_to};
 use crate::metadata::{Metadata, Tracked, TunnelKey};
 use crate::process::{Effects, GoesOn, Losses, Packet, Pass, check_offload};
 use crate::tables::Credit;
@@ -43,8 +43,9 @@ impl Datapath {
         now: u64,
         effects: &mut impl Effects,
     ) {
-        let (key, layout) = match self.read(frame.bytes(), offload, metadata, options) {
-            Ok(parsed) => parsed,
+        let mut key = Key::ZERO;
+        let layout = match self.read(&mut key, frame.bytes(), offload, metadata, options) {
+            Ok(layout) => layout,
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
         let (length, tracked) = (frame.len(), Tracked::default());
@@ -78,8 +79,9 @@ impl Datapath {
         now: u64,
         effects: &mut impl Effects,
     ) {
-        let (key, layout) = match self.read(frame.bytes(), offload, metadata, options) {
-            Ok(parsed) => parsed,
+        let mut key = Key::ZERO;
+        let layout = match self.read(&mut key, frame.bytes(), offload, metadata, options) {
+            Ok(layout) => layout,
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
         let (length, tracked) = (frame.len(), Tracked::default());
@@ -105,8 +107,9 @@ impl Datapath {
     ) {
         let in_port = metadata.field(Field::InPort) as u32;
         let origin = Metadata { in_port, tunnel: TunnelKey::of_key(metadata) };
-        let (mut key, layout) = match parse(frame.bytes(), offload, &origin) {
-            Ok(parsed) => parsed,
+        let mut key = Key::ZERO;
+        let layout = match parse(&mut key, frame.bytes(), offload, &origin) {
+            Ok(layout) => layout,
             Err(reason) => return self.refuse(reason, &origin, frame.len(), effects),
         };
         for field in Field::ALL.iter().filter(|field| field.is_metadata()) {
@@ -201,8 +204,9 @@ impl Datapath {
             self.machine.lose(packet, DropReason::TooManyPasses.into(), effects);
             return None;
         }
-        let (mut key, layout) = match extract(packet.frame.bytes(), packet.metadata) {
-            Ok(extracted) => extracted,
+        let mut key = Key::ZERO;
+        let layout = match extract_to(&mut key, packet.frame.bytes(), packet.metadata) {
+            Ok(layout) => layout,
             Err(reason) => {
                 self.machine.lose(packet, reason.into(), effects);
                 return None;
@@ -293,19 +297,21 @@ impl Datapath {
         self.machine.execute(&verdict.ops, verdict.last_send, packet, now, effects)
     }
 
+    /// Writes what a packet holds to a key that is zero.
     #[inline]
     pub(super) fn read(
         &self,
+        key: &mut Key,
         frame: &[u8],
         offload: &Offload,
         metadata: &Metadata,
         options: &[u8],
-    ) -> Result<(Key, Layout), DropReason> {
-        let (mut key, layout) = parse(frame, offload, metadata)?;
+    ) -> Result<Layout, DropReason> {
+        let layout = parse(key, frame, offload, metadata)?;
         if !options.is_empty() {
-            self.state.options.extract(options, &mut key)?;
+            self.state.options.extract(options, key)?;
         }
-        Ok((key, layout))
+        Ok(layout)
     }
 
     #[cold]
@@ -316,7 +322,7 @@ impl Datapath {
 }
 
 #[inline]
-fn parse(frame: &[u8], offload: &Offload, metadata: &Metadata) -> Result<(Key, Layout), DropReason> {
+fn parse(key: &mut Key, frame: &[u8], offload: &Offload, metadata: &Metadata) -> Result<Layout, DropReason> {
     check_offload(frame, offload)?;
-    extract(frame, metadata)
+    extract_to(key, frame, metadata)
 }
