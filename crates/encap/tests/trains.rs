@@ -98,7 +98,7 @@ fn a_wrong_inner_checksum_stays_wrong() {
 fn a_last_datagram_that_is_cut_short_is_a_frame_of_its_own_or_lost() {
     let (frame, mut outer, offload) = train();
     for (left, expected) in
-        [(700, Ok(())), (20, Err(DropReason::InnerTruncated)), (5, Err(DropReason::VxlanTruncated))]
+        [(700, None), (20, Some(DropReason::InnerTruncated)), (5, Some(DropReason::VxlanTruncated))]
     {
         let len = HEADERS_LEN + 9 * DATAGRAM + left;
         outer.truncate(len);
@@ -109,7 +109,7 @@ fn a_last_datagram_that_is_cut_short_is_a_frame_of_its_own_or_lost() {
         outer[38..40].copy_from_slice(&((len - 34) as u16).to_be_bytes());
         let (inners, pieces, _) = received(&outer, &offload);
         assert_eq!(inners.len(), 10);
-        assert_eq!(inners[9].as_ref().map(|_| ()), expected.as_ref().map(|()| ()), "{left}");
+        assert_eq!(inners[9].as_ref().err(), expected.as_ref(), "{left}");
         assert!(sorted(pieces.clone()) == sorted(frames(&inners)));
         // What is no whole IP packet is of no flow, and waits for none.
         let whole = pieces.iter().map(|(_, piece)| piece).filter(|piece| piece.len() == DATAGRAM - 8);
