@@ -144,8 +144,7 @@ impl<E: Encap> Pair<E> {
         let Pair { encap, template, frame_id, scratch, sent, .. } = self;
         let entropy = flow_hash(sent.outer.bytes());
         let passage = Passage::new(sent.context, entropy, frame_id);
-        let whole =
-            encap.push(template, passage, &mut sent.outer, &Offload::default(), scratch, &mut |_, _| {});
+        let whole = encap.push(template, passage, &mut sent.outer, &Offload::default(), scratch, &mut |_| {});
         match whole {
             Ok(Pushed::Whole(offload)) => offload,
             other => panic!("{other:?}"),

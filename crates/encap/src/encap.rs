@@ -73,6 +73,40 @@ pub enum Pushed {
     Cut(usize),
 }
 
+/// Outer frames as they leave: one, or several of one frame, which stand behind each other in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Outers<'a> {
+    bytes: &'a [u8],
+    /// Of each frame; the last may be shorter.
+    frame_len: usize,
+    /// What is left undone on each.
+    pub offload: &'a Offload,
+}
+
+impl<'a> Outers<'a> {
+    /// How many are given together at most.
+    pub const MOST: usize = 32;
+
+    /// Frames of `frame_len` bytes each, the last of which may be shorter.
+    #[inline]
+    pub(crate) fn new(bytes: &'a [u8], frame_len: usize, offload: &'a Offload) -> Self {
+        Self { bytes, frame_len: frame_len.max(1), offload }
+    }
+
+    /// The one frame that `push` has left in the buffer ([`Pushed::Whole`]).
+    #[inline]
+    #[must_use]
+    pub fn whole(frame: &'a [u8], offload: &'a Offload) -> Self {
+        Self::new(frame, frame.len(), offload)
+    }
+
+    /// Each of them, from Ethernet header to end.
+    #[inline]
+    pub fn frames(&self) -> impl ExactSizeIterator<Item = &'a [u8]> {
+        self.bytes.chunks(self.frame_len)
+    }
+}
+
 /// What came along with one frame out of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Popped {
@@ -173,7 +207,7 @@ pub trait Encap: Send {
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
-        each: &mut dyn FnMut(&[u8], &Offload),
+        each: &mut dyn FnMut(Outers<'_>),
     ) -> Result<Pushed, DropReason>;
 
     /// Takes the outer Ethernet frame in `buffer` apart. Gives `each` the inner frames, none while

@@ -13,8 +13,8 @@ use tulle_wire::{FrameBuf, checksum, ethernet, ipv6, protocol};
 use crate::outer::Outer;
 use crate::send::Carrier;
 use crate::{
-    DropReason, Encap, Endpoints, MixedFamilies, Passage, Popped, Pushed, Template, TunnelOptions, inner,
-    send,
+    DropReason, Encap, Endpoints, MixedFamilies, Outers, Passage, Popped, Pushed, Template, TunnelOptions,
+    inner, send,
 };
 
 pub use header::{Header, MOST_HEADER_LEN};
@@ -96,7 +96,7 @@ impl Encap for Gre {
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
-        each: &mut dyn FnMut(&[u8], &Offload),
+        each: &mut dyn FnMut(Outers<'_>),
     ) -> Result<Pushed, DropReason> {
         let bits = if template.options.key { KEY_BITS } else { 0 };
         if passage.context >> bits != 0 {

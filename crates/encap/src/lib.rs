@@ -21,7 +21,7 @@ mod udp;
 pub mod vxlan;
 
 pub use drop_reason::DropReason;
-pub use encap::{Encap, Gbp, Passage, Popped, Pushed};
+pub use encap::{Encap, Gbp, Outers, Passage, Popped, Pushed};
 pub use geneve::Geneve;
 pub use gre::Gre;
 pub use lisp::Lisp;

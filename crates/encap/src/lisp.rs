@@ -8,7 +8,9 @@ use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, ethernet, ipv6, protocol, udp};
 
 use crate::udp::Receiver;
-use crate::{DropReason, Encap, Endpoints, MixedFamilies, Passage, Popped, Pushed, Template, TunnelOptions};
+use crate::{
+    DropReason, Encap, Endpoints, MixedFamilies, Outers, Passage, Popped, Pushed, Template, TunnelOptions,
+};
 
 /// The port that IANA assigned for data.
 pub const PORT: u16 = 4341;
@@ -70,7 +72,7 @@ impl Encap for Lisp {
         _: &mut FrameBuf,
         _: &Offload,
         _: &mut FrameBuf,
-        _: &mut dyn FnMut(&[u8], &Offload),
+        _: &mut dyn FnMut(Outers<'_>),
     ) -> Result<Pushed, DropReason> {
         Err(DropReason::LispNoEthernet)
     }

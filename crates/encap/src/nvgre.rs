@@ -9,8 +9,8 @@ use tulle_wire::{FrameBuf, ethernet, ipv6, protocol};
 use crate::outer::Outer;
 use crate::send::Carrier;
 use crate::{
-    DropReason, Encap, Endpoints, MixedFamilies, Passage, Popped, Pushed, Template, TunnelOptions, inner,
-    send,
+    DropReason, Encap, Endpoints, MixedFamilies, Outers, Passage, Popped, Pushed, Template, TunnelOptions,
+    inner, send,
 };
 
 /// Length of the header.
@@ -62,7 +62,7 @@ impl Encap for Nvgre {
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
-        each: &mut dyn FnMut(&[u8], &Offload),
+        each: &mut dyn FnMut(Outers<'_>),
     ) -> Result<Pushed, DropReason> {
         if passage.context >> VSID_BITS != 0 {
             return Err(DropReason::BadContext);

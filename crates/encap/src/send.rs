@@ -7,7 +7,7 @@ use tulle_wire::vnet::{GsoKind, Offload};
 use tulle_wire::{FrameBuf, Layers, TcpCutter};
 
 use crate::template::Look;
-use crate::{DropReason, Passage, Pushed, Template, inner};
+use crate::{DropReason, Outers, Passage, Pushed, Template, inner};
 
 const MOST_PACKET: usize = 65535;
 
@@ -36,14 +36,14 @@ pub(crate) fn push<C: Carrier>(
     buffer: &mut FrameBuf,
     offload: &Offload,
     scratch: &mut FrameBuf,
-    each: &mut dyn FnMut(&[u8], &Offload),
+    each: &mut dyn FnMut(Outers<'_>),
 ) -> Result<Pushed, DropReason> {
     let layers = inner::check(buffer.bytes(), offload)?;
     let look = template.look(passage, buffer.bytes(), layers.as_ref());
     let sender = Sender { carrier, template, look };
     if offload.gso != GsoKind::None {
         let cutter = sender.cutter(buffer.bytes(), offload, layers.as_ref())?;
-        return sender.push_trains(passage, &cutter, scratch, each).map(Pushed::Cut);
+        return sender.push_cut(passage, &cutter, scratch, each).map(Pushed::Cut);
     }
     sender.push_whole(passage, buffer, offload).map(Pushed::Whole)
 }
@@ -89,37 +89,78 @@ impl<C: Carrier> Sender<'_, C> {
         Ok(cutter)
     }
 
-    fn push_trains(
+    /// Trains where a device cuts them, else packets of one piece; gives how many.
+    fn push_cut(
         &self,
         passage: &mut Passage<'_>,
         cutter: &TcpCutter<'_>,
         scratch: &mut FrameBuf,
-        each: &mut dyn FnMut(&[u8], &Offload),
+        each: &mut dyn FnMut(Outers<'_>),
     ) -> Result<usize, DropReason> {
         let size = self.carrier.header().len() + cutter.full_len();
         let room = (MOST_PACKET - self.template.ip_len() - C::TRANSPORT_LEN) / size;
-        let most = self.carrier.most().min(room).max(1);
+        match self.carrier.most().min(room) {
+            0 | 1 => self.push_packets(passage, cutter, scratch, each),
+            most => self.push_trains(passage, cutter, (size, most), scratch, each),
+        }
+    }
+
+    /// Trains of `most` pieces, each of `size` bytes with its header.
+    fn push_trains(
+        &self,
+        passage: &mut Passage<'_>,
+        cutter: &TcpCutter<'_>,
+        (size, most): (usize, usize),
+        scratch: &mut FrameBuf,
+        each: &mut dyn FnMut(Outers<'_>),
+    ) -> Result<usize, DropReason> {
         let mut trains = 0;
         for first in (0..cutter.count()).step_by(most) {
             let last = (first + most).min(cutter.count());
-            self.fill_train(cutter, first..last, scratch)?;
+            scratch.reset();
+            let len = self.fill(cutter, first..last, scratch.spare_mut())?;
+            scratch.set_len(len);
             let size = if last - first > 1 { size } else { 0 };
             let offload = self.emit_outer(passage, scratch.bytes_mut(), size);
-            each(scratch.bytes(), &offload);
+            each(Outers::whole(scratch.bytes(), &offload));
             trains += 1;
         }
         Ok(trains)
     }
 
-    /// Room for the outer headers, then header and frame of each piece.
-    fn fill_train(
+    /// Packets of one piece, several given together.
+    fn push_packets(
+        &self,
+        passage: &mut Passage<'_>,
+        cutter: &TcpCutter<'_>,
+        scratch: &mut FrameBuf,
+        each: &mut dyn FnMut(Outers<'_>),
+    ) -> Result<usize, DropReason> {
+        let frame_len = self.header_at() + self.carrier.header().len() + cutter.full_len();
+        scratch.reset();
+        let together = (scratch.spare_mut().len() / frame_len).clamp(1, Outers::MOST);
+        for first in (0..cutter.count()).step_by(together) {
+            scratch.reset();
+            let (room, mut end, mut offload) = (scratch.spare_mut(), 0, Offload::default());
+            for index in first..(first + together).min(cutter.count()) {
+                let frame = room.get_mut(end..).ok_or(DropReason::TooBig)?;
+                let len = self.fill(cutter, index..index + 1, frame)?;
+                offload = self.emit_outer(passage, &mut frame[..len], 0);
+                end += len;
+            }
+            each(Outers::new(&room[..end], frame_len, &offload));
+        }
+        Ok(cutter.count())
+    }
+
+    /// Room for the outer headers, then header and frame of each piece; gives the length.
+    #[inline]
+    fn fill(
         &self,
         cutter: &TcpCutter<'_>,
         pieces: Range<usize>,
-        scratch: &mut FrameBuf,
-    ) -> Result<(), DropReason> {
-        scratch.reset();
-        let room = scratch.spare_mut();
+        room: &mut [u8],
+    ) -> Result<usize, DropReason> {
         let header = self.carrier.header();
         let mut at = self.header_at();
         for index in pieces {
@@ -127,8 +168,7 @@ impl<C: Carrier> Sender<'_, C> {
             at += header.len();
             at += cutter.emit(index, &mut room[at..]).map_err(|_| DropReason::TooBig)?;
         }
-        scratch.set_len(at);
-        Ok(())
+        Ok(at)
     }
 
     /// Completes the headers at the front of `frame`. Always inlined, which saves a tenth of a push.

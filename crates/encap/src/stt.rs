@@ -13,7 +13,9 @@ mod send;
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, ethernet, ipv6, protocol, tcp};
 
-use crate::{DropReason, Encap, Endpoints, MixedFamilies, Passage, Popped, Pushed, Template, TunnelOptions};
+use crate::{
+    DropReason, Encap, Endpoints, MixedFamilies, Outers, Passage, Popped, Pushed, Template, TunnelOptions,
+};
 
 pub use header::{HEADER_LEN, Header};
 pub use reassembly::{Key, Limits, Piece, Reassembly, Whole};
@@ -70,7 +72,7 @@ impl Encap for Stt {
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
-        each: &mut dyn FnMut(&[u8], &Offload),
+        each: &mut dyn FnMut(Outers<'_>),
     ) -> Result<Pushed, DropReason> {
         send::push(template, passage, buffer, offload, scratch, each)
     }

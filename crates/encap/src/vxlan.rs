@@ -11,7 +11,8 @@ use tulle_wire::{FrameBuf, ethernet, ipv6, protocol, udp};
 
 use crate::udp::{Datagrams, Receiver};
 use crate::{
-    DropReason, Encap, Endpoints, MixedFamilies, Passage, Popped, Pushed, Template, TunnelOptions, send,
+    DropReason, Encap, Endpoints, MixedFamilies, Outers, Passage, Popped, Pushed, Template, TunnelOptions,
+    send,
 };
 
 pub use header::{Extension, HEADER_LEN};
@@ -88,7 +89,7 @@ impl Encap for Vxlan {
         buffer: &mut FrameBuf,
         offload: &Offload,
         scratch: &mut FrameBuf,
-        each: &mut dyn FnMut(&[u8], &Offload),
+        each: &mut dyn FnMut(Outers<'_>),
     ) -> Result<Pushed, DropReason> {
         if passage.context >> VNI_BITS != 0 {
             return Err(DropReason::BadContext);

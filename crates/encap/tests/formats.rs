@@ -211,7 +211,7 @@ fn a_long_frame_that_was_cut_on_the_way_in_is_joined_on_the_way_out() {
             far.pop(&mut FrameBuf::copied(&outer), &undone, 0, &mut |popped, frame| {
                 let popped = popped.expect("no drop");
                 assert!(!popped.has_options());
-                merger.offer(popped, frame, &popped.offload, &mut each);
+                assert!(merger.offer(popped, frame, &popped.offload, &mut each));
             });
         }
         merger.flush(&mut each);

@@ -51,7 +51,7 @@ fn push(list: &[u8], oam: bool) -> Result<Vec<u8>, DropReason> {
     let passage = Passage { options: list, oam, ..Passage::new(7, 1, &mut frame_id) };
     let mut buffer = FrameBuf::copied(&Inner::PLAIN.frame());
     let (offload, mut scratch) = (Offload::default(), FrameBuf::new());
-    let pushed = encap.push(&template, passage, &mut buffer, &offload, &mut scratch, &mut |_, _| {})?;
+    let pushed = encap.push(&template, passage, &mut buffer, &offload, &mut scratch, &mut |_| {})?;
     assert_eq!(pushed, Pushed::Whole(Offload::default()));
     Ok(buffer.bytes().to_vec())
 }
@@ -201,8 +201,9 @@ fn each_datagram_of_a_train_has_the_options() {
     let mut frame_id = 1;
     let passage = Passage { options: &list, ..Passage::new(7, 1, &mut frame_id) };
     let (mut buffer, mut scratch, mut got) = (FrameBuf::copied(&frame), FrameBuf::new(), Vec::new());
-    let pushed = encap.push(&template, passage, &mut buffer, &offload, &mut scratch, &mut |outer, undone| {
-        Geneve::default().pop(&mut FrameBuf::copied(outer), undone, 0, &mut |popped, frame| {
+    let pushed = encap.push(&template, passage, &mut buffer, &offload, &mut scratch, &mut |given| {
+        let outer = given.frames().next().expect("one train");
+        Geneve::default().pop(&mut FrameBuf::copied(outer), given.offload, 0, &mut |popped, frame| {
             assert_eq!(popped.expect("no drop").options(frame), list);
             got.push(frame.bytes().to_vec());
         });

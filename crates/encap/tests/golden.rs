@@ -100,8 +100,7 @@ fn pushed(vector: &Vector) -> Vec<u8> {
     };
     let mut buffer = FrameBuf::copied(&vector.bytes("inner"));
     let (offload, mut scratch) = (Offload::default(), FrameBuf::new());
-    let pushed =
-        encap.push(&template, passage, &mut buffer, &offload, &mut scratch, &mut |_, _| panic!("cut"));
+    let pushed = encap.push(&template, passage, &mut buffer, &offload, &mut scratch, &mut |_| panic!("cut"));
     let Ok(Pushed::Whole(undone)) = pushed else { panic!("{}: {pushed:?}", vector.text("name")) };
     wire(buffer.bytes(), &undone).remove(0)
 }

@@ -213,7 +213,7 @@ fn nvgre_spreads_flows_by_the_whole_entropy() {
         let passage = Passage::new(5000, entropy, &mut frame_id);
         let mut buffer = FrameBuf::copied(&Inner::PLAIN.frame());
         Nvgre
-            .push(&template, passage, &mut buffer, &NONE, &mut FrameBuf::new(), &mut |_, _| {})
+            .push(&template, passage, &mut buffer, &NONE, &mut FrameBuf::new(), &mut |_| {})
             .expect("pushed");
         buffer.bytes()[41]
     };

@@ -147,7 +147,7 @@ fn a_buffer_with_less_headroom_than_the_headers_is_refused_unchanged() {
         let passage = tulle_encap::Passage::new(1, 1, &mut frame_id);
         let offload = Offload::default();
         let mut scratch = FrameBuf::new();
-        let result = encap.push(&template, passage, &mut buffer, &offload, &mut scratch, &mut |_, _| {});
+        let result = encap.push(&template, passage, &mut buffer, &offload, &mut scratch, &mut |_| {});
         assert_eq!(result, Err(DropReason::NoHeadroom), "{name}");
         assert_eq!(buffer.bytes(), frame, "{name}");
         assert!(encap.headroom() <= tulle_wire::HEADROOM, "{name}");

@@ -38,7 +38,7 @@ fn push(encap: &dyn Encap, port: u16, vector: &Vector, offload: &Offload) -> (Ve
     let passage = Passage::new(vector.number("context"), entropy, &mut frame_id);
     let mut buffer = FrameBuf::copied(&vector.bytes("inner"));
     let pushed =
-        encap.push(&template, passage, &mut buffer, offload, &mut FrameBuf::new(), &mut |_, _| panic!("cut"));
+        encap.push(&template, passage, &mut buffer, offload, &mut FrameBuf::new(), &mut |_| panic!("cut"));
     let Ok(Pushed::Whole(outer)) = pushed else { panic!("{}: {pushed:?}", vector.text("name")) };
     (buffer.bytes().to_vec(), outer)
 }

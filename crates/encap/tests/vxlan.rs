@@ -135,9 +135,7 @@ fn pushing_without_segmentation_moves_no_payload() {
     let mut frame_id = 1;
     let passage = Passage::new(1, 1, &mut frame_id);
     let offload = Offload::default();
-    encap
-        .push(&template, passage, &mut buffer, &offload, &mut FrameBuf::new(), &mut |_, _| {})
-        .expect("pushed");
+    encap.push(&template, passage, &mut buffer, &offload, &mut FrameBuf::new(), &mut |_| {}).expect("pushed");
     assert_eq!(buffer.bytes()[50..].as_ptr(), place);
 }
 

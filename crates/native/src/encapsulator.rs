@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tulle_encap::{
-    Encap, Endpoints, Geneve, Gre, Nvgre, Passage, Pushed, Stt, Template, TunnelOptions, Vxlan,
+    Encap, Endpoints, Geneve, Gre, Nvgre, Outers, Passage, Pushed, Stt, Template, TunnelOptions, Vxlan,
 };
 use tulle_encap::{geneve, stt, vxlan};
 use tulle_wire::vnet::Offload;
@@ -45,7 +45,9 @@ impl Encapsulator {
         let mut scratch = FrameBuf::new();
         let mut wire: Vec<(Vec<u8>, Offload)> = Vec::new();
         let passage = Passage::new(context, flow_hash(frame), &mut self.frame_id);
-        let mut each = |outer: &[u8], offload: &Offload| wire.push((outer.to_vec(), *offload));
+        let mut each = |outers: Outers<'_>| {
+            wire.extend(outers.frames().map(|outer| (outer.to_vec(), *outers.offload)));
+        };
         let pushed = self
             .encap
             .push(&self.template, passage, &mut buffer, &Offload::default(), &mut scratch, &mut each)

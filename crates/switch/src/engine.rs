@@ -273,7 +273,8 @@ impl Engine {
             return self.receive_health(number, inner);
         }
         let metadata = Metadata { in_port: number, tunnel: Some(inner.key()) };
-        let Inner { frame, popped, .. } = inner;
+        let Inner { frame, passed } = inner;
+        let popped = &passed.popped;
         let offload = popped.offload;
         if !popped.has_options() {
             return telemetry::process(datapath, frame, &offload, &metadata, &[], now, wires);

@@ -261,7 +261,7 @@ impl Worker {
         let now = monotonic_ns();
         for arrival in &mut arrivals[..count] {
             uplink.capture.write(arrival.frame.bytes());
-            inbound.take(arrival, uplink.device(), shared, sender, now);
+            inbound.take(arrival, uplink.device(), count == 1, shared, sender, now);
         }
         inbound.hand_over(shared, sender);
     }

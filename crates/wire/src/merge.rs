@@ -21,6 +21,8 @@ const MOST_SEGMENTS: usize = 128;
 #[derive(Debug)]
 pub struct TcpMerger<T> {
     slots: Vec<Slot<T>>,
+    /// How many slots hold something.
+    held: usize,
     clock: u64,
 }
 
@@ -48,55 +50,72 @@ impl<T: PartialEq> TcpMerger<T> {
     #[must_use]
     pub fn new(flows: usize) -> Self {
         let slot = || Slot { buffer: FrameBuf::new(), held: None };
-        Self { slots: std::iter::repeat_with(slot).take(flows.max(1)).collect(), clock: 0 }
+        Self { slots: std::iter::repeat_with(slot).take(flows.max(1)).collect(), held: 0, clock: 0 }
     }
 
     /// Whether nothing waits.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.iter().all(|slot| slot.held.is_none())
+        self.held == 0
     }
 
-    /// Takes a frame in, or gives it to `each`, after what of its flow has waited until now. `each` may
-    /// change the frame and use its headroom.
+    /// Takes a frame in. False where it cannot wait: the caller is to pass it on, after what of its flow has
+    /// waited until now, which is given to `each`. What `each` gets is its own: it may change the frame, use its
+    /// headroom, and take the buffer and leave another.
+    #[inline]
     pub fn offer(
         &mut self,
         tag: T,
-        frame: &mut FrameBuf,
+        frame: &FrameBuf,
         offload: &Offload,
         each: &mut impl FnMut(T, &mut FrameBuf, &Offload),
-    ) {
+    ) -> bool {
         let segment = match Segment::parse(frame.bytes(), offload) {
             Arrived::Segment(segment) => segment,
-            Arrived::Other => return each(tag, frame, offload),
+            Arrived::Other => return false,
             Arrived::Unclear => {
                 self.flush(each);
-                return each(tag, frame, offload);
+                return false;
             }
         };
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.is_flow_of(&tag, frame.bytes(), &segment))
-        {
-            if slot.join(frame.bytes(), &segment) {
-                if slot.is_closed() {
-                    slot.flush(each);
-                }
-                return;
-            }
-            slot.flush(each);
+        if self.join(&tag, frame.bytes(), &segment, each) {
+            return true;
         }
-        if segment.joinable && !segment.is_last {
+        let can_wait = segment.joinable && !segment.is_last;
+        if can_wait {
             self.hold(tag, frame, segment, offload, each);
-        } else {
-            each(tag, frame, offload);
         }
+        can_wait
     }
 
     /// Gives all that waits to `each`. To be called after each batch of frames: nothing may wait for
     /// frames that have not arrived yet.
+    #[inline]
     pub fn flush(&mut self, each: &mut impl FnMut(T, &mut FrameBuf, &Offload)) {
-        for slot in &mut self.slots {
-            slot.flush(each);
+        if self.held > 0 {
+            self.slots.iter_mut().for_each(|slot| slot.flush(each));
+            self.held = 0;
         }
+    }
+
+    /// Puts the segment behind those of its flow that wait, if it is the next one of them; else these wait no more.
+    fn join(
+        &mut self,
+        tag: &T,
+        frame: &[u8],
+        segment: &Segment,
+        each: &mut impl FnMut(T, &mut FrameBuf, &Offload),
+    ) -> bool {
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.is_flow_of(frame, segment)) else {
+            return false;
+        };
+        let has_joined = slot.join(tag, frame, segment);
+        if !has_joined || slot.is_closed() {
+            slot.flush(each);
+            self.held -= 1;
+        }
+        has_joined
     }
 
     fn hold(
@@ -112,26 +131,29 @@ impl<T: PartialEq> TcpMerger<T> {
         // A free one, else the one that has waited longest.
         let place = |slot: &&mut Slot<T>| slot.held.as_ref().map_or(0, |held| held.since);
         let Some(slot) = self.slots.iter_mut().min_by_key(place) else { return };
-        slot.flush(each);
+        match slot.held {
+            Some(_) => slot.flush(each),
+            None => self.held += 1,
+        }
         slot.buffer.fill(frame.bytes());
         slot.held = Some(Held { tag, first, offload: *offload, count: 1, closed: false, since });
     }
 }
 
 impl<T: PartialEq> Slot<T> {
-    fn is_flow_of(&self, tag: &T, frame: &[u8], segment: &Segment) -> bool {
-        self.held.as_ref().is_some_and(|held| {
-            held.tag == *tag && held.first.is_flow_of(self.buffer.bytes(), segment, frame)
-        })
+    /// Whatever the tag: of two ways of one flow, neither may overtake the other.
+    fn is_flow_of(&self, frame: &[u8], segment: &Segment) -> bool {
+        self.held.as_ref().is_some_and(|held| held.first.is_flow_of(self.buffer.bytes(), segment, frame))
     }
 
     /// Puts the segment behind those in the buffer, if it is the next one of them.
-    fn join(&mut self, frame: &[u8], segment: &Segment) -> bool {
+    fn join(&mut self, tag: &T, frame: &[u8], segment: &Segment) -> bool {
         let Some(held) = &mut self.held else { return false };
         let payload = &frame[segment.payload..];
         let end = self.buffer.len();
         let fits = end - held.first.network + payload.len() <= MOST_PACKET && held.count < MOST_SEGMENTS;
-        if !fits || !held.first.continues(self.buffer.bytes(), held.count, segment, frame) {
+        if !fits || held.tag != *tag || !held.first.continues(self.buffer.bytes(), held.count, segment, frame)
+        {
             return false;
         }
         self.buffer.set_len(end + payload.len());

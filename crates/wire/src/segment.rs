@@ -14,6 +14,9 @@ pub struct TcpCutter<'a> {
     layers: Layers,
     payload: usize,
     size: usize,
+    count: usize,
+    /// The sum of the pseudo header without its length.
+    pseudo: u16,
 }
 
 impl<'a> TcpCutter<'a> {
@@ -27,13 +30,17 @@ impl<'a> TcpCutter<'a> {
         let frame = &frame[..layers.end];
         let segment = tcp::Packet::new_checked(&frame[layers.transport..])?;
         let payload = layers.transport + segment.header_len();
-        Ok(Self { frame, layers, payload, size: usize::from(gso_size) })
+        let size = usize::from(gso_size);
+        let count = (frame.len() - payload).div_ceil(size).max(1);
+        let pseudo = checksum::add(checksum::sum(layers.addresses(frame)), u16::from(protocol::TCP));
+        Ok(Self { frame, layers, payload, size, count, pseudo })
     }
 
     /// Number of pieces, at least 1.
+    #[inline]
     #[must_use]
     pub fn count(&self) -> usize {
-        (self.frame.len() - self.payload).div_ceil(self.size).max(1)
+        self.count
     }
 
     /// Length of the frame of each piece; the last may be shorter.
@@ -86,7 +93,6 @@ impl<'a> TcpCutter<'a> {
     }
 
     fn fix_transport(&self, index: usize, frame: &mut [u8]) {
-        let addresses = checksum::sum(self.layers.addresses(frame));
         let segment = &mut frame[self.layers.transport..];
         let sequence = u32_at(segment, 4).wrapping_add((index * self.size) as u32);
         set_u32(segment, 4, sequence);
@@ -97,8 +103,7 @@ impl<'a> TcpCutter<'a> {
             segment[tcp::FLAGS_AT] &= !(flag::FIN | flag::PSH);
         }
         // A segment is shorter than 65536 bytes: the upper half of the length adds nothing.
-        let pseudo = checksum::add(addresses, u16::from(protocol::TCP));
-        set_u16(segment, 16, checksum::add(pseudo, segment.len() as u16));
+        set_u16(segment, 16, checksum::add(self.pseudo, segment.len() as u16));
         let checksum = !checksum::sum(segment);
         set_u16(segment, 16, checksum);
     }

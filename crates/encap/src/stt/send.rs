@@ -6,7 +6,7 @@ use tulle_wire::{FrameBuf, Layers, checksum, ethernet, tcp, tcp_segments};
 use super::MOST_INNER;
 use super::header::{HEADER_LEN, Header, flag};
 use crate::template::source_port;
-use crate::{DropReason, Passage, Pushed, Template, inner};
+use crate::{DropReason, Outers, Passage, Pushed, Template, inner};
 
 /// Both Open vSwitch implementations send this; the kernel's GRO wants it constant.
 const WINDOW: u16 = 0xffff;
@@ -18,7 +18,7 @@ pub(super) fn push(
     buffer: &mut FrameBuf,
     offload: &Offload,
     scratch: &mut FrameBuf,
-    each: &mut dyn FnMut(&[u8], &Offload),
+    each: &mut dyn FnMut(Outers<'_>),
 ) -> Result<Pushed, DropReason> {
     let layers = inner::check(buffer.bytes(), offload)?;
     if carries(buffer.bytes(), offload, layers.as_ref()) {
@@ -56,13 +56,13 @@ fn push_cut(
     buffer: &FrameBuf,
     offload: &Offload,
     scratch: &mut FrameBuf,
-    each: &mut dyn FnMut(&[u8], &Offload),
+    each: &mut dyn FnMut(Outers<'_>),
 ) -> Result<Pushed, DropReason> {
     let mut result = Ok(());
     let count = tcp_segments(buffer.bytes(), offload.gso_size, scratch, |piece| {
         let layers = Layers::parse(piece.bytes());
         match push_whole(template, passage, piece, &Offload::default(), layers.as_ref()) {
-            Ok(outer) => each(piece.bytes(), &outer),
+            Ok(outer) => each(Outers::whole(piece.bytes(), &outer)),
             Err(reason) => result = Err(reason),
         }
     });

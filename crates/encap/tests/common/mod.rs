@@ -5,7 +5,7 @@ pub mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use tulle_encap::{DropReason, Encap, Endpoints, Passage, Popped, Pushed, TunnelOptions};
+use tulle_encap::{DropReason, Encap, Endpoints, Outers, Passage, Popped, Pushed, TunnelOptions};
 use tulle_wire::vnet::{GsoKind, Offload};
 use tulle_wire::{FrameBuf, checksum, ethernet, ipv4, ipv6, protocol, tcp};
 
@@ -144,10 +144,10 @@ pub fn push_over(
     let (mut buffer, mut scratch, mut outers) = (FrameBuf::copied(frame), FrameBuf::new(), Vec::new());
     let mut frame_id = 77;
     let passage = Passage::new(context, 5, &mut frame_id);
-    let pushed =
-        encap.push(&template, passage, &mut buffer, offload, &mut scratch, &mut |outer, offload| {
-            outers.push((outer.to_vec(), *offload));
-        })?;
+    let pushed = encap.push(&template, passage, &mut buffer, offload, &mut scratch, &mut |given| {
+        assert!((1..=Outers::MOST).contains(&given.frames().len()));
+        outers.extend(given.frames().map(|outer| (outer.to_vec(), *given.offload)));
+    })?;
     match pushed {
         Pushed::Whole(outer) => outers.push((buffer.bytes().to_vec(), outer)),
         Pushed::Cut(count) => assert_eq!(count, outers.len()),

@@ -6,7 +6,8 @@ use tulle_datapath::TunnelKey;
 use tulle_encap::{Encap, Popped};
 use tulle_io::clock::monotonic_ns;
 use tulle_io::{Arrival, Guarded, Received};
-use tulle_wire::FrameBuf;
+use tulle_wire::vnet::{GsoKind, Offload};
+use tulle_wire::{FrameBuf, TcpMerger};
 
 use super::directory::Attitude;
 use super::kind::Receivers;
@@ -18,13 +19,21 @@ use crate::threads::Shared;
 const MOST_FRAMES: usize = 32;
 /// Bytes after which they are handed over: they should still be in the processor's cache.
 const MOST_BYTES: usize = 128 << 10;
+/// Flows whose segments are joined at a time.
+const MOST_FLOWS: usize = 16;
 
-/// A frame that came out of a tunnel.
-pub(crate) struct Inner {
+/// By which way a frame came out of a tunnel, and what came along.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Passed {
     pub wire: Guarded,
     /// Whether this bridge counts it where it is lost.
     pub counts: bool,
     pub popped: Popped,
+}
+
+/// A frame that came out of a tunnel.
+pub(crate) struct Inner {
+    pub passed: Passed,
     pub frame: FrameBuf,
 }
 
@@ -32,7 +41,7 @@ impl Inner {
     /// What flows may match of its tunnel.
     #[inline]
     pub(crate) fn key(&self) -> TunnelKey {
-        key_of(&self.popped)
+        key_of(&self.passed.popped)
     }
 }
 
@@ -41,6 +50,8 @@ impl Inner {
 pub(crate) struct Inbound {
     membership: Membership,
     receivers: Receivers,
+    /// Joins what was cut before it went into the tunnel. Nothing is in it between two batches.
+    merger: TcpMerger<Passed>,
     waiting: Waiting,
 }
 
@@ -57,6 +68,7 @@ impl Inbound {
         let mut inbound = Inbound {
             membership: membership.clone(),
             receivers: Receivers::default(),
+            merger: TcpMerger::new(MOST_FLOWS),
             waiting: Waiting::default(),
         };
         inbound.join(membership);
@@ -77,16 +89,17 @@ impl Inbound {
         }
     }
 
-    /// Takes one outer frame apart that came by a device.
+    /// Takes one outer frame apart that came by a device; `is_alone` says that no other waits behind it.
     pub(crate) fn take(
         &mut self,
         arrival: &mut Arrival,
         device: u32,
+        is_alone: bool,
         shared: &Shared,
         sender: &mut Box<Sender>,
         now: u64,
     ) {
-        let Self { membership, receivers, waiting } = self;
+        let Self { membership, receivers, merger, waiting } = self;
         let Some((wire, source)) = wire_of(arrival.frame.bytes()) else {
             return sender.lose("tunnel-outer-foreign");
         };
@@ -95,9 +108,13 @@ impl Inbound {
         if arrival.received != Received::Frame {
             return sender.lose("device-bad-frame");
         }
+        let may_join = !is_alone || arrival.offload.gso == GsoKind::UdpL4;
         pop(encap, arrival, now, &mut |result, frame, is_given| match result {
             Ok(popped) => {
-                waiting.add((wire, counts), popped, frame, is_given);
+                let passed = Passed { wire, counts, popped };
+                if !(may_join && waiting.join(merger, passed, frame, is_given)) {
+                    waiting.add(passed, frame, is_given);
+                }
                 if waiting.is_full() {
                     waiting.hand_over(shared, sender);
                 }
@@ -109,6 +126,7 @@ impl Inbound {
 
     /// Gives the engine what waits for it, and what was lost.
     pub(crate) fn hand_over(&mut self, shared: &Shared, sender: &mut Box<Sender>) {
+        self.waiting.flush(&mut self.merger);
         if !self.waiting.frames.is_empty() || sender.has_lost() {
             self.waiting.hand_over(shared, sender);
         }
@@ -143,15 +161,44 @@ fn pop(encap: &mut dyn Encap, arrival: &mut Arrival, now: u64, each: &mut Each<'
 
 impl Waiting {
     /// Takes the buffer of a frame and leaves another, where it is the frame's alone; else a copy.
-    fn add(&mut self, (wire, counts): (Guarded, bool), popped: Popped, frame: &mut FrameBuf, is_given: bool) {
+    fn add(&mut self, passed: Passed, frame: &mut FrameBuf, is_given: bool) {
         let mut other = self.spare.pop().unwrap_or_default();
         if is_given {
             std::mem::swap(&mut other, frame);
         } else {
-            other.copy_from(frame, popped.start(frame));
+            other.copy_from(frame, passed.popped.start(frame));
         }
         self.bytes += other.len();
-        self.frames.push(Inner { wire, counts, popped, frame: other });
+        self.frames.push(Inner { passed, frame: other });
+    }
+
+    /// Lets a frame wait for the next segments of its flow; false where it does not, and everything that it must not
+    /// overtake has been added.  Options would be lost, so frames that have them are not joined; STT's, which are given
+    /// with their buffers, were not cut.
+    fn join(
+        &mut self,
+        merger: &mut TcpMerger<Passed>,
+        passed: Passed,
+        frame: &FrameBuf,
+        is_given: bool,
+    ) -> bool {
+        if is_given || passed.popped.has_options() {
+            self.flush(merger);
+            return false;
+        }
+        merger.offer(passed, frame, &passed.popped.offload, &mut |passed, frame, offload| {
+            self.add_joined(passed, frame, offload);
+        })
+    }
+
+    fn flush(&mut self, merger: &mut TcpMerger<Passed>) {
+        merger.flush(&mut |passed, frame, offload| self.add_joined(passed, frame, offload));
+    }
+
+    fn add_joined(&mut self, passed: Passed, frame: &mut FrameBuf, offload: &Offload) {
+        let mut passed = passed;
+        passed.popped.offload = *offload;
+        self.add(passed, frame, true);
     }
 
     fn is_full(&self) -> bool {

@@ -9,7 +9,7 @@ use tulle_io::{Guarded, TunnelPackets};
 use tulle_wire::{ethernet, ipv6, protocol};
 
 use super::directory::Attitude;
-use super::inbound::Inner;
+use super::inbound::{Inner, Passed};
 use super::kind::Reception;
 use super::registry::new_bridge;
 use super::{Directory, Registry, flag};
@@ -65,11 +65,12 @@ impl Membership {
     /// The port that a frame has come by.  Errors: it is another bridge's; or why it is lost.
     #[inline]
     pub(crate) fn port_of(&self, inner: &Inner) -> Result<u32, Option<&'static str>> {
-        let Popped { context, source, destination, .. } = inner.popped;
-        match self.directory.find(inner.wire, context, source, destination) {
+        let Passed { wire, counts, popped } = &inner.passed;
+        let Popped { context, source, destination, .. } = *popped;
+        match self.directory.find(*wire, context, source, destination) {
             Some(owner) if owner.bridge == self.bridge => Ok(owner.port),
             Some(_) => Err(None),
-            None => Err(inner.counts.then_some("tunnel-unknown-peer")),
+            None => Err(counts.then_some("tunnel-unknown-peer")),
         }
     }
 

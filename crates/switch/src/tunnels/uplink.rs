@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
-use tulle_encap::Pushed;
+use tulle_encap::{Outers, Pushed};
 use tulle_io::{Fanout, Filter, PacketOptions, PacketSocket};
 use tulle_wire::vnet::Offload;
 use tulle_wire::{FrameBuf, flow_hash};
@@ -70,18 +70,14 @@ impl Uplink {
         frame_id: &mut u32,
     ) -> Result<(), &'static str> {
         let mut sent = Ok(());
-        let mut emit = |outer: &[u8], offload: &Offload| {
-            self.capture.write(outer);
-            let one = outcome(self.socket.send(outer, offload));
-            sent = sent.and(one);
-        };
+        let mut emit = |outers: Outers<'_>| sent = sent.and(self.send_outers(outers));
         let ready = &leaving.ready;
         let encap = self.senders.of(ready.config.kind, ready.config.gbp);
         // Sent within, since another thread must not send a later sequence number before.
         let pushed = leaving.with_passage(flow_hash(frame.bytes()), frame_id, |passage| {
             let pushed = encap.push(&ready.template, passage, frame, offload, scratch, &mut emit);
             if let Ok(Pushed::Whole(offload)) = &pushed {
-                emit(frame.bytes(), offload);
+                emit(Outers::whole(frame.bytes(), offload));
             }
             pushed
         });
@@ -89,5 +85,22 @@ impl Uplink {
             Ok(_) => sent,
             Err(reason) => Err(reason.name()),
         }
+    }
+
+    /// Several go by one system call. Those behind one that is lost are not tried: queue or device will not take them.
+    #[inline]
+    fn send_outers(&self, outers: Outers<'_>) -> Result<(), &'static str> {
+        let mut frames = [(&[][..], *outers.offload); Outers::MOST];
+        let mut count = 0;
+        for (place, frame) in frames.iter_mut().zip(outers.frames()) {
+            self.capture.write(frame);
+            place.0 = frame;
+            count += 1;
+        }
+        let result = match count {
+            1 => self.socket.send(frames[0].0, outers.offload),
+            _ => self.socket.send_batch(&frames[..count]).map(|(_, sent)| sent),
+        };
+        outcome(result)
     }
 }
