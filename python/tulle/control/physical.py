@@ -79,13 +79,16 @@ def compile_node(
     `networks` are those with a port here, `tunnels` those of this node; a remote port without a
     tunnel to its node is left out.  `version` (8 bits) goes into contexts that have room for it.
     """
-    places = _places(networks, bindings, ids)
+    networks = tuple(networks)
+    places = _places((one for one in networks if not one.paused), bindings, ids)
+    stopped = _places((one for one in networks if one.paused), bindings, ids)
     listed = tuple(tunnels)
     ways = {tunnel.remote: encapsulations[tunnel.encapsulation] for tunnel in listed}
     external = {tunnel.remote for tunnel in listed if tunnel.external}
     guarded = frozenset(remote for remote in external if not carries_ports(ways[remote]))
     writer = _Writer(node, ways, guarded, version & 0xFF)
-    return tuple(sorted(writer.flows(places), key=lambda one: (one.table, -one.priority, repr(one.match))))
+    flows = (*writer.flows(places), *_paused(node, stopped))
+    return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
 
 
 def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) -> list[_Place]:
@@ -215,6 +218,14 @@ class _Writer:
         if carries_ports(encapsulation):
             actions += (Move(Slice("reg14", 0, 16), INGRESS),)
         return actions
+
+
+def _paused(node: str, places: list[_Place]) -> Iterator[Flow]:
+    """What workloads of a paused network send is dropped under a name of its own."""
+    for place in places:
+        if place.node == node:
+            port = LocalPort(f"{place.network}/{place.port}")
+            yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), (), f"network {place.network} (paused)")
 
 
 def _nowhere() -> Iterator[Flow]:

@@ -127,7 +127,13 @@ def change_document(change: Change) -> Document:
 
 def snapshot_document(row: Row) -> Mapping[str, Any]:
     """A snapshot without the network in it."""
-    return {name: row[name] for name in ("network", "name", "created", "generation")}
+    return {name: row[name] for name in ("network", "name", "created", "by", "message", "generation")}
+
+
+def history_document(row: Row) -> Document:
+    """One change of a network, without the network in it."""
+    columns = ("network", "generation", "created", "by", "what", "message", "summary")
+    return {name: row[name] for name in columns}
 
 
 def _network_line(stored: StoredNetwork, late: set[str]) -> Document:
@@ -139,6 +145,7 @@ def _network_line(stored: StoredNetwork, late: set[str]) -> Document:
         "routers": len(network.routers),
         "ports": len(network.ports),
         "acls": len(network.acls),
+        "paused": network.paused,
         "applied": not late,
         "behind": sorted(late),
     }

@@ -93,7 +93,7 @@ def react(intent: Source, state: Source, writer: Writer) -> bool:
     held = {*broken, *_lagging(state, {name: one.generation for name, one in stored.items()})}
     kept = {name for name in (*current.datapaths, *current.ports) if name.split("/")[0] in held}
     routers = _routers(networks) | _known_routers(state)
-    store.write_ids(writer, state, allocate(networks, current, kept), routers)
+    store.write_ids(writer, state, allocate(networks, current, kept, store.preferred(intent)), routers)
     return bool(kept.difference(_wanted(networks)))
 
 

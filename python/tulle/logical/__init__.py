@@ -4,14 +4,20 @@ Knows networks, switches, routers, ports and ACLs; never nodes beyond their name
 Everything here is pure.
 """
 
+from .clone import Place, cloned, renamed
 from .compile import compile_interfaces, compile_network
 from .file import emit_file, parse_file
 from .match import emit_match, parse_match
+from .reach import Reach, ReachChange, reach_change
 from .rules import problems
 from .snapshot import changes, diff, document_of, network_of
 
 __all__ = [
+    "Place",
+    "Reach",
+    "ReachChange",
     "changes",
+    "cloned",
     "compile_interfaces",
     "compile_network",
     "diff",
@@ -22,4 +28,6 @@ __all__ = [
     "parse_file",
     "parse_match",
     "problems",
+    "reach_change",
+    "renamed",
 ]

@@ -20,8 +20,10 @@ from .view import View
 def compile_network(network: Network, ids: Ids) -> tuple[Flow, ...]:
     """All flows of the network, in order of their keys; no two have the same key.
 
-    `network` must pass `rules.problems`; NotFound when `ids` lacks a number.
+    A paused network has none.  `network` must pass `rules.problems`; NotFound when `ids` lacks a number.
     """
+    if network.paused:
+        return ()
     made = {one.key: one for one in _all_flows(View(network, ids))}
     return tuple(sorted(made.values(), key=_order))
 

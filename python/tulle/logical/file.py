@@ -13,7 +13,7 @@ import yaml
 from tulle.values import LabFile, Network, Node, Underlay
 
 from . import tree
-from .file_network import read_network
+from .file_network import read_generation, read_network
 from .problem import Path
 from .reader import Complaints, Section
 from .rules import problems, valid_name
@@ -43,9 +43,11 @@ def parse_file(
     known = {node.name for node in own} if own else nodes
     found = [_network(node, known, complaints) for node in section.items("networks")]
     _refuse_repeated(found, complaints)
+    built_upon = {network.name: read_generation(node, complaints) for network, node in found}
     complaints.refuse()
+    generations = {name: number for name, number in built_upon.items() if number is not None}
     networks = tuple(sorted((network for network, _ in found), key=lambda one: one.name))
-    return LabFile(networks, own, underlay)
+    return LabFile(networks, own, underlay, generations)
 
 
 def emit_file(document: LabFile) -> str:
@@ -55,8 +57,14 @@ def emit_file(document: LabFile) -> str:
         shown["underlay"] = {"subnet": document.underlay.subnet, "mtu": document.underlay.mtu}
     if document.nodes:
         shown["nodes"] = [_node_document(node) for node in document.nodes]
-    shown["networks"] = [document_of(network) for network in document.networks]
+    shown["networks"] = [_network_document(document, network) for network in document.networks]
     return yaml.safe_dump(shown, sort_keys=False, width=110)
+
+
+def _network_document(document: LabFile, network: Network) -> dict[str, object]:
+    made = document_of(network)
+    number = document.generations.get(network.name)
+    return made if number is None else {"name": made.pop("name"), "generation": number, **made}
 
 
 def _node_document(node: Node) -> dict[str, object]:

@@ -25,7 +25,8 @@ from .reader import Complaints, Section
 from .rules_acl import PRIORITY_MAX
 from .rules_address import canonical
 
-NETWORK_KEYS = ("name", "switches", "routers", "ports", "acls")
+NETWORK_KEYS = ("name", "generation", "paused", "switches", "routers", "ports", "acls")
+GENERATION_MAX = 999_999_999
 PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface")
 ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action")
 
@@ -40,8 +41,15 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         tuple(reader.router(one) for one in own.items("routers")),
         tuple(reader.port(one) for one in own.items("ports")),
         tuple(reader.acl(one) for one in own.items("acls")),
+        own.boolean("paused"),
     )
     return with_addresses(network, reader.without_addresses)
+
+
+def read_generation(node: tree.Tree, complaints: Complaints) -> int | None:
+    """Of which generation a network was exported, where the file says so: what the change builds upon."""
+    own = Section(node, "network", NETWORK_KEYS, complaints)
+    return own.integer("generation", 0, 0, GENERATION_MAX) if own.child("generation") is not None else None
 
 
 class _NetworkReader:

@@ -26,6 +26,7 @@ IDENTITIES: Final = {
     "ports": "name",
     "acls": "name",
     "routes": "prefix",
+    "numbers": "name",
 }
 
 
@@ -55,6 +56,8 @@ def document_of(network: Network) -> Document:
     made["acls"] = [_without_nones(acl) for acl in made["acls"]]
     for acl, document in zip(ordered(network).acls, made["acls"], strict=True):
         document["match"] = emit_match(acl.match)
+    if not network.paused:
+        del made["paused"]
     return made
 
 

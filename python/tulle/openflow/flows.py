@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from tulle import values
 from tulle.values import LocalPort, TunnelPort
 
-Ports = Mapping[LocalPort | TunnelPort, int]
+Ports = Mapping[LocalPort | TunnelPort, int | str]
+"""Numbers of ports; or their names, where the text is for people."""
 
 CONTROLLER_BYTES = 65535
 """How much of a packet the agent is given: all of it."""

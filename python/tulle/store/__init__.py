@@ -17,9 +17,11 @@ from .intent import (
     declared_nodes,
     delete_network,
     networks,
+    preferred,
     write_declared_nodes,
     write_network,
 )
+from .parts import parts_of, read_document, write_document
 from .state import (
     applied,
     bindings,
@@ -62,12 +64,16 @@ __all__ = [
     "ids",
     "networks",
     "nodes",
+    "parts_of",
+    "preferred",
+    "read_document",
     "source",
     "trace_requests",
     "trace_result",
     "tunnels",
     "write_binding",
     "write_declared_nodes",
+    "write_document",
     "write_external_nodes",
     "write_heartbeat",
     "write_ids",

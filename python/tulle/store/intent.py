@@ -6,7 +6,7 @@ Sets have no order in OVSDB, so values come back in canonical order: by name, ad
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_interface, ip_network
 from typing import Any
@@ -17,6 +17,7 @@ from tulle.errors import InvalidInput, TulleError
 from tulle.logical import emit_match, parse_match, problems
 from tulle.values import (
     Acl,
+    Ids,
     LogicalPort,
     LogicalRouter,
     LogicalSwitch,
@@ -54,7 +55,7 @@ def networks(
         name = row["name"]
         parts = {table: rows[name] for table, rows in tables.items()}
         try:
-            network = _checked(_network(name, parts, router_ports[name]))
+            network = _checked(_network(row, parts, router_ports[name]))
         except (TulleError, ValueError) as error:
             if on_problem is not None:
                 on_problem(name, error)
@@ -63,8 +64,18 @@ def networks(
     return out
 
 
-def write_network(writer: Writer, source: Source, network: Network, generation: int) -> None:
-    """Operations that make the stored network equal this one; rows that stay keep their uuids."""
+def write_network(
+    writer: Writer,
+    source: Source,
+    network: Network,
+    generation: int,
+    numbers: Mapping[str, int] | None = None,
+) -> None:
+    """Operations that make the stored network equal this one; rows that stay keep their uuids.
+
+    `numbers` are those that it had once and is to have again where they are free: a switch's or a router's by its
+    name, a port's on it as `switch/port`.
+    """
     name = network.name
 
     def upsert(table: str, rows: Iterable[Row]) -> frozenset[Any]:
@@ -86,7 +97,10 @@ def write_network(writer: Writer, source: Source, network: Network, generation: 
         "routers": upsert("Logical_Router", routers),
         "ports": upsert("Logical_Port", map(_port_row, network.ports)),
         "acls": upsert("ACL", map(_acl_row, network.acls)),
+        "paused": network.paused,
     }
+    if numbers is not None:
+        root["numbers"] = dict(numbers)
     writer.upsert("Network", source("Network"), [root])
 
 
@@ -95,6 +109,16 @@ def delete_network(writer: Writer, source: Source, name: str) -> None:
     for row in source("Network"):
         if row["name"] == name:
             writer.delete("Network", row)
+
+
+def preferred(source: Source) -> Ids:
+    """The numbers that networks would have, by their full names."""
+    datapaths: dict[str, int] = {}
+    ports: dict[str, int] = {}
+    for row in source("Network"):
+        for name, number in row["numbers"].items():
+            (ports if "/" in name else datapaths)[f"{row['name']}/{name}"] = number
+    return Ids(datapaths, ports)
 
 
 def canonical(network: Network) -> Network:
@@ -138,16 +162,17 @@ def node_row(node: Node) -> dict[str, Any]:
     }
 
 
-def _network(name: str, parts: Rows, router_ports: list[Row]) -> Network:
+def _network(row: Row, parts: Rows, router_ports: list[Row]) -> Network:
     ports_of = defaultdict(list)
-    for row in router_ports:
-        ports_of[row["router"]].append(row)
+    for port in router_ports:
+        ports_of[port["router"]].append(port)
     return Network(
-        name,
+        row["name"],
         tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
         tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
         tuple(_port(row) for row in parts["Logical_Port"]),
         tuple(_acl(row) for row in parts["ACL"]),
+        row["paused"],
     )
 
 

@@ -94,13 +94,17 @@ class Acl(Struct, frozen=True):
 
 
 class Network(Struct, frozen=True):
-    """A virtual network: the object that is created, snapshotted, rolled back and deleted whole."""
+    """A virtual network: the object that is created, snapshotted, rolled back and deleted whole.
+
+    While it is `paused`, its workloads stay plugged in and all that they send is dropped.
+    """
 
     name: str
     switches: tuple[LogicalSwitch, ...] = ()
     routers: tuple[LogicalRouter, ...] = ()
     ports: tuple[LogicalPort, ...] = ()
     acls: tuple[Acl, ...] = ()
+    paused: bool = False
 
 
 class Change(Struct, frozen=True):

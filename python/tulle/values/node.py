@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Mapping
+
+from msgspec import Struct, field
 
 from .network import Network
 
@@ -68,8 +70,12 @@ class Unreachable(Struct, frozen=True):
 
 
 class LabFile(Struct, frozen=True):
-    """A whole document: networks, and for the lab also the underlay and the nodes."""
+    """A whole document: networks, and for the lab also the underlay and the nodes.
+
+    `generations` tells of which generation an exported network was, by name.
+    """
 
     networks: tuple[Network, ...] = ()
     nodes: tuple[Node, ...] = ()
     underlay: Underlay | None = None
+    generations: Mapping[str, int] = field(default_factory=dict)
