@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from tulle import store
 from tulle.control import allocate, compile_node, placement, plan_flows, tunnels_of
@@ -88,7 +88,7 @@ def consequences(world: World, pairs: Iterable[Pair]) -> Document:
             if (found := _on_node(node, world, before, after, sorted(touched))) is not None
         ],
         "reach": [
-            {"network": one.name, **asdict(reach_change(one.before, one.new))}
+            {"network": one.name, **msgspec.to_builtins(reach_change(one.before, one.new))}
             for one in changed
             if one.before is None or one.new is None or one.before.name == one.new.name
         ],

@@ -125,10 +125,7 @@ class Intent:
         writer = self._writer(f"rename {name} to {new}")
         store.delete_network(writer, self.rows, name)
         store.write_network(writer, self.rows, other, generations[new], self.ledger.numbers(name))
-        self.ledger.rename(writer, name, new)
-        self.ledger.add_change(
-            writer, Pair(new, StoredNetwork(other, 0), other), generations[new], asked, f"rename {name}"
-        )
+        self.ledger.add_rename(writer, stored, other, generations[new], asked)
         await self._commit(writer)
         return applied
 

@@ -93,10 +93,21 @@ class Ledger:
         numbers = self._document(self._row(network, at), f"{at} of network {network}").get("numbers")
         return None if numbers is None else {one["name"]: one["number"] for one in numbers}
 
-    def add_change(self, writer: Writer, pair: Pair, generation: int, asked: Asked, what: str) -> None:
-        """Operations that note a change; the oldest ones beyond a bound are forgotten."""
-        known = self.changes(pair.name)
-        for row in known[: -(CHANGES_KEPT - 1)]:
+    def add_change(
+        self,
+        writer: Writer,
+        pair: Pair,
+        generation: int,
+        asked: Asked,
+        what: str,
+        was: str | None = None,
+    ) -> None:
+        """Operations that note a change; the oldest ones beyond a bound are forgotten.
+
+        `was`: the name that the network has in the rows so far.
+        """
+        known = self.changes(was or pair.name)
+        for row in known[: -(CHANGES_KEPT - 1)] if was is None else ():
             writer.delete("Change", row)
         if pair.old is not None and not any(row["generation"] == pair.old.generation for row in known):
             # Another client or an earlier release made it so; one can roll back to it all the same.
@@ -133,13 +144,18 @@ class Ledger:
         self.add_snapshot(writer, stored, name, asked)
         return name
 
-    def rename(self, writer: Writer, old: str, new: str) -> None:
-        """Operations that give all that is kept of a network to another name."""
-        for table in ("Snapshot", "Change"):
-            for row in [row for row in self._rows(table) if row["network"] == old]:
-                columns = self._intent.schema.table(table).columns
-                writer.delete(table, row)
-                writer.insert(table, {**{name: row[name] for name in columns}, "network": new})
+    def add_rename(
+        self, writer: Writer, stored: StoredNetwork, new: Network, generation: int, asked: Asked
+    ) -> None:
+        """Operations that give all that is kept of a network to another name, and note that."""
+        old = stored.network.name
+        known = [(table, row) for table in ("Snapshot", "Change") for row in self._rows(table)]
+        for table, row in [(table, row) for table, row in known if row["network"] == old]:
+            columns = self._intent.schema.table(table).columns
+            writer.delete(table, row)
+            writer.insert(table, {**{name: row[name] for name in columns}, "network": new.name})
+        same = StoredNetwork(new, stored.generation)
+        self.add_change(writer, Pair(new.name, same, new), generation, asked, f"rename {old}", old)
 
     def numbers(self, network: str) -> dict[str, int]:
         """The numbers that a network has, by names within it."""
