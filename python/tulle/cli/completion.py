@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +38,14 @@ def node_names(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _network(context: typer.Context) -> str:
-    return f"/v1/networks/{context.params.get('network')}"
+    return f"/v1/networks/{context.params.get('network') or _first_word(context)}"
+
+
+def _first_word(context: typer.Context) -> str:
+    """What stands after the command: an option that still lacks its value keeps click from reading arguments."""
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    _, _, rest = typed.partition(f" {context.info_name} ")
+    return next((word for word in rest.split() if not word.startswith("-")), "")
 
 
 def _names(context: typer.Context, target: str, key: str, incomplete: str, column: str = "name") -> list[str]:

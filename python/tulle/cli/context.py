@@ -77,7 +77,7 @@ def finish_change(
 
 def _say(answer: dict[str, Any], done: str, *, wait: bool) -> None:
     names = ", ".join(f"{name} (generation {n})" for name, n in sorted(answer["generations"].items()) if n)
-    if names:
+    if names and (wait or answer["changes"]):
         line(f"applied on every node: {names}" if wait else f"accepted: {names}")
     hint = undo_hint(answer) if answer["changes"] else ""
     if done or hint:

@@ -7,6 +7,7 @@ from typing import Any
 from .output import line, table
 
 NAMED_MAX = 5
+OBJECTS_MAX = 12
 Document = dict[str, Any]
 
 
@@ -41,8 +42,11 @@ def _show_objects(nodes: list[Document]) -> None:
     for node in nodes:
         for one in node["objects"]:
             found.setdefault(one["object"], []).append(f"{node['node']} {_counts(one)}")
-    if found:
-        table(["because of", "flows"], [(name, ", ".join(said)) for name, said in sorted(found.items())], "")
+    rows = [(name, ", ".join(said)) for name, said in sorted(found.items())]
+    if rows:
+        table(["because of", "flows"], rows[:OBJECTS_MAX], "")
+    if len(rows) > OBJECTS_MAX:
+        line(f"and because of {len(rows) - OBJECTS_MAX} more objects; -o json lists every flow")
 
 
 def _show_reach(found: Document) -> None:
