@@ -7,7 +7,7 @@ node has applied it.  It keeps no connection, so a controller that comes back is
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
@@ -16,7 +16,7 @@ import orjson
 
 from .network import Network, network_path
 from .place import api_socket
-from .transport import request, request_bytes
+from .transport import request, request_bytes, request_lines
 
 REQUEST_S: Final = 30.0
 BACKUP_S: Final = 300.0
@@ -174,6 +174,15 @@ class Client:
         """What happens to a frame: {"frame": text, "halves": [{"node", "steps", "outputs", ...}]}."""
         body = {"port": port, "match": match}
         return request(self.path, "POST", f"{network_path(network)}/trace", body, 2 * REQUEST_S)
+
+    def watch(self, network: str | None = None) -> Iterator[Document]:
+        """What happens from now on, as it happens: {"event": "changed", "applied", "bound", …, …}.
+
+        Ends when the controller ends; Unavailable when it is gone without a word.
+        """
+        for text in request_lines(self.path, "/v1/watch" + _query(network=network), REQUEST_S):
+            event: Document = orjson.loads(text)
+            yield event
 
     def backup(self) -> bytes:
         """Everything that the controller keeps, as a tar file."""

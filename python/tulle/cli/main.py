@@ -14,7 +14,7 @@ import typer
 
 from tulle.errors import Conflict, TulleError, Unavailable
 
-from . import backup, networks, ports, processes, trace, views
+from . import backup, networks, ports, processes, trace, views, watch
 from .output import print_error
 
 STATUSES: Final[dict[type[TulleError], int]] = {Conflict: 3, Unavailable: 4}
@@ -29,6 +29,7 @@ app.add_typer(ports.app, name="port")
 app.add_typer(views.nodes, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)
+app.command("watch")(watch.watch)
 app.command("drops")(views.drops)
 app.command("counters")(views.counters)
 app.command("backup")(backup.backup)

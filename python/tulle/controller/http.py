@@ -21,6 +21,7 @@ from .listing import Listing
 from .progress import wait_applied
 from .stores import Store
 from .tracing import Tracer
+from .watching import watch
 
 MAX_BODY_BYTES: Final = 16 << 20
 RESTORE_BYTES_MAX: Final = 1 << 30
@@ -70,6 +71,7 @@ class Api:
                 web.get("/v1/networks", self.networks),
                 web.get(network, self.network),
                 web.post(f"{network}/trace", self.trace),
+                web.get("/v1/watch", self.watch),
                 web.get("/v1/ports", self.ports),
                 web.get("/v1/nodes", self.nodes),
                 web.delete("/v1/nodes/{node}", self.forget_node),
@@ -108,6 +110,10 @@ class Api:
     async def ports(self, request: web.Request) -> web.Response:
         """GET /v1/ports[?network=NETWORK]."""
         return json_answer({"ports": self._listing.ports(request.query.get("network"))})
+
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        """GET /v1/watch[?network=NETWORK]: what happens, one JSON object a line."""
+        return await watch(self._stores, request)
 
     async def nodes(self, _request: web.Request) -> web.Response:
         """GET /v1/nodes."""
