@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from random_networks import networks
 from reach_model import LOOP, Model, Packet
 
-from tulle.logical.delivery import Delivery, own_address
+from tulle.logical.delivery import Delivery
+from tulle.logical.filtering import own_address
 from tulle.logical.reach import EVERYTHING, Reach, reach_change
 from tulle.logical.services import Service, services
 from tulle.values import Network

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from tulle.values import LogicalPort, Network
 
-from .delivery import Delivery, own_address, prefix
+from .delivery import Delivery
+from .filtering import own_address, ports_by_name, prefix, prefixes
 from .services import Service, services
 
 QUESTIONS_MAX: Final = 200_000
@@ -113,25 +114,25 @@ def _joined(
 
 def _groups(present: list[Network], old: Network | None, new: Network | None) -> list[Names]:
     """The ports of both networks, those together that nothing tells apart."""
-    prefixes = sorted({one for network in present for one in _prefixes(network)})
-    own = {acl.port for network in present for acl in network.acls if acl.port is not None}
+    told_apart = sorted({one for network in present for one in _prefixes(network)})
+    own = {name for network in present for name in ports_by_name(network)}
     marks: defaultdict[str, list[Hashable]] = defaultdict(list)
     for side, network in enumerate((old, new)):
         for port in network.ports if network is not None else ():
-            marks[port.name].append((side, *_mark(port, prefixes, own)))
+            marks[port.name].append((side, *_mark(port, told_apart, own)))
     groups: defaultdict[Hashable, list[str]] = defaultdict(list)
     for name, mark in sorted(marks.items()):
         groups[tuple(mark)].append(name)
     return [tuple(names) for names in groups.values()]
 
 
-def _mark(port: LogicalPort, prefixes: list[str], own: Collection[str]) -> tuple[Hashable, ...]:
+def _mark(port: LogicalPort, told_apart: list[str], own: Collection[str]) -> tuple[Hashable, ...]:
     addresses = [own_address(port, version) for version in (4, 6)]
     inside = tuple(
         (at, index)
         for at, one in enumerate(addresses)
         if one is not None
-        for index, text in enumerate(prefixes)
+        for index, text in enumerate(told_apart)
         if one in prefix(text)
     )
     has = tuple(one is not None for one in addresses)
@@ -139,8 +140,7 @@ def _mark(port: LogicalPort, prefixes: list[str], own: Collection[str]) -> tuple
 
 
 def _prefixes(network: Network) -> Iterator[str]:
-    for acl in network.acls:
-        yield from (one for one in (acl.match.src, acl.match.dst) if one is not None)
+    yield from prefixes(network)
     for router in network.routers:
         for route in router.routes:
             yield from (route.prefix, route.next_hop)
