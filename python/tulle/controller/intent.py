@@ -16,6 +16,7 @@ from tulle.errors import Conflict, InvalidInput, NotFound
 from tulle.logical import Place, cloned, diff, parse_file, problems, renamed
 from tulle.logical.rules import valid_name
 from tulle.logical.spelling import nearest
+from tulle.ovsdb import OvsdbError
 from tulle.store import Row, StoredNetwork, Writer
 from tulle.values import Change, LabFile, LogicalPort, Network, Node
 
@@ -123,6 +124,7 @@ class Intent:
         if asked.dry_run:
             return applied
         writer = self._writer(f"rename {name} to {new}")
+        self._require(writer, (name,))
         store.delete_network(writer, self.rows, name)
         store.write_network(writer, self.rows, other, generations[new], self.ledger.numbers(name))
         self.ledger.add_rename(writer, stored, other, generations[new], asked)
@@ -279,6 +281,7 @@ class Intent:
         if asked.dry_run or not (different or declare):
             return applied
         writer = self._writer(f"{what} ({', '.join(raised)})")
+        self._require(writer, raised)
         if declare is not None:
             store.write_declared_nodes(writer, self.rows, declare)
         kept = None
@@ -350,8 +353,22 @@ class Intent:
         writer.comment(comment)
         return writer
 
+    def _require(self, writer: Writer, names: Iterable[str]) -> None:
+        """Nobody may have changed these networks past this controller; it sees them as of a moment ago."""
+        for row in self.rows("Network"):
+            if row["name"] in names:
+                writer.require("Network", row, ("generation",))
+
     async def _commit(self, writer: Writer) -> None:
-        await self._database.transact(writer.operations)
+        try:
+            await self._database.transact(writer.operations)
+        except OvsdbError as error:
+            if error.error != "timed out":
+                raise
+            raise Conflict(
+                "somebody changed the network at this moment; nothing was changed, try again",
+                code="changed-meanwhile",
+            ) from None
 
 
 def _with_ports(network: Network, ports: Iterable[LogicalPort]) -> Network:

@@ -74,6 +74,21 @@ class Writer:
         """Remove a row."""
         self.operations.append({"op": "delete", "table": table, "where": _this(row)})
 
+    def require(self, table: str, row: Row, columns: tuple[str, ...]) -> None:
+        """Let the whole transaction fail if the row has other values by now (RFC 7047 section 5.2.6)."""
+        values = self._emit(table, {name: row[name] for name in columns})
+        self.operations.append(
+            {
+                "op": "wait",
+                "timeout": 0,
+                "table": table,
+                "where": _this(row),
+                "columns": list(columns),
+                "until": "==",
+                "rows": [values],
+            }
+        )
+
     def comment(self, text: str) -> None:
         """Note in the log what the transaction is for."""
         self.operations.append({"op": "comment", "comment": text})

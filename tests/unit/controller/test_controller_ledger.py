@@ -221,3 +221,24 @@ def test_what_others_changed_in_the_database_is_noted_and_can_be_had_again():
 def test_a_snapshots_name_is_no_number(name):
     with pytest.raises(InvalidInput, match="expected"):
         filled().intent.snapshot("red", name)
+
+
+def test_a_change_past_the_controller_at_the_same_moment_wins_and_this_one_is_refused():
+    cores = filled()
+    database = cores.intent_database
+    honest = database.transact
+
+    def after_somebody_else(operations):
+        database.transact = honest
+        where = [["name", "==", "red"]]
+        honest([{"op": "update", "table": "Network", "where": where, "row": {"generation": 9}}])
+        return honest(operations)
+
+    database.transact = after_somebody_else
+    with pytest.raises(Conflict, match="at this moment") as refused:
+        cores.intent.move("red", "web1", "node3")
+    assert refused.value.code == "changed-meanwhile"
+    assert cores.intent.network("red").generation == 9
+    assert {port.node for port in cores.intent.network("red").network.ports if port.name == "web1"} == {
+        "node1"
+    }
