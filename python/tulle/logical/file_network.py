@@ -41,7 +41,7 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         tuple(reader.router(one) for one in own.items("routers")),
         tuple(reader.port(one) for one in own.items("ports")),
         tuple(reader.acl(one) for one in own.items("acls")),
-        own.boolean("paused"),
+        paused=own.boolean("paused"),
     )
     return with_addresses(network, reader.without_addresses)
 

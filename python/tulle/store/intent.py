@@ -172,7 +172,7 @@ def _network(row: Row, parts: Rows, router_ports: list[Row]) -> Network:
         tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
         tuple(_port(row) for row in parts["Logical_Port"]),
         tuple(_acl(row) for row in parts["ACL"]),
-        row["paused"],
+        paused=row["paused"],
     )
 
 
