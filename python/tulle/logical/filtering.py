@@ -6,7 +6,7 @@ Reachability knows of ACLs only what is here: whether they drop, and what they t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -35,6 +35,9 @@ class Rules:
         for acl in network.acls:
             place = f"port {acl.port}" if acl.port else f"switch {acl.switch}"
             self._acls[acl.direction, place].append(acl)
+        matches = [acl.match for acl in network.acls]
+        self._texts = sorted({text for one in matches for text in (one.src, one.dst) if text is not None})
+        self._names = {acl.port for acl in network.acls if acl.port is not None}
 
     def drop(self, direction: str, port: LogicalPort, packet: Headers) -> bool:
         """Whether the rule with the highest priority that fits drops; where two have the same, drop wins."""
@@ -44,6 +47,12 @@ class Rules:
         )
         first = min(fitting, key=lambda acl: (-acl.priority, acl.action != "drop"), default=None)
         return first is not None and first.action == "drop"
+
+    def mark(self, port: LogicalPort) -> Hashable:
+        """What the ACLs see of a port: two ports with the same mark are the same to them."""
+        own = [own_address(port, version) for version in (4, 6)]
+        inside = tuple(tuple(one is not None and one in prefix(text) for text in self._texts) for one in own)
+        return inside, port.name if port.name in self._names else None
 
 
 def fits(acl: Acl, packet: Headers) -> bool:
@@ -60,17 +69,6 @@ def fits(acl: Acl, packet: Headers) -> bool:
     wanted = (match.sport, match.dport, match.icmp_type, match.icmp_code)
     has = (service.sport, service.dport, service.kind, service.code)
     return all(want in (None, there) for want, there in zip(wanted, has, strict=True))
-
-
-def prefixes(network: Network) -> Iterator[str]:
-    """The addresses and prefixes by which ACLs tell ports apart."""
-    for acl in network.acls:
-        yield from (one for one in (acl.match.src, acl.match.dst) if one is not None)
-
-
-def ports_by_name(network: Network) -> Iterator[str]:
-    """The ports that ACLs treat by themselves."""
-    yield from (acl.port for acl in network.acls if acl.port is not None)
 
 
 def own_address(port: LogicalPort, version: int) -> Address | None:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from tulle.values import LogicalPort, Network
 
 from .delivery import Delivery
-from .filtering import own_address, ports_by_name, prefix, prefixes
+from .filtering import Rules, own_address, prefix
 from .services import Service, services
 
 QUESTIONS_MAX: Final = 200_000
@@ -45,7 +45,7 @@ def reach_change(old: Network | None, new: Network | None) -> ReachChange:
     """From one network to another; None is a network that does not exist."""
     present = [one for one in (old, new) if one is not None]
     kinds = services(present)
-    groups = _groups(present, old, new)
+    groups = _groups(old, new)
     if (asked := len(groups) ** 2 * len(kinds)) > QUESTIONS_MAX:
         return ReachChange(
             unknown=f"{len(groups)} kinds of ports need {asked} questions, {QUESTIONS_MAX} is the limit"
@@ -112,35 +112,29 @@ def _joined(
     return {kept: tuple(sorted(joined)) for kept, joined in out.items()}
 
 
-def _groups(present: list[Network], old: Network | None, new: Network | None) -> list[Names]:
-    """The ports of both networks, those together that nothing tells apart."""
-    told_apart = sorted({one for network in present for one in _prefixes(network)})
-    own = {name for network in present for name in ports_by_name(network)}
+def _groups(old: Network | None, new: Network | None) -> list[Names]:
+    """The ports of both networks, those together that nothing tells apart, neither before nor after."""
     marks: defaultdict[str, list[Hashable]] = defaultdict(list)
     for side, network in enumerate((old, new)):
-        for port in network.ports if network is not None else ():
-            marks[port.name].append((side, *_mark(port, told_apart, own)))
+        if network is not None:
+            rules, routed = Rules(network), sorted(set(_routed(network)))
+            for port in network.ports:
+                marks[port.name].append((side, _mark(port, routed), rules.mark(port)))
     groups: defaultdict[Hashable, list[str]] = defaultdict(list)
     for name, mark in sorted(marks.items()):
         groups[tuple(mark)].append(name)
     return [tuple(names) for names in groups.values()]
 
 
-def _mark(port: LogicalPort, told_apart: list[str], own: Collection[str]) -> tuple[Hashable, ...]:
-    addresses = [own_address(port, version) for version in (4, 6)]
-    inside = tuple(
-        (at, index)
-        for at, one in enumerate(addresses)
-        if one is not None
-        for index, text in enumerate(told_apart)
-        if one in prefix(text)
-    )
-    has = tuple(one is not None for one in addresses)
-    return port.switch, port.node is not None, port.name if port.name in own else None, has, inside
+def _mark(port: LogicalPort, routed: list[str]) -> Hashable:
+    """What switches and routers see of a port."""
+    own = [own_address(port, version) for version in (4, 6)]
+    inside = tuple(tuple(one is not None and one in prefix(text) for text in routed) for one in own)
+    return port.switch, port.node is not None, tuple(one is not None for one in own), inside
 
 
-def _prefixes(network: Network) -> Iterator[str]:
-    yield from prefixes(network)
+def _routed(network: Network) -> Iterator[str]:
+    """The prefixes and next hops of routers."""
     for router in network.routers:
         for route in router.routes:
             yield from (route.prefix, route.next_hop)
