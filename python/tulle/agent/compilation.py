@@ -22,6 +22,7 @@ from tulle.values import (
     Ids,
     LocalPort,
     Network,
+    Output,
     RouterInterface,
     TunnelInterface,
     TunnelPort,
@@ -34,13 +35,26 @@ class Compiled(Struct, frozen=True):
     """What one network came to on this node.
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
-    by (table, cookie); `owners` names cookies.
+    by (table, cookie); `owners` names cookies; `sends` are the tunnels that packets leave by.
     """
 
     texts: Mapping[str, str]
     reasons: Mapping[tuple[int, int], str]
     owners: Mapping[int, str]
     routers: tuple[RouterInterface, ...]
+    sends: frozenset[TunnelPort] = frozenset()
+
+
+class Tunnels(Struct, frozen=True):
+    """The tunnels of this node: `all` are received by; networks in `own` send by those, the rest by `usual`."""
+
+    all: tuple[TunnelInterface, ...] = ()
+    usual: tuple[TunnelInterface, ...] = ()
+    own: Mapping[str, tuple[TunnelInterface, ...]] = {}
+
+    def of(self, network: str) -> tuple[TunnelInterface, ...]:
+        """Those that a network sends by."""
+        return self.own.get(network, self.usual)
 
 
 NOTHING = Compiled({}, {}, {}, ())
@@ -63,7 +77,7 @@ class Compilation:
         self,
         networks: Iterable[Network],
         bindings: Iterable[Binding],
-        tunnels: tuple[TunnelInterface, ...],
+        tunnels: Tunnels,
         ids: Ids,
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
@@ -76,12 +90,13 @@ class Compilation:
             own = tuple(one for one in bindings if one.network == network.name)
             numbers = _ids_of(network.name, ids)
             plugged = _ports_of(network.name, ports)
-            inputs = (network, own, tunnels, numbers, dict(encapsulations), plugged)
+            ways = (tunnels.of(network.name), tunnels.all)
+            inputs = (network, own, ways, numbers, dict(encapsulations), plugged)
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
                 self.compiled_count += 1
                 try:
-                    known = (inputs, self._compile(network, own, tunnels, numbers, encapsulations, plugged))
+                    known = (inputs, self._compile(network, own, ways, numbers, encapsulations, plugged))
                 except NotFound as error:
                     self.pending[network.name] = str(error)
                     known = (None, known[1] if known is not None else NOTHING)
@@ -93,13 +108,16 @@ class Compilation:
         self,
         network: Network,
         bindings: tuple[Binding, ...],
-        tunnels: tuple[TunnelInterface, ...],
+        tunnels: tuple[tuple[TunnelInterface, ...], tuple[TunnelInterface, ...]],
         ids: Ids,
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
     ) -> Compiled:
         """The network without a name stands for what every node has, such as the tunnels."""
-        placed = compile_node(self._node, (network,), bindings, tunnels, ids, encapsulations)
+        sending, receiving = tunnels
+        placed = compile_node(
+            self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
+        )
         logical = compile_network(network, ids)
         flows = (*placed, *logical)
         return Compiled(
@@ -107,6 +125,7 @@ class Compilation:
             _reasons(flows),
             {flow.cookie: flow.owner for flow in flows},
             compile_interfaces(network, ids),
+            _tunnels_out(flows),
         )
 
 
@@ -117,6 +136,11 @@ def _reasons(flows: Iterable[Flow]) -> dict[tuple[int, int], str]:
         for action in flow.actions
         if isinstance(action, Controller)
     }
+
+
+def _tunnels_out(flows: Iterable[Flow]) -> frozenset[TunnelPort]:
+    ports = (action.port for flow in flows for action in flow.actions if isinstance(action, Output))
+    return frozenset(port for port in ports if isinstance(port, TunnelPort))
 
 
 def _ids_of(network: str, ids: Ids) -> Ids:
@@ -141,9 +165,11 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
     reasons: dict[tuple[int, int], str] = {}
     owners: dict[int, str] = {}
     routers: list[RouterInterface] = []
+    sends: set[TunnelPort] = set()
     for part in parts:
         texts |= part.texts
         reasons |= part.reasons
         owners |= part.owners
         routers += part.routers
-    return Compiled(texts, reasons, owners, tuple(routers))
+        sends |= part.sends
+    return Compiled(texts, reasons, owners, tuple(routers), frozenset(sends))

@@ -62,7 +62,8 @@ class Client:
         return self._list("/v1/networks", "networks")
 
     def network(self, name: str) -> Document:
-        """{"network": document, "generation": n, "bound": {port: node}, "behind": [sentence]}."""
+        """{"network": document, "generation": n, "bound": {port: node}, "behind": [sentence],
+        "tunnels": [as `tunnels` gives them, between the nodes of the network]}."""
         return self._get(_network(name))
 
     def delete_network(self, name: str, *, wait: bool = False, timeout_s: float = WAIT_S) -> Document:
@@ -108,6 +109,20 @@ class Client:
         target = f"{_network(network)}/ports/{quote(port, '')}/move"
         return self._changed(target, {"node": node}, wait, timeout_s)
 
+    def prefer(
+        self, network: str, encapsulations: list[str], *, wait: bool = False, timeout_s: float = WAIT_S
+    ) -> Document:
+        """Say in which order a network wants its encapsulations; none: as the nodes prefer."""
+        body = {"encapsulations": encapsulations}
+        return self._changed(f"{_network(network)}/encapsulations", body, wait, timeout_s)
+
+    def prefer_at(
+        self, node: str, encapsulations: list[str], *, wait: bool = False, timeout_s: float = WAIT_S
+    ) -> Document:
+        """Say in which order a node is to use encapsulations; none: as its agent says."""
+        body = {"encapsulations": encapsulations}
+        return self._changed(f"/v1/nodes/{quote(node, '')}/encapsulations", body, wait, timeout_s)
+
     def nodes(self) -> list[Document]:
         """All nodes, with the generations that they have applied."""
         return self._list("/v1/nodes", "nodes")
@@ -117,7 +132,7 @@ class Client:
         request(self.path, "DELETE", f"/v1/nodes/{quote(name, '')}", None, REQUEST_S)
 
     def tunnels(self) -> list[Document]:
-        """Every pair of nodes, with the encapsulation chosen."""
+        """Every pair of nodes, and each network with an order of its own: what it uses, what it is coming to, why."""
         return self._list("/v1/tunnels", "tunnels")
 
     def drops(self, node: str | None = None) -> list[Document]:

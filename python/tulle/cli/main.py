@@ -13,7 +13,7 @@ import typer
 
 from tulle.errors import TulleError
 
-from . import backup, networks, ports, processes, trace, views
+from . import backup, networks, ports, preferences, processes, trace, views
 from .output import print_error
 
 app = typer.Typer(
@@ -23,9 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("apply")(networks.apply)
-app.add_typer(networks.app, name="network")
+app.add_typer(preferences.network_commands, name="network")
 app.add_typer(ports.app, name="port")
-app.add_typer(views.nodes, name="node")
+app.add_typer(preferences.node_commands, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)
 app.command("drops")(views.drops)

@@ -63,6 +63,12 @@ class MoveRequest(msgspec.Struct, forbid_unknown_fields=True):
     node: str
 
 
+class PreferRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Encapsulations, best first; none leaves the choice to others."""
+
+    encapsulations: tuple[str, ...]
+
+
 class TraceRequest(msgspec.Struct, forbid_unknown_fields=True):
     """What to trace, from a port."""
 
@@ -113,10 +119,12 @@ class Api:
                 web.get(f"{network}/diff", self.diff),
                 web.post(f"{network}/rollback", self.rollback),
                 web.post(f"{network}/trace", self.trace),
+                web.post(f"{network}/encapsulations", self.prefer),
                 web.post(f"{port}/move", self.move),
                 web.get("/v1/ports", self.ports),
                 web.get("/v1/nodes", self.nodes),
                 web.delete("/v1/nodes/{node}", self.forget_node),
+                web.post("/v1/nodes/{node}/encapsulations", self.prefer_at),
                 web.get("/v1/tunnels", self.tunnels),
                 web.get("/v1/drops", self.drops),
                 web.get("/v1/counters", self.counters),
@@ -190,6 +198,16 @@ class Api:
         """POST /v1/networks/NETWORK/ports/PORT/move."""
         body = await _body(request, MoveRequest)
         return _applied(await self._intent.move(_part(request, "network"), _part(request, "port"), body.node))
+
+    async def prefer(self, request: web.Request) -> web.Response:
+        """POST /v1/networks/NETWORK/encapsulations."""
+        body = await _body(request, PreferRequest)
+        return _applied(await self._intent.prefer(_part(request, "network"), body.encapsulations))
+
+    async def prefer_at(self, request: web.Request) -> web.Response:
+        """POST /v1/nodes/NODE/encapsulations."""
+        body = await _body(request, PreferRequest)
+        return _applied(await self._intent.prefer_at(_part(request, "node"), body.encapsulations))
 
     async def ports(self, request: web.Request) -> web.Response:
         """GET /v1/ports[?network=NETWORK]."""

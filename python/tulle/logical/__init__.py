@@ -5,7 +5,7 @@ Everything here is pure.
 """
 
 from .compile import compile_interfaces, compile_network
-from .file import emit_file, parse_file
+from .file import emit_file, order_problems, parse_file
 from .match import emit_match, parse_match
 from .rules import problems
 from .snapshot import changes, diff, document_of, network_of
@@ -19,6 +19,7 @@ __all__ = [
     "emit_file",
     "emit_match",
     "network_of",
+    "order_problems",
     "parse_file",
     "parse_match",
     "problems",

@@ -25,7 +25,7 @@ from .reader import Complaints, Section
 from .rules_acl import PRIORITY_MAX
 from .rules_address import canonical
 
-NETWORK_KEYS = ("name", "switches", "routers", "ports", "acls")
+NETWORK_KEYS = ("name", "encapsulations", "switches", "routers", "ports", "acls")
 PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface")
 ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action")
 
@@ -40,6 +40,7 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         tuple(reader.router(one) for one in own.items("routers")),
         tuple(reader.port(one) for one in own.items("ports")),
         tuple(reader.acl(one) for one in own.items("acls")),
+        own.texts("encapsulations") or (),
     )
     return with_addresses(network, reader.without_addresses)
 

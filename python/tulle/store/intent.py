@@ -54,7 +54,7 @@ def networks(
         name = row["name"]
         parts = {table: rows[name] for table, rows in tables.items()}
         try:
-            network = _checked(_network(name, parts, router_ports[name]))
+            network = _checked(_network(row, parts, router_ports[name]))
         except (TulleError, ValueError) as error:
             if on_problem is not None:
                 on_problem(name, error)
@@ -86,6 +86,7 @@ def write_network(writer: Writer, source: Source, network: Network, generation: 
         "routers": upsert("Logical_Router", routers),
         "ports": upsert("Logical_Port", map(_port_row, network.ports)),
         "acls": upsert("ACL", map(_acl_row, network.acls)),
+        "encapsulations": ",".join(network.encapsulations),
     }
     writer.upsert("Network", source("Network"), [root])
 
@@ -124,8 +125,7 @@ def write_declared_nodes(writer: Writer, source: Source, nodes: Iterable[Node]) 
 
 def node_of(row: Row) -> Node:
     """A node, from its row in either database."""
-    encapsulations = tuple(name for name in row["encapsulations"].split(",") if name)
-    return Node(row["name"], row["address"], encapsulations, row["external"])
+    return Node(row["name"], row["address"], _listed(row["encapsulations"]), row["external"])
 
 
 def node_row(node: Node) -> dict[str, Any]:
@@ -138,16 +138,17 @@ def node_row(node: Node) -> dict[str, Any]:
     }
 
 
-def _network(name: str, parts: Rows, router_ports: list[Row]) -> Network:
+def _network(root: Row, parts: Rows, router_ports: list[Row]) -> Network:
     ports_of = defaultdict(list)
     for row in router_ports:
         ports_of[row["router"]].append(row)
     return Network(
-        name,
+        root["name"],
         tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
         tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
         tuple(_port(row) for row in parts["Logical_Port"]),
         tuple(_acl(row) for row in parts["ACL"]),
+        _listed(root["encapsulations"]),
     )
 
 
@@ -214,6 +215,10 @@ def _canonical_router(router: LogicalRouter) -> LogicalRouter:
     ports = (msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in router.ports)
     routes = tuple(sorted(router.routes, key=lambda route: _subnet_key(route.prefix)))
     return LogicalRouter(router.name, _named(ports), routes)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
 
 
 def _named(values: Iterable[Any]) -> tuple[Any, ...]:

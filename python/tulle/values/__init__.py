@@ -50,6 +50,7 @@ from .node import (
     LabFile,
     Node,
     Tunnel,
+    TunnelEnd,
     Underlay,
     Unreachable,
 )
@@ -116,6 +117,7 @@ __all__ = [
     "StaticRoute",
     "Step",
     "Tunnel",
+    "TunnelEnd",
     "TunnelInterface",
     "TunnelPort",
     "Underlay",

@@ -94,13 +94,18 @@ class Acl(Struct, frozen=True):
 
 
 class Network(Struct, frozen=True):
-    """A virtual network: the object that is created, snapshotted, rolled back and deleted whole."""
+    """A virtual network: the object that is created, snapshotted, rolled back and deleted whole.
+
+    `encapsulations` are what it wants to be carried by, best first, for the control plane to understand;
+    empty: as the nodes prefer.
+    """
 
     name: str
     switches: tuple[LogicalSwitch, ...] = ()
     routers: tuple[LogicalRouter, ...] = ()
     ports: tuple[LogicalPort, ...] = ()
     acls: tuple[Acl, ...] = ()
+    encapsulations: tuple[str, ...] = ()
 
 
 class Change(Struct, frozen=True):
