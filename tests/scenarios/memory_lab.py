@@ -16,8 +16,8 @@ from tulle.agent.compilation import Tunnels
 from tulle.control import (
     all_tunnels_of,
     allocate,
+    choice_between,
     choose,
-    choose_for_networks,
     placement,
     requested_bindings,
     tunnels_of,
@@ -73,9 +73,7 @@ class MemoryLab:
         """Put these networks in place of all that were; what had to change, node by node."""
         self.networks = {network.name: network for network in networks}
         orders = {one.name: one.encapsulations for one in networks if one.encapsulations}
-        self.tunnels = choose_for_networks(
-            choose(self._declared.values(), self.known), self._declared, orders
-        )
+        self.tunnels = choice_between(self._declared, {}, orders).pairs(self.known)
         self.ids = allocate(networks, self.ids)
         bindings = requested_bindings(networks, self._declared)
         self.homes = {f"{one.network}/{one.port}": one.node for one in bindings}

@@ -5,34 +5,33 @@ Everything here is pure.
 """
 
 from .allocate import allocate
+from .choice import Choice, choice_between
 from .mtu import network_mtu
 from .physical import compile_node
 from .placement import Placement, attachments, placement, requested_bindings
 from .plan import plan, plan_attachments, plan_flows, plan_tunnels
-from .preference import choose_for_networks, in_use, network_reason, pair_reason, passed_over, preferring
+from .preference import in_use, passed_over
 from .retunnel import advance, settled
 from .tunnels import all_tunnels_of, choose, tunnels_by_remote, tunnels_of
 
 __all__ = [
+    "Choice",
     "Placement",
     "advance",
     "all_tunnels_of",
     "allocate",
     "attachments",
+    "choice_between",
     "choose",
-    "choose_for_networks",
     "compile_node",
     "in_use",
     "network_mtu",
-    "network_reason",
-    "pair_reason",
     "passed_over",
     "placement",
     "plan",
     "plan_attachments",
     "plan_flows",
     "plan_tunnels",
-    "preferring",
     "requested_bindings",
     "settled",
     "tunnels_by_remote",

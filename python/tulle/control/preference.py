@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from tulle.values import Node, Tunnel, Unreachable
+from tulle.values import Node, Tunnel
 
 Orders = Mapping[str, tuple[str, ...]]
 """Encapsulations, best first, by network or node."""
@@ -21,14 +21,15 @@ def preferring(able: Mapping[str, Node], declared: Mapping[str, Node]) -> dict[s
     return {name: _preferring(node, declared.get(name)) for name, node in able.items()}
 
 
-def choose_for_networks(
-    chosen: Iterable[Tunnel | Unreachable], nodes: Mapping[str, Node], orders: Orders
-) -> tuple[Tunnel | Unreachable, ...]:
-    """The same pairs, with the networks that go another way than the pair itself."""
-    return tuple(
-        replace(one, networks=_other_ways(one, nodes, orders)) if isinstance(one, Tunnel) else one
-        for one in chosen
-    )
+def choose_for_networks(tunnel: Tunnel, nodes: Mapping[str, Node], orders: Orders) -> Tunnel:
+    """The same pair, with the networks that go another way than most."""
+    common = share(nodes[tunnel.local], nodes[tunnel.remote])
+    found = {
+        network: next((name for name in order if name in common), tunnel.encapsulation)
+        for network, order in orders.items()
+    }
+    different = {network: name for network, name in sorted(found.items()) if name != tunnel.encapsulation}
+    return replace(tunnel, networks=different)
 
 
 def in_use(tunnel: Tunnel, network: str) -> str:
@@ -44,7 +45,7 @@ def ways_of(tunnel: Tunnel, network: str) -> set[str]:
 
 def network_reason(tunnel: Tunnel, nodes: Mapping[str, Node], network: str, order: tuple[str, ...]) -> str:
     """Why a network with an order of its own is carried as it is between these nodes."""
-    common = _common(nodes[tunnel.local], nodes[tunnel.remote])
+    common = share(nodes[tunnel.local], nodes[tunnel.remote])
     found = next((name for name in order if name in common), None)
     if found is None:
         return f"{network} prefers {', '.join(order)}, which the two do not share; as the nodes prefer"
@@ -61,7 +62,7 @@ def pair_reason(tunnel: Tunnel, nodes: Mapping[str, Node]) -> str:
     if places[0] == places[1]:
         said = [f"{_ordinal(places[0])} choice of both"]
     better = [name for place, node in zip(places, ends, strict=True) for name in node.encapsulations[:place]]
-    common = _common(*ends)
+    common = share(*ends)
     missing = [_lacking(name, ends) for name in dict.fromkeys(better) if name not in common]
     return "; ".join([*said, *missing])
 
@@ -85,16 +86,8 @@ def _cut(node: Node, declared: Node) -> tuple[str, ...]:
     return tuple(name for name in declared.encapsulations if name in node.encapsulations)
 
 
-def _other_ways(tunnel: Tunnel, nodes: Mapping[str, Node], orders: Orders) -> dict[str, str]:
-    common = _common(nodes[tunnel.local], nodes[tunnel.remote])
-    found = {
-        network: next((name for name in order if name in common), tunnel.encapsulation)
-        for network, order in orders.items()
-    }
-    return {network: name for network, name in sorted(found.items()) if name != tunnel.encapsulation}
-
-
-def _common(one: Node, other: Node) -> frozenset[str]:
+def share(one: Node, other: Node) -> frozenset[str]:
+    """What both have in their lists."""
     return frozenset(one.encapsulations).intersection(other.encapsulations)
 
 

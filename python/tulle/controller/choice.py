@@ -6,16 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tulle import store
-from tulle.control import (
-    choose,
-    choose_for_networks,
-    in_use,
-    network_reason,
-    pair_reason,
-    passed_over,
-    preferring,
-    settled,
-)
+from tulle.control import Choice, choice_between, in_use, passed_over, settled
 from tulle.encap import encapsulations
 from tulle.store import Source
 from tulle.values import Node, Tunnel, TunnelEnd, Unreachable
@@ -25,9 +16,12 @@ Document = dict[str, Any]
 
 def choose_all(intent: Source, nodes: Mapping[str, Node]) -> tuple[Tunnel | Unreachable, ...]:
     """What is wanted between these nodes, who say what they are able to do."""
-    wanted = preferring(nodes, store.declared_nodes(intent))
-    chosen = choose(wanted.values(), encapsulations())
-    return choose_for_networks(chosen, wanted, network_orders(intent))
+    return choice_among(intent, nodes).pairs(encapsulations())
+
+
+def choice_among(intent: Source, nodes: Mapping[str, Node]) -> Choice:
+    """What users and agents say of these nodes."""
+    return choice_between(nodes, store.declared_nodes(intent), network_orders(intent))
 
 
 def network_orders(intent: Source) -> dict[str, tuple[str, ...]]:
@@ -52,13 +46,9 @@ class Pairs:
         """All pairs, or only those `among` these nodes."""
         found = store.nodes(state)
         self._able = {name: node for name, node in found.items() if among is None or name in among}
-        self._nodes = preferring(self._able, store.declared_nodes(intent))
-        self._orders = network_orders(intent)
+        self._choice = choice_among(intent, self._able)
+        self._chosen = {(one.local, one.remote): one for one in self._choice.pairs(encapsulations())}
         self._ends = store.tunnel_ends(state)
-        chosen = choose_for_networks(
-            choose(self._nodes.values(), encapsulations()), self._nodes, self._orders
-        )
-        self._chosen = {(one.local, one.remote): one for one in chosen}
         rows = store.tunnels(state)
         self._rows = [one for one in rows if one.local in self._able and one.remote in self._able]
 
@@ -69,7 +59,7 @@ class Pairs:
                 yield _line(row, "", None, None, row.reason)
                 continue
             yield self._line(row, "")
-            for network in sorted({*row.networks, *row.coming, *self._orders} - {""}):
+            for network in sorted({*row.networks, *row.coming, *self._choice.orders} - {""}):
                 yield self._line(row, network)
 
     def network_lines(self, network: str) -> list[Document]:
@@ -106,9 +96,7 @@ class Pairs:
         chosen = self._chosen.get((row.local, row.remote))
         if not isinstance(chosen, Tunnel):
             return "one of them is gone"
-        if network in self._orders:
-            return network_reason(chosen, self._nodes, network, self._orders[network])
-        return pair_reason(chosen, self._nodes)
+        return self._choice.reason(chosen, network)
 
 
 def _line(

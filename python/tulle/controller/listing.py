@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tulle import store
-from tulle.control import preferring
 from tulle.errors import NotFound
 from tulle.logical import document_of
 from tulle.store import Row, Source, StoredNetwork
 from tulle.values import Change
 
-from .choice import Pairs, ignored_wishes
+from .choice import Pairs, choice_among, ignored_wishes
 from .progress import behind
 
 Document = dict[str, Any]
@@ -81,7 +80,7 @@ class Listing:
         registered = store.nodes(self._state)
         applied = store.applied(self._state)
         known = store.declared_nodes(self._intent) | registered
-        preferred = preferring(registered, store.declared_nodes(self._intent))
+        preferred = choice_among(self._intent, registered).wanted
         ignored = ignored_wishes(self._intent, self._state)
         return [
             {
