@@ -7,13 +7,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lab_bench import Bench
 
+from tulle.errors import Unavailable
 from tulle.lab.measure import frames_captured
 from tulle.lab.waiting import wait_until
 
@@ -177,6 +178,12 @@ def tunnels_made(lab: Bench, node: str) -> set[str]:
     return {name.partition("-")[0] for name in done.stdout.split() if "-node" in name}
 
 
+def answers(lab: Bench) -> bool:
+    with suppress(Unavailable):
+        return bool(lab.client.nodes())
+    return False
+
+
 def wait_settled(lab: Bench, network: str, wanted: str) -> None:
     def reached() -> bool:
         found = pair(lab, network)
@@ -214,6 +221,8 @@ def test_an_agent_and_the_controller_that_die_between_two_steps_only_delay_a_cha
         lab.kill("controller")
         assert carried(lab) == {"stt"}
         lab.restart("controller")
+        wait_until(lambda: answers(lab), what="the controller", limit_s=20)
+        assert carried(lab) == {"stt"} and pair(lab, "red")["coming"] == "vxlan"
         lab.restart("node2/agent")
         wait_settled(lab, "red", "vxlan")
         assert carried(lab) == {"vxlan"}
@@ -224,7 +233,7 @@ def test_an_agent_and_the_controller_that_die_between_two_steps_only_delay_a_cha
 
 def test_networks_and_nodes_have_orders_of_their_own_and_what_cannot_be_is_said(lab: Bench) -> None:
     assert lab.tulle("network", "set", "red", "--encapsulations", "gre,geneve").returncode == 0
-    assert lab.tulle("node", "set", "node2", "--encapsulations", "stt,geneve").returncode == 0
+    lab.client.prefer_at("node2", ["stt", "geneve"], wait=True)
     wait_settled(lab, "red", "geneve")
     assert pair(lab, "red")["reason"] == "second choice of red; node2 without gre"
     assert pair(lab)["encapsulation"] == "stt"
@@ -235,7 +244,7 @@ def test_networks_and_nodes_have_orders_of_their_own_and_what_cannot_be_is_said(
     assert lab.tulle("node", "set", "node1", "--encapsulations", "vxlan").returncode == 0
     said = "users want nothing that both do; as the agents say: first choice of both"
     assert pair(lab)["reason"] == said
-    assert lab.tulle("network", "set", "red", "--encapsulations", "nvgre").returncode == 0
+    lab.client.prefer("red", ["nvgre"], wait=True)
     shown = lab.tulle("network", "show", "red").stdout
     assert "red prefers nvgre, which the two do not share; as the nodes prefer" in shown, shown
     refused = lab.tulle("network", "set", "red", "--encapsulations", "vxlam")
