@@ -13,7 +13,7 @@ from typing import Any
 
 from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
-from tulle.agent.compilation import NOTHING, Compilation
+from tulle.agent.compilation import NOTHING, Compilation, Tunnels
 from tulle.agent.policy import PolicyPath
 from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
@@ -40,6 +40,7 @@ class Sent:
     """The frame left for another node."""
 
     node: str
+    encapsulation: str
     context: int
     frame: bytes
 
@@ -74,6 +75,14 @@ class Hop:
     ends: tuple[End, ...]
 
 
+def _needed(tunnels: Tunnels, placed: Placement) -> Tunnels:
+    def kept(some: tuple[TunnelInterface, ...]) -> tuple[TunnelInterface, ...]:
+        return tuple(one for one in some if one.remote in placed.remotes)
+
+    own = {network: kept(some) for network, some in tunnels.own.items()}
+    return Tunnels(kept(tunnels.all), kept(tunnels.usual), own)
+
+
 class MemoryNode:
     """The datapath of one node, and how its numbers read; `former` are the flows before the last change.
 
@@ -99,12 +108,12 @@ class MemoryNode:
     def apply(
         self,
         placed: Placement,
-        tunnels: tuple[TunnelInterface, ...],
+        tunnels: Tunnels,
         ids: Ids,
         known: Mapping[str, Encapsulation],
     ) -> FlowChanges:
         """Bring ports and flows to what the placement asks for; what had to change."""
-        needed = tuple(one for one in tunnels if one.remote in placed.remotes)
+        needed = _needed(tunnels, placed)
         symbols = self._symbols(placed, needed)
         self._add_ports(symbols)
         ports = {one: number for one, number in self.ports.items() if one in symbols}
@@ -139,11 +148,11 @@ class MemoryNode:
         texts = [canonical_flow(text) for text, _, _ in self._datapath.flows()]
         return {flow_key(text): text for text in texts}
 
-    def _symbols(self, placed: Placement, tunnels: tuple[TunnelInterface, ...]) -> set[Symbol]:
+    def _symbols(self, placed: Placement, tunnels: Tunnels) -> set[Symbol]:
         local = {
             LocalPort(f"{one.network}/{one.port}") for one in placed.bindings if one.node == self.node.name
         }
-        return local | {TunnelPort(one.remote) for one in tunnels}
+        return local | {TunnelPort(one.remote, one.encapsulation) for one in tunnels.all}
 
     def _add_ports(self, symbols: set[Symbol]) -> None:
         for symbol in sorted(symbols - self.ports.keys(), key=repr):
@@ -207,7 +216,7 @@ class MemoryNode:
         symbol = next(one for one, number in self.ports.items() if number == effect["port"])
         if isinstance(symbol, LocalPort):
             return Delivered(symbol.name, effect["frame"])
-        return Sent(symbol.node, effect["tunnel"][0], effect["frame"])
+        return Sent(symbol.node, symbol.encapsulation, effect["tunnel"][0], effect["frame"])
 
     def _punted(self, effect: dict[str, Any]) -> Punted:
         given = PacketIn(

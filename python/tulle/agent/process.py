@@ -47,7 +47,7 @@ SWITCH_TABLES = {
     "Port": ("name", "interfaces"),
     "Interface": ("name", "type", "options", "external_ids", "ofport", "ifindex", "error"),
 }
-_QUIET_TABLES = frozenset({"Counter", "Drop"})
+_QUIET_TABLES = frozenset({"Counter", "Drop", "Tunnel_End"})
 _QUIET_COLUMNS = frozenset({"heartbeat", "applied", "statistics", "next_cfg", "cur_cfg"})
 
 _logger = structlog.get_logger(__name__)
@@ -62,7 +62,8 @@ class Agent:
         self.control = directory / "vswitchd.ctl"
         tls = tls_for(Remotes(options.controller).addresses, options.credentials)
         self.intent = Replica(options.controller, "Tulle", INTENT_TABLES, tls=tls)
-        self.state = Replica(options.controller, "Tulle_State", tls=tls)
+        own = {"Tunnel_End": [("node", "==", options.name)]}
+        self.state = Replica(options.controller, "Tulle_State", conditions=own, tls=tls)
         self.switch = Replica(f"unix:{directory / 'db.sock'}", "Open_vSwitch", SWITCH_TABLES)
         self.openflow = OpenFlowClient(
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
@@ -154,7 +155,8 @@ class Agent:
         names = Names(compiled.owners, compiled.reasons)
         try:
             nodes = view.nodes if view is not None else {}
-            return await trace(self.control, request, self.reconciler.ports, nodes, names)
+            ways = self.reconciler.ways(request.network)
+            return await trace(self.control, request, self.reconciler.ports, nodes, ways, names)
         except TulleError as error:
             return str(error)
         except Exception as error:
@@ -195,7 +197,7 @@ class Agent:
     async def _wait(self) -> None:
         """Until something changed, or it is time to look again."""
         timeout = RETRY_S if self.reconciler.attacher.failed else None
-        if (end := self.reconciler.lingering.next_end()) is not None:
+        if (end := self.reconciler.next_end()) is not None:
             timeout = min(timeout or end, max(0.0, end - time.monotonic()))
         # Not `wait_for`: Python 3.11's loses a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):

@@ -88,7 +88,8 @@ class Client:
         return self._list("/v1/networks", "networks")
 
     def show_network(self, name: str) -> Document:
-        """{"network": document, "generation": n, "bound": {port: node}, "behind": [sentence]}."""
+        """{"network": document, "generation": n, "bound": {port: node}, "behind": [sentence],
+        "tunnels": [as `tunnels` gives them, between the nodes of the network]}."""
         return self.get(network_path(name))
 
     def delete_network(
@@ -150,6 +151,20 @@ class Client:
         target = f"{network_path(network)}/ports/{quote(port, '')}/move"
         return self.change(target, {"node": node, **how}, wait, timeout_s)
 
+    def prefer(
+        self, network: str, encapsulations: list[str], *, wait: bool = False, timeout_s: float = WAIT_S
+    ) -> Document:
+        """Say in which order a network wants its encapsulations; none: as the nodes prefer."""
+        body = {"encapsulations": encapsulations}
+        return self.change(f"{network_path(network)}/encapsulations", body, wait, timeout_s)
+
+    def prefer_at(
+        self, node: str, encapsulations: list[str], *, wait: bool = False, timeout_s: float = WAIT_S
+    ) -> Document:
+        """Say in which order a node is to use encapsulations; none: as its agent says."""
+        body = {"encapsulations": encapsulations}
+        return self.change(f"/v1/nodes/{quote(node, '')}/encapsulations", body, wait, timeout_s)
+
     def nodes(self) -> list[Document]:
         """All nodes, with the generations that they have applied."""
         return self._list("/v1/nodes", "nodes")
@@ -159,7 +174,7 @@ class Client:
         request(self.path, "DELETE", f"/v1/nodes/{quote(name, '')}", None, REQUEST_S)
 
     def tunnels(self) -> list[Document]:
-        """Every pair of nodes, with the encapsulation chosen."""
+        """Every pair of nodes, and each network with an order of its own: what it uses, what it is coming to, why."""
         return self._list("/v1/tunnels", "tunnels")
 
     def drops(self, node: str | None = None) -> list[Document]:

@@ -5,6 +5,7 @@ What concerns their past is in `past`, what makes one of another in `copies`.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -109,6 +110,7 @@ def _draw(found: dict[str, Any]) -> None:
     line(f"network {network['name']}, generation {found['generation']}{paused}", "bold")
     for late in found["behind"]:
         line(f"behind: {late}", "yellow")
+    _draw_tunnels(network, found["tunnels"])
     switches = [(one["name"], one["subnets"]) for one in network["switches"]]
     table(["switch", "subnets"], switches, "no switches")
     router_ports = [
@@ -130,6 +132,21 @@ def _draw(found: dict[str, Any]) -> None:
         for one in network["acls"]
     ]
     table(["acl", "direction", "at", "priority", "match", "action"], acls, "no acls")
+
+
+def _draw_tunnels(network: dict[str, Any], tunnels: list[dict[str, Any]]) -> None:
+    """Which encapsulations carry it, and where its own order could not be followed."""
+    if tunnels:
+        used = Counter(one["encapsulation"] for one in tunnels)
+        line(f"carried by: {', '.join(f'{name} ({count})' for name, count in sorted(used.items()))}")
+    if not (order := network.get("encapsulations")):
+        return
+    line(f"prefers: {', '.join(order)}")
+    for one in tunnels:
+        if one["coming"] is not None:
+            line(f"{one['local']} and {one['remote']} change to {one['coming']}", "yellow")
+        elif one["encapsulation"] not in order:
+            line(f"{one['local']} and {one['remote']}: {one['reason']}", "yellow")
 
 
 def _place(acl: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ from typing import Final
 
 from tulle.values import Binding, Encapsulation, Node, Tunnel, Unreachable
 
+from .preference import ways_of
+
 ETHERNET_MTU: Final = 1500
 IPV6_MORE_BYTES: Final = 20
 """An IPv6 header is longer by this than one of IPv4 without options (RFC 8200 section 3)."""
@@ -27,19 +29,26 @@ def network_mtu(
     """
     places = {binding.node for binding in bindings if binding.network == network}
     over_ipv6 = {node.name for node in nodes if ":" in node.address}
-    used = _used(places, tunnels, over_ipv6)
+    used = _used(network, places, tunnels, over_ipv6)
     limits = (_limit(encapsulations[name], underlay_mtu, is_ipv6) for name, is_ipv6 in used)
     return min(limits, default=ETHERNET_MTU)
 
 
 def _used(
-    places: Collection[str], tunnels: Iterable[Tunnel | Unreachable], over_ipv6: Collection[str]
+    network: str,
+    places: Collection[str],
+    tunnels: Iterable[Tunnel | Unreachable],
+    over_ipv6: Collection[str],
 ) -> set[tuple[str, bool]]:
-    """Encapsulations between these places, each with whether it is over IPv6."""
+    """Encapsulations between these places, those that are coming too, each with whether it is over IPv6.
+
+    So a smaller packet size is there before the first packet goes the new way, and a larger one only afterwards.
+    """
     return {
-        (tunnel.encapsulation, tunnel.local in over_ipv6 or tunnel.remote in over_ipv6)
+        (name, tunnel.local in over_ipv6 or tunnel.remote in over_ipv6)
         for tunnel in tunnels
         if isinstance(tunnel, Tunnel) and tunnel.local in places and tunnel.remote in places
+        for name in ways_of(tunnel, network)
     }
 
 

@@ -80,22 +80,45 @@ def compile_node(
     ids: Ids,
     encapsulations: Mapping[str, Encapsulation],
     version: int = 0,
+    receiving: Iterable[TunnelInterface] = (),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
-    `networks` are those with a port here, `tunnels` those of this node; a remote port without a
-    tunnel to its node is left out.  `version` (8 bits) goes into contexts that have room for it.
+    `networks` are those with a port here, `tunnels` those that this node sends by, one to a remote, `receiving`
+    others that it only receives by; a remote port without a tunnel to its node is left out.
+    `version` (8 bits) goes into contexts that have room for it.
     """
     networks = tuple(networks)
     places = _places((one for one in networks if not one.paused), bindings, ids)
     stopped = _places((one for one in networks if one.paused), bindings, ids)
-    listed = tuple(tunnels)
-    ways = {tunnel.remote: encapsulations[tunnel.encapsulation] for tunnel in listed}
-    external = {tunnel.remote for tunnel in listed if tunnel.external}
-    guarded = frozenset(remote for remote in external if not carries_ports(ways[remote]))
-    writer = _Writer(node, ways, guarded, version & 0xFF)
+    sending = tuple(tunnels)
+    ends = [_End(one, encapsulations[one.encapsulation]) for one in {*sending, *receiving}]
+    ways = {one.remote: one for one in ends if one.tunnel in sending}
+    writer = _Writer(
+        node, ways, sorted(ends, key=lambda one: (one.remote, one.tunnel.encapsulation)), version & 0xFF
+    )
     flows = (*writer.flows(places), *_paused(node, stopped))
     return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
+
+
+class _End(Struct, frozen=True):
+    """A tunnel of this node."""
+
+    tunnel: TunnelInterface
+    encapsulation: Encapsulation
+
+    @property
+    def remote(self) -> str:
+        return self.tunnel.remote
+
+    @property
+    def port(self) -> TunnelPort:
+        return TunnelPort(self.remote, self.encapsulation.name)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the remote has no agent and names no ports, so that this node applies the ACLs for it."""
+        return self.tunnel.external and not carries_ports(self.encapsulation)
 
 
 def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) -> list[_Place]:
@@ -122,19 +145,17 @@ def _number(numbers: Mapping[str, int], name: str) -> int:
 
 
 class _Writer:
-    def __init__(
-        self, node: str, ways: Mapping[str, Encapsulation], guarded: frozenset[str], version: int
-    ) -> None:
+    def __init__(self, node: str, ways: Mapping[str, _End], ends: Iterable[_End], version: int) -> None:
         self._node = node
         self._ways = ways
-        self._guarded = guarded  # remotes without an agent, for which this node applies the ACLs
+        self._ends = ends
         self._version = version
 
     def flows(self, places: list[_Place]) -> Iterator[Flow]:
-        for remote in sorted(self._ways):
-            yield self._from_tunnel(remote, self._ways[remote])
-            if remote in self._guarded:
-                yield from self._from_external(remote, [place for place in places if place.node == remote])
+        for end in self._ends:
+            yield self._from_tunnel(end)
+            if end.guarded:
+                yield from self._from_external(end, [place for place in places if place.node == end.remote])
         by_datapath: defaultdict[int, list[_Place]] = defaultdict(list)
         for place in places:
             by_datapath[place.datapath].append(place)
@@ -143,24 +164,24 @@ class _Writer:
             yield from self._flood(members)
         yield from _nowhere()
 
-    def _from_tunnel(self, remote: str, encapsulation: Encapsulation) -> Flow:
-        match, owner = fields(in_port=TunnelPort(remote)), f"tunnel {remote}"
-        if remote in self._guarded:
-            return flow(PHYSICAL_INGRESS, 100, match, (), f"unknown context from {remote}")
+    def _from_tunnel(self, end: _End) -> Flow:
+        match, owner = fields(in_port=end.port), f"tunnel {end.remote}"
+        if end.guarded:
+            return flow(PHYSICAL_INGRESS, 100, match, (), f"unknown context from {end.remote}")
         actions: list[Action] = [Move(DATAPATH, Slice("metadata", 0, DATAPATH.bits))]
-        if carries_ports(encapsulation):
+        if carries_ports(end.encapsulation):
             actions += [Move(EGRESS, Slice("reg15", 0, 16)), Move(INGRESS, Slice("reg14", 0, 16))]
             actions.append(Resubmit(TUNNEL_DELIVERY))
         else:
             actions += [SetField("reg10", FROM_TUNNEL), Resubmit(RESPONDERS)]
         return flow(PHYSICAL_INGRESS, 100, match, tuple(actions), owner)
 
-    def _from_external(self, remote: str, members: list[_Place]) -> Iterator[Flow]:
+    def _from_external(self, end: _End, members: list[_Place]) -> Iterator[Flow]:
         """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs."""
-        port = TunnelPort(remote)
+        port = end.port
         for datapath in sorted({place.datapath for place in members}):
             match = fields(in_port=port, tun_id=datapath)
-            yield flow(PHYSICAL_INGRESS, 105, match, self._enter(datapath, 0), f"tunnel {remote}")
+            yield flow(PHYSICAL_INGRESS, 105, match, self._enter(datapath, 0), f"tunnel {end.remote}")
         for place in members:
             match = fields(in_port=port, tun_id=place.datapath, dl_src=place.mac)
             enter = self._enter(place.datapath, place.key, is_secure=place.is_secure)
@@ -193,14 +214,15 @@ class _Writer:
         if place.node not in self._ways:
             return
         match = fields((NOT_FROM_TUNNEL,), metadata=place.datapath, reg15=place.key)
-        port = TunnelPort(place.node)
+        end = self._ways[place.node]
+        port = end.port
         mark = self._mark(place.node, place.datapath, place.key)
         table = OUTPUT
-        if place.node in self._guarded:
+        if end.guarded:
             yield flow(OUTPUT, 100, match, (Resubmit(TO_PORT_ACL),), place.owner)
             table, match = DELIVER, fields(metadata=place.datapath, reg15=place.key)
         yield flow(table, 100, match, (*mark, Output(port)), place.owner)
-        if not carries_ports(self._ways[place.node]):
+        if not carries_ports(end.encapsulation):
             # An endpoint without an agent lets us route for it, perhaps back to itself.
             yield flow(table, 110, fields(match, in_port=port), (*mark, OutputInPort()), place.owner)
 
@@ -209,7 +231,7 @@ class _Writer:
         local = tuple(self._flood_local(members))
         remote: tuple[Action, ...] = ()
         for node in sorted({place.node for place in members} & self._ways.keys()):
-            remote += (*self._mark(node, datapath, FLOOD_KEY), Output(TunnelPort(node)))
+            remote += (*self._mark(node, datapath, FLOOD_KEY), Output(self._ways[node].port))
         match = fields(metadata=datapath, reg15=FLOOD_KEY)
         yield flow(OUTPUT, 90, match, local, f"{owner} (flood)")
         yield flow(TUNNEL_DELIVERY, 90, match, local, f"{owner} (flood)")
@@ -225,7 +247,7 @@ class _Writer:
 
     def _mark(self, node: str, datapath: int, egress: int) -> tuple[Action, ...]:
         """Write the context for what goes to `node`."""
-        encapsulation = self._ways[node]
+        encapsulation = self._ways[node].encapsulation
         number = context(encapsulation, datapath, egress, self._version)
         actions: tuple[Action, ...] = (SetField("tun_id", number),)
         if carries_ports(encapsulation):

@@ -133,7 +133,7 @@ def _flows(node: str, name: str, world: World, side: Side) -> tuple[Flow, ...]:
     places = tuple(one for one in side.bindings if one.network == name)
     if network is None or node not in {one.node for one in places}:
         return ()
-    tunnels = tunnels_of(node, world.tunnels, world.nodes)
+    tunnels = tunnels_of(node, world.tunnels, world.nodes, name)
     known = encapsulations()
     everywhere = {one.key for one in compile_node(node, (), (), tunnels, side.ids, known)}
     placed = compile_node(node, (network,), places, tunnels, side.ids, known)

@@ -67,6 +67,18 @@ class MoveRequest(ChangeRequest, forbid_unknown_fields=True, kw_only=True):
     node: str
 
 
+class PreferRequest(ChangeRequest, forbid_unknown_fields=True, kw_only=True):
+    """Encapsulations, best first; none leaves the choice to others."""
+
+    encapsulations: tuple[str, ...]
+
+
+class PreferAtRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The same for a node."""
+
+    encapsulations: tuple[str, ...]
+
+
 class DiffRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A file to compare the present network with."""
 
@@ -95,6 +107,8 @@ class NetworkRoutes:
             web.post(f"{network}/resume", self.resume),
             web.post(f"{network}/rollback", self.rollback),
             web.post(f"{network}/ports/{{port}}/move", self.move),
+            web.post(f"{network}/encapsulations", self.prefer),
+            web.post("/v1/nodes/{node}/encapsulations", self.prefer_at),
             web.get(snapshots, self.snapshots),
             web.post(snapshots, self.snapshot),
             web.delete(f"{snapshots}/{{snapshot}}", self.delete_snapshot),
@@ -163,6 +177,18 @@ class NetworkRoutes:
         return await self._answer(
             await self._intent.move(network, port, given.node, asked(request, given)), given
         )
+
+    async def prefer(self, request: web.Request) -> web.Response:
+        """POST /v1/networks/NETWORK/encapsulations."""
+        given, name = await body(request, PreferRequest), part(request, "network")
+        applied = await self._intent.prefer(name, given.encapsulations, asked(request, given))
+        return await self._answer(applied, given)
+
+    async def prefer_at(self, request: web.Request) -> web.Response:
+        """POST /v1/nodes/NODE/encapsulations."""
+        given = await body(request, PreferAtRequest)
+        applied = await self._intent.prefer_at(part(request, "node"), given.encapsulations)
+        return await self._answer(applied, ChangeRequest())
 
     async def snapshots(self, request: web.Request) -> web.Response:
         """GET /v1/networks/NETWORK/snapshots."""

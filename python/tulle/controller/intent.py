@@ -13,7 +13,7 @@ import msgspec
 from tulle import store
 from tulle.encap import EXCLUSIVE, encapsulations
 from tulle.errors import Conflict, InvalidInput, NotFound
-from tulle.logical import Place, cloned, diff, parse_file, problems, renamed
+from tulle.logical import Place, cloned, diff, order_problems, parse_file, problems, renamed
 from tulle.logical.rules import valid_name
 from tulle.logical.spelling import nearest
 from tulle.ovsdb import OvsdbError
@@ -181,6 +181,38 @@ class Intent:
         return await self._change([Pair(name, stored, new)], asked, f"move {port} to {node}")
 
     @_in_turn
+    async def prefer(self, name: str, encapsulations: tuple[str, ...], asked: Asked = ANYBODY) -> Applied:
+        """Let a network be carried by the first of these that both nodes do; none: as the nodes prefer."""
+        stored = self.network(name)
+        _refuse_order(f"network {name}", encapsulations)
+        new = msgspec.structs.replace(stored.network, encapsulations=encapsulations)
+        what = f"prefer {', '.join(encapsulations) or 'what nodes prefer'}"
+        return await self._change([Pair(name, stored, new)], asked, what)
+
+    @_in_turn
+    async def prefer_at(self, name: str, encapsulations: tuple[str, ...]) -> Applied:
+        """Let a node use these, in this order, as far as it is able to; none: as its agent says.
+
+        The answer names the networks with a port there.
+        """
+        known = self.nodes()
+        if name not in known:
+            raise NotFound(f"no node {name!r}{nearest(name, known)}")
+        _refuse_order(f"node {name}", encapsulations, EXCLUSIVE)
+        declared = store.declared_nodes(self.rows).get(name)
+        if not encapsulations and (known[name].external or name not in store.nodes(self._state)):
+            raise InvalidInput(
+                f"node {name}: it has no agent to say what it speaks; encapsulations were expected"
+            )
+        node = msgspec.structs.replace(declared or known[name], encapsulations=encapsulations)
+        writer = self._writer(f"encapsulations of node {name}")
+        store.write_declared_nodes(writer, self.rows, [node])
+        await self._commit(writer)
+        before = declared.encapsulations if declared is not None else ()
+        change = Change("changed", f"nodes/{name}/encapsulations", list(before), list(encapsulations))
+        return Applied((change,) if before != encapsulations else (), self._generations_at(name))
+
+    @_in_turn
     async def snapshot(self, network: str, name: str | None = None, asked: Asked = ANYBODY) -> Row:
         """Keep the network as it is now; without a name it is called `snapshot-N`."""
         stored = self.network(network)
@@ -299,6 +331,15 @@ class Intent:
         else:
             store.write_network(writer, self.rows, pair.new, generation, numbers)
 
+    def _generations_at(self, node: str) -> dict[str, int]:
+        """The networks with a port that asks for a node or is there."""
+        there = {one.network for one in store.bindings(self._state) if one.node == node}
+        return {
+            name: stored.generation
+            for name, stored in self.networks().items()
+            if name in there or any(port.node == node for port in stored.network.ports)
+        }
+
     def _next_generation(self, name: str) -> int:
         """One more than ever: agents may still report the last generation of a network that was deleted."""
         for row in self.rows("Network"):
@@ -369,6 +410,14 @@ class Intent:
                 "somebody changed the network at this moment; nothing was changed, try again",
                 code="changed-meanwhile",
             ) from None
+
+
+def _refuse_order(what: str, wanted: tuple[str, ...], exclusive: frozenset[str] = frozenset()) -> None:
+    found = list(order_problems(wanted, sorted(encapsulations())))
+    if len(both := sorted(exclusive.intersection(wanted))) > 1:
+        found.append(f"one of {' and '.join(both)} was expected, both came")
+    if found:
+        raise InvalidInput("\n".join(f"{what}: {one}" for one in found))
 
 
 def _with_ports(network: Network, ports: Iterable[LogicalPort]) -> Network:

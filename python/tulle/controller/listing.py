@@ -9,8 +9,9 @@ from tulle import store
 from tulle.errors import NotFound
 from tulle.logical import document_of
 from tulle.store import Row, Source, StoredNetwork
-from tulle.values import Change, Unreachable
+from tulle.values import Change
 
+from .choice import Pairs, choice_among, ignored_wishes
 from .progress import behind
 
 Document = dict[str, Any]
@@ -42,11 +43,14 @@ class Listing:
         name = stored.network.name
         bound = {one.port: one.node for one in store.bindings(self._state) if one.network == name}
         late = behind(self._intent, self._state, {name: stored.generation})
+        places = {*bound.values(), *(port.node for port in stored.network.ports if port.node is not None)}
+        pairs = Pairs(self._intent, self._state, places)
         return {
             "generation": stored.generation,
             "network": document_of(stored.network),
             "bound": bound,
             "behind": [str(one) for one in late],
+            "tunnels": pairs.network_lines(name),
         }
 
     def ports(self, network: str | None) -> list[Document]:
@@ -76,11 +80,15 @@ class Listing:
         registered = store.nodes(self._state)
         applied = store.applied(self._state)
         known = store.declared_nodes(self._intent) | registered
+        preferred = choice_among(self._intent, registered).wanted
+        ignored = ignored_wishes(self._intent, self._state)
         return [
             {
                 "name": node.name,
                 "address": node.address,
                 "encapsulations": list(node.encapsulations),
+                "prefers": list(preferred.get(node.name, node).encapsulations),
+                "ignored": ignored.get(node.name, ""),
                 "external": node.external,
                 "registered": node.name in registered,
                 "connected": not node.external and node.name in registered and self._connected(node.name),
@@ -90,16 +98,8 @@ class Listing:
         ]
 
     def tunnels(self) -> list[Document]:
-        """Every pair of nodes; `encapsulation` is None where `reason` says why there is none."""
-        return [
-            {
-                "local": one.local,
-                "remote": one.remote,
-                "encapsulation": None if isinstance(one, Unreachable) else one.encapsulation,
-                "reason": one.reason if isinstance(one, Unreachable) else "",
-            }
-            for one in store.tunnels(self._state)
-        ]
+        """Every pair of nodes, and networks with an order of their own; `reason` says what decided."""
+        return list(Pairs(self._intent, self._state).lines())
 
     def drops(self, node: str | None = None) -> list[Document]:
         """Packets that were not forwarded, by node, reason, what decided it and in which table."""

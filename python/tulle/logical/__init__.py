@@ -6,7 +6,7 @@ Everything here is pure.
 
 from .clone import Place, cloned, renamed
 from .compile import compile_interfaces, compile_network
-from .file import emit_file, parse_file
+from .file import emit_file, order_problems, parse_file
 from .match import emit_match, parse_match
 from .reach import Reach, ReachChange, reach_change
 from .rules import problems
@@ -25,6 +25,7 @@ __all__ = [
     "emit_file",
     "emit_match",
     "network_of",
+    "order_problems",
     "parse_file",
     "parse_match",
     "problems",

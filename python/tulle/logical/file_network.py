@@ -30,6 +30,7 @@ NETWORK_KEYS = (
     "name",
     "generation",
     "paused",
+    "encapsulations",
     "switches",
     "routers",
     "ports",
@@ -51,6 +52,7 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         tuple(reader.router(one) for one in own.items("routers")),
         tuple(reader.port(one) for one in own.items("ports")),
         tuple(reader.acl(one) for one in own.items("acls")),
+        encapsulations=own.texts("encapsulations") or (),
         paused=own.boolean("paused"),
     )
     return with_policy(with_addresses(network, reader.without_addresses), own, complaints)

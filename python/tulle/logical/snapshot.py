@@ -57,6 +57,8 @@ def ordered(network: Network) -> Network:
 def document_of(network: Network) -> Document:
     """The canonical document of a network."""
     made: Document = msgspec.json.decode(msgspec.json.encode(ordered(network)))
+    if not network.encapsulations:
+        del made["encapsulations"]
     made["ports"] = [_without_nones(port) for port in made["ports"]]
     made["acls"] = [_without_nones(acl) for acl in made["acls"]]
     for acl, document in zip(ordered(network).acls, made["acls"], strict=True):

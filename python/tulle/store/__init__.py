@@ -25,14 +25,17 @@ from .parts import parts_of, read_document, write_document
 from .state import (
     applied,
     bindings,
+    delete_tunnel_ends,
     ids,
     nodes,
+    tunnel_ends,
     tunnels,
     write_binding,
     write_external_nodes,
     write_heartbeat,
     write_ids,
     write_node,
+    write_tunnel_ends,
     write_tunnels,
 )
 from .trace import (
@@ -61,6 +64,7 @@ __all__ = [
     "canonical",
     "declared_nodes",
     "delete_network",
+    "delete_tunnel_ends",
     "ids",
     "networks",
     "nodes",
@@ -70,6 +74,7 @@ __all__ = [
     "source",
     "trace_requests",
     "trace_result",
+    "tunnel_ends",
     "tunnels",
     "write_binding",
     "write_declared_nodes",
@@ -81,5 +86,6 @@ __all__ = [
     "write_node",
     "write_trace_request",
     "write_trace_result",
+    "write_tunnel_ends",
     "write_tunnels",
 ]

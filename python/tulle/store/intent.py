@@ -103,6 +103,7 @@ def write_network(
         "port_groups": upsert("Port_Group", map(_group_row, network.port_groups)),
         "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
         "default_deny": frozenset(network.default_deny),
+        "encapsulations": ",".join(network.encapsulations),
     }
     if numbers is not None:
         root["numbers"] = dict(numbers)
@@ -161,8 +162,7 @@ def write_declared_nodes(writer: Writer, source: Source, nodes: Iterable[Node]) 
 
 def node_of(row: Row) -> Node:
     """A node, from its row in either database."""
-    encapsulations = tuple(name for name in row["encapsulations"].split(",") if name)
-    return Node(row["name"], row["address"], encapsulations, row["external"])
+    return Node(row["name"], row["address"], _listed(row["encapsulations"]), row["external"])
 
 
 def node_row(node: Node) -> dict[str, Any]:
@@ -189,6 +189,7 @@ def _network(root: Row, parts: Rows, router_ports: list[Row]) -> Network:
         port_groups=tuple(PortGroup(row["name"], tuple(row["ports"])) for row in parts["Port_Group"]),
         address_sets=tuple(AddressSet(row["name"], tuple(row["addresses"])) for row in parts["Address_Set"]),
         default_deny=tuple(sorted(root["default_deny"])),
+        encapsulations=_listed(root["encapsulations"]),
     )
 
 
@@ -268,6 +269,10 @@ def _canonical_router(router: LogicalRouter) -> LogicalRouter:
     ports = (msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in router.ports)
     routes = tuple(sorted(router.routes, key=lambda route: _subnet_key(route.prefix)))
     return LogicalRouter(router.name, _named(ports), routes)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
 
 
 def _named(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -55,6 +55,7 @@ from .node import (
     LabFile,
     Node,
     Tunnel,
+    TunnelEnd,
     Underlay,
     Unreachable,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "Step",
     "Track",
     "Tunnel",
+    "TunnelEnd",
     "TunnelInterface",
     "TunnelPort",
     "Underlay",

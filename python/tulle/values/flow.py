@@ -18,9 +18,10 @@ class LocalPort(Struct, frozen=True, tag=True):
 
 
 class TunnelPort(Struct, frozen=True, tag=True):
-    """The switch port of the tunnel to `node`."""
+    """The switch port of a tunnel to `node`; there may be one for each encapsulation."""
 
     node: str
+    encapsulation: str
 
 
 Value = int | str | LocalPort | TunnelPort

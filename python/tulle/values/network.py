@@ -123,6 +123,8 @@ class Network(Struct, frozen=True):
 
     While it is `paused`, its workloads stay plugged in and all that they send is dropped.
     In the directions of `default_deny`, IP packets that no ACL speaks of are dropped.
+    `encapsulations` are what it wants to be carried by, best first, for the control plane to understand;
+    empty: as the nodes prefer.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Network(Struct, frozen=True):
     address_sets: tuple[AddressSet, ...] = ()
     default_deny: tuple[Direction, ...] = ()
     paused: bool = False
+    encapsulations: tuple[str, ...] = ()
 
 
 class Change(Struct, frozen=True):

@@ -80,7 +80,7 @@ def test_only_interfaces_that_work_have_numbers() -> None:
     set_column(database, TUNNEL.name, ofport=-1, error="no route")
     assert interfaces.numbers(interfaces.present(source(database))) == {LocalPort("red/web1"): 3}
     set_column(database, TUNNEL.name, ofport=4, error=None)
-    assert interfaces.numbers(interfaces.present(source(database)))[TunnelPort("node2")] == 4
+    assert interfaces.numbers(interfaces.present(source(database)))[TunnelPort("node2", "stt")] == 4
 
 
 def test_names_fit_the_kernel_and_differ() -> None:
