@@ -10,28 +10,48 @@ from pyroute2 import netns
 
 from tulle.lab.measure import Probe, ping
 from tulle.lab.waiting import wait_until
+from tulle.values import cookie_for
 
 NODES = ("node1", "node2", "node3")
 
 
-def counts(lab: Bench) -> dict[str, int]:
-    return {node: len(lab.rules(node)) for node in NODES}
+def promised(lab: Bench) -> dict[str, int]:
+    """How many flows of red a plan would remove from each node, if red were deleted."""
+    plan = lab.client.network("red").delete(dry_run=True)["plan"]
+    return {one["node"]: one["flows"]["removed"] for one in plan["nodes"]}
+
+
+def there(lab: Bench) -> dict[str, int]:
+    """How many flows of red there are."""
+    plan = lab.client.network("red").delete(dry_run=True)["plan"]
+    cookies = {
+        one["node"]: {f"cookie={cookie_for(row['object']):#x}" for row in one["objects"]}
+        for one in plan["nodes"]
+    }
+    return {
+        node: sum(flow.split(",")[0] in cookies.get(node, set()) for flow in lab.rules(node))
+        for node in NODES
+    }
+
+
+def wait_kept(lab: Bench, expected: dict[str, int]) -> None:
+    wait_until(lambda: there(lab) == expected, what=f"{expected} flows, not {there(lab)}", limit_s=30)
 
 
 def test_flows_come_and_go_as_the_plan_says(lab: Bench) -> None:
     red = lab.client.network("red")
-    before = counts(lab)
     generation = red.show()["generation"]
+    before = promised(lab)
+    wait_kept(lab, before)
     answer = lab.client.move_port("red", "web2", "node3", dry_run=True)
-    promised = {
-        one["node"]: one["flows"]["added"] - one["flows"]["removed"] for one in answer["plan"]["nodes"]
-    }
-    assert any(promised.values())
+    more = {one["node"]: one["flows"]["added"] - one["flows"]["removed"] for one in answer["plan"]["nodes"]}
+    assert any(more.values())
     lab.client.move_port("red", "web2", "node3", wait=True)
-    expected = {node: before[node] + promised.get(node, 0) for node in NODES}
-    wait_until(lambda: counts(lab) == expected, what=f"{expected} flows after {before}", limit_s=15)
+    expected = {node: before[node] + more.get(node, 0) for node in NODES}
+    assert expected == promised(lab)
+    wait_kept(lab, expected)
     red.rollback(generation, wait=True)
-    wait_until(lambda: counts(lab) == before, what=f"{before} flows", limit_s=15)
+    wait_kept(lab, before)
 
 
 def test_a_paused_network_is_silent_and_others_are_not(lab: Bench) -> None:

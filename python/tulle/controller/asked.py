@@ -61,10 +61,8 @@ def summary(changes: tuple[Change, ...]) -> str:
     whole = {one.path: one.kind for one in changes if "/" not in one.path}
     if whole:
         return f"the whole network {next(iter(whole.values()))}"
-    partly = {one.path for one in changes if one.path.count("/") > 2}
-    kinds = [
-        "changed" if any(p.startswith(f"{path}/") for p in partly) else kind for path, kind in touched.items()
-    ]
+    within = {"/".join(one.path.split("/")[:3]) for one in changes if one.path.count("/") != 2}
+    kinds = ["changed" if path in within else kind for path, kind in touched.items()]
     return ", ".join(
         f"{kinds.count(kind)} {kind}" for kind in ("added", "removed", "changed") if kind in kinds
     )

@@ -362,9 +362,11 @@ class Intent:
             raise Conflict(f"network {pair.name} exists already", code="exists")
         is_now = f"is at generation {present}" if present else "does not exist"
         since = self.ledger.told_since(pair.name, expected)
+        anew = "export it and change that, or leave `generation` out of the file to overwrite what is there"
+        hint = anew if present else "leave `generation` out of the file to make it, or import the file"
         raise Conflict(
             f"network {pair.name} {is_now}, the change builds upon generation {expected}; nothing was changed.\n"
-            f"  Since then:\n{since or '  nothing that is known here'}",
+            f"  Since then:\n{since or '  nothing that is known here'}\n  {hint}",
             code="changed-meanwhile",
         )
 

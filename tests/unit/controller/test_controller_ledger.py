@@ -33,7 +33,7 @@ def test_every_change_is_in_the_history_with_who_and_what():
     assert told(cores, "red") == [
         (1, "anna", "apply two.yaml", "the whole network added"),
         (2, "ben", "move web1 to node3", "1 changed"),
-        (3, "anna", "pause", "1 added"),
+        (3, "anna", "pause", "1 changed"),
         (4, "anna", "delete", "the whole network removed"),
     ]
     assert cores.intent.history("red")[0]["message"] == "as agreed"
