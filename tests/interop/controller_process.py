@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "two-tenants.yaml"
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 class ControllerProcess:

@@ -14,14 +14,14 @@ def finish(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> None
     if process.poll() is None:
         process.send_signal(number)
     try:
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         raise
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """The first true value of a condition."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PYTHON_PATH = str(Path(__file__).parents[2] / "python")
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def wait_for(condition: Callable[[], object], what: Callable[[], object] = lambda: "nothing more") -> None:
@@ -123,11 +123,11 @@ class ServerCommand:
 
     def appctl(self, *command: str) -> str:
         """Run ovs-appctl on the control socket."""
-        return self.run("ovs-appctl", "--timeout=10", "-t", str(self.control), *command)
+        return self.run("ovs-appctl", "--timeout=60", "-t", str(self.control), *command)
 
     def vsctl(self, *command: str) -> str:
         """Run ovs-vsctl over the unix socket."""
-        return self.run("ovs-vsctl", f"--db={self.remote}", "--no-wait", "--timeout=10", *command)
+        return self.run("ovs-vsctl", f"--db={self.remote}", "--no-wait", "--timeout=60", *command)
 
 
 class OriginalServer(ServerCommand):

@@ -28,7 +28,7 @@ class PeerServer:
         self.remote = f"unix:{self.socket}"
         self.files = [folder / f"{name}.db" for name in databases]
         for name, file in zip(databases, self.files, strict=True):
-            subprocess.run(["ovsdb-tool", "create", file, SCHEMAS[name]], check=True, timeout=20)
+            subprocess.run(["ovsdb-tool", "create", file, SCHEMAS[name]], check=True, timeout=60)
         self.start()
 
     def start(self) -> None:
@@ -69,7 +69,7 @@ class PeerServer:
     def run(self, *command: str, status: int = 0, stdin: IO[str] | None = None) -> str:
         """Run a tool and give its output; it must end as expected, in silence if that is success."""
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, env=self.environment(), stdin=stdin
+            command, capture_output=True, text=True, timeout=60, env=self.environment(), stdin=stdin
         )
         assert done.returncode == status and (status or not done.stderr), (command, done)
         return done.stdout if not status else done.stderr

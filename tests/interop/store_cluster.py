@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tulle.lab.cluster import StoreCluster
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 STEP_S = 0.02
 
 

@@ -80,7 +80,7 @@ class Arena:
             # The kernel's own IPv6 chatter on the cables would be taken for an answer of the target.
             quiet = [f"net.ipv6.conf.{which}.disable_ipv6=1" for which in ("all", "default")]
             subprocess.run(
-                ["ip", "netns", "exec", namespace, "sysctl", "-qw", *quiet], check=True, timeout=20
+                ["ip", "netns", "exec", namespace, "sysctl", "-qw", *quiet], check=True, timeout=60
             )
             ip("-n", namespace, "link", "set", "lo", "up")
         self._lay_cable("control")

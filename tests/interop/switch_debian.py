@@ -13,7 +13,7 @@ from pathlib import Path
 from vswitch_process import eventually
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class DebianSwitch:
@@ -78,7 +78,7 @@ class DebianSwitch:
 
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl, which waits until the switch has done it; it must succeed without a word."""
-        return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=10", *arguments)
+        return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=60", *arguments)
 
     def ofctl(self, command: str, *arguments: str, bridge: str = "br0") -> str:
         """Run ovs-ofctl on a bridge."""

@@ -25,7 +25,7 @@ class Lan:
     def close(self) -> None:
         """Remove the hosts, and with them their cables."""
         for host in HOSTS:
-            subprocess.run(["ip", "netns", "del", self.host(host)], capture_output=True, timeout=20)
+            subprocess.run(["ip", "netns", "del", self.host(host)], capture_output=True, timeout=60)
 
     def host(self, number: int) -> str:
         """The namespace of a host."""

@@ -19,7 +19,7 @@ from tulle.ovsdb.database import Database
 from tulle.ovsdb.remote import RemoteOptions
 from tulle.ovsdb.server import Server
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 

@@ -17,7 +17,7 @@ from ovsdbapp.event import RowEventHandler
 from ovsdbapp.schema.open_vswitch import impl_idl
 from vswitch_process import VswitchProcess, ip
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 class NotifyingIdl(connection.OvsdbIdl):  # type: ignore[misc]  # the package has no types

@@ -32,7 +32,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 def vsctl(server: PeerServer, *arguments: str, status: int = 0) -> str:
-    base = ("ovs-vsctl", f"--db={server.remote}", "--no-wait", "--timeout=10")
+    base = ("ovs-vsctl", f"--db={server.remote}", "--no-wait", "--timeout=60")
     return server.run(*base, *arguments, status=status).strip()
 
 
@@ -98,7 +98,7 @@ def test_ovs_vsctl_waits_until_another_client_writes(serve):
     command = [
         "ovs-vsctl",
         f"--db={server.remote}",
-        "--timeout=20",
+        "--timeout=60",
         "wait-until",
         "bridge",
         "br0",
@@ -108,7 +108,7 @@ def test_ovs_vsctl_waits_until_another_client_writes(serve):
     try:
         assert waiting.poll() is None
         vsctl(server, "set", "bridge", "br0", "external_ids:go=1")
-        output, _ = waiting.communicate(timeout=20)
+        output, _ = waiting.communicate(timeout=60)
         assert (waiting.returncode, output) == (0, "")
     finally:
         finish(waiting)
@@ -226,7 +226,7 @@ def test_vtep_ctl_configures_a_gateway(serve):
     server = serve("hardware_vtep")
 
     def vtep(*arguments: str) -> str:
-        return server.run("vtep-ctl", f"--db={server.remote}", "--timeout=10", *arguments).strip()
+        return server.run("vtep-ctl", f"--db={server.remote}", "--timeout=60", *arguments).strip()
 
     vtep(
         "add-ps",
@@ -318,7 +318,7 @@ def test_ovn_nbctl_builds_networks(serve):
 
     def nbctl(*arguments: str) -> str:
         return server.run(
-            "ovn-nbctl", f"--db={server.remote}", "--no-leader-only", "--timeout=10", *arguments
+            "ovn-nbctl", f"--db={server.remote}", "--no-leader-only", "--timeout=60", *arguments
         )
 
     build_northbound(nbctl)
@@ -339,7 +339,7 @@ def test_ovn_nbctl_as_a_daemon_builds_networks(serve, tmp_path):
     try:
 
         def nbctl(*arguments: str) -> str:
-            return server.run("ovn-nbctl", "-u", control, "--timeout=10", *arguments)
+            return server.run("ovn-nbctl", "-u", control, "--timeout=60", *arguments)
 
         build_northbound(nbctl)
         server.stop(signal.SIGKILL)
@@ -368,7 +368,7 @@ def vswitchd(serve, tmp_path) -> Iterator[PeerServer]:
 
 def test_ovs_vswitchd_runs_on_our_database(vswitchd, tmp_path):
     def run(*arguments: str) -> str:
-        return vswitchd.run("ovs-vsctl", f"--db={vswitchd.remote}", "--timeout=20", *arguments).strip()
+        return vswitchd.run("ovs-vsctl", f"--db={vswitchd.remote}", "--timeout=60", *arguments).strip()
 
     run("init")
     run("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")

@@ -62,7 +62,7 @@ async def serve_agents(server: ServerCommand) -> str:
 
 def transact(remote: str, options: list[str], *operations: dict[str, Any]) -> Any:
     done = run(
-        "ovsdb-client", "--timeout=10", *options, "transact", remote, json.dumps(["Tulle_State", *operations])
+        "ovsdb-client", "--timeout=60", *options, "transact", remote, json.dumps(["Tulle_State", *operations])
     )
     assert done.returncode == 0, done
     return json.loads(done.stdout)

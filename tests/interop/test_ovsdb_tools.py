@@ -45,17 +45,17 @@ class ServerProcess:
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Stop by a signal."""
         self.process.send_signal(number)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)
 
     def run(self, *command: str) -> str:
         """Run a tool and give its output; it must succeed without a word on stderr."""
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, ""), (command, done)
         return done.stdout
 
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl."""
-        return self.run("ovs-vsctl", f"--db={self.remote}", "--no-wait", "--timeout=10", *arguments).strip()
+        return self.run("ovs-vsctl", f"--db={self.remote}", "--no-wait", "--timeout=60", *arguments).strip()
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_ovs_vsctl_reports_a_value_outside_its_range(server):
             "ovs-vsctl",
             f"--db={server.remote}",
             "--no-wait",
-            "--timeout=10",
+            "--timeout=60",
             "add-br",
             "b",
             "--",
@@ -135,7 +135,7 @@ def test_ovsdb_client_monitors(server, verb):
         assert read_until(monitor, ",41")
     finally:
         monitor.terminate()
-        monitor.communicate(timeout=20)
+        monitor.communicate(timeout=60)
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> bool:
@@ -193,7 +193,7 @@ def load_until_killed(server: ServerProcess, round_number: int) -> list[str]:
     names = [f"r{round_number}n{number}" for number in range(400)]
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(server.socket))
-    connection.settimeout(20)
+    connection.settimeout(60)
     received = b""
     for name in names:
         mutation = {"op": "mutate", "table": "Open_vSwitch", "where": []}

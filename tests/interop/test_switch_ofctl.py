@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from vswitch_process import VswitchProcess, eventually, ip
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 VERSIONS = ["OpenFlow10", "OpenFlow13", "OpenFlow14", "OpenFlow15"]
 
 

@@ -72,7 +72,7 @@ def classes(namespace: str) -> dict[str, list[str]]:
     """What `tc class show` says of each class, but for rounding of bursts to ticks."""
     command = ["ip", "netns", "exec", namespace, "tc", "class", "show", "dev", "v1"]
     lines = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=20
+        command, capture_output=True, text=True, check=True, timeout=60
     ).stdout.splitlines()
     return {line.split()[2]: line.split(" burst ")[0].split()[3:] for line in lines}
 

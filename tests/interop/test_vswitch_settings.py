@@ -42,7 +42,7 @@ def added(vswitch: VswitchProcess, flow: str) -> str:
     """Add a flow; what ovs-ofctl complains of, nothing if it does not."""
     target = f"unix:{vswitch.directory}/br0.mgmt"
     command = ["ovs-ofctl", "-O", "OpenFlow14", "add-flow", target, flow]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20).stderr
+    return subprocess.run(command, capture_output=True, text=True, timeout=60).stderr
 
 
 def matches(vswitch: VswitchProcess, table: int) -> set[str]:
@@ -185,5 +185,5 @@ def test_tulle_drops_asks_the_switch_itself(vswitch: VswitchProcess) -> None:
     assert re.search(r"br0\W+dropped-by-flow\W+p1\W+0\W+\d+", shown), shown
     assert re.search(r"dropped-by-flow +port p1, table 0: \d+\n", vswitch.appctl("drops/show"))
     absent = [*command[:-1], str(vswitch.directory / "nowhere")]
-    done = subprocess.run(absent, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(absent, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0 and "no switch answers" in done.stderr, done

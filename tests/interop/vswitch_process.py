@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def ip(*arguments: str) -> str:
@@ -75,7 +75,7 @@ class VswitchProcess:
 
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl, which waits until the switch has done it; it must succeed without a word."""
-        return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=10", *arguments)
+        return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=60", *arguments)
 
     def ofctl(self, command: str, *arguments: str, bridge: str = "br0") -> str:
         """Run ovs-ofctl on a bridge."""

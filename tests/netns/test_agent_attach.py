@@ -28,7 +28,7 @@ PORT = Attachment(
 
 
 def ip(*arguments: str) -> str:
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (arguments, done)
     return done.stdout
 

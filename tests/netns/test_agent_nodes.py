@@ -17,7 +17,7 @@ import pytest
 from tulle.values import pipeline
 
 ID = os.getpid()
-PATIENCE_S = 30
+PATIENCE_S = 60
 CONTROLLER, NODES = f"tulle-ac-{ID}", {"node1": f"tulle-a1-{ID}", "node2": f"tulle-a2-{ID}"}
 ADDRESSES = {"node1": "192.0.2.1", "node2": "192.0.2.2"}
 WORKLOADS = {name: f"tulle-w{name}-{ID}" for name in ("a", "b", "c")}
@@ -168,9 +168,9 @@ def test_ports_reach_each_other_on_their_switch_and_through_the_router(site: Sit
 @pytest.mark.usefixtures("site")
 def test_the_router_answers_where_a_packet_ends() -> None:
     command = ["ip", "netns", "exec", WORKLOADS["a"], "ping", "-c", "1", "-W", "2"]
-    expired = subprocess.run([*command, "-t", "1", "10.0.2.12"], capture_output=True, text=True, timeout=20)
+    expired = subprocess.run([*command, "-t", "1", "10.0.2.12"], capture_output=True, text=True, timeout=60)
     assert "From 10.0.1.1" in expired.stdout and "Time to live exceeded" in expired.stdout, expired.stdout
-    absent = subprocess.run([*command, "10.0.2.99"], capture_output=True, text=True, timeout=20)
+    absent = subprocess.run([*command, "10.0.2.99"], capture_output=True, text=True, timeout=60)
     assert "From 10.0.1.1" in absent.stdout and "Destination Host Unreachable" in absent.stdout, absent.stdout
 
 

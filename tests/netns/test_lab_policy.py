@@ -96,7 +96,7 @@ def echo_server(space: str, ready: threading.Event) -> None:
     netns.setns(space)
     with socket.create_server(("10.0.1.12", 9000)) as server:
         ready.set()
-        server.settimeout(30)
+        server.settimeout(60)
         peer, _ = server.accept()
         with peer:
             while data := peer.recv(1024):
@@ -118,7 +118,7 @@ def open_client(space: str) -> socket.socket:
 
 
 def said_and_heard(client: socket.socket, word: bytes) -> bool:
-    client.settimeout(15)
+    client.settimeout(60)
     client.sendall(word)
     return client.recv(1024) == word
 

@@ -13,7 +13,7 @@ from tulle.errors import TulleError
 from tulle.lab import lifecycle, processes
 from tulle.lab.waiting import wait_until
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 
 
 @pytest.fixture

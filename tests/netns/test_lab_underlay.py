@@ -121,7 +121,7 @@ def transferred_whole(lab: Bench) -> bool:
         try:
             assert receiver.stdout is not None and receiver.stdout.readline() == "ready\n"
             sent = lab.run(lab.workload("red-web1"), sys.executable, "-c", SEND)
-            return receiver.communicate(timeout=30)[0] == sent
+            return receiver.communicate(timeout=60)[0] == sent
         finally:
             receiver.kill()
 

@@ -55,7 +55,7 @@ def plug(switch: VswitchProcess, name: str, number: int, workload: int) -> None:
 
 def ping(*options: str) -> subprocess.CompletedProcess[str]:
     command = ["ip", "netns", "exec", WORKLOADS[0], "ping", "-i", "0.05", "-W", "1", *options, "10.0.0.2"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def answers() -> bool:

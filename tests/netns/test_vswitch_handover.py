@@ -193,7 +193,7 @@ def test_an_heir_that_dies_leaves_the_packets_to_the_one_before(switch: VswitchP
     with Stream() as stream:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as heir:
             heir.connect(str(switch.directory / "hand-over.sock"))
-            heir.settimeout(20)
+            heir.settimeout(60)
             heir.send(b'{"say": "hand-over"}')
             while heir.recv(4096) != b'{"say":"saved"}':
                 pass

@@ -123,7 +123,7 @@ def send(port: int, count: int, patience_s: float = 5) -> tuple[list[float], lis
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as receiver:
         assert receiver.stdout is not None and receiver.stdout.readline() == "ready\n"
         sender = ["ip", "netns", "exec", WORKLOADS[0], sys.executable, "-c", SEND, str(port), str(count)]
-        subprocess.run(sender, check=True, timeout=30)
+        subprocess.run(sender, check=True, timeout=60)
         times, marks = json.loads(receiver.stdout.readline())
     return times, marks
 

@@ -123,7 +123,7 @@ def add_tunnel(
 
 def pings(source: str, target: str, *options: str) -> bool:
     words = ["ip", "netns", "exec", source, "ping", "-n", "-c", "1", "-W", "1", *options, target]
-    return subprocess.run(words, capture_output=True, timeout=30).returncode == 0
+    return subprocess.run(words, capture_output=True, timeout=60).returncode == 0
 
 
 def check_pings(source: str, target: str, what: str = "") -> None:

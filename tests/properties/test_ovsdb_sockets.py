@@ -31,13 +31,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert process.stdout is not None and process.stdout.readline().startswith("listening")
     yield process, place
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 0, "the server ended by itself"
 
 
 def connect(place: Path) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.settimeout(20)
+    made.settimeout(60)
     made.connect(str(place))
     return made
 

@@ -149,7 +149,7 @@ class Upstream:
         self.pid = int((folder / "pid").read_text())
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(f"{folder}/sock")
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
 
     def transact(self, operations: list) -> list:
         """The results, as upstream gives them."""

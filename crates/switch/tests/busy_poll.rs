@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tulle_switch::Switch;
 
 const NAME: &str = "busy-poll";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A clock tick is 10 ms.
 const TICKS: u64 = 10;
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tulle.errors import NotFound, Unavailable
 
 DAYS = 3650
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 

@@ -18,7 +18,7 @@ from tulle.ovsdb.schema import load
 DATABASES = {"Tulle": "tulle", "Tulle_State": "tulle_state"}
 CLIENT_PORT = 6640
 PEER_PORTS = {"Tulle": 6650, "Tulle_State": 6660}
-TOOL_LIMIT_S = 20.0
+TOOL_LIMIT_S = 60.0
 
 
 class StoreCluster(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from tulle.lab.waiting import wait_until
 BRIDGE = "br-phy"
 DEVICE = "eth0"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-LIMIT_S = 30
+LIMIT_S = 60
 
 
 def database_command(host: Host) -> list[str]:

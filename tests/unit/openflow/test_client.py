@@ -14,7 +14,7 @@ from tulle.errors import Unavailable
 from tulle.openflow import FlowRefused, OpenFlowClient
 from tulle.vswitch.endpoint import OpenFlowEndpoint
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Rig:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tulle.errors import InvalidInput, TulleError
 from tulle.ovsdb.unixctl import ControlServer, call
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def refuse(_arguments: list[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from tulle.vswitch.lifetime import first_of, running
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 async def forever(started: asyncio.Event, ended: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def shown(directory: Path, process: subprocess.Popen[bytes]) -> str:
         assert process.poll() is None, (directory / "log").read_text()
         assert time.monotonic() < deadline, "the switch does not come"
         time.sleep(0.05)
-    words = ["ovs-vsctl", f"--db=unix:{socket}", "--timeout=20", "show"]
+    words = ["ovs-vsctl", f"--db=unix:{socket}", "--timeout=60", "show"]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 

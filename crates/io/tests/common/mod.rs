@@ -12,7 +12,7 @@ use tulle_io::{Arrival, Device, DevicePort, DevicePortOptions, PacketOptions, Pa
 use tulle_wire::vnet::Offload;
 
 /// How long to wait for what must happen, on a machine that is busy.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A network namespace that lives as long as this value.
 pub struct Namespace {

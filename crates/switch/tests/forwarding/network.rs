@@ -11,7 +11,7 @@ use tulle_io::thread::enter_network_namespace;
 use tulle_io::{Device, PacketOptions, PacketSocket};
 
 /// How long to wait for what must happen, on a machine that is busy.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// A network namespace, deleted with this value.

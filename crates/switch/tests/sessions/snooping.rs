@@ -10,7 +10,7 @@ use tulle_switch::{SessionKind, SessionOptions, Switch};
 
 use crate::peer::{Peer, switch};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Listener {
     stream: UnixStream,
