@@ -68,6 +68,8 @@ def test_nothing_moves_while_one_end_is_silent() -> None:
 def test_what_was_used_stays_until_both_ends_send_by_it_no_more() -> None:
     both = ["stt", "vxlan"]
     assert step(MOVED, WANTED, reports(5, both, ["stt"])) == MOVED
+    # What an end said before it heard of the change is no word on what it sends by now.
+    assert step(MOVED, WANTED, reports(5, both, ["vxlan"])) == MOVED
     late = reports(6, both, ["vxlan"]) | reports(6, both, ["stt"], ["n2"])
     assert step(MOVED, WANTED, late) == MOVED
     done = replace(MOVED, leaving=(), generation=7)
