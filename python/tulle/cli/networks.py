@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from . import copies, past
+from .acls import draw_policies
 from .context import DryRun, File, Message, NetworkName, Timeout, Wait, client, finish_change, read_text
 from .output import Format, Output, line, show, table
 
@@ -127,11 +128,7 @@ def _draw(found: dict[str, Any]) -> None:
         for one in network["ports"]
     ]
     table(["port", "switch", "mac", "addresses", "node", "bound"], ports, "no ports")
-    acls = [
-        (one["name"], one["direction"], _place(one), one["priority"], one["match"], one["action"])
-        for one in network["acls"]
-    ]
-    table(["acl", "direction", "at", "priority", "match", "action"], acls, "no acls")
+    draw_policies(network)
 
 
 def _draw_tunnels(network: dict[str, Any], tunnels: list[dict[str, Any]]) -> None:
@@ -147,10 +144,6 @@ def _draw_tunnels(network: dict[str, Any], tunnels: list[dict[str, Any]]) -> Non
             line(f"{one['local']} and {one['remote']} change to {one['coming']}", "yellow")
         elif one["encapsulation"] not in order:
             line(f"{one['local']} and {one['remote']}: {one['reason']}", "yellow")
-
-
-def _place(acl: dict[str, Any]) -> str:
-    return f"switch {acl['switch']}" if acl.get("switch") else f"port {acl.get('port')}"
 
 
 past.add_to(app)
