@@ -21,7 +21,7 @@ def list_acls(context: typer.Context, network: NetworkName, output: Output = For
     tulle acl list shop
     """
     tulle = client(context)
-    found = tulle.network(network)["network"]
+    found = tulle.show_network(network)["network"]
     counted = _counted(tulle.counters(network))
     rules = [
         {**acl, "packets": counted[acl["name"], "packets"], "bytes": counted[acl["name"], "bytes"]}
