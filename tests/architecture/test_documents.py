@@ -73,7 +73,7 @@ def test_the_readme_shows_the_two_commands_for_a_fresh_machine() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("network", "clone", "red"),
+        ("network", "teleport", "red"),
         ("trace", "red", "web1", "tcp", "surplus"),
         ("apply", "--no-such-option"),
         ("lab", "explode"),

@@ -108,21 +108,22 @@ def test_bad_file_is_refused_with_each_line_and_changes_nothing(controller, tmp_
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("words", "expected", "status"),
     [
-        (("network", "show", "rde"), "error[not-found]: no network 'rde'; did you mean 'red'?"),
-        (("port", "move", "red", "web1", "node9"), "error[not-found]: no node 'node9'"),
-        (("apply", "-f", "/nowhere.yaml"), "error[invalid-input]: /nowhere.yaml: cannot read the file"),
-        (("trace", "red", "web1", "tpc"), "error[invalid-input]: match, position 1"),
+        (("network", "show", "rde"), "error[not-found]: no network 'rde'; did you mean 'red'?", 1),
+        (("port", "move", "red", "web1", "node9"), "error[not-found]: no node 'node9'", 1),
+        (("apply", "-f", "/nowhere.yaml"), "error[invalid-input]: /nowhere.yaml: cannot read the file", 1),
+        (("trace", "red", "web1", "tpc"), "error[invalid-input]: match, position 1", 1),
         (
             ("trace", "red", "db1", "tcp,dst=10.0.1.11,dport=80"),
             "error[conflict]: port red/db1 is bound to no node",
+            3,
         ),
-        (("apply", "-f", str(EXAMPLE), "--timeout", "0.1"), "error[timed-out]: not applied everywhere"),
+        (("apply", "-f", str(EXAMPLE), "--timeout", "0.1"), "error[timed-out]: not applied everywhere", 4),
     ],
 )
-def test_errors_are_one_line_with_a_code_and_status_1(controller, words, expected):
-    assert expected in controller.tulle(*words, status=1).stderr
+def test_errors_are_one_line_with_a_code_and_a_status_of_their_kind(controller, words, expected, status):
+    assert expected in controller.tulle(*words, status=status).stderr
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_wrong_usage_is_status_2(controller, words):
 
 def test_without_a_controller_the_error_says_where_it_was_looked_for(tmp_path):
     done = run_alone("network", "list", TULLE_API=str(tmp_path / "nobody"))
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert done.stderr.startswith("error[unavailable]: no controller answers at")
 
 

@@ -141,7 +141,7 @@ def test_errors_keep_their_kind_over_the_api(controller):
         tulle.apply("networks: [{name: Red}]", "bad.yaml")
     assert (bad.value.where or "").startswith("bad.yaml:1")
     with pytest.raises(NotFound):
-        tulle.network("nothing/../else")
+        tulle.show_network("nothing/../else")
     tulle.apply(TEXT, "two.yaml")
     tulle.snapshot("red", "one")
     with pytest.raises(Conflict):

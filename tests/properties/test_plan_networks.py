@@ -71,16 +71,17 @@ def desired(node: str, wanted: Iterable[Network], all_nodes: tuple[Node, ...], i
 
 def applied(state: NodeState, steps: Iterable[Step]) -> NodeState:
     """What a node has after the steps; each must fit what is there."""
-    tunnels = {one.remote: one for one in state.tunnels}
+    tunnels = {(one.remote, one.encapsulation): one for one in state.tunnels}
     plugs = {one.port: one for one in state.attachments}
     flows = {one.key: one for one in state.flows}
     for step in steps:
         match step:
             case AddTunnel(tunnel=tunnel) | ModifyTunnel(tunnel=tunnel):
-                assert (tunnel.remote in tunnels) == isinstance(step, ModifyTunnel)
-                tunnels[tunnel.remote] = tunnel
+                key = (tunnel.remote, tunnel.encapsulation)
+                assert (key in tunnels) == isinstance(step, ModifyTunnel)
+                tunnels[key] = tunnel
             case RemoveTunnel(tunnel=tunnel):
-                del tunnels[tunnel.remote]
+                del tunnels[tunnel.remote, tunnel.encapsulation]
             case AddAttachment(attachment=plug) | ModifyAttachment(attachment=plug):
                 assert (plug.port in plugs) == isinstance(step, ModifyAttachment)
                 plugs[plug.port] = plug

@@ -12,7 +12,16 @@ from typing import Protocol
 from memory_node import Hop, MemoryNode, Punted, Sent, TunnelKey
 
 from tulle._native import Encapsulator
-from tulle.control import allocate, choose, placement, requested_bindings, tunnels_of
+from tulle.agent.compilation import Tunnels
+from tulle.control import (
+    all_tunnels_of,
+    allocate,
+    choice_between,
+    choose,
+    placement,
+    requested_bindings,
+    tunnels_of,
+)
 from tulle.encap import encapsulations
 from tulle.openflow.changes import FlowChanges
 from tulle.values import Ids, LabFile, LocalPort, Network, Tunnel, TunnelPort
@@ -63,13 +72,15 @@ class MemoryLab:
     def apply(self, networks: tuple[Network, ...]) -> dict[str, FlowChanges]:
         """Put these networks in place of all that were; what had to change, node by node."""
         self.networks = {network.name: network for network in networks}
+        orders = {one.name: one.encapsulations for one in networks if one.encapsulations}
+        self.tunnels = choice_between(self._declared, {}, orders).pairs(self.known)
         self.ids = allocate(networks, self.ids)
         bindings = requested_bindings(networks, self._declared)
         self.homes = {f"{one.network}/{one.port}": one.node for one in bindings}
         return {
             name: node.apply(
                 placement(name, networks, bindings),
-                tunnels_of(name, self.tunnels, self._declared),
+                self._tunnels(name),
                 self.ids,
                 self.known,
             )
@@ -83,7 +94,8 @@ class MemoryLab:
 
     def send_from(self, remote: str, node: str, context: int, frame: bytes) -> list[Hop]:
         """All that becomes of a frame that `remote` puts into its tunnel to `node`."""
-        return self._follow(self._through(remote, node, context, frame))
+        sent = Sent(node, self.encapsulation(remote, node), context, frame)
+        return self._follow(self._through(remote, sent))
 
     def encapsulation(self, one: str, other: str) -> str:
         """What the tunnel between two nodes uses."""
@@ -92,6 +104,12 @@ class MemoryLab:
     def flows(self) -> dict[str, dict[str, str]]:
         """All flows, by node and key."""
         return {name: node.flows() for name, node in self.nodes.items()}
+
+    def _tunnels(self, node: str) -> Tunnels:
+        networks = {name for one in self.tunnels if isinstance(one, Tunnel) for name in one.networks}
+        own = {name: tunnels_of(node, self.tunnels, self._declared, name) for name in networks}
+        made = all_tunnels_of(node, self.tunnels, self._declared)
+        return Tunnels(made, tunnels_of(node, self.tunnels, self._declared), own)
 
     def _follow(self, first: Hop) -> list[Hop]:
         hops: list[Hop] = []
@@ -107,25 +125,29 @@ class MemoryLab:
         following = []
         for end in hop.ends:
             if isinstance(end, Sent) and end.node in self.nodes:
-                following.append(self._through(hop.node, end.node, end.context, end.frame))
+                following.append(self._through(hop.node, end))
             elif isinstance(end, Punted) and end.reply is not None:
                 following.append(self.nodes[hop.node].receive_from_agent(*end.reply))
         return following
 
-    def _through(self, sender: str, receiver: str, context: int, frame: bytes) -> Hop:
+    def _through(self, sender: str, sent: Sent) -> Hop:
         """Push and pop the frame, so that the far node gets what the bytes say."""
-        make = self._wires[self.encapsulation(sender, receiver)]
-        there, here = self.addresses[receiver], self.addresses[sender]
+        make, frame, context = self._wires[sent.encapsulation], sent.frame, sent.context
+        there, here = self.addresses[sent.node], self.addresses[sender]
         outer = make(here, there).push(frame, context)
         end = make(there, here)
         popped = [one for piece in outer for one in end.pop(piece)]
         assert [(number, _without_dei(inner)) for number, inner in popped] == [(context, _without_dei(frame))]
-        return self.receive_popped(sender, receiver, *popped[0])
+        number, inner = popped[0]
+        return self.receive_popped(sender, sent.node, number, inner, sent.encapsulation)
 
-    def receive_popped(self, sender: str, receiver: str, context: int, frame: bytes) -> Hop:
-        """What `receiver` does with what came out of its tunnel to `sender`."""
+    def receive_popped(
+        self, sender: str, receiver: str, context: int, frame: bytes, encapsulation: str | None = None
+    ) -> Hop:
+        """What `receiver` does with what came out of a tunnel to `sender`; None: the one that most use."""
         key: TunnelKey = (context, self.addresses[sender], self.addresses[receiver])
-        return self.nodes[receiver].receive(TunnelPort(sender), frame, key)
+        port = TunnelPort(sender, encapsulation or self.encapsulation(sender, receiver))
+        return self.nodes[receiver].receive(port, frame, key)
 
 
 def _without_dei(frame: bytes) -> bytes:

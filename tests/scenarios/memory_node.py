@@ -1,7 +1,8 @@
 """One node in memory: the native datapath with the flows that an agent would give it.
 
 Every packet is traced, forwarded through the tables and forwarded once more through the flow cache:
-all three must agree.
+all three must agree.  A trace takes every connection for a new one, so where connections are tracked it has
+no say, and the way of the packet is read off the counters of the flows.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any
 
 from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
-from tulle.agent.compilation import NOTHING, Compilation
+from tulle.agent.compilation import NOTHING, Compilation, Tunnels
+from tulle.agent.policy import PolicyPath
 from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
 from tulle.openflow import PacketIn, flow_key
 from tulle.openflow.changes import FlowChanges, changes
+from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.values import Encapsulation, Ids, LocalPort, TunnelInterface, TunnelPort
 
 Symbol = LocalPort | TunnelPort
@@ -37,6 +40,7 @@ class Sent:
     """The frame left for another node."""
 
     node: str
+    encapsulation: str
     context: int
     frame: bytes
 
@@ -71,6 +75,14 @@ class Hop:
     ends: tuple[End, ...]
 
 
+def _needed(tunnels: Tunnels, placed: Placement) -> Tunnels:
+    def kept(some: tuple[TunnelInterface, ...]) -> tuple[TunnelInterface, ...]:
+        return tuple(one for one in some if one.remote in placed.remotes)
+
+    own = {network: kept(some) for network, some in tunnels.own.items()}
+    return Tunnels(kept(tunnels.all), kept(tunnels.usual), own)
+
+
 class MemoryNode:
     """The datapath of one node, and how its numbers read; `former` are the flows before the last change.
 
@@ -88,18 +100,20 @@ class MemoryNode:
         self._compiled = NOTHING
         self._datapath = Datapath()
         self._slow_path = SlowPath(icmp_error, lambda: 0.0)
+        self.logged: list[dict[str, Any]] = []
+        self._policy = PolicyPath(icmp_error, lambda: 0.0, self.logged.append)
         self.numbers: dict[Symbol, int] = {}
         self.between: Callable[[], None] = lambda: None
 
     def apply(
         self,
         placed: Placement,
-        tunnels: tuple[TunnelInterface, ...],
+        tunnels: Tunnels,
         ids: Ids,
         known: Mapping[str, Encapsulation],
     ) -> FlowChanges:
         """Bring ports and flows to what the placement asks for; what had to change."""
-        needed = tuple(one for one in tunnels if one.remote in placed.remotes)
+        needed = _needed(tunnels, placed)
         symbols = self._symbols(placed, needed)
         self._add_ports(symbols)
         ports = {one: number for one, number in self.ports.items() if one in symbols}
@@ -111,6 +125,7 @@ class MemoryNode:
         made = self._install(self._compiled.texts)
         self._remove_ports(symbols)
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
+        self._policy.configure(self._compiled.reasons, self._compiled.owners)
         return made
 
     def receive(self, symbol: Symbol, frame: bytes, tunnel: TunnelKey | None = None) -> Hop:
@@ -133,11 +148,11 @@ class MemoryNode:
         texts = [canonical_flow(text) for text, _, _ in self._datapath.flows()]
         return {flow_key(text): text for text in texts}
 
-    def _symbols(self, placed: Placement, tunnels: tuple[TunnelInterface, ...]) -> set[Symbol]:
+    def _symbols(self, placed: Placement, tunnels: Tunnels) -> set[Symbol]:
         local = {
             LocalPort(f"{one.network}/{one.port}") for one in placed.bindings if one.node == self.node.name
         }
-        return local | {TunnelPort(one.remote) for one in tunnels}
+        return local | {TunnelPort(one.remote, one.encapsulation) for one in tunnels.all}
 
     def _add_ports(self, symbols: set[Symbol]) -> None:
         for symbol in sorted(symbols - self.ports.keys(), key=repr):
@@ -162,14 +177,28 @@ class MemoryNode:
 
     def _forward(self, entered: str, number: int, frame: bytes, tunnel: TunnelKey | None) -> Hop:
         traced = self._datapath.trace(number, frame, tunnel)
+        tracked = any("ct(table=" in one["actions"] for one in traced["steps"])
+        before = self._counted() if tracked else {}
         effects = self._datapath.process(number, frame, tunnel)
+        met = [flow for flow, count in self._counted().items() if count > before[flow]] if tracked else []
         again = self._datapath.process(number, frame, tunnel)
-        assert again == effects, f"the cache does {again}, the tables do {effects}"
         outputs = [one for one in effects if one["effect"] == "output"]
-        said = [{**one, "effect": "output"} for one in traced["outputs"]]
-        assert said == outputs, f"the trace says {said}, the datapath does {outputs}"
-        steps = tuple((one["table"], self._owner(one["cookie"])) for one in traced["steps"])
+        if tracked:
+            repeated = [one for one in again if one["effect"] == "output"]
+            assert repeated == outputs, f"the cache does {repeated}, the tables do {outputs}"
+            steps = tuple(
+                (flow_table(flow), self._owner(flow_cookie(flow))) for flow in sorted(met, key=_rank)
+            )
+        else:
+            assert again == effects, f"the cache does {again}, the tables do {effects}"
+            said = [{**one, "effect": "output"} for one in traced["outputs"]]
+            assert said == outputs, f"the trace says {said}, the datapath does {outputs}"
+            steps = tuple((one["table"], self._owner(one["cookie"])) for one in traced["steps"])
         return Hop(self.node.name, entered, steps, tuple(self._end(one) for one in effects))
+
+    def _counted(self) -> dict[str, int]:
+        """Packets by flow."""
+        return {text: packets for text, packets, _ in self._datapath.flows()}
 
     def _owner(self, cookie: int | None) -> str:
         return "no flow" if cookie is None else self.owners.get(cookie, "agent")
@@ -187,7 +216,7 @@ class MemoryNode:
         symbol = next(one for one, number in self.ports.items() if number == effect["port"])
         if isinstance(symbol, LocalPort):
             return Delivered(symbol.name, effect["frame"])
-        return Sent(symbol.node, effect["tunnel"][0], effect["frame"])
+        return Sent(symbol.node, symbol.encapsulation, effect["tunnel"][0], effect["frame"])
 
     def _punted(self, effect: dict[str, Any]) -> Punted:
         given = PacketIn(
@@ -198,6 +227,13 @@ class MemoryNode:
             registers=effect["registers"],
             frame=effect["frame"],
         )
-        reply = self._slow_path.answer(given)
+        path = self._policy if self._policy.concerns(given) else self._slow_path
+        reply = path.answer(given)
         reason = self._compiled.reasons[given.table, given.cookie]
         return Punted(reason, None if reply is None else (reply.actions, reply.frame))
+
+
+def _rank(flow: str) -> tuple[int, int]:
+    """The order in which a packet passes the tables; those for ACLs of connections have high numbers."""
+    table = flow_table(flow)
+    return (next((after for first, after in ((60, 40), (50, 10)) if table >= first), table), table)

@@ -121,15 +121,14 @@ class Commands:
         for hop in hops:
             out.append(f"{hop.node}, {hop.entered}")
             out += [f"{table:4} {STAGES[table]:<17} {owner}" for table, owner in hop.steps]
-            out += [f"  => {self._end(hop.node, end)}" for end in hop.ends]
+            out += [f"  => {self._end(end)}" for end in hop.ends]
         return out
 
-    def _end(self, node: str, end: End) -> str:
+    def _end(self, end: End) -> str:
         match end:
             case Delivered(port, frame):
                 return f"port {port}: {describe(frame)}"
-            case Sent(remote, context, frame):
-                name = self.lab.encapsulation(node, remote)
+            case Sent(remote, name, context, frame):
                 size = self.lab.known[name].context_bits // 4
                 return f"{name} to {remote}, context {context:0{size}x}: {describe(frame)}"
             case Punted(reason, reply):

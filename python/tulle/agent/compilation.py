@@ -14,6 +14,7 @@ from tulle.control import compile_node
 from tulle.errors import NotFound
 from tulle.logical import compile_interfaces, compile_network
 from tulle.openflow import flow_texts
+from tulle.openflow.flows import meter_id
 from tulle.values import (
     Binding,
     Controller,
@@ -22,6 +23,7 @@ from tulle.values import (
     Ids,
     LocalPort,
     Network,
+    Output,
     RouterInterface,
     TunnelInterface,
     TunnelPort,
@@ -34,13 +36,28 @@ class Compiled(Struct, frozen=True):
     """What one network came to on this node.
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
-    by (table, cookie); `owners` names cookies.
+    by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
+    `sends` are the tunnels that packets leave by.
     """
 
     texts: Mapping[str, str]
     reasons: Mapping[tuple[int, int], str]
     owners: Mapping[int, str]
     routers: tuple[RouterInterface, ...]
+    meters: Mapping[int, int] = {}
+    sends: frozenset[TunnelPort] = frozenset()
+
+
+class Tunnels(Struct, frozen=True):
+    """The tunnels of this node: `all` are received by; networks in `own` send by those, the rest by `usual`."""
+
+    all: tuple[TunnelInterface, ...] = ()
+    usual: tuple[TunnelInterface, ...] = ()
+    own: Mapping[str, tuple[TunnelInterface, ...]] = {}
+
+    def of(self, network: str) -> tuple[TunnelInterface, ...]:
+        """Those that a network sends by."""
+        return self.own.get(network, self.usual)
 
 
 NOTHING = Compiled({}, {}, {}, ())
@@ -63,7 +80,7 @@ class Compilation:
         self,
         networks: Iterable[Network],
         bindings: Iterable[Binding],
-        tunnels: tuple[TunnelInterface, ...],
+        tunnels: Tunnels,
         ids: Ids,
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
@@ -76,12 +93,13 @@ class Compilation:
             own = tuple(one for one in bindings if one.network == network.name)
             numbers = _ids_of(network.name, ids)
             plugged = _ports_of(network.name, ports)
-            inputs = (network, own, tunnels, numbers, dict(encapsulations), plugged)
+            ways = (tunnels.of(network.name), tunnels.all)
+            inputs = (network, own, ways, numbers, dict(encapsulations), plugged)
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
                 self.compiled_count += 1
                 try:
-                    known = (inputs, self._compile(network, own, tunnels, numbers, encapsulations, plugged))
+                    known = (inputs, self._compile(network, own, ways, numbers, encapsulations, plugged))
                 except NotFound as error:
                     self.pending[network.name] = str(error)
                     known = (None, known[1] if known is not None else NOTHING)
@@ -93,13 +111,16 @@ class Compilation:
         self,
         network: Network,
         bindings: tuple[Binding, ...],
-        tunnels: tuple[TunnelInterface, ...],
+        tunnels: tuple[tuple[TunnelInterface, ...], tuple[TunnelInterface, ...]],
         ids: Ids,
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
     ) -> Compiled:
         """The network without a name stands for what every node has, such as the tunnels."""
-        placed = compile_node(self._node, (network,), bindings, tunnels, ids, encapsulations)
+        sending, receiving = tunnels
+        placed = compile_node(
+            self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
+        )
         logical = compile_network(network, ids)
         flows = (*placed, *logical)
         return Compiled(
@@ -107,6 +128,8 @@ class Compilation:
             _reasons(flows),
             {flow.cookie: flow.owner for flow in flows},
             compile_interfaces(network, ids),
+            _meters(flows),
+            _tunnels_out(flows),
         )
 
 
@@ -117,6 +140,22 @@ def _reasons(flows: Iterable[Flow]) -> dict[tuple[int, int], str]:
         for action in flow.actions
         if isinstance(action, Controller)
     }
+
+
+def _meters(flows: Iterable[Flow]) -> dict[int, int]:
+    """Numbers and rates; of two owners that share a meter, the higher rate."""
+    found: dict[int, int] = {}
+    for flow in flows:
+        for action in flow.actions:
+            if isinstance(action, Controller) and action.rate:
+                number = meter_id(flow.cookie)
+                found[number] = max(action.rate, found.get(number, 0))
+    return found
+
+
+def _tunnels_out(flows: Iterable[Flow]) -> frozenset[TunnelPort]:
+    ports = (action.port for flow in flows for action in flow.actions if isinstance(action, Output))
+    return frozenset(port for port in ports if isinstance(port, TunnelPort))
 
 
 def _ids_of(network: str, ids: Ids) -> Ids:
@@ -141,9 +180,14 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
     reasons: dict[tuple[int, int], str] = {}
     owners: dict[int, str] = {}
     routers: list[RouterInterface] = []
+    meters: dict[int, int] = {}
+    sends: set[TunnelPort] = set()
     for part in parts:
         texts |= part.texts
         reasons |= part.reasons
         owners |= part.owners
         routers += part.routers
-    return Compiled(texts, reasons, owners, tuple(routers))
+        for number, rate in part.meters.items():
+            meters[number] = max(rate, meters.get(number, 0))
+        sends |= part.sends
+    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends))

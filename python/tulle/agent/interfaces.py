@@ -62,6 +62,11 @@ class Present(Struct, frozen=True):
         return OWNER in self.interface.external_ids
 
     @property
+    def peer(self) -> str | None:
+        """The node at the other end, if it is a tunnel."""
+        return self.interface.external_ids.get("peer")
+
+    @property
     def logical_port(self) -> PortName | None:
         """The logical port that it stands for (`external_ids:iface-id`)."""
         network, slash, port = self.interface.external_ids.get("iface-id", "").partition("/")
@@ -144,9 +149,9 @@ def numbers(there: Mapping[str, Present]) -> dict[LocalPort | TunnelPort, int]:
             continue
         if one.logical_port is not None:
             out.setdefault(LocalPort("/".join(one.logical_port)), one.ofport)
-        elif "peer" in one.interface.external_ids:
+        elif one.peer is not None:
             second = ENDPOINT in one.interface.external_ids
-            out.setdefault(TunnelPort(one.interface.external_ids["peer"], second), one.ofport)
+            out.setdefault(TunnelPort(one.peer, one.interface.kind, second), one.ofport)
     return out
 
 

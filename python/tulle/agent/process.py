@@ -18,6 +18,7 @@ from tulle import store
 from tulle._native import canonical_flow, icmp_error
 from tulle.agent import counters
 from tulle.agent.flowtable import FlowTable
+from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
 from tulle.agent.slowpath import SlowPath
 from tulle.agent.tracing import Names, trace
@@ -56,7 +57,7 @@ SWITCH_TABLES = {
         "bfd",
     ),
 }
-_QUIET_TABLES = frozenset({"Counter", "Drop"})
+_QUIET_TABLES = frozenset({"Counter", "Drop", "Tunnel_End"})
 _QUIET_COLUMNS = frozenset({"heartbeat", "applied", "statistics", "next_cfg", "cur_cfg"})
 
 _logger = structlog.get_logger(__name__)
@@ -71,7 +72,8 @@ class Agent:
         self.control = directory / "vswitchd.ctl"
         tls = tls_for(Remotes(options.controller).addresses, options.credentials)
         self.intent = Replica(options.controller, "Tulle", INTENT_TABLES, tls=tls)
-        self.state = Replica(options.controller, "Tulle_State", tls=tls)
+        own = {"Tunnel_End": [("node", "==", options.name)]}
+        self.state = Replica(options.controller, "Tulle_State", conditions=own, tls=tls)
         self.switch = Replica(f"unix:{directory / 'db.sock'}", "Open_vSwitch", SWITCH_TABLES)
         self.openflow = OpenFlowClient(
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
@@ -80,6 +82,7 @@ class Agent:
         replicas = (self.intent, self.state, self.switch)
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
         self.slow_path = SlowPath(icmp_error, time.monotonic)
+        self.policy = PolicyPath(icmp_error, time.monotonic, lambda words: _logger.info("acl", **words))
         self._changed = asyncio.Event()
         self._traces = asyncio.Event()
 
@@ -108,7 +111,9 @@ class Agent:
         except Exception:
             _logger.exception("pass failed")
             return False
-        self.slow_path.configure(self.reconciler.compiled.routers, self.reconciler.compiled.reasons)
+        compiled = self.reconciler.compiled
+        self.slow_path.configure(compiled.routers, compiled.reasons)
+        self.policy.configure(compiled.reasons, compiled.owners)
         return True
 
     async def watch_connections(self) -> None:
@@ -160,7 +165,8 @@ class Agent:
         names = Names(compiled.owners, compiled.reasons)
         try:
             nodes = view.nodes if view is not None else {}
-            return await trace(self.control, request, self.reconciler.ports, nodes, names)
+            ways = self.reconciler.ways(request.network)
+            return await trace(self.control, request, self.reconciler.ports, nodes, ways, names)
         except TulleError as error:
             return str(error)
         except Exception as error:
@@ -201,7 +207,7 @@ class Agent:
     async def _wait(self) -> None:
         """Until something changed, or it is time to look again."""
         timeout = RETRY_S if self.reconciler.attacher.failed else None
-        if (end := self.reconciler.lingering.next_end()) is not None:
+        if (end := self.reconciler.next_end()) is not None:
             timeout = min(timeout or end, max(0.0, end - time.monotonic()))
         # Not `wait_for`: Python 3.11's loses a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
@@ -228,7 +234,8 @@ class Agent:
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
-        answer = self.slow_path.answer(packet)
+        path = self.policy if self.policy.concerns(packet) else self.slow_path
+        answer = path.answer(packet)
         if answer is not None:
             self.openflow.packet_out(OFPP_CONTROLLER, answer.actions, answer.frame)
 

@@ -16,17 +16,35 @@ from msgspec import Struct
 from tulle import store
 from tulle.agent import abilities, interfaces, placing
 from tulle.agent.attacher import Attacher, Wanted
-from tulle.agent.compilation import NOTHING, Compilation, Compiled
+from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
+from tulle.agent.retiring import Retiring, tunnel_of
 from tulle.agent.view import PortName, View, read_view
-from tulle.control import attachments, network_mtu, placement, tunnels_of
+from tulle.agent.zones import forget_connections, reused_zones
+from tulle.control import (
+    all_tunnels_of,
+    attachments,
+    network_mtu,
+    placement,
+    tunnels_by_remote,
+    tunnels_of,
+)
 from tulle.encap import encapsulations
 from tulle.ovsdb import Replica, Transaction
 from tulle.ovsdb.tls import Credentials
 from tulle.store import Writer, source
-from tulle.values import Attachment, Binding, LocalPort, Node, NodeReport, TunnelInterface, TunnelPort
+from tulle.values import (
+    Attachment,
+    Binding,
+    LocalPort,
+    Node,
+    NodeReport,
+    TunnelEnd,
+    TunnelInterface,
+    TunnelPort,
+)
 
 _logger = structlog.get_logger(__name__)
 
@@ -56,7 +74,8 @@ class Situation(Struct, frozen=True):
     places: Places
     ready: frozenset[PortName]
     bindings: tuple[Binding, ...]
-    tunnels: tuple[TunnelInterface, ...]
+    remotes: frozenset[str]
+    retiring: tuple[TunnelInterface, ...]
 
 
 class Reconciler:
@@ -79,11 +98,13 @@ class Reconciler:
         self.intent, self.state, self.switch = replicas
         self.attacher = Attacher()
         self.lingering = Lingering()
+        self.retiring = Retiring()
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self.view: View | None = None
         self._asked = options.encapsulations
+        self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
         self._clock = clock
         self._underlay_mtu = options.underlay_mtu
@@ -106,12 +127,27 @@ class Reconciler:
         attached = await self.attacher.update(self._attachments(view, places, there))
         mtus = interfaces.write_mtus(self.switch.schema, there, self._mtus(view, places))
         await self._commit(self.switch, mtus)
-        situation = self._situation(view, there, places, attached)
+        kept = self.retiring.update(there, {one.name for one in desired}, self._clock())
+        situation = self._situation(view, there, places, attached, kept)
         await self._apply_flows(situation)
         self.lingering.serve(frozenset(situation.ready & places.local))
         await self._report(situation)
-        if removed := interfaces.surplus(interfaces.present(source(self.switch)), desired):
+        surplus = interfaces.surplus(interfaces.present(source(self.switch)), desired)
+        if removed := [one for one in surplus if one.interface.name not in kept]:
             await self._write_interfaces([], removed)
+
+    def ways(self, network: str) -> dict[str, str]:
+        """The encapsulation in which a network goes to and comes from each node."""
+        if self.view is None:
+            return {}
+        known = self._known_nodes(self.view)
+        found = tunnels_of(self.node.name, self.view.tunnels, known, network)
+        return {one.remote: one.encapsulation for one in found}
+
+    def next_end(self) -> float | None:
+        """When something that is still served is to go."""
+        ends = (self.lingering.next_end(), self.retiring.next_end())
+        return min((end for end in ends if end is not None), default=None)
 
     def _places(self, view: View, there: dict[str, Present]) -> Places:
         name = self.node.name
@@ -133,7 +169,7 @@ class Reconciler:
         remotes = placing.needed_remotes(view, name, places, bindings)
         tunnels = [
             interface
-            for tunnel in tunnels_of(name, view.tunnels, self._known_nodes(view))
+            for tunnel in all_tunnels_of(name, view.tunnels, self._known_nodes(view))
             if tunnel.remote in remotes
             for interface in interfaces.tunnel_interfaces(self.node, tunnel)
         ]
@@ -181,7 +217,12 @@ class Reconciler:
         }
 
     def _situation(
-        self, view: View, there: dict[str, Present], places: Places, attached: frozenset[str]
+        self,
+        view: View,
+        there: dict[str, Present],
+        places: Places,
+        attached: frozenset[str],
+        kept: frozenset[str],
     ) -> Situation:
         name = self.node.name
         working = [one for one in there.values() if one.works and one.logical_port is not None]
@@ -191,18 +232,46 @@ class Reconciler:
             if one.logical_port is not None and (not one.own or "/".join(one.logical_port) in attached)
         )
         bindings = placing.effective_bindings(view, name, places, ready)
-        tunnels = tunnels_of(name, view.tunnels, self._known_nodes(view))
-        return Situation(view, there, places, ready, bindings, tunnels)
+        remotes = placing.needed_remotes(view, name, places, bindings)
+        retiring = tuple(tunnel_of(there[one], view.nodes) for one in sorted(kept))
+        return Situation(view, there, places, ready, bindings, remotes, retiring)
 
     async def _apply_flows(self, now: Situation) -> None:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
-        remotes = placing.needed_remotes(now.view, self.node.name, now.places, now.bindings)
-        tunnels = tuple(one for one in now.tunnels if one.remote in remotes)
-        self.ports = interfaces.numbers(now.there)
+        tunnels = self._tunnels(now)
+        before, self.ports = self.ports, interfaces.numbers(now.there)
+        await forget_connections(self._control, reused_zones(before, self.ports))
         self.compiled = self.compilation.compile(
             placed.networks, placed.bindings, tunnels, now.view.ids, encapsulations(), self.ports
         )
-        await self._flows.apply(self.compiled.texts)
+        await self._flows.apply(self.compiled.texts, self.compiled.meters)
+
+    def _tunnels(self, now: Situation) -> Tunnels:
+        """What the flows receive and send by; networks that nobody tells apart share what is usual."""
+        name, pairs, nodes = self.node.name, now.view.tunnels, self._known_nodes(now.view)
+
+        def needed(tunnels: tuple[TunnelInterface, ...]) -> tuple[TunnelInterface, ...]:
+            return tuple(one for one in tunnels if one.remote in now.remotes)
+
+        by_remote = tunnels_by_remote(name, pairs)
+        named = {network for one in by_remote.values() for network in one.networks}
+        made = needed(all_tunnels_of(name, pairs, nodes))
+        retiring = tuple(one for one in now.retiring if one.encapsulation in encapsulations())
+        own = {network: needed(tunnels_of(name, pairs, nodes, network)) for network in named}
+        return Tunnels((*made, *retiring), needed(tunnels_of(name, pairs, nodes)), own)
+
+    def _ends(self, now: Situation) -> list[TunnelEnd]:
+        """What this node can say of its tunnels, now that the flows are in place."""
+        name, found = self.node.name, []
+        for remote, tunnel in sorted(tunnels_by_remote(name, now.view.tunnels).items()):
+            if remote in now.remotes:
+                made = [
+                    one.encapsulation for one in all_tunnels_of(name, (tunnel,), self._known_nodes(now.view))
+                ]
+                receives = tuple(one for one in made if TunnelPort(remote, one) in self.ports)
+                sends = sorted(one.encapsulation for one in self.compiled.sends if one.node == remote)
+                found.append(TunnelEnd(name, remote, tunnel.generation, receives, tuple(sends)))
+        return found
 
     async def _report(self, now: Situation) -> None:
         """Claim what is ready here, let go what is not wanted, and say what has been applied."""
@@ -216,6 +285,7 @@ class Reconciler:
                 writer.delete("Binding", row)
         report = NodeReport(self._underlay_mtu, abilities.capabilities(source(self.switch)))
         store.write_node(writer, state, self.node, self._applied(now), report)
+        store.write_tunnel_ends(writer, state, name, self._ends(now))
         if writer.operations:
             await self.state.transact(writer.operations)
 

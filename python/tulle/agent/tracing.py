@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from tulle.agent.interfaces import BRIDGE
@@ -18,12 +19,20 @@ Ports = Mapping[LocalPort | TunnelPort, int]
 
 
 async def trace(
-    control: Path, request: TraceRequest, ports: Ports, nodes: Mapping[str, Node], names: Names
+    control: Path,
+    request: TraceRequest,
+    ports: Ports,
+    nodes: Mapping[str, Node],
+    ways: Mapping[str, str],
+    names: Names,
 ) -> TraceResult:
-    """Trace one request; raises `TulleError` with a sentence for the user."""
+    """Trace one request; raises `TulleError` with a sentence for the user.
+
+    `ways` gives the encapsulation in which the request's network comes from each node.
+    """
     asked = {
         "bridge": BRIDGE,
-        "in_port": _in_port(request, ports, nodes),
+        "in_port": _in_port(request, ports, nodes, ways),
         "frame": request.frame.hex(),
         "tunnel": _tunnel(request),
     }
@@ -59,14 +68,15 @@ def trace_result(
     )
 
 
-def _in_port(request: TraceRequest, ports: Ports, nodes: Mapping[str, Node]) -> int:
+def _in_port(request: TraceRequest, ports: Ports, nodes: Mapping[str, Node], ways: Mapping[str, str]) -> int:
     if request.tunnel_id is None:
         port: LocalPort | TunnelPort = LocalPort(f"{request.network}/{request.port}")
     else:
         sender = next((node.name for node in nodes.values() if node.address == request.tunnel_src), None)
         if sender is None:
             raise NotFound(f"no node has the address {request.tunnel_src}")
-        port = TunnelPort(sender, second=TunnelPort(sender) not in ports)
+        first = TunnelPort(sender, ways.get(sender, ""))
+        port = first if first in ports else msgspec.structs.replace(first, second=True)
     if port not in ports:
         raise NotFound(f"{_port_name(port)} is not plugged in at node {request.node}")
     return ports[port]

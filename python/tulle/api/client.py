@@ -7,14 +7,16 @@ node has applied it.  It keeps no connection, so a controller that comes back is
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
 import orjson
 
+from .network import Network, network_path
 from .place import api_socket
-from .transport import request, request_bytes
+from .transport import request, request_bytes, request_lines
 
 REQUEST_S: Final = 30.0
 BACKUP_S: Final = 300.0
@@ -47,10 +49,34 @@ class Client:
         wait: bool = False,
         dry_run: bool = False,
         timeout_s: float = WAIT_S,
+        message: str = "",
+        expected: Mapping[str, int] | None = None,
     ) -> Document:
-        """Make the networks as in the text of a file: {"changes": [...], "generations": {network: n}}."""
-        body = {"text": text, "filename": filename, "dry_run": dry_run}
-        return self._changed("/v1/apply", body, wait and not dry_run, timeout_s)
+        """Make the networks as in the text of a file: {"changes": [...], "generations": {network: n}, "undo"}.
+
+        `expected`: the generation that each network must have now (0: none), else Conflict says what has changed.
+        """
+        body = {"text": text, "filename": filename, "dry_run": dry_run, "message": message}
+        return self.change("/v1/apply", {**body, "expected": dict(expected or {})}, wait, timeout_s)
+
+    def import_network(
+        self,
+        text: str,
+        filename: str = "input",
+        *,
+        name: str | None = None,
+        places: Mapping[str, Document] | None = None,
+        wait: bool = False,
+        timeout_s: float = WAIT_S,
+        **how: Any,
+    ) -> Document:
+        """Make a new network of a file with one; `places` puts its ports elsewhere, as in `Network.clone`."""
+        body = {"text": text, "filename": filename, "name": name, "places": places, **how}
+        return self.change("/v1/import", body, wait, timeout_s)
+
+    def network(self, name: str) -> Network:
+        """A network by its name, to work with; it is asked for when something is done with it."""
+        return Network(self, name)
 
     def wait(self, generations: dict[str, int], timeout_s: float = WAIT_S) -> None:
         """Return when every node has applied these generations; Unavailable says who has not."""
@@ -61,52 +87,83 @@ class Client:
         """One line for each network."""
         return self._list("/v1/networks", "networks")
 
-    def network(self, name: str) -> Document:
-        """{"network": document, "generation": n, "mtu": bytes, "bound": {port: node}, "behind": [sentence]}."""
-        return self._get(_network(name))
+    def show_network(self, name: str) -> Document:
+        """{"network": document, "generation": n, "mtu": bytes, "bound": {port: node}, "behind": [sentence],
+        "tunnels": [as `tunnels` gives them, between the nodes of the network]}."""
+        return self.get(network_path(name))
 
-    def delete_network(self, name: str, *, wait: bool = False, timeout_s: float = WAIT_S) -> Document:
+    def delete_network(
+        self, name: str, *, wait: bool = False, timeout_s: float = WAIT_S, **how: Any
+    ) -> Document:
         """Delete a network; the automatic snapshot `before-delete-N` can bring it back."""
-        answer = request(self.path, "DELETE", _network(name), None, REQUEST_S)
-        if wait:
-            self.wait(answer["generations"], timeout_s)
-        return answer
+        return self.change(network_path(name), how, wait, timeout_s, "DELETE")
 
-    def snapshot(self, network: str, name: str | None = None) -> Document:
-        """Keep the network as it is now: {"network", "name", "created", "generation"}."""
-        answer = self._post(f"{_network(network)}/snapshots", {"name": name})
+    def snapshot(self, network: str, name: str | None = None, message: str = "") -> Document:
+        """Keep the network as it is now: {"network", "name", "created", "by", "message", "generation"}."""
+        answer = self.post(f"{network_path(network)}/snapshots", {"name": name, "message": message})
         snapshot: Document = answer["snapshot"]
         return snapshot
 
     def snapshots(self, network: str) -> list[Document]:
         """The snapshots of a network, oldest first."""
-        return self._list(f"{_network(network)}/snapshots", "snapshots")
+        return self._list(f"{network_path(network)}/snapshots", "snapshots")
 
     def delete_snapshot(self, network: str, name: str) -> None:
         """Forget a snapshot."""
-        request(self.path, "DELETE", f"{_network(network)}/snapshots/{quote(name, '')}", None, REQUEST_S)
+        path = f"{network_path(network)}/snapshots/{quote(name, '')}"
+        request(self.path, "DELETE", path, None, REQUEST_S)
+
+    def history(self, network: str) -> list[Document]:
+        """Every change, oldest first: [{"generation", "created", "by", "what", "message", "summary"}]."""
+        return self._list(f"{network_path(network)}/history", "history")
 
     def diff(self, network: str, old: str, new: str | None = None) -> list[Document]:
-        """Changes from a snapshot to another one, or to now: [{"kind", "path", "old", "new"}]."""
+        """Changes from a snapshot (or change) to another one, or to now: [{"kind", "path", "old", "new"}]."""
         query = {"from": old} if new is None else {"from": old, "to": new}
-        return self._list(f"{_network(network)}/diff?{urlencode(query)}", "changes")
+        return self._list(f"{network_path(network)}/diff?{urlencode(query)}", "changes")
+
+    def diff_file(self, network: str, text: str, filename: str = "input") -> list[Document]:
+        """What applying a file would change in a network."""
+        answer = self.post(f"{network_path(network)}/diff", {"text": text, "filename": filename})
+        found: list[Document] = answer["changes"]
+        return found
+
+    def export(self, network: str, at: str | None = None) -> str:
+        """The text of a file with the network as it is, or as it was at a snapshot or after a change."""
+        text: str = self.get(f"{network_path(network)}/export" + _query(at=at))["text"]
+        return text
 
     def rollback(
-        self, network: str, snapshot: str, *, wait: bool = False, timeout_s: float = WAIT_S
+        self, network: str, snapshot: str, *, wait: bool = False, timeout_s: float = WAIT_S, **how: Any
     ) -> Document:
-        """Put the network of a snapshot in place of the present one."""
-        return self._changed(f"{_network(network)}/rollback", {"snapshot": snapshot}, wait, timeout_s)
+        """Put the network of a snapshot, or as it was after a change, in place of the present one."""
+        body = {"snapshot": snapshot, **how}
+        return self.change(f"{network_path(network)}/rollback", body, wait, timeout_s)
 
     def ports(self, network: str | None = None) -> list[Document]:
         """Ports of a network, or of all; `bound` is the node where a port is."""
         return self._list("/v1/ports" + _query(network=network), "ports")
 
     def move_port(
-        self, network: str, port: str, node: str, *, wait: bool = False, timeout_s: float = WAIT_S
+        self, network: str, port: str, node: str, *, wait: bool = False, timeout_s: float = WAIT_S, **how: Any
     ) -> Document:
         """Move a port to another node."""
-        target = f"{_network(network)}/ports/{quote(port, '')}/move"
-        return self._changed(target, {"node": node}, wait, timeout_s)
+        target = f"{network_path(network)}/ports/{quote(port, '')}/move"
+        return self.change(target, {"node": node, **how}, wait, timeout_s)
+
+    def prefer(
+        self, network: str, encapsulations: list[str], *, wait: bool = False, timeout_s: float = WAIT_S
+    ) -> Document:
+        """Say in which order a network wants its encapsulations; none: as the nodes prefer."""
+        body = {"encapsulations": encapsulations}
+        return self.change(f"{network_path(network)}/encapsulations", body, wait, timeout_s)
+
+    def prefer_at(
+        self, node: str, encapsulations: list[str], *, wait: bool = False, timeout_s: float = WAIT_S
+    ) -> Document:
+        """Say in which order a node is to use encapsulations; none: as its agent says."""
+        body = {"encapsulations": encapsulations}
+        return self.change(f"/v1/nodes/{quote(node, '')}/encapsulations", body, wait, timeout_s)
 
     def nodes(self) -> list[Document]:
         """All nodes, with the generations that they have applied."""
@@ -117,7 +174,7 @@ class Client:
         request(self.path, "DELETE", f"/v1/nodes/{quote(name, '')}", None, REQUEST_S)
 
     def tunnels(self) -> list[Document]:
-        """Every pair of nodes, with the encapsulation chosen."""
+        """Every pair of nodes, and each network with an order of its own: what it uses, what it is coming to, why."""
         return self._list("/v1/tunnels", "tunnels")
 
     def drops(self, node: str | None = None) -> list[Document]:
@@ -131,7 +188,16 @@ class Client:
     def trace(self, network: str, port: str, match: str) -> Document:
         """What happens to a frame: {"frame": text, "halves": [{"node", "steps", "outputs", ...}]}."""
         body = {"port": port, "match": match}
-        return request(self.path, "POST", f"{_network(network)}/trace", body, 2 * REQUEST_S)
+        return request(self.path, "POST", f"{network_path(network)}/trace", body, 2 * REQUEST_S)
+
+    def watch(self, network: str | None = None) -> Iterator[Document]:
+        """What happens from now on, as it happens: {"event": "changed", "applied", "bound", …, …}.
+
+        Ends when the controller ends; Unavailable when it is gone without a word.
+        """
+        for text in request_lines(self.path, "/v1/watch" + _query(network=network), REQUEST_S):
+            event: Document = orjson.loads(text)
+            yield event
 
     def backup(self) -> bytes:
         """Everything that the controller keeps, as a tar file."""
@@ -143,25 +209,29 @@ class Client:
         restored: Document = orjson.loads(answer)
         return restored
 
-    def _changed(self, target: str, body: Document, wait: bool, timeout_s: float) -> Document:
-        answer = self._post(target, body)
-        if wait:
+    def change(
+        self, target: str, body: Document, wait: bool, timeout_s: float = WAIT_S, method: str = "POST"
+    ) -> Document:
+        """Ask for a change; with `wait`, return when it is true on every node.
+
+        Every change takes `message` (why), `expected` ({network: generation}) and `dry_run` in its body.
+        """
+        answer = request(self.path, method, target, body, REQUEST_S)
+        if wait and not body.get("dry_run"):
             self.wait(answer["generations"], timeout_s)
         return answer
 
-    def _get(self, target: str) -> Document:
+    def get(self, target: str) -> Document:
+        """Ask a question."""
         return request(self.path, "GET", target, None, REQUEST_S)
 
-    def _post(self, target: str, body: Document) -> Document:
+    def post(self, target: str, body: Document) -> Document:
+        """Ask for something."""
         return request(self.path, "POST", target, body, REQUEST_S)
 
     def _list(self, target: str, key: str) -> list[Document]:
-        found: list[Document] = self._get(target)[key]
+        found: list[Document] = self.get(target)[key]
         return found
-
-
-def _network(name: str) -> str:
-    return f"/v1/networks/{quote(name, '')}"
 
 
 def _query(**values: str | None) -> str:

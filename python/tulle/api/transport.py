@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +57,25 @@ def request_bytes(path: Path, method: str, target: str, payload: bytes | None, t
     if response.status != 200:
         raise _error(_parse(answer))
     return answer
+
+
+def request_lines(path: Path, target: str, silence_s: float) -> Iterator[bytes]:
+    """The lines of an answer as they come, without empty ones; Unavailable after a silence of `silence_s`."""
+    connection = UnixConnection(path, silence_s)
+    try:
+        connection.request("GET", target)
+        response = connection.getresponse()
+        if response.status != 200:
+            raise _error(_parse(response.read()))
+        while text := response.readline():
+            if text.strip():
+                yield text
+    except TimeoutError:
+        raise Unavailable(f"the controller at {path} was silent for {silence_s:g} s") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(f"the controller at {path} is gone: {error}") from None
+    finally:
+        connection.close()
 
 
 def _parse(data: bytes) -> dict[str, Any]:

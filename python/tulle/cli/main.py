@@ -1,33 +1,36 @@
 """The `tulle` command: puts the commands together, and turns errors into messages and exit statuses.
 
-0: done; 1: an error, said on standard error as `error[code]: …`; 2: wrong usage; 130: interrupted.
+0: done; 1: refused or failed, said on standard error as `error[code]: …`; 2: wrong usage;
+3: conflict with what is there; 4: somebody does not answer, or not in time; 130: interrupted.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from tulle.errors import TulleError
+from tulle.errors import Conflict, TulleError, Unavailable
 
-from . import backup, networks, ports, processes, trace, views
+from . import acls, backup, networks, ports, preferences, processes, trace, views, watch
 from .output import print_error
 
+STATUSES: Final[dict[type[TulleError], int]] = {Conflict: 3, Unavailable: 4}
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("apply")(networks.apply)
-app.add_typer(networks.app, name="network")
+app.add_typer(preferences.network_commands, name="network")
 app.add_typer(ports.app, name="port")
-app.add_typer(views.nodes, name="node")
+app.add_typer(acls.app, name="acl")
+app.add_typer(preferences.node_commands, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)
+app.command("watch")(watch.watch)
 app.command("drops")(views.drops)
 app.command("counters")(views.counters)
 app.command("backup")(backup.backup)
@@ -60,6 +63,8 @@ def options(
 
     tulle network snapshot red before-upgrade
 
+    tulle network history red
+
     tulle trace red web1 'tcp,dst=10.0.2.11,dport=80'
     """
     context.obj = api
@@ -81,4 +86,4 @@ def run() -> None:
         print_error(error)
         for note in getattr(error, "__notes__", ()):
             print(note, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(STATUSES.get(type(error), 1))

@@ -1,48 +1,77 @@
-"""`tulle apply` and `tulle network …`: whole virtual networks."""
+"""`tulle apply` and `tulle network …`: whole virtual networks, made, changed, shown and deleted.
+
+What concerns their past is in `past`, what makes one of another in `copies`.
+"""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
 
-from tulle.errors import InvalidInput
-
-from .context import NetworkName, Timeout, Wait, client, finish_change, show_changes, undo_hint
-from .output import Format, Output, line, show, table, waiting
+from . import copies, past
+from .acls import draw_policies
+from .context import DryRun, File, Message, NetworkName, Timeout, Wait, client, finish_change, read_text
+from .output import Format, Output, line, show, table
 
 app = typer.Typer(no_args_is_help=True, help="Virtual networks as whole objects.")
-SnapshotName = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="The name of a snapshot.")]
-LINES = ("name", "generation", "switches", "routers", "ports", "acls", "applied")
+LINES = ("name", "generation", "switches", "routers", "ports", "acls", "paused", "applied")
 
 
 def apply(
     context: typer.Context,
-    file: Annotated[Path, typer.Option("--file", "-f", help="A YAML file, or - for standard input.")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
-    ] = False,
+    file: File,
+    dry_run: DryRun = False,
+    message: Message = "",
     wait: Wait = True,
     timeout: Timeout = 30.0,
     output: Output = Format.TABLE,
 ) -> None:
     """Make networks be as a file says; refused whole when anything in it is wrong.
 
+    A network with a key `generation`, as `export` writes it, is changed only if nobody else has changed it since.
+
     tulle apply -f examples/two-tenants.yaml
 
     tulle apply -f red.yaml --dry-run
     """
-    answer = client(context).apply(_read(file), str(file), dry_run=dry_run)
-    finish_change(context, answer, output, wait=wait and not dry_run, timeout_s=timeout)
-    if dry_run and output is Format.TABLE:
-        line("nothing was changed: this was a dry run")
+    tulle = client(context)
+    answer = tulle.apply(read_text(file), str(file), dry_run=dry_run, message=message)
+    finish_change(context, answer, output, wait=wait, timeout_s=timeout)
+
+
+app.command("apply")(apply)
+
+
+@app.command("create")
+def create(
+    context: typer.Context,
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="A name that no network has.")],
+    subnet: Annotated[
+        list[str] | None,
+        typer.Option("--subnet", help="Give it one switch, `lan`, with this subnet; may be repeated."),
+    ] = None,
+    dry_run: DryRun = False,
+    message: Message = "",
+    wait: Wait = True,
+    timeout: Timeout = 30.0,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make a new network, empty or with one switch.
+
+    tulle network create shop --subnet 10.0.1.0/24 --subnet fd00:1::/64
+    """
+    answer = client(context).network(network).create(*(subnet or ()), dry_run=dry_run, message=message)
+    finish_change(context, answer, output, wait=wait, timeout_s=timeout, done=f"made {network}")
 
 
 @app.command("list")
 def list_networks(context: typer.Context, output: Output = Format.TABLE) -> None:
-    """List the networks; `applied` says whether every node has the present generation."""
+    """List the networks; `applied` says whether every node has the present generation.
+
+    tulle network list -o json
+    """
     found = client(context).networks()
     rows = [[one[name] for name in LINES] for one in found]
     show(found, output, lambda: table(LINES, rows, "no networks; `tulle apply -f FILE` makes some"))
@@ -50,8 +79,11 @@ def list_networks(context: typer.Context, output: Output = Format.TABLE) -> None
 
 @app.command("show")
 def show_network(context: typer.Context, network: NetworkName, output: Output = Format.TABLE) -> None:
-    """Show a network: its switches, routers, ports and ACLs."""
-    found = client(context).network(network)
+    """Show a network: its switches, routers, ports and ACLs.
+
+    tulle network show red
+    """
+    found = client(context).show_network(network)
     show(found, output, lambda: _draw(found))
 
 
@@ -59,96 +91,27 @@ def show_network(context: typer.Context, network: NetworkName, output: Output = 
 def delete_network(
     context: typer.Context,
     network: NetworkName,
+    dry_run: DryRun = False,
+    message: Message = "",
     wait: Wait = True,
     timeout: Timeout = 30.0,
     output: Output = Format.TABLE,
 ) -> None:
-    """Delete a network.  A snapshot `before-delete-N` is kept, so that `rollback` can bring it back."""
-    tulle = client(context)
-    answer = tulle.delete_network(network)
-    if wait:
-        with waiting("waiting until every node has let go of it"):
-            tulle.wait(answer["generations"], timeout)
-    show(answer, output, lambda: line(f"deleted {network}{undo_hint(network, answer)}"))
+    """Delete a network.  A snapshot `before-delete-N` is kept, so that `rollback` can bring it back.
 
-
-@app.command("snapshot")
-def snapshot(
-    context: typer.Context,
-    network: NetworkName,
-    name: Annotated[str | None, typer.Argument(metavar="[SNAPSHOT]", help="Default: snapshot-N.")] = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Keep a network as it is now.
-
-    tulle network snapshot red before-upgrade
+    tulle network delete red --dry-run
     """
-    found = client(context).snapshot(network, name)
-    text = f"kept {network} generation {found['generation']} as {found['name']}"
-    show(found, output, lambda: line(text))
-
-
-@app.command("snapshots")
-def snapshots(context: typer.Context, network: NetworkName, output: Output = Format.TABLE) -> None:
-    """List the snapshots of a network, oldest first."""
-    found = client(context).snapshots(network)
-    rows = [(one["name"], one["created"], one["generation"]) for one in found]
-    show(
-        found,
-        output,
-        lambda: table(["snapshot", "created", "generation"], rows, f"no snapshots of {network}"),
-    )
-
-
-@app.command("diff")
-def diff(
-    context: typer.Context,
-    network: NetworkName,
-    snapshot: SnapshotName,
-    other: Annotated[
-        str | None, typer.Argument(metavar="[SNAPSHOT]", help="Default: the network now.")
-    ] = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Show what changed from a snapshot to another one, or to now.
-
-    tulle network diff red before-upgrade
-    """
-    found = client(context).diff(network, snapshot, other)
-    show(found, output, lambda: show_changes(found, "no difference"))
-
-
-@app.command("rollback")
-def rollback(
-    context: typer.Context,
-    network: NetworkName,
-    snapshot: SnapshotName,
-    wait: Wait = True,
-    timeout: Timeout = 30.0,
-    output: Output = Format.TABLE,
-) -> None:
-    """Put a snapshot in place of a network.  The network as it was is kept as `before-rollback-N`.
-
-    tulle network rollback red before-upgrade
-    """
-    answer = client(context).rollback(network, snapshot)
-    finish_change(context, answer, output, wait=wait, timeout_s=timeout)
-    if output is Format.TABLE and answer["kept"]:
-        line(f"rolled {network} back{undo_hint(network, answer)}")
-
-
-def _read(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"cannot read the file: {error}", where=str(file)) from None
+    answer = client(context).delete_network(network, dry_run=dry_run, message=message)
+    finish_change(context, answer, output, wait=wait, timeout_s=timeout, done=f"deleted {network}")
 
 
 def _draw(found: dict[str, Any]) -> None:
     network, bound = found["network"], found["bound"]
-    line(f"network {network['name']}, generation {found['generation']}, MTU {found['mtu']}", "bold")
+    paused = ", paused" if network.get("paused") else ""
+    line(f"network {network['name']}, generation {found['generation']}, MTU {found['mtu']}{paused}", "bold")
     for late in found["behind"]:
         line(f"behind: {late}", "yellow")
+    _draw_tunnels(network, found["tunnels"])
     switches = [(one["name"], one["subnets"]) for one in network["switches"]]
     table(["switch", "subnets"], switches, "no switches")
     router_ports = [
@@ -165,12 +128,23 @@ def _draw(found: dict[str, Any]) -> None:
         for one in network["ports"]
     ]
     table(["port", "switch", "mac", "addresses", "node", "bound"], ports, "no ports")
-    acls = [
-        (one["name"], one["direction"], _place(one), one["priority"], one["match"], one["action"])
-        for one in network["acls"]
-    ]
-    table(["acl", "direction", "at", "priority", "match", "action"], acls, "no acls")
+    draw_policies(network)
 
 
-def _place(acl: dict[str, Any]) -> str:
-    return f"switch {acl['switch']}" if acl.get("switch") else f"port {acl.get('port')}"
+def _draw_tunnels(network: dict[str, Any], tunnels: list[dict[str, Any]]) -> None:
+    """Which encapsulations carry it, and where its own order could not be followed."""
+    if tunnels:
+        used = Counter(one["encapsulation"] for one in tunnels)
+        line(f"carried by: {', '.join(f'{name} ({count})' for name, count in sorted(used.items()))}")
+    if not (order := network.get("encapsulations")):
+        return
+    line(f"prefers: {', '.join(order)}")
+    for one in tunnels:
+        if one["coming"] is not None:
+            line(f"{one['local']} and {one['remote']} change to {one['coming']}", "yellow")
+        elif one["encapsulation"] not in order:
+            line(f"{one['local']} and {one['remote']}: {one['reason']}", "yellow")
+
+
+past.add_to(app)
+copies.add_to(app)

@@ -1,4 +1,4 @@
-"""How answers look: tables for people, JSON for programs, errors in one line each."""
+"""How answers look: tables for people, JSON and YAML for programs, errors in one line each."""
 
 from __future__ import annotations
 
@@ -20,18 +20,24 @@ class Format(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    YAML = "yaml"
 
 
 Output = Annotated[
     Format,
-    typer.Option("--output", "-o", help="A table for people, or JSON for programs.", show_default=True),
+    typer.Option("--output", "-o", help="A table for people, JSON or YAML for programs.", show_default=True),
 ]
 
 
 def show(answer: Any, output: Format, draw: Callable[[], None]) -> None:
-    """Print the answer as JSON, or call `draw` to print it for people."""
+    """Print the answer as JSON or YAML, or call `draw` to print it for people."""
     if output is Format.TABLE:
         draw()
+        return
+    if output is Format.YAML:
+        import yaml
+
+        sys.stdout.write(yaml.safe_dump(answer, sort_keys=False, allow_unicode=True, width=110))
         return
     import orjson
 

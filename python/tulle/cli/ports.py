@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .context import NetworkName, Timeout, Wait, client, finish_change
+from .completion import node_names, port_names
+from .context import DryRun, Message, NetworkName, Timeout, Wait, client, finish_change
 from .output import Format, Output, show, table
 
 app = typer.Typer(no_args_is_help=True, help="Logical ports, where workloads plug in.")
@@ -30,8 +31,15 @@ def list_ports(
 def move(
     context: typer.Context,
     network: NetworkName,
-    port: Annotated[str, typer.Argument(metavar="PORT", help="The name of a port of that network.")],
-    node: Annotated[str, typer.Argument(metavar="NODE", help="Where it is to go.")],
+    port: Annotated[
+        str,
+        typer.Argument(metavar="PORT", help="The name of a port of that network.", autocompletion=port_names),
+    ],
+    node: Annotated[
+        str, typer.Argument(metavar="NODE", help="Where it is to go.", autocompletion=node_names)
+    ],
+    dry_run: DryRun = False,
+    message: Message = "",
     wait: Wait = True,
     timeout: Timeout = 30.0,
     output: Output = Format.TABLE,
@@ -40,5 +48,5 @@ def move(
 
     tulle port move red web1 node3
     """
-    answer = client(context).move_port(network, port, node)
+    answer = client(context).move_port(network, port, node, dry_run=dry_run, message=message)
     finish_change(context, answer, output, wait=wait, timeout_s=timeout)

@@ -23,11 +23,27 @@ tunnels = typer.Typer(no_args_is_help=True, help="What joins the nodes.")
 def list_nodes(context: typer.Context, output: Output = Format.TABLE) -> None:
     """List the nodes, what they speak, and the generations of networks that they have applied."""
     found = client(context).nodes()
-    rows = [
-        (one["name"], _addresses(one), one["encapsulations"], _state(one), _applied(one["applied"]))
-        for one in found
-    ]
-    show(found, output, lambda: table(["node", "address", "speaks", "state", "applied"], rows, "no nodes"))
+    show(found, output, lambda: _draw_nodes(found))
+
+
+def _draw_nodes(found: list[dict[str, Any]]) -> None:
+    heads = ["node", "address", "speaks", "prefers", "state", "applied"]
+    table(heads, [_node_cells(one) for one in found], "no nodes")
+    for one in found:
+        if one["ignored"]:
+            line(f"{one['name']} as its agent says, since it was {one['ignored']}", "yellow")
+
+
+def _node_cells(one: dict[str, Any]) -> tuple[object, ...]:
+    prefers = one["prefers"] if one["prefers"] != one["encapsulations"] else "as it speaks"
+    return (
+        one["name"],
+        _addresses(one),
+        one["encapsulations"],
+        prefers,
+        _state(one),
+        _applied(one["applied"]),
+    )
 
 
 @nodes.command("show")
@@ -70,10 +86,15 @@ def forget_node(
 
 @tunnels.command("list")
 def list_tunnels(context: typer.Context, output: Output = Format.TABLE) -> None:
-    """List the tunnels, with the encapsulation that was chosen for each pair of nodes."""
+    """List the tunnels: what each pair of nodes uses and why, and what networks with an order of their own use.
+
+    `coming` is what takes the place of the encapsulation as soon as both ends are ready.
+    """
     found = client(context).tunnels()
-    rows = [(one["local"], one["remote"], one["encapsulation"], one["reason"]) for one in found]
-    show(found, output, lambda: table(["between", "and", "encapsulation", "reason"], rows, "no tunnels"))
+    columns = ("local", "remote", "network", "encapsulation", "coming", "reason")
+    heads = ("between", "and", "network", *columns[3:])
+    rows = [[one[name] or "-" for name in columns] for one in found]
+    show(found, output, lambda: table(heads, rows, "no tunnels"))
 
 
 def drops(

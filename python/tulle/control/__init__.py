@@ -5,24 +5,35 @@ Everything here is pure.
 """
 
 from .allocate import allocate
+from .choice import Choice, choice_between
 from .mtu import network_mtu
 from .physical import compile_node
 from .placement import Placement, attachments, placement, requested_bindings
 from .plan import plan, plan_attachments, plan_flows, plan_tunnels
-from .tunnels import choose, tunnels_of
+from .preference import in_use, passed_over
+from .retunnel import advance, settled
+from .tunnels import all_tunnels_of, choose, tunnels_by_remote, tunnels_of
 
 __all__ = [
+    "Choice",
     "Placement",
+    "advance",
+    "all_tunnels_of",
     "allocate",
     "attachments",
+    "choice_between",
     "choose",
     "compile_node",
+    "in_use",
     "network_mtu",
+    "passed_over",
     "placement",
     "plan",
     "plan_attachments",
     "plan_flows",
     "plan_tunnels",
     "requested_bindings",
+    "settled",
+    "tunnels_by_remote",
     "tunnels_of",
 ]

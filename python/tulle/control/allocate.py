@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import count
+from typing import Final
 
 from tulle.errors import Conflict
 from tulle.values import DATAPATH_MAX, PORT_KEY_MAX, Ids, Network
 
+NOTHING: Final = Ids()
 
-def allocate(networks: Iterable[Network], current: Ids, bound: Collection[str] = ()) -> Ids:
+
+def allocate(
+    networks: Iterable[Network], current: Ids, bound: Collection[str] = (), preferred: Ids = NOTHING
+) -> Ids:
     """Numbers for all switches, routers and ports of `networks`.
 
     `bound` are datapath and port names that are gone from the networks but may still be in use
-    on some node: their numbers are kept and not given to others.  Conflict when numbers run out.
+    on some node: their numbers are kept and not given to others.  What is new gets its `preferred`
+    number where nobody has it: the one that it had when the snapshot was taken.  Conflict when numbers run out.
     """
     wanted = list(networks)
     datapaths = {name for network in wanted for name in datapath_names(network)}
@@ -22,7 +28,10 @@ def allocate(networks: Iterable[Network], current: Ids, bound: Collection[str] =
     # A port's number means nothing without its datapath's.
     home = {name.rpartition("/")[0] for name in kept_ports}
     kept = _kept(current.datapaths, datapaths, {*bound, *home})
-    return Ids(_filled(kept, datapaths, DATAPATH_MAX), _filled_ports(kept_ports, ports))
+    return Ids(
+        _filled(kept, datapaths, DATAPATH_MAX, preferred.datapaths),
+        _filled_ports(kept_ports, ports, preferred.ports),
+    )
 
 
 def datapath_names(network: Network) -> Iterator[str]:
@@ -45,7 +54,9 @@ def _kept(current: Mapping[str, int], wanted: Collection[str], bound: Collection
     return {name: number for name, number in current.items() if name in wanted or name in bound}
 
 
-def _filled_ports(kept: Mapping[str, int], wanted: Iterable[str]) -> dict[str, int]:
+def _filled_ports(
+    kept: Mapping[str, int], wanted: Iterable[str], preferred: Mapping[str, int]
+) -> dict[str, int]:
     by_datapath: dict[str, tuple[dict[str, int], set[str]]] = {}
     for name in {*kept, *wanted}:
         numbers, names = by_datapath.setdefault(name.rpartition("/")[0], ({}, set()))
@@ -54,15 +65,23 @@ def _filled_ports(kept: Mapping[str, int], wanted: Iterable[str]) -> dict[str, i
             numbers[name] = kept[name]
     made: dict[str, int] = {}
     for datapath in sorted(by_datapath):
-        made |= _filled(*by_datapath[datapath], PORT_KEY_MAX)
+        made |= _filled(*by_datapath[datapath], PORT_KEY_MAX, preferred)
     return made
 
 
-def _filled(kept: Mapping[str, int], wanted: Iterable[str], limit: int) -> dict[str, int]:
+def _filled(
+    kept: Mapping[str, int], wanted: Iterable[str], limit: int, preferred: Mapping[str, int]
+) -> dict[str, int]:
     taken = set(kept.values())
     free = (number for number in count(1) if number not in taken)
     made = dict(kept)
-    for name in sorted(set(wanted) - kept.keys()):
+    new = sorted(set(wanted) - kept.keys())
+    for name in new:
+        number = preferred.get(name, 0)
+        if 1 <= number <= limit and number not in taken:
+            made[name] = number
+            taken.add(number)
+    for name in (name for name in new if name not in made):
         made[name] = next(free)
         if made[name] > limit:
             raise Conflict(f"no number is left for {name}: all of 1 to {limit} are taken")

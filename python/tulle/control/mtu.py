@@ -8,6 +8,8 @@ from typing import Final
 
 from tulle.values import Binding, Encapsulation, Node, NodeReport, Tunnel, Unreachable
 
+from .preference import ways_of
+
 ETHERNET_MTU: Final = 1500
 NO_REPORTS: Final[Mapping[str, NodeReport]] = MappingProxyType({})
 IPV6_MORE_BYTES: Final = 20
@@ -29,24 +31,30 @@ def network_mtu(
     themselves do not count; without a tunnel it is 1500.  `underlay_mtu` is that of nodes without a report.
     """
     places = {binding.node for binding in bindings if binding.network == network}
-    over_ipv6 = {node.name for node in nodes if ":" in node.address}
+    over_ipv6 = {node.name for node in nodes if ":" in node.address or ":" in node.second_address}
     underlay = {name: report.underlay_mtu for name, report in reports.items()}
     limits = (
         _limit(
-            encapsulations[tunnel.encapsulation],
+            encapsulations[name],
             min(underlay.get(end, underlay_mtu) for end in (tunnel.local, tunnel.remote)),
             tunnel.local in over_ipv6 or tunnel.remote in over_ipv6,
         )
-        for tunnel in _used(places, tunnels)
+        for tunnel, name in _used(network, places, tunnels)
     )
     return min(limits, default=ETHERNET_MTU)
 
 
-def _used(places: Collection[str], tunnels: Iterable[Tunnel | Unreachable]) -> Iterator[Tunnel]:
-    """The tunnels between these places."""
+def _used(
+    network: str, places: Collection[str], tunnels: Iterable[Tunnel | Unreachable]
+) -> Iterator[tuple[Tunnel, str]]:
+    """The tunnels between these places, each with its encapsulations, those that are coming too.
+
+    So a smaller packet size is there before the first packet goes the new way, and a larger one only afterwards.
+    """
     for tunnel in tunnels:
         if isinstance(tunnel, Tunnel) and tunnel.local in places and tunnel.remote in places:
-            yield tunnel
+            for name in ways_of(tunnel, network):
+                yield tunnel, name
 
 
 def _limit(encapsulation: Encapsulation, underlay_mtu: int, is_ipv6: bool) -> int:

@@ -51,7 +51,7 @@ def plan_tunnels(
     current: Iterable[TunnelInterface], desired: Iterable[TunnelInterface]
 ) -> tuple[list[Step], list[Step]]:
     """(before the flows, after the flows)."""
-    added, modified, removed = _differences(current, desired, lambda one: one.remote)
+    added, modified, removed = _differences(current, desired, lambda one: (one.remote, one.encapsulation))
     return [*map(AddTunnel, added), *map(ModifyTunnel, modified)], [*map(RemoveTunnel, removed)]
 
 

@@ -7,6 +7,8 @@ from itertools import combinations
 
 from tulle.values import Encapsulation, Node, Tunnel, TunnelInterface, Unreachable
 
+from .preference import in_use
+
 
 def choose(
     nodes: Iterable[Node], encapsulations: Mapping[str, Encapsulation]
@@ -23,17 +25,47 @@ def choose(
 
 
 def tunnels_of(
+    node: str, chosen: Iterable[Tunnel | Unreachable], nodes: Mapping[str, Node], network: str = ""
+) -> tuple[TunnelInterface, ...]:
+    """The tunnels that one node sends a network by, as its switch ports, by remote node."""
+    made = {
+        remote: _interface(node, nodes, remote, in_use(tunnel, network))
+        for remote, tunnel in tunnels_by_remote(node, chosen).items()
+    }
+    return tuple(made[remote] for remote in sorted(made))
+
+
+def all_tunnels_of(
     node: str, chosen: Iterable[Tunnel | Unreachable], nodes: Mapping[str, Node]
 ) -> tuple[TunnelInterface, ...]:
-    """The tunnels of one node as its switch ports, by remote node."""
-    made = {}
-    for tunnel in chosen:
-        if isinstance(tunnel, Tunnel) and node in (tunnel.local, tunnel.remote):
-            remote = tunnel.remote if tunnel.local == node else tunnel.local
-            far = nodes[remote]
-            second = far.second_address if node in nodes and nodes[node].second_address else ""
-            made[remote] = TunnelInterface(remote, far.address, tunnel.encapsulation, far.external, second)
-    return tuple(made[remote] for remote in sorted(made))
+    """All tunnels that one node has to make and receive by, by remote node and name."""
+    by_remote = tunnels_by_remote(node, chosen)
+    return tuple(
+        _interface(node, nodes, remote, name)
+        for remote in sorted(by_remote)
+        for name in _all(by_remote[remote])
+    )
+
+
+def tunnels_by_remote(node: str, chosen: Iterable[Tunnel | Unreachable]) -> dict[str, Tunnel]:
+    """The pairs that one node is an end of, by the other end."""
+    return {
+        tunnel.remote if tunnel.local == node else tunnel.local: tunnel
+        for tunnel in chosen
+        if isinstance(tunnel, Tunnel) and node in (tunnel.local, tunnel.remote)
+    }
+
+
+def _interface(node: str, nodes: Mapping[str, Node], remote: str, encapsulation: str) -> TunnelInterface:
+    """With a second address where both nodes have two endpoints."""
+    far = nodes[remote]
+    second = far.second_address if node in nodes and nodes[node].second_address else ""
+    return TunnelInterface(remote, far.address, encapsulation, far.external, second)
+
+
+def _all(tunnel: Tunnel) -> list[str]:
+    others = (*tunnel.networks.values(), *tunnel.coming.values(), *tunnel.leaving)
+    return sorted({tunnel.encapsulation, *others})
 
 
 def _between(one: Node, other: Node, known: Mapping[str, Encapsulation]) -> Tunnel | Unreachable:

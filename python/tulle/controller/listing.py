@@ -11,8 +11,9 @@ from tulle.encap import encapsulations
 from tulle.errors import NotFound
 from tulle.logical import document_of
 from tulle.store import Row, Source, StoredNetwork
-from tulle.values import Change, NodeReport, Unreachable
+from tulle.values import Change, NodeReport
 
+from .choice import Pairs, choice_among, ignored_wishes
 from .progress import behind
 
 Document = dict[str, Any]
@@ -44,12 +45,15 @@ class Listing:
         name = stored.network.name
         bound = {one.port: one.node for one in store.bindings(self._state) if one.network == name}
         late = behind(self._intent, self._state, {name: stored.generation})
+        places = {*bound.values(), *(port.node for port in stored.network.ports if port.node is not None)}
+        pairs = Pairs(self._intent, self._state, places)
         return {
             "generation": stored.generation,
             "network": document_of(stored.network),
             "mtu": self._mtu(name),
             "bound": bound,
             "behind": [str(one) for one in late],
+            "tunnels": pairs.network_lines(name),
         }
 
     def _mtu(self, network: str) -> int:
@@ -87,12 +91,16 @@ class Listing:
         registered = store.nodes(self._state)
         applied, reports = store.applied(self._state), store.reports(self._state)
         known = store.declared_nodes(self._intent) | registered
+        preferred = choice_among(self._intent, registered).wanted
+        ignored = ignored_wishes(self._intent, self._state)
         return [
             {
                 "name": node.name,
                 "address": node.address,
                 "second_address": node.second_address,
                 "encapsulations": list(node.encapsulations),
+                "prefers": list(preferred.get(node.name, node).encapsulations),
+                "ignored": ignored.get(node.name, ""),
                 "external": node.external,
                 "registered": node.name in registered,
                 "connected": not node.external and node.name in registered and self._connected(node.name),
@@ -103,16 +111,8 @@ class Listing:
         ]
 
     def tunnels(self) -> list[Document]:
-        """Every pair of nodes; `encapsulation` is None where `reason` says why there is none."""
-        return [
-            {
-                "local": one.local,
-                "remote": one.remote,
-                "encapsulation": None if isinstance(one, Unreachable) else one.encapsulation,
-                "reason": one.reason if isinstance(one, Unreachable) else "",
-            }
-            for one in store.tunnels(self._state)
-        ]
+        """Every pair of nodes, and networks with an order of their own; `reason` says what decided."""
+        return list(Pairs(self._intent, self._state).lines())
 
     def drops(self, node: str | None = None) -> list[Document]:
         """Packets that were not forwarded, by node, reason, what decided it and in which table."""
@@ -140,7 +140,13 @@ def change_document(change: Change) -> Document:
 
 def snapshot_document(row: Row) -> Mapping[str, Any]:
     """A snapshot without the network in it."""
-    return {name: row[name] for name in ("network", "name", "created", "generation")}
+    return {name: row[name] for name in ("network", "name", "created", "by", "message", "generation")}
+
+
+def history_document(row: Row) -> Document:
+    """One change of a network, without the network in it."""
+    columns = ("network", "generation", "created", "by", "what", "message", "summary")
+    return {name: row[name] for name in columns}
 
 
 def _reported(report: NodeReport | None) -> Document:
@@ -158,6 +164,7 @@ def _network_line(stored: StoredNetwork, late: set[str]) -> Document:
         "routers": len(network.routers),
         "ports": len(network.ports),
         "acls": len(network.acls),
+        "paused": network.paused,
         "applied": not late,
         "behind": sorted(late),
     }

@@ -13,9 +13,10 @@ from tulle.ovsdb import Change
 from tulle.store import Source
 from tulle.values import Binding, Network
 
+from .choice import Pairs
 from .stores import Rows
 
-_TABLES = frozenset({"Network", "Logical_Port", "Node", "Binding"})
+_TABLES = frozenset({"Network", "Logical_Port", "Node", "Binding", "Tunnel", "Tunnel_End"})
 
 
 class Behind(msgspec.Struct, frozen=True, order=True):
@@ -49,6 +50,8 @@ def behind(intent: Source, state: Source, wanted: Mapping[str, int]) -> list[Beh
         nodes = _nodes_of(network, bindings) - external
         found += _lagging(name, generation, nodes, applied)
         found += _unbound(network, bindings, external)
+        pairs = Pairs(intent, state, nodes | external)
+        found += [Behind(node, name, reason) for node, reason in pairs.moving(name)]
     return sorted(set(found))
 
 

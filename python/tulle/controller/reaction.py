@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 import structlog
 
 from tulle import store
-from tulle.control import allocate, choose
+from tulle.control import advance, allocate
 from tulle.control.allocate import datapath_names, port_names
-from tulle.encap import encapsulations
 from tulle.errors import TulleError
 from tulle.ovsdb import Change
 from tulle.store import Source, Writer
 from tulle.values import Binding, Network, Node
 
+from .choice import choose_all
 from .stores import Store
 
 _logger = structlog.get_logger(__name__)
@@ -35,6 +35,7 @@ class Reaction:
         self._state = state
         self._ends: list[Callable[[], None]] = []
         self._holding = False
+        self._moving = False
         self.due = asyncio.Event()
 
     def start(self) -> None:
@@ -61,6 +62,7 @@ class Reaction:
         writer = Writer(self._state.schema)
         try:
             self._holding = react(store.source(self._intent), store.source(self._state), writer)
+            self._moving = _moves(store.source(self._state), writer)
             if writer.operations:
                 await self._state.transact(writer.operations)
             return True
@@ -73,8 +75,13 @@ class Reaction:
         return False
 
     def _note(self, changes: list[Change]) -> None:
-        if any(_matters(change) or (self._holding and _releases(change)) for change in changes):
+        if any(self._concerns(change) for change in changes):
             self.due.set()
+
+    def _concerns(self, change: Change) -> bool:
+        if change.table == "Tunnel_End":
+            return self._moving
+        return _matters(change) or (self._holding and _releases(change))
 
 
 def react(intent: Source, state: Source, writer: Writer) -> bool:
@@ -87,13 +94,13 @@ def react(intent: Source, state: Source, writer: Writer) -> bool:
     networks = [one.network for one in stored.values()]
     external = {name: node for name, node in store.declared_nodes(intent).items() if node.external}
     store.write_external_nodes(writer, state, external.values())
-    _choose_tunnels(writer, state, external)
+    _change_tunnels(writer, intent, state, external)
     _bind_external(writer, state, networks, external, broken)
     current = store.ids(state)
     held = {*broken, *_lagging(state, {name: one.generation for name, one in stored.items()})}
     kept = {name for name in (*current.datapaths, *current.ports) if name.split("/")[0] in held}
     routers = _routers(networks) | _known_routers(state)
-    store.write_ids(writer, state, allocate(networks, current, kept), routers)
+    store.write_ids(writer, state, allocate(networks, current, kept, store.preferred(intent)), routers)
     return bool(kept.difference(_wanted(networks)))
 
 
@@ -102,9 +109,13 @@ def _note(broken: list[str], name: str, error: Exception) -> None:
     broken.append(name)
 
 
-def _choose_tunnels(writer: Writer, state: Source, external: dict[str, Node]) -> None:
-    registered = {name: node for name, node in store.nodes(state).items() if not node.external}
-    store.write_tunnels(writer, state, choose((external | registered).values(), encapsulations()))
+def _change_tunnels(writer: Writer, intent: Source, state: Source, external: dict[str, Node]) -> None:
+    """The next step from the tunnels that there are to those that are chosen."""
+    nodes = external | {name: node for name, node in store.nodes(state).items() if not node.external}
+    ends = store.tunnel_ends(state)
+    next_ones = advance(store.tunnels(state), choose_all(intent, nodes), ends, nodes)
+    store.write_tunnels(writer, state, next_ones)
+    store.delete_tunnel_ends(writer, state, nodes)
 
 
 def _bind_external(
@@ -141,6 +152,12 @@ def _routers(networks: Iterable[Network]) -> set[str]:
 
 def _known_routers(state: Source) -> set[str]:
     return {f"{row['network']}/{row['name']}" for row in state("Datapath") if row["kind"] == "router"}
+
+
+def _moves(state: Source, writer: Writer) -> bool:
+    """Whether a tunnel is about to change, so that what its ends say matters."""
+    changed = any(operation["table"] == "Tunnel" for operation in writer.operations)
+    return changed or any(row["coming"] or row["leaving"] for row in state("Tunnel"))
 
 
 def _matters(change: Change) -> bool:

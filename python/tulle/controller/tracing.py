@@ -47,7 +47,7 @@ class Tracer:
             result = await self._half(request)
             halves.append(_document(request, result))
             if isinstance(result, TraceResult):
-                waiting.extend(self._continued(result))
+                waiting.extend(self._continued(result, network.name))
         return {"network": network.name, "port": port, "frame": match, "halves": halves}
 
     def _node_of(self, network: str, port: str) -> str:
@@ -56,7 +56,7 @@ class Tracer:
                 return binding.node
         raise Conflict(f"port {network}/{port} is bound to no node yet, so there is nothing to trace")
 
-    def _continued(self, result: TraceResult) -> list[TraceRequest]:
+    def _continued(self, result: TraceResult, network: str) -> list[TraceRequest]:
         """Requests for the far ends of the tunnels taken; external nodes have nobody to ask."""
         known = store.nodes(self._rows)
         return [
@@ -64,6 +64,7 @@ class Tracer:
                 self._new_id(),
                 output.node,
                 bytes.fromhex(output.frame),
+                network,
                 tunnel_id=int(output.tunnel_id, 16),
                 tunnel_src=output.tunnel_src,
                 tunnel_dst=output.tunnel_dst,

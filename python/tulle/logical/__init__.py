@@ -4,14 +4,20 @@ Knows networks, switches, routers, ports and ACLs; never nodes beyond their name
 Everything here is pure.
 """
 
+from .clone import Place, cloned, renamed
 from .compile import compile_interfaces, compile_network
-from .file import emit_file, parse_file
+from .file import emit_file, order_problems, parse_file
 from .match import emit_match, parse_match
+from .reach import Reach, ReachChange, reach_change
 from .rules import problems
 from .snapshot import changes, diff, document_of, network_of
 
 __all__ = [
+    "Place",
+    "Reach",
+    "ReachChange",
     "changes",
+    "cloned",
     "compile_interfaces",
     "compile_network",
     "diff",
@@ -19,7 +25,10 @@ __all__ = [
     "emit_file",
     "emit_match",
     "network_of",
+    "order_problems",
     "parse_file",
     "parse_match",
     "problems",
+    "reach_change",
+    "renamed",
 ]

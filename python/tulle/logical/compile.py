@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tulle.values import Flow, Ids, Network, RouterInterface
 
 from .acl import acl_flows
+from .port_security import port_security_flows
 from .responders import responder_flows
 from .router_input import router_input_flows
 from .routing import router_interfaces, routing_flows
@@ -20,8 +21,10 @@ from .view import View
 def compile_network(network: Network, ids: Ids) -> tuple[Flow, ...]:
     """All flows of the network, in order of their keys; no two have the same key.
 
-    `network` must pass `rules.problems`; NotFound when `ids` lacks a number.
+    A paused network has none.  `network` must pass `rules.problems`; NotFound when `ids` lacks a number.
     """
+    if network.paused:
+        return ()
     made = {one.key: one for one in _all_flows(View(network, ids))}
     return tuple(sorted(made.values(), key=_order))
 
@@ -38,6 +41,7 @@ def _all_flows(view: View) -> Iterator[Flow]:
     for router in view.network.routers:
         yield from router_input_flows(view, router)
         yield from routing_flows(view, router)
+    yield from port_security_flows(view)
     yield from acl_flows(view)
 
 

@@ -5,7 +5,7 @@ A file with anything wrong in it is refused whole; every complaint has its line.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from ipaddress import ip_network
 
 import yaml
@@ -13,7 +13,7 @@ import yaml
 from tulle.values import LabFile, Network, Node, Underlay
 
 from . import tree
-from .file_network import read_network
+from .file_network import read_generation, read_network
 from .problem import Path
 from .reader import Complaints, Section
 from .rules import problems, valid_name
@@ -41,11 +41,13 @@ def parse_file(
     underlay = _underlay(section, complaints)
     own = _nodes(section, underlay, complaints, encapsulations, exclusive)
     known = {node.name for node in own} if own else nodes
-    found = [_network(node, known, complaints) for node in section.items("networks")]
+    found = [_network(node, known, complaints, encapsulations) for node in section.items("networks")]
     _refuse_repeated(found, complaints)
+    built_upon = {network.name: read_generation(node, complaints) for network, node in found}
     complaints.refuse()
+    generations = {name: number for name, number in built_upon.items() if number is not None}
     networks = tuple(sorted((network for network, _ in found), key=lambda one: one.name))
-    return LabFile(networks, own, underlay)
+    return LabFile(networks, own, underlay, generations)
 
 
 def emit_file(document: LabFile) -> str:
@@ -55,8 +57,14 @@ def emit_file(document: LabFile) -> str:
         shown["underlay"] = {"subnet": document.underlay.subnet, "mtu": document.underlay.mtu}
     if document.nodes:
         shown["nodes"] = [_node_document(node) for node in document.nodes]
-    shown["networks"] = [document_of(network) for network in document.networks]
+    shown["networks"] = [_network_document(document, network) for network in document.networks]
     return yaml.safe_dump(shown, sort_keys=False, width=110)
+
+
+def _network_document(document: LabFile, network: Network) -> dict[str, object]:
+    made = document_of(network)
+    number = document.generations.get(network.name)
+    return made if number is None else {"name": made.pop("name"), "generation": number, **made}
 
 
 def _node_document(node: Node) -> dict[str, object]:
@@ -128,15 +136,21 @@ def _spoken(
     wanted, line = own.texts("encapsulations") or (), own.line_of("encapsulations")
     if not wanted:
         complaints.add(line, "node: encapsulations are missing, best first")
-    for one in wanted:
-        if known is not None and one not in known:
-            hint = nearest(one, known) or f"; known are {', '.join(sorted(known))}"
-            complaints.add(line, f"node: unknown encapsulation {one!r}{hint}")
-    if len(set(wanted)) < len(wanted):
-        complaints.add(line, "node: an encapsulation is here twice")
+    for problem in order_problems(wanted, known):
+        complaints.add(line, f"node: {problem}")
     if len(both := sorted(exclusive.intersection(wanted))) > 1:
         complaints.add(line, f"node: one of {' and '.join(both)} was expected, both came")
     return wanted
+
+
+def order_problems(wanted: Sequence[str], known: Collection[str] | None) -> Iterator[str]:
+    """What is wrong with encapsulations in an order of preference."""
+    for one in wanted:
+        if known is not None and one not in known:
+            hint = nearest(one, known) or f"; known are {', '.join(sorted(known))}"
+            yield f"unknown encapsulation {one!r}{hint}"
+    if len(set(wanted)) < len(wanted):
+        yield "an encapsulation is here twice"
 
 
 def _node_address(own: Section, complaints: Complaints) -> str:
@@ -164,10 +178,15 @@ def _free_addresses(underlay: Underlay | None, taken: set[str]) -> Iterator[str]
 
 
 def _network(
-    node: tree.Tree, nodes: Collection[str] | None, complaints: Complaints
+    node: tree.Tree,
+    nodes: Collection[str] | None,
+    complaints: Complaints,
+    encapsulations: Collection[str] | None,
 ) -> tuple[Network, tree.Tree]:
     before = complaints.count
     network = read_network(node, complaints)
+    for one in order_problems(network.encapsulations, encapsulations):
+        complaints.add(_line(node, ("encapsulations",)), f"network {network.name}: {one}")
     if complaints.count == before:
         for problem in problems(network, nodes):
             complaints.add(_line(node, problem.path), f"network {network.name}: {problem.message}")

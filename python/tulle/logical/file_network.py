@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import cast, get_args
 
 from tulle.errors import InvalidInput
 from tulle.values import (
@@ -19,15 +19,27 @@ from tulle.values import (
 from tulle.values.network import AclAction, Direction
 
 from . import tree
+from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
 from .fill import derived_mac, with_addresses
 from .match import parse_match
 from .reader import Complaints, Section
 from .rules_acl import PRIORITY_MAX
 from .rules_address import canonical
 
-NETWORK_KEYS = ("name", "switches", "routers", "ports", "acls")
-PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface")
-ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action")
+NETWORK_KEYS = (
+    "name",
+    "generation",
+    "paused",
+    "encapsulations",
+    "switches",
+    "routers",
+    "ports",
+    "acls",
+    *POLICY_KEYS,
+)
+GENERATION_MAX = 999_999_999
+PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface", "port_security")
+ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action", *ACL_POLICY_KEYS)
 
 
 def read_network(node: tree.Tree, complaints: Complaints) -> Network:
@@ -40,8 +52,16 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         tuple(reader.router(one) for one in own.items("routers")),
         tuple(reader.port(one) for one in own.items("ports")),
         tuple(reader.acl(one) for one in own.items("acls")),
+        encapsulations=own.texts("encapsulations") or (),
+        paused=own.boolean("paused"),
     )
-    return with_addresses(network, reader.without_addresses)
+    return with_policy(with_addresses(network, reader.without_addresses), own, complaints)
+
+
+def read_generation(node: tree.Tree, complaints: Complaints) -> int | None:
+    """Of which generation a network was exported, where the file says so: what the change builds upon."""
+    own = Section(node, "network", NETWORK_KEYS, complaints)
+    return own.integer("generation", 0, 0, GENERATION_MAX) if own.child("generation") is not None else None
 
 
 class _NetworkReader:
@@ -73,19 +93,21 @@ class _NetworkReader:
             own.optional_text("node"),
             own.optional_text("namespace"),
             own.optional_text("interface") or "tap",
+            own.boolean("port_security"),
         )
 
     def acl(self, node: tree.Tree) -> Acl:
         own = self._section(node, "acl", ACL_KEYS)
-        return Acl(
+        acl = Acl(
             own.text("name"),
             cast(Direction, own.choice("direction", ("from-port", "to-port"))),
             own.integer("priority", None, 1, PRIORITY_MAX),
             self._match(own),
-            cast(AclAction, own.choice("action", ("allow", "drop"))),
+            cast(AclAction, own.choice("action", get_args(AclAction))),
             own.optional_text("switch"),
             own.optional_text("port"),
         )
+        return with_acl_policy(acl, own)
 
     def _router_port(self, router: str, node: tree.Tree) -> RouterPort:
         own = self._section(node, "router port", ("name", "switch", "mac", "addresses"))

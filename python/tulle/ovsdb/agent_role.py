@@ -32,6 +32,7 @@ _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Binding": ("", True, {"node", "interface"}),
     "Counter": ("node", True, {"packets", "bytes"}),
     "Drop": ("node", True, {"packets"}),
+    "Tunnel_End": ("node", True, {"generation", "receives", "sends"}),
     "Trace": ("node", False, {"status", "result"}),
 }
 

@@ -6,7 +6,7 @@ Sets have no order in OVSDB, so values come back in canonical order: by name, ad
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_interface, ip_network
 from typing import Any
@@ -17,11 +17,14 @@ from tulle.errors import InvalidInput, TulleError
 from tulle.logical import emit_match, parse_match, problems
 from tulle.values import (
     Acl,
+    AddressSet,
+    Ids,
     LogicalPort,
     LogicalRouter,
     LogicalSwitch,
     Network,
     Node,
+    PortGroup,
     RouterPort,
     StaticRoute,
 )
@@ -30,7 +33,7 @@ from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]
 _CHECKED_MAX = 1024
-_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL")
+_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL", "Port_Group", "Address_Set")
 
 
 class StoredNetwork(msgspec.Struct, frozen=True):
@@ -54,7 +57,7 @@ def networks(
         name = row["name"]
         parts = {table: rows[name] for table, rows in tables.items()}
         try:
-            network = _checked(_network(name, parts, router_ports[name]))
+            network = _checked(_network(row, parts, router_ports[name]))
         except (TulleError, ValueError) as error:
             if on_problem is not None:
                 on_problem(name, error)
@@ -63,8 +66,18 @@ def networks(
     return out
 
 
-def write_network(writer: Writer, source: Source, network: Network, generation: int) -> None:
-    """Operations that make the stored network equal this one; rows that stay keep their uuids."""
+def write_network(
+    writer: Writer,
+    source: Source,
+    network: Network,
+    generation: int,
+    numbers: Mapping[str, int] | None = None,
+) -> None:
+    """Operations that make the stored network equal this one; rows that stay keep their uuids.
+
+    `numbers` are those that it had once and is to have again where they are free: a switch's or a router's by its
+    name, a port's on it as `switch/port`.
+    """
     name = network.name
 
     def upsert(table: str, rows: Iterable[Row]) -> frozenset[Any]:
@@ -86,7 +99,14 @@ def write_network(writer: Writer, source: Source, network: Network, generation: 
         "routers": upsert("Logical_Router", routers),
         "ports": upsert("Logical_Port", map(_port_row, network.ports)),
         "acls": upsert("ACL", map(_acl_row, network.acls)),
+        "paused": network.paused,
+        "port_groups": upsert("Port_Group", map(_group_row, network.port_groups)),
+        "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
+        "default_deny": frozenset(network.default_deny),
+        "encapsulations": ",".join(network.encapsulations),
     }
+    if numbers is not None:
+        root["numbers"] = dict(numbers)
     writer.upsert("Network", source("Network"), [root])
 
 
@@ -95,6 +115,16 @@ def delete_network(writer: Writer, source: Source, name: str) -> None:
     for row in source("Network"):
         if row["name"] == name:
             writer.delete("Network", row)
+
+
+def preferred(source: Source) -> Ids:
+    """The numbers that networks would have, by their full names."""
+    datapaths: dict[str, int] = {}
+    ports: dict[str, int] = {}
+    for row in source("Network"):
+        for name, number in row["numbers"].items():
+            (ports if "/" in name else datapaths)[f"{row['name']}/{name}"] = number
+    return Ids(datapaths, ports)
 
 
 def canonical(network: Network) -> Network:
@@ -109,6 +139,14 @@ def canonical(network: Network) -> Network:
             msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in network.ports
         ),
         acls=_named(network.acls),
+        port_groups=_named(
+            msgspec.structs.replace(one, ports=tuple(sorted(one.ports))) for one in network.port_groups
+        ),
+        address_sets=_named(
+            msgspec.structs.replace(one, addresses=tuple(sorted(one.addresses)))
+            for one in network.address_sets
+        ),
+        default_deny=tuple(sorted(network.default_deny)),
     )
 
 
@@ -124,9 +162,8 @@ def write_declared_nodes(writer: Writer, source: Source, nodes: Iterable[Node]) 
 
 def node_of(row: Row) -> Node:
     """A node, from its row in either database."""
-    encapsulations = tuple(name for name in row["encapsulations"].split(",") if name)
     second = row.get("second_address", "")
-    return Node(row["name"], row["address"], encapsulations, row["external"], second)
+    return Node(row["name"], row["address"], _listed(row["encapsulations"]), row["external"], second)
 
 
 def node_row(node: Node) -> dict[str, Any]:
@@ -139,16 +176,21 @@ def node_row(node: Node) -> dict[str, Any]:
     }
 
 
-def _network(name: str, parts: Rows, router_ports: list[Row]) -> Network:
+def _network(root: Row, parts: Rows, router_ports: list[Row]) -> Network:
     ports_of = defaultdict(list)
-    for row in router_ports:
-        ports_of[row["router"]].append(row)
+    for port in router_ports:
+        ports_of[port["router"]].append(port)
     return Network(
-        name,
+        root["name"],
         tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
         tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
         tuple(_port(row) for row in parts["Logical_Port"]),
         tuple(_acl(row) for row in parts["ACL"]),
+        paused=root["paused"],
+        port_groups=tuple(PortGroup(row["name"], tuple(row["ports"])) for row in parts["Port_Group"]),
+        address_sets=tuple(AddressSet(row["name"], tuple(row["addresses"])) for row in parts["Address_Set"]),
+        default_deny=tuple(sorted(root["default_deny"])),
+        encapsulations=_listed(root["encapsulations"]),
     )
 
 
@@ -180,6 +222,7 @@ def _port(row: Row) -> LogicalPort:
         row["node"],
         row["namespace"],
         row["interface"],
+        row["port_security"],
     )
 
 
@@ -192,6 +235,10 @@ def _acl(row: Row) -> Acl:
         row["action"],
         row["switch"],
         row["port"],
+        row["group"],
+        row["tier"],
+        row["log"],
+        row["audit"],
     )
 
 
@@ -211,10 +258,22 @@ def _acl_row(acl: Acl) -> Row:
     return {**msgspec.structs.asdict(acl), "match": emit_match(acl.match)}
 
 
+def _group_row(group: PortGroup) -> Row:
+    return {"name": group.name, "ports": frozenset(group.ports)}
+
+
+def _set_row(one: AddressSet) -> Row:
+    return {"name": one.name, "addresses": frozenset(one.addresses)}
+
+
 def _canonical_router(router: LogicalRouter) -> LogicalRouter:
     ports = (msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in router.ports)
     routes = tuple(sorted(router.routes, key=lambda route: _subnet_key(route.prefix)))
     return LogicalRouter(router.name, _named(ports), routes)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
 
 
 def _named(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from tulle.values import Binding, Ids, Node, NodeReport, Tunnel, Unreachable
+from tulle.values import Binding, Ids, Node, NodeReport, Tunnel, TunnelEnd, Unreachable
 
 from .intent import node_of, node_row
 from .writer import Row, Source, Writer
@@ -32,6 +32,12 @@ def reports(source: Source) -> dict[str, NodeReport]:
 def tunnels(source: Source) -> tuple[Tunnel | Unreachable, ...]:
     """Every pair of nodes, `local` < `remote`, with the encapsulation chosen or why there is none."""
     return tuple(sorted(map(_tunnel, source("Tunnel")), key=lambda one: (one.local, one.remote)))
+
+
+def tunnel_ends(source: Source) -> dict[tuple[str, str], TunnelEnd]:
+    """What nodes say of their tunnels, by (node, remote)."""
+    found = map(_tunnel_end, source("Tunnel_End"))
+    return {(one.node, one.remote): one for one in found}
 
 
 def ids(source: Source) -> Ids:
@@ -90,6 +96,19 @@ def write_tunnels(writer: Writer, source: Source, chosen: Iterable[Tunnel | Unre
     writer.replace("Tunnel", source("Tunnel"), map(_tunnel_row, chosen))
 
 
+def write_tunnel_ends(writer: Writer, source: Source, node: str, ends: Iterable[TunnelEnd]) -> None:
+    """Operations by which an agent says what its tunnels do."""
+    rows = [row for row in source("Tunnel_End") if row["node"] == node]
+    writer.replace("Tunnel_End", rows, map(_tunnel_end_row, ends))
+
+
+def delete_tunnel_ends(writer: Writer, source: Source, nodes: Collection[str]) -> None:
+    """Operations that forget what nodes said that are not among these."""
+    for row in source("Tunnel_End"):
+        if row["node"] not in nodes:
+            writer.delete("Tunnel_End", row)
+
+
 def write_ids(writer: Writer, source: Source, ids: Ids, routers: Iterable[str]) -> None:
     """Operations that make the numbers equal these; `routers`: the datapaths (`network/name`) that route."""
     routing = frozenset(routers)
@@ -113,11 +132,43 @@ def _upsert(writer: Writer, source: Source, table: str, values: Row) -> None:
 def _tunnel(row: Row) -> Tunnel | Unreachable:
     if row["encapsulation"] is None:
         return Unreachable(row["local"], row["remote"], row["reason"])
-    return Tunnel(row["local"], row["remote"], row["encapsulation"])
+    return Tunnel(
+        row["local"],
+        row["remote"],
+        row["encapsulation"],
+        dict(row["networks"]),
+        dict(row["coming"]),
+        tuple(sorted(row["leaving"])),
+        row["generation"],
+    )
 
 
 def _tunnel_row(tunnel: Tunnel | Unreachable) -> Row:
-    ends = {"local": tunnel.local, "remote": tunnel.remote}
     if isinstance(tunnel, Unreachable):
-        return {**ends, "encapsulation": None, "reason": tunnel.reason}
-    return {**ends, "encapsulation": tunnel.encapsulation, "reason": ""}
+        ends = Tunnel(tunnel.local, tunnel.remote, "", generation=0)
+        return {**_tunnel_row(ends), "encapsulation": None, "reason": tunnel.reason}
+    return {
+        "local": tunnel.local,
+        "remote": tunnel.remote,
+        "encapsulation": tunnel.encapsulation,
+        "reason": "",
+        "networks": dict(tunnel.networks),
+        "coming": dict(tunnel.coming),
+        "leaving": frozenset(tunnel.leaving),
+        "generation": tunnel.generation,
+    }
+
+
+def _tunnel_end(row: Row) -> TunnelEnd:
+    receives, sends = (tuple(sorted(row[name])) for name in ("receives", "sends"))
+    return TunnelEnd(row["node"], row["remote"], row["generation"], receives, sends)
+
+
+def _tunnel_end_row(end: TunnelEnd) -> Row:
+    return {
+        "node": end.node,
+        "remote": end.remote,
+        "generation": end.generation,
+        "receives": frozenset(end.receives),
+        "sends": frozenset(end.sends),
+    }

@@ -45,6 +45,7 @@ class Writer:
         self.operations: list[dict[str, Any]] = []
         self._schema = schema
         self._named = 0
+        self._inserted: set[UUID] = set()
 
     def insert(self, table: str, values: Row) -> NamedUuid:
         """Add a row; the result refers to it within the same transaction."""
@@ -53,6 +54,13 @@ class Writer:
         row = self._emit(table, values)
         self.operations.append({"op": "insert", "table": table, "row": row, "uuid-name": name})
         return NamedUuid(name)
+
+    def insert_as(self, table: str, uuid: UUID, values: Row) -> None:
+        """Add a row whose uuid is known beforehand; adding it a second time changes nothing."""
+        if uuid not in self._inserted:
+            self._inserted.add(uuid)
+            row = self._emit(table, values)
+            self.operations.append({"op": "insert", "table": table, "row": row, "uuid": str(uuid)})
 
     def update(self, table: str, row: Row, values: Row) -> None:
         """Write those `values` that `row` does not have yet."""
@@ -65,6 +73,21 @@ class Writer:
     def delete(self, table: str, row: Row) -> None:
         """Remove a row."""
         self.operations.append({"op": "delete", "table": table, "where": _this(row)})
+
+    def require(self, table: str, row: Row, columns: tuple[str, ...]) -> None:
+        """Let the whole transaction fail if the row has other values by now (RFC 7047 section 5.2.6)."""
+        values = self._emit(table, {name: row[name] for name in columns})
+        self.operations.append(
+            {
+                "op": "wait",
+                "timeout": 0,
+                "table": table,
+                "where": _this(row),
+                "columns": list(columns),
+                "until": "==",
+                "rows": [values],
+            }
+        )
 
     def comment(self, text: str) -> None:
         """Note in the log what the transaction is for."""

@@ -18,10 +18,13 @@ class LocalPort(Struct, frozen=True, tag=True):
 
 
 class TunnelPort(Struct, frozen=True, tag=True):
-    """The switch port of the tunnel to `node`; what goes there takes the one between the second endpoints where the
-    first does not work."""
+    """The switch port of a tunnel to `node`; there may be one for each encapsulation.
+
+    What goes there takes the one between the second endpoints where the first does not work.
+    """
 
     node: str
+    encapsulation: str
     second: bool = False
 
 
@@ -45,10 +48,10 @@ class Slice(Struct, frozen=True):
 
 
 class SetField(Struct, frozen=True, tag=True):
-    """Write a constant into the whole field."""
+    """Write a constant into the whole field; of a port that is its number."""
 
     field: str
-    value: int | str
+    value: Value
 
 
 class Move(Struct, frozen=True, tag=True):
@@ -79,12 +82,54 @@ class Resubmit(Struct, frozen=True, tag=True):
 
 
 class Controller(Struct, frozen=True, tag=True):
-    """Hand the packet to the agent; `reason` says what it has to answer."""
+    """Hand the packet to the agent; `reason` says what it has to answer.
+
+    At most `rate` packets a second are handed over of one owner; 0 leaves that to the agent.
+    """
 
     reason: str
+    rate: int = 0
 
 
-Action = SetField | Move | DecTtl | Output | OutputInPort | Resubmit | Controller
+class Track(Struct, frozen=True, tag=True):
+    """Ask connection tracking in the zone that the slice holds, and go on in `table` with what it says."""
+
+    table: int
+    zone: Slice
+
+
+class Untrack(Struct, frozen=True, tag=True):
+    """Forget what connection tracking has said of the packet."""
+
+
+class Commit(Struct, frozen=True, tag=True):
+    """Remember the packet's connection in a zone, with this mark; the packet goes on as it is."""
+
+    zone: Slice
+    mark: int
+
+
+class Clause(Struct, frozen=True, tag=True):
+    """One of the conditions, number `number` (from 1) of `of`, that together set `conj_id` to `id`."""
+
+    id: int
+    number: int
+    of: int
+
+
+Action = (
+    SetField
+    | Move
+    | DecTtl
+    | Output
+    | OutputInPort
+    | Resubmit
+    | Controller
+    | Track
+    | Untrack
+    | Commit
+    | Clause
+)
 
 
 class Flow(Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .network import Network
 
@@ -67,11 +67,34 @@ class Encapsulation(Struct, frozen=True):
 
 
 class Tunnel(Struct, frozen=True):
-    """How two nodes talk; `local` < `remote` in a list of pairs, `local` is oneself in a node's own list."""
+    """How two nodes talk; `local` < `remote` in a list of pairs, `local` is oneself in a node's own list.
+
+    Senders use `encapsulation`, or that of their network in `networks` where it has another one.
+    `coming` are chosen by network ("" for all that are not in `networks`) and not used before both ends receive
+    them; `leaving` may still be used by an end that has not heard of the change.  Both ends receive all of these.
+    `generation` rises with every change, so that reports of the ends say what they have seen.
+    """
 
     local: str
     remote: str
     encapsulation: str
+    networks: Mapping[str, str] = {}
+    coming: Mapping[str, str] = {}
+    leaving: tuple[str, ...] = ()
+    generation: int = 1
+
+
+class TunnelEnd(Struct, frozen=True):
+    """What a node says of its tunnels to `remote`, having applied a generation of the pair.
+
+    `receives`: encapsulations in which packets are accepted; `sends`: those that are sent in.
+    """
+
+    node: str
+    remote: str
+    generation: int
+    receives: tuple[str, ...] = ()
+    sends: tuple[str, ...] = ()
 
 
 class Unreachable(Struct, frozen=True):
@@ -83,8 +106,12 @@ class Unreachable(Struct, frozen=True):
 
 
 class LabFile(Struct, frozen=True):
-    """A whole document: networks, and for the lab also the underlay and the nodes."""
+    """A whole document: networks, and for the lab also the underlay and the nodes.
+
+    `generations` tells of which generation an exported network was, by name.
+    """
 
     networks: tuple[Network, ...] = ()
     nodes: tuple[Node, ...] = ()
     underlay: Underlay | None = None
+    generations: Mapping[str, int] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tulle._native import canonical_flow
-from tulle.agent.compilation import Compilation, Compiled
+from tulle.agent.compilation import Compilation, Compiled, Tunnels
 from tulle.control import allocate
 from tulle.encap import encapsulations
 from tulle.values import (
@@ -41,7 +41,7 @@ IDS = allocate(NETWORKS, Ids())
 BINDINGS = tuple(
     Binding(one.name, port, node) for one in NETWORKS for port, node in (("a", "node1"), ("b", "node2"))
 )
-PORTS = {LocalPort("red/a"): 3, LocalPort("blue/a"): 4, TunnelPort("node2"): 7}
+PORTS = {LocalPort("red/a"): 3, LocalPort("blue/a"): 4, TunnelPort("node2", "stt"): 7}
 
 
 def compiled(
@@ -50,7 +50,7 @@ def compiled(
     ids: Ids = IDS,
     ports: dict[LocalPort | TunnelPort, int] = PORTS,
 ) -> Compiled:
-    return compilation.compile(networks, BINDINGS, TUNNELS, ids, encapsulations(), ports)
+    return compilation.compile(networks, BINDINGS, Tunnels(TUNNELS, TUNNELS), ids, encapsulations(), ports)
 
 
 def new_compilation() -> Compilation:
@@ -66,7 +66,7 @@ def test_every_flow_is_canonical_and_found_by_its_key() -> None:
 
 def test_what_comes_by_either_of_two_tunnels_to_a_node_is_taken_alike() -> None:
     double = msgspec.structs.replace(TUNNELS[0], second_address="198.51.100.2")
-    ports = PORTS | {TunnelPort("node2", second=True): 8}
+    ports = PORTS | {TunnelPort("node2", "stt", second=True): 8}
     arguments = (NETWORKS, BINDINGS, (double,), IDS, encapsulations(), ports)
     texts = new_compilation().compile(*arguments).texts.values()
     taken = [text for text in texts if "in_port=7" in text or "in_port=8" in text]

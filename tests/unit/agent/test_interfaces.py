@@ -92,7 +92,7 @@ def test_tunnels_between_two_endpoints_each_are_two_and_are_watched() -> None:
         set_column(database, one.name, ofport=number)
     there = interfaces.present(source(database))
     assert interfaces.surplus(there, [first, second]) == []
-    expected = {TunnelPort("node2"): 4, TunnelPort("node2", second=True): 5}
+    expected = {TunnelPort("node2", "stt"): 4, TunnelPort("node2", "stt", second=True): 5}
     assert interfaces.numbers(there) == expected
 
 
@@ -118,7 +118,7 @@ def test_only_interfaces_that_work_have_numbers() -> None:
     set_column(database, TUNNEL.name, ofport=-1, error="no route")
     assert interfaces.numbers(interfaces.present(source(database))) == {LocalPort("red/web1"): 3}
     set_column(database, TUNNEL.name, ofport=4, error=None)
-    assert interfaces.numbers(interfaces.present(source(database)))[TunnelPort("node2")] == 4
+    assert interfaces.numbers(interfaces.present(source(database)))[TunnelPort("node2", "stt")] == 4
 
 
 def test_names_fit_the_kernel_and_differ() -> None:

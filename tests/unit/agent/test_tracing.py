@@ -9,10 +9,11 @@ from tulle.errors import NotFound
 from tulle.store import TraceOutput, TraceRequest
 from tulle.values import LocalPort, Node, TunnelPort
 
-PORTS = {LocalPort("red/web1"): 3, TunnelPort("node2"): 7}
+PORTS = {LocalPort("red/web1"): 3, TunnelPort("node2", "stt"): 7}
 NODES = {
     name: Node(name, address, ("stt",)) for name, address in (("node1", "192.0.2.1"), ("node2", "192.0.2.2"))
 }
+WAYS = {"node1": "stt", "node2": "stt"}
 ADDRESSES = {name: node.address for name, node in NODES.items()}
 
 
@@ -41,9 +42,9 @@ def test_steps_outputs_punts_and_drops_are_named() -> None:
 
 def test_a_frame_enters_by_its_port_or_by_the_tunnel_from_its_sender() -> None:
     by_port = TraceRequest("1", "node1", b"", "red", "web1")
-    assert _in_port(by_port, PORTS, NODES) == 3
+    assert _in_port(by_port, PORTS, NODES, WAYS) == 3
     by_tunnel = TraceRequest("1", "node1", b"", tunnel_id=1, tunnel_src="192.0.2.2", tunnel_dst="192.0.2.1")
-    assert _in_port(by_tunnel, PORTS, NODES) == 7
+    assert _in_port(by_tunnel, PORTS, NODES, WAYS) == 7
 
 
 @pytest.mark.parametrize(
@@ -56,4 +57,4 @@ def test_a_frame_enters_by_its_port_or_by_the_tunnel_from_its_sender() -> None:
 )
 def test_a_frame_that_cannot_enter_is_refused_with_the_reason(request_: TraceRequest, said: str) -> None:
     with pytest.raises(NotFound, match=said):
-        _in_port(request_, PORTS, NODES)
+        _in_port(request_, PORTS, NODES, WAYS)

@@ -90,7 +90,8 @@ class Fabric:
     def receive_from_tunnel(self, node: str, remote: str, sent: Packet) -> Outcome:
         """What becomes of a packet (with its `tun_id`) that `node` gets from `remote`."""
         outcome = Outcome()
-        self._receive(node, TunnelPort(remote), dict(sent), outcome)
+        encapsulation = self.used[(min(node, remote), max(node, remote))]
+        self._receive(node, TunnelPort(remote, encapsulation), dict(sent), outcome)
         return outcome
 
     def _receive(self, node: str, in_port: Any, arrived: Packet, outcome: Outcome) -> None:
@@ -141,7 +142,7 @@ class Fabric:
         if port.node in self.external:
             outcome.delivered.append((f"external {port.node}", frame | {"tun_id": wire}))
         else:
-            self._receive(port.node, TunnelPort(node), frame | {"tun_id": wire}, outcome)
+            self._receive(port.node, TunnelPort(node, encapsulation), frame | {"tun_id": wire}, outcome)
 
 
 def matches(flow: Flow, current: Packet) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from controller_fixture import NODES, TEXT, Cores
 
 from tulle import store
+from tulle.controller.asked import Asked
 from tulle.errors import Conflict, InvalidInput, NotFound
 
 BLUE = "  - name: blue"
@@ -57,7 +58,7 @@ def test_networks_that_the_file_does_not_name_stay():
 def test_dry_run_tells_the_changes_and_writes_nothing():
     cores = Cores()
     before = content(cores)
-    assert cores.intent.apply(TEXT, "two.yaml", dry_run=True).generations == {"red": 1, "blue": 1}
+    assert cores.intent.apply(TEXT, "two.yaml", Asked(dry_run=True)).generations == {"red": 1, "blue": 1}
     assert content(cores) == before
 
 

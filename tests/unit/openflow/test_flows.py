@@ -23,7 +23,7 @@ from tulle.values import (
     fields,
 )
 
-PORTS = {LocalPort("red/web1"): 3, TunnelPort("node2"): 7}
+PORTS = {LocalPort("red/web1"): 3, TunnelPort("node2", "stt"): 7}
 
 
 def made(*actions, match=(), table=0, cookie=0x2A) -> Flow:
@@ -41,7 +41,7 @@ def made(*actions, match=(), table=0, cookie=0x2A) -> Flow:
             made(
                 Move(Slice("tun_id", 24, 16), Slice("reg15", 0, 16)),
                 DecTtl(),
-                Output(TunnelPort("node2")),
+                Output(TunnelPort("node2", "stt")),
                 OutputInPort(),
                 match=fields((FieldMatch("reg10", 0, 1),), dl_type=0x800, nw_dst="10.0.1.5"),
             ),
@@ -70,13 +70,13 @@ def test_a_flow_from_a_port_that_is_not_there_is_left_out() -> None:
 
 
 def test_an_output_to_a_tunnel_that_is_not_there_is_left_out_of_a_flow_that_has_more_to_do() -> None:
-    flow = made(Output(TunnelPort("node9")), Resubmit(40))
+    flow = made(Output(TunnelPort("node9", "stt")), Resubmit(40))
     assert emit_flow(flow, PORTS) == "cookie=0x2a,table=0,priority=100 actions=resubmit(,40)"
 
 
 def test_of_two_tunnels_to_a_node_the_switch_takes_the_first_that_works() -> None:
-    flow = made(Output(TunnelPort("node2")))
-    second = {TunnelPort("node2", second=True): 8}
+    flow = made(Output(TunnelPort("node2", "stt")))
+    second = {TunnelPort("node2", "stt", second=True): 8}
     (both,) = flow_texts([flow], PORTS | second, canonical_flow).values()
     assert "bundle(eth_src,0,active_backup,ofport,members:7,8)" in both
     for ports, number in ((PORTS, 7), (second, 8)):

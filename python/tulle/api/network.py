@@ -1,0 +1,202 @@
+"""One virtual network, to work with as a whole.
+
+    net = connect().network("shop")
+    with net.change("one more web server") as c:
+        c.port("web3", switch="web", node="node2")
+        c.remove("acl", "no-ssh")
+
+What stands in a `with` block is one change: applied whole when the block ends, or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from tulle.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from .client import Client
+
+Document = dict[str, Any]
+LISTS: Final = {"switch": "switches", "router": "routers", "port": "ports", "acl": "acls"}
+
+
+class Draft:
+    """A network that is being changed; `document` is the whole of it, in the words of the network file."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.answer: Document = {}
+        """What the controller answered, once the change is done."""
+
+    def switch(self, name: str, **values: Any) -> Document:
+        """Add a switch, or change these `values` of one."""
+        return self._put("switch", name, values)
+
+    def router(self, name: str, **values: Any) -> Document:
+        """Add a router, or change these `values` of one."""
+        return self._put("router", name, values)
+
+    def port(self, name: str, **values: Any) -> Document:
+        """Add a port, or change these `values` of one; what a new one lacks is allocated."""
+        return self._put("port", name, values)
+
+    def acl(self, name: str, **values: Any) -> Document:
+        """Add an ACL, or change these `values` of one."""
+        return self._put("acl", name, values)
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove a `switch`, `router`, `port` or `acl`; NotFound if it is not there."""
+        members = self._members(kind)
+        left = [one for one in members if one["name"] != name]
+        if len(left) == len(members):
+            raise NotFound(f"no {kind} {name!r} in network {self.document['name']}")
+        members[:] = left
+
+    def _put(self, kind: str, name: str, values: Document) -> Document:
+        members = self._members(kind)
+        found = next((one for one in members if one["name"] == name), None)
+        if found is None:
+            members.append(found := {"name": name})
+        found.update(values)
+        return found
+
+    def _members(self, kind: str) -> list[Document]:
+        if kind not in LISTS:
+            raise InvalidInput(f"one of {', '.join(LISTS)} was expected, {kind!r} came")
+        members: list[Document] = self.document.setdefault(LISTS[kind], [])
+        return members
+
+
+class Network:
+    """Answers are those of the client; every change takes `message`, `dry_run` and `wait`."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    @property
+    def path(self) -> str:
+        """Where the API has it."""
+        return network_path(self.name)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a network now."""
+        return any(one["name"] == self.name for one in self._client.networks())
+
+    @property
+    def document(self) -> Document:
+        """The whole network, in the words of the network file."""
+        document: Document = self.show()["network"]
+        return document
+
+    def show(self) -> Document:
+        """{"network": document, "generation": n, "bound": {port: node}, "behind": [sentence]}."""
+        return self._client.show_network(self.name)
+
+    @contextmanager
+    def change(self, message: str = "", *, wait: bool = False) -> Iterator[Draft]:
+        """A draft of the network as it is now, or of a new one; it is applied when the block ends.
+
+        An exception in the block leaves everything as it was.  Conflict, which says what has changed, when somebody
+        else has changed the network meanwhile: nothing is merged.
+        """
+        generation, draft = self._draft()
+        yield draft
+        text = orjson.dumps(
+            {"networks": [_without_nones(draft.document)]}, option=orjson.OPT_INDENT_2
+        ).decode()
+        expected = {self.name: generation}
+        draft.answer = self._client.apply(text, "change", wait=wait, message=message, expected=expected)
+
+    def create(self, *subnets: str, wait: bool = False, **how: Any) -> Document:
+        """Make it; `subnets` go to one switch, `lan`.  Conflict if it exists."""
+        switches = [{"name": "lan", "subnets": list(subnets)}] if subnets else []
+        text = orjson.dumps({"networks": [{"name": self.name, "switches": switches}]}).decode()
+        body = {"text": text, "filename": "create", "expected": {self.name: 0}, **how}
+        return self._client.change("/v1/apply", body, wait)
+
+    def delete(self, *, wait: bool = False, **how: Any) -> Document:
+        """Delete it; `kept` of the answer is the snapshot that can bring it back."""
+        return self._client.delete_network(self.name, wait=wait, **how)
+
+    def snapshot(self, name: str | None = None, message: str = "") -> Document:
+        """Keep it as it is now."""
+        return self._client.snapshot(self.name, name, message)
+
+    def snapshots(self) -> list[Document]:
+        """Its snapshots, oldest first."""
+        return self._client.snapshots(self.name)
+
+    def history(self) -> list[Document]:
+        """Every change of it, oldest first."""
+        return self._client.history(self.name)
+
+    def diff(self, old: str, new: str | None = None) -> list[Document]:
+        """What changed from a snapshot or change to another one, or to now."""
+        return self._client.diff(self.name, old, new)
+
+    def rollback(self, to: str | int, *, wait: bool = False, **how: Any) -> Document:
+        """Put a snapshot, or how it was after a change, in place of what is there now."""
+        return self._client.rollback(self.name, str(to), wait=wait, **how)
+
+    def clone(
+        self,
+        name: str,
+        places: Mapping[str, Document] | None = None,
+        *,
+        at: str | int | None = None,
+        wait: bool = False,
+        **how: Any,
+    ) -> Document:
+        """Make another network with the same inside.
+
+        Ports are unbound but for `places`: {port: {"node", "namespace", "interface"}}, the last two optional.
+        """
+        source = None if at is None else str(at)
+        body = {"name": name, "places": dict(places or {}), "at": source, **how}
+        return self._client.change(f"{self.path}/clone", body, wait)
+
+    def rename(self, name: str, *, wait: bool = False, **how: Any) -> Document:
+        """Give it another name, which this object has from then on."""
+        answer = self._client.change(f"{self.path}/rename", {"name": name, **how}, wait)
+        if not how.get("dry_run"):
+            self.name = name
+        return answer
+
+    def pause(self, *, wait: bool = False, **how: Any) -> Document:
+        """Stop all its traffic."""
+        return self._client.change(f"{self.path}/pause", how, wait)
+
+    def resume(self, *, wait: bool = False, **how: Any) -> Document:
+        """Let its traffic go on."""
+        return self._client.change(f"{self.path}/resume", how, wait)
+
+    def export(self, at: str | int | None = None) -> str:
+        """The text of a file with it."""
+        return self._client.export(self.name, None if at is None else str(at))
+
+    def _draft(self) -> tuple[int, Draft]:
+        try:
+            found = self.show()
+        except NotFound:
+            return 0, Draft({"name": self.name})
+        return found["generation"], Draft(found["network"])
+
+
+def network_path(name: str) -> str:
+    """Where the API has a network."""
+    return f"/v1/networks/{quote(name, '')}"
+
+
+def _without_nones(value: Any) -> Any:
+    """The same without absent values, which the network file leaves out."""
+    if isinstance(value, dict):
+        return {key: _without_nones(member) for key, member in value.items() if member is not None}
+    return [_without_nones(member) for member in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,65 @@
+"""`tulle watch`: what happens, while it happens."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from .completion import network_names
+from .context import client
+from .output import Format, Output, line, show
+
+Document = dict[str, Any]
+
+
+def watch(
+    context: typer.Context,
+    network: Annotated[
+        str | None, typer.Argument(metavar="[NETWORK]", help="Default: all.", autocompletion=network_names)
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show changes as users make them and as nodes apply them, until interrupted.
+
+    With -o json, one object a line; with -o yaml, one document each.
+
+    tulle watch red
+
+    tulle watch -o json
+    """
+    for event in client(context).watch(network):
+        if output is Format.JSON:
+            import orjson
+
+            sys.stdout.write(orjson.dumps(event).decode() + "\n")
+        else:
+            show(event, output, partial(line, f"{datetime.now():%H:%M:%S}  {sentence(event)}"))
+            if output is Format.YAML:
+                sys.stdout.write("---\n")
+        sys.stdout.flush()
+
+
+def sentence(event: Document) -> str:
+    """An event for people."""
+    match event:
+        case {"event": "changed", "network": network, "generation": number, "by": by, "what": what, **rest}:
+            said = f" ({rest['message']})" if rest.get("message") else ""
+            return f"{network} {number}: {by or 'somebody'}: {what}, {rest.get('summary') or 'nothing'}{said}"
+        case {"event": "kept", "network": network, "name": name}:
+            return f"{network}: snapshot {name} was taken"
+        case {"event": "forgotten", "network": network, "name": name}:
+            return f"{network}: snapshot {name} was forgotten"
+        case {"event": "bound" | "released" as word, "network": network, "port": port, "node": node}:
+            return f"{network}: port {port} was {word} at {node}"
+        case {"event": "applied", "node": node, "network": network, "generation": number}:
+            return f"{network}: {node} has applied generation {number}"
+        case {"event": "let go", "node": node, "network": network}:
+            return f"{network}: {node} has let go of it"
+        case {"event": "registered" | "left" as word, "node": node}:
+            return f"node {node} has {word}"
+        case _:
+            return ", ".join(f"{key} {value}" for key, value in event.items())

@@ -1,0 +1,109 @@
+"""Whether a packet from one port arrives at another, read off the network itself.
+
+It walks switches, routers and ACLs as the flows will, but needs neither numbers nor nodes nor flows.
+One way only: whether an answer comes back is the same question in the other direction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_interface
+from typing import Final
+
+from msgspec import Struct
+
+from tulle.values import LogicalPort, LogicalRouter, Network, RouterPort, StaticRoute
+
+from .filtering import Address, Headers, Rules, address, own_address, prefix
+from .services import Service
+
+ROUTERS_MAX: Final = 64
+
+
+class Leg(Struct, frozen=True):
+    """A router and one of its ports."""
+
+    router: LogicalRouter
+    port: RouterPort
+
+
+class Delivery:
+    """Answers for one network, which must pass `rules.problems`."""
+
+    def __init__(self, network: Network) -> None:
+        self.ports = {port.name: port for port in network.ports if not network.paused}
+        self._stations: dict[tuple[str, Address], LogicalPort | Leg] = {}
+        self._legs: defaultdict[str, list[Leg]] = defaultdict(list)
+        for router in network.routers:
+            for port in router.ports:
+                self._legs[port.switch].append(leg := Leg(router, port))
+                for text in port.addresses:
+                    self._stations.setdefault((port.switch, ip_interface(text).ip), leg)
+        for workload in network.ports:
+            for text in workload.addresses:
+                self._stations[workload.switch, address(text)] = workload
+        self._rules = Rules(network)
+
+    def delivers(self, source: str, target: str, service: Service) -> bool:
+        """Whether a packet of this kind, sent to the target's address, arrives there."""
+        sender, receiver = self.ports.get(source), self.ports.get(target)
+        if sender is None or receiver is None or sender.node is None or receiver.node is None:
+            return False
+        src, dst = own_address(sender, service.version), own_address(receiver, service.version)
+        if src is None or dst is None:
+            return False
+        packet = Headers(service, src, dst)
+        if self._rules.drop("from-port", sender, packet):
+            return False
+        at = self._stations.get((sender.switch, dst)) or self._gateway(sender.switch, service.version)
+        return self._arrives(at, receiver, packet)
+
+    def _arrives(self, at: LogicalPort | Leg | None, receiver: LogicalPort, packet: Headers) -> bool:
+        for _ in range(ROUTERS_MAX):
+            if not isinstance(at, Leg):
+                return at == receiver and not self._rules.drop("to-port", receiver, packet)
+            at = self._next(at.router, packet.dst)
+        return False
+
+    def _gateway(self, switch: str, version: int) -> Leg | None:
+        for leg in self._legs[switch]:
+            if any(ip_interface(one).version == version for one in leg.port.addresses):
+                return leg
+        return None
+
+    def _next(self, router: LogicalRouter, dst: Address) -> LogicalPort | Leg | None:
+        """Where a router sends a packet: to a neighbour that it knows, else by the longest route."""
+        leg, length = _connected(router, dst)
+        if leg is not None and (host := self._neighbour(router, leg, dst)) is not None:
+            return host
+        route = _longest(router, dst)
+        if route is None or (leg is not None and length >= prefix(route.prefix).prefixlen):
+            return None
+        hop = address(route.next_hop)
+        out, _ = _connected(router, hop)
+        return None if out is None else self._neighbour(router, out, hop)
+
+    def _neighbour(self, router: LogicalRouter, leg: Leg, at: Address) -> LogicalPort | Leg | None:
+        found = self._stations.get((leg.port.switch, at))
+        return None if isinstance(found, Leg) and found.router == router else found
+
+
+def _connected(router: LogicalRouter, dst: Address) -> tuple[Leg | None, int]:
+    """The first port with a prefix that holds `dst`, and how long it is."""
+    for port in router.ports:
+        for text in port.addresses:
+            network = _home(text)
+            if dst in network:
+                return Leg(router, port), network.prefixlen
+    return None, 0
+
+
+@lru_cache(maxsize=65536)
+def _home(text: str) -> IPv4Network | IPv6Network:
+    return ip_interface(text).network
+
+
+def _longest(router: LogicalRouter, dst: Address) -> StaticRoute | None:
+    fitting = [one for one in router.routes if dst in prefix(one.prefix)]
+    return max(fitting, key=lambda one: prefix(one.prefix).prefixlen, default=None)

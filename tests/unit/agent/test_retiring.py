@@ -1,0 +1,44 @@
+"""Tunnels that nobody needs any more stay for a moment."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from tulle.agent import interfaces
+from tulle.agent.interfaces import Present
+from tulle.agent.retiring import GRACE_S, Retiring, tunnel_of
+from tulle.values import Node, TunnelInterface
+
+TUNNEL = TunnelInterface("node2", "192.0.2.2", "vxlan")
+
+
+def there(*made: interfaces.Interface) -> dict[str, Present]:
+    return {one.name: Present(one, uuid4(), uuid4(), 3, None, None) for one in made}
+
+
+MADE = there(
+    interfaces.tunnel_interface("node1", "192.0.2.1", TUNNEL),
+    interfaces.tap_interface("node1", ("red", "web1")),
+)
+
+
+def test_a_tunnel_that_is_surplus_is_kept_for_a_moment_and_then_let_go() -> None:
+    retiring = Retiring()
+    assert retiring.update(MADE, {"vxlan-node2"}, 10.0) == frozenset()
+    assert retiring.next_end() is None
+    assert retiring.update(MADE, set(), 11.0) == {"vxlan-node2"}
+    assert retiring.next_end() == 11.0 + GRACE_S
+    assert retiring.update(MADE, set(), 11.9) == {"vxlan-node2"}
+    assert retiring.update(MADE, set(), 12.0) == frozenset()
+
+
+def test_a_tunnel_that_is_wanted_again_has_its_whole_time_the_next_time() -> None:
+    retiring = Retiring()
+    retiring.update(MADE, set(), 10.0)
+    assert retiring.update(MADE, {"vxlan-node2"}, 10.5) == frozenset()
+    assert retiring.update(MADE, set(), 20.0) == {"vxlan-node2"}
+
+
+def test_an_interface_says_which_tunnel_it_is() -> None:
+    nodes = {"node2": Node("node2", "192.0.2.2", ("vxlan",))}
+    assert tunnel_of(MADE["vxlan-node2"], nodes) == TUNNEL
