@@ -132,7 +132,7 @@ fn packet_ns(datapath: &mut Datapath, entries: u32, seed: u32) -> u64 {
     let (mut frame, mut sent, mut expected) = (FrameBuf::new(), Sent::default(), 0);
     let begun = processor_ns();
     for number in 0..PACKETS {
-        let entry = (u64::from(scattered(number ^ seed)) * u64::from(entries) >> 32) as u32;
+        let entry = ((u64::from(scattered(number ^ seed)) * u64::from(entries)) >> 32) as u32;
         bytes[..6].copy_from_slice(&mac(entry));
         frame.fill(&bytes);
         let tunnel = Some(TunnelKey { id: u64::from(network(entry)), ..TunnelKey::default() });

@@ -88,7 +88,7 @@ impl Engine {
     /// Takes a packet of a port's session.
     #[cold]
     pub(crate) fn receive_health(&mut self, number: u32, inner: &mut Inner) {
-        let offload = inner.popped.offload;
+        let offload = inner.passed.popped.offload;
         let mut is_whole = true;
         if offload.needs_csum {
             let bytes = inner.frame.bytes_mut();

@@ -19,6 +19,9 @@ use crate::wires::Wires;
 const HEAD_LEN: usize = 80;
 /// Answers that a port gets (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 (f)); as the agent's for routers.
 const LIMIT: Limit = Limit { rate: 100, burst: 50 };
+/// No path worth the name is too narrow for frames shorter than this, so they need not be remembered: IPv4 wants 576
+/// bytes to be receivable (RFC 791 section 3.2), less what tunnels add.
+const SHORTEST: usize = 400;
 const MACS_LEN: usize = ethernet::MACS_LEN;
 
 /// How a frame looked, and where it came in, before flows could change it.
@@ -38,12 +41,12 @@ impl Origin {
     /// The frame that is processed from now on.
     #[inline]
     pub(crate) fn note(&mut self, port: u32, frame: &[u8]) {
+        if frame.len() < SHORTEST {
+            return;
+        }
         self.port = Some(port);
         if let Some(head) = frame.first_chunk::<HEAD_LEN>() {
             (self.head, self.len) = (*head, HEAD_LEN);
-        } else {
-            self.len = frame.len();
-            self.head[..self.len].copy_from_slice(frame);
         }
     }
 

@@ -61,7 +61,7 @@ impl Health {
     /// Whether a frame out of the tunnel is the session's rather than a tenant's.
     #[inline]
     pub(crate) fn recognizes(&self, inner: &Inner) -> bool {
-        let is_ours = !self.settings.check_key || inner.popped.context == 0;
+        let is_ours = !self.settings.check_key || inner.passed.popped.context == 0;
         is_ours && self.settings.headers.recognizes(inner.frame.bytes())
     }
 
