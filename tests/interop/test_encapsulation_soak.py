@@ -115,6 +115,7 @@ class Wire:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(SOAK_S + 120)
 def test_every_frame_that_comes_was_sent_and_nothing_is_left_behind() -> None:
     wires = {name: Wire(name, Random(name)) for name in FORMATS}
     start, resident = time.monotonic(), 0
