@@ -79,7 +79,7 @@ class Commands:
     def _tunnels(self, _: str) -> list[str]:
         return [
             f"{one.local} - {one.remote}: "
-            f"{one.encapsulation if isinstance(one, Tunnel) else f'unreachable, {one.reason}'}"
+            f"{_ways(one) if isinstance(one, Tunnel) else f'unreachable, {one.reason}'}"
             for one in self.lab.tunnels
         ]
 
@@ -191,3 +191,8 @@ def _inner(document: Any, steps: list[str]) -> Any:
         else:
             document = document[step]
     return document
+
+
+def _ways(tunnel: Tunnel) -> str:
+    own = [f"{network} {name}" for network, name in sorted(tunnel.networks.items())]
+    return ", ".join([tunnel.encapsulation, *own])
