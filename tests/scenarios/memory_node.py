@@ -1,7 +1,8 @@
 """One node in memory: the native datapath with the flows that an agent would give it.
 
 Every packet is traced, forwarded through the tables and forwarded once more through the flow cache:
-all three must agree.
+all three must agree.  A trace takes every connection for a new one, so where connections are tracked it has
+no say, and the way of the packet is read off the counters of the flows.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
 from tulle.openflow import PacketIn, flow_key
 from tulle.openflow.changes import FlowChanges, changes
+from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.values import Encapsulation, Ids, LocalPort, TunnelInterface, TunnelPort
 
 Symbol = LocalPort | TunnelPort
@@ -162,14 +164,26 @@ class MemoryNode:
 
     def _forward(self, entered: str, number: int, frame: bytes, tunnel: TunnelKey | None) -> Hop:
         traced = self._datapath.trace(number, frame, tunnel)
+        tracked = any("ct(table=" in one["actions"] for one in traced["steps"])
+        before = self._counted() if tracked else {}
         effects = self._datapath.process(number, frame, tunnel)
+        met = [flow for flow, count in self._counted().items() if count > before[flow]] if tracked else []
         again = self._datapath.process(number, frame, tunnel)
-        assert again == effects, f"the cache does {again}, the tables do {effects}"
         outputs = [one for one in effects if one["effect"] == "output"]
-        said = [{**one, "effect": "output"} for one in traced["outputs"]]
-        assert said == outputs, f"the trace says {said}, the datapath does {outputs}"
-        steps = tuple((one["table"], self._owner(one["cookie"])) for one in traced["steps"])
+        if tracked:
+            repeated = [one for one in again if one["effect"] == "output"]
+            assert repeated == outputs, f"the cache does {repeated}, the tables do {outputs}"
+            steps = tuple((flow_table(flow), self._owner(flow_cookie(flow))) for flow in sorted(met, key=_rank))
+        else:
+            assert again == effects, f"the cache does {again}, the tables do {effects}"
+            said = [{**one, "effect": "output"} for one in traced["outputs"]]
+            assert said == outputs, f"the trace says {said}, the datapath does {outputs}"
+            steps = tuple((one["table"], self._owner(one["cookie"])) for one in traced["steps"])
         return Hop(self.node.name, entered, steps, tuple(self._end(one) for one in effects))
+
+    def _counted(self) -> dict[str, int]:
+        """Packets by flow."""
+        return {text: packets for text, packets, _ in self._datapath.flows()}
 
     def _owner(self, cookie: int | None) -> str:
         return "no flow" if cookie is None else self.owners.get(cookie, "agent")
@@ -201,3 +215,9 @@ class MemoryNode:
         reply = self._slow_path.answer(given)
         reason = self._compiled.reasons[given.table, given.cookie]
         return Punted(reason, None if reply is None else (reply.actions, reply.frame))
+
+
+def _rank(flow: str) -> tuple[int, int]:
+    """The order in which a packet passes the tables; those for ACLs of connections have high numbers."""
+    table = flow_table(flow)
+    return (next((after for first, after in ((60, 40), (50, 10)) if table >= first), table), table)

@@ -20,6 +20,8 @@ INTENT_TABLES = (
     "Router_Port",
     "Logical_Port",
     "ACL",
+    "Port_Group",
+    "Address_Set",
     "Node",
 )
 PortName = tuple[str, str]

@@ -32,10 +32,15 @@ from tulle.values import (
 from tulle.values.pipeline import (
     DELIVER,
     FROM_PORT_ACL,
+    FROM_PORT_TRACK,
+    FROM_PORT_ZONE,
     OUTPUT,
     PHYSICAL_INGRESS,
+    PORT_SECURITY,
     RESPONDERS,
     TO_PORT_ACL,
+    TO_PORT_TRACK,
+    TO_PORT_ZONE,
     TUNNEL_DELIVERY,
 )
 
@@ -55,6 +60,8 @@ class _Place(Struct, frozen=True):
     key: int
     mac: str
     node: str
+    is_secure: bool
+    is_tracked: bool
 
     @property
     def owner(self) -> str:
@@ -92,12 +99,15 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) 
     nodes = {(binding.network, binding.port): binding.node for binding in bindings}
     found = []
     for network in networks:
+        # Connections are for ACLs that speak of them; the others ask for no zones.
+        tracked = any(acl.action == "allow-related" for acl in network.acls)
         for port in network.ports:
             node = nodes.get((network.name, port.name))
             if node is not None:
                 datapath = f"{network.name}/{port.switch}"
                 numbers = _number(ids.datapaths, datapath), _number(ids.ports, f"{datapath}/{port.name}")
-                found.append(_Place(network.name, port.name, port.switch, *numbers, port.mac, node))
+                says = (port.mac, node, port.port_security, tracked)
+                found.append(_Place(network.name, port.name, port.switch, *numbers, *says))
     return found
 
 
@@ -150,18 +160,20 @@ class _Writer:
             yield flow(PHYSICAL_INGRESS, 105, match, self._enter(datapath, 0), f"tunnel {remote}")
         for place in members:
             match = fields(in_port=port, tun_id=place.datapath, dl_src=place.mac)
-            yield flow(PHYSICAL_INGRESS, 110, match, self._enter(place.datapath, place.key), place.owner)
+            enter = self._enter(place.datapath, place.key, is_secure=place.is_secure)
+            yield flow(PHYSICAL_INGRESS, 110, match, enter, place.owner)
+            yield from _zones(place, port)
 
-    def _enter(self, datapath: int, key: int) -> tuple[Action, ...]:
+    def _enter(self, datapath: int, key: int, *, is_secure: bool = False) -> tuple[Action, ...]:
         mark = (SetField("metadata", datapath), SetField("reg14", key), SetField("reg10", FROM_TUNNEL))
-        return (*mark, Resubmit(FROM_PORT_ACL))
+        return (*mark, Resubmit(PORT_SECURITY if is_secure else FROM_PORT_ACL))
 
     def _local(self, place: _Place) -> Iterator[Flow]:
         port = LocalPort(f"{place.network}/{place.port}")
         entry = (
             SetField("metadata", place.datapath),
             SetField("reg14", place.key),
-            Resubmit(FROM_PORT_ACL),
+            Resubmit(PORT_SECURITY if place.is_secure else FROM_PORT_ACL),
         )
         yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), entry, place.owner)
         here = fields(metadata=place.datapath, reg15=place.key)
@@ -171,6 +183,7 @@ class _Writer:
         # A router may send back to where a packet came from; plain output there does nothing
         # (OpenFlow 1.3.5 section 5.4).
         yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), place.owner)
+        yield from _zones(place, port)
 
     def _remote(self, place: _Place) -> Iterator[Flow]:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""
@@ -215,6 +228,18 @@ class _Writer:
         if carries_ports(encapsulation):
             actions += (Move(Slice("reg14", 0, 16), INGRESS),)
         return actions
+
+
+def _zones(place: _Place, port: LocalPort | TunnelPort) -> Iterator[Flow]:
+    """A port's zone of connection tracking is its number at the switch, which nobody else has there."""
+    if not place.is_tracked:
+        return
+    for table, register, following in (
+        (FROM_PORT_ZONE, "reg14", FROM_PORT_TRACK),
+        (TO_PORT_ZONE, "reg15", TO_PORT_TRACK),
+    ):
+        here = FieldMatch("metadata", place.datapath), FieldMatch(register, place.key)
+        yield flow(table, 100, here, (SetField("reg12", port), Resubmit(following)), place.owner)
 
 
 def _nowhere() -> Iterator[Flow]:

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_net
 from typing import Final
 
 from tulle.errors import InvalidInput, NotFound
-from tulle.logical.match import families
+from tulle.logical.match import families, is_reference
 from tulle.logical.spelling import nearest
 from tulle.values import LogicalPort, Match, Network
 
@@ -70,7 +70,8 @@ def _single(text: str, key: str) -> Address:
     try:
         return ip_address(text)
     except ValueError:
-        raise InvalidInput(f"trace: one address was expected for {key}, the prefix {text} came") from None
+        what = "the reference" if is_reference(text) else "the prefix"
+        raise InvalidInput(f"trace: one address was expected for {key}, {what} {text} came") from None
 
 
 def _source(port: LogicalPort, match: Match, target: Address) -> Address:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tulle.values import Flow, Ids, Network, RouterInterface
 
 from .acl import acl_flows
+from .port_security import port_security_flows
 from .responders import responder_flows
 from .router_input import router_input_flows
 from .routing import router_interfaces, routing_flows
@@ -38,6 +39,7 @@ def _all_flows(view: View) -> Iterator[Flow]:
     for router in view.network.routers:
         yield from router_input_flows(view, router)
         yield from routing_flows(view, router)
+    yield from port_security_flows(view)
     yield from acl_flows(view)
 
 

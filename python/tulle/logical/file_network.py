@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import cast, get_args
 
 from tulle.errors import InvalidInput
 from tulle.values import (
@@ -20,14 +20,15 @@ from tulle.values.network import AclAction, Direction
 
 from . import tree
 from .fill import derived_mac, with_addresses
+from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
 from .match import parse_match
 from .reader import Complaints, Section
 from .rules_acl import PRIORITY_MAX
 from .rules_address import canonical
 
-NETWORK_KEYS = ("name", "switches", "routers", "ports", "acls")
-PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface")
-ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action")
+NETWORK_KEYS = ("name", "switches", "routers", "ports", "acls", *POLICY_KEYS)
+PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface", "port_security")
+ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action", *ACL_POLICY_KEYS)
 
 
 def read_network(node: tree.Tree, complaints: Complaints) -> Network:
@@ -41,7 +42,7 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         tuple(reader.port(one) for one in own.items("ports")),
         tuple(reader.acl(one) for one in own.items("acls")),
     )
-    return with_addresses(network, reader.without_addresses)
+    return with_policy(with_addresses(network, reader.without_addresses), own, complaints)
 
 
 class _NetworkReader:
@@ -73,19 +74,21 @@ class _NetworkReader:
             own.optional_text("node"),
             own.optional_text("namespace"),
             own.optional_text("interface") or "tap",
+            own.boolean("port_security"),
         )
 
     def acl(self, node: tree.Tree) -> Acl:
         own = self._section(node, "acl", ACL_KEYS)
-        return Acl(
+        acl = Acl(
             own.text("name"),
             cast(Direction, own.choice("direction", ("from-port", "to-port"))),
             own.integer("priority", None, 1, PRIORITY_MAX),
             self._match(own),
-            cast(AclAction, own.choice("action", ("allow", "drop"))),
+            cast(AclAction, own.choice("action", get_args(AclAction))),
             own.optional_text("switch"),
             own.optional_text("port"),
         )
+        return with_acl_policy(acl, own)
 
     def _router_port(self, router: str, node: tree.Tree) -> RouterPort:
         own = self._section(node, "router port", ("name", "switch", "mac", "addresses"))

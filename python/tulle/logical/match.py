@@ -1,11 +1,13 @@
 """The match language of ACLs and traces: `tcp,src=10.0.1.0/24,dport=80`.
 
 A protocol word, if any, and `key=value` pairs, joined by commas.  Keys: src, dst (an address or
-a prefix), sport, dport (tcp and udp), type, code (icmp and icmp6).  `any` is every frame.
+a prefix; in an ACL also `$NAME`, an address set, or `@NAME`, the ports of a group), sport, dport
+(tcp and udp), type, code (icmp and icmp6).  `any` is every frame.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
@@ -53,6 +55,8 @@ KEYS: Final = {
     "code": "icmp_code",
 }
 TEXT_MAX: Final = 1000
+REFERENCES: Final = ("$", "@")
+REFERENCE: Final = re.compile(r"[$@][a-z0-9][a-z0-9-]{0,62}")
 
 
 def parse_match(text: str) -> Match:
@@ -85,20 +89,27 @@ def emit_match(match: Match) -> str:
 def families(match: Match) -> frozenset[str]:
     """Which of ip4, ip6, arp, other the match can be true for."""
     given = FAMILIES[match.protocol]
-    addresses = [ip_network(one) for one in (match.src, match.dst) if one is not None]
-    if not addresses or match.protocol == "arp":
+    if match.src is None and match.dst is None or match.protocol == "arp":
         return given
-    return given.intersection(f"ip{address.version}" for address in addresses)
+    versions = {address.version for address in _literals(match)} or {4, 6}
+    return given.intersection(f"ip{version}" for version in versions)
 
 
-def overlap(one: Match, other: Match) -> bool:
-    """Whether some packet fits both."""
+def is_reference(text: str | None) -> bool:
+    """Whether an address of a match is `$NAME` or `@NAME`."""
+    return text is not None and text[:1] in REFERENCES
+
+
+def overlap(one: Match, other: Match, meet: Callable[[str, str], bool] | None = None) -> bool:
+    """Whether some packet fits both; `meet` tells it of two addresses, where they may be references."""
     if not families(one) & families(other):
         return False
     numbers = {NUMBERS[match.protocol] for match in (one, other) if match.protocol in NUMBERS}
     return (
         len(numbers) < 2
-        and all(_prefixes_meet(getattr(one, name), getattr(other, name)) for name in ("src", "dst"))
+        and all(
+            _meet(getattr(one, name), getattr(other, name), meet or _prefixes_meet) for name in ("src", "dst")
+        )
         and all(
             _equal_or_any(getattr(one, name), getattr(other, name))
             for name in ("sport", "dport", "icmp_type", "icmp_code")
@@ -107,7 +118,7 @@ def overlap(one: Match, other: Match) -> bool:
 
 
 def expand_match(match: Match) -> tuple[tuple[FieldMatch, ...], ...]:
-    """The field matches that together are true for exactly what `match` describes."""
+    """The field matches that together are true for exactly what `match`, without references, describes."""
     if match == Match():
         return ((),)
     return tuple(_fields_of(match, family) for family in sorted(families(match)))
@@ -149,6 +160,10 @@ def _parse_protocol(word: str, position: int, *, first: bool) -> tuple[str, obje
 
 
 def _parse_prefix(value: str, position: int) -> str:
+    if value[:1] in REFERENCES and value:
+        if not REFERENCE.fullmatch(value):
+            raise _bad(position, f"the name of a set ($NAME) or group (@NAME) was expected, {value!r} came")
+        return value
     try:
         if "%" in value:
             raise ValueError("a zone has no meaning here")
@@ -165,8 +180,6 @@ def _parse_number(value: str, position: int, limit: int) -> int:
 
 
 def _refuse_contradictions(match: Match) -> None:
-    if match.protocol == "" and (match.src or match.dst):
-        return _refuse_mixed(match)
     if (match.sport is not None or match.dport is not None) and match.protocol not in ("tcp", "udp"):
         raise InvalidInput("match: sport and dport need tcp or udp")
     if match.icmp_type is not None or match.icmp_code is not None:
@@ -180,13 +193,21 @@ def _refuse_without_icmp(match: Match) -> None:
 
 
 def _refuse_mixed(match: Match) -> None:
-    addresses = [ip_network(one) for one in (match.src, match.dst) if one is not None]
+    addresses = _literals(match)
+    if match.protocol == "arp" and len(addresses) < len([one for one in (match.src, match.dst) if one]):
+        raise InvalidInput("match: arp goes with an address or a prefix, not with a set or a group")
     if len({address.version for address in addresses}) > 1:
         raise InvalidInput(f"match: src {match.src} and dst {match.dst} are of different families")
     if match.protocol == "arp" and any(address.version == 6 for address in addresses):
         raise InvalidInput("match: arp speaks of IPv4 addresses only")
     if not families(match):
         raise InvalidInput(f"match: {match.protocol} does not go with {match.src or match.dst}")
+
+
+def _literals(match: Match) -> list[IpNetwork]:
+    """The addresses that are written out."""
+    given = (match.src, match.dst)
+    return [ip_network(one) for one in given if one is not None and not is_reference(one)]
 
 
 def _fields_of(match: Match, family: str) -> tuple[FieldMatch, ...]:
@@ -213,9 +234,11 @@ def _transport_of(match: Match) -> dict[str, int]:
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _prefixes_meet(one: str | None, other: str | None) -> bool:
-    if one is None or other is None:
-        return True
+def _meet(one: str | None, other: str | None, meet: Callable[[str, str], bool]) -> bool:
+    return one is None or other is None or meet(one, other)
+
+
+def _prefixes_meet(one: str, other: str) -> bool:
     left, right = ip_network(one), ip_network(other)
     return left.version == right.version and left.overlaps(right)
 

@@ -12,6 +12,7 @@ from tulle.values import PORT_KEY_MAX, Network
 from .problem import Path, Problem, repeated
 from .rules_acl import acl_problems
 from .rules_address import address_problems
+from .rules_policy import policy_names, policy_problems, policy_references
 from .rules_route import route_problems
 from .spelling import nearest
 
@@ -29,6 +30,7 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
         *_count_problems(network),
         *address_problems(network),
         *route_problems(network),
+        *policy_problems(network),
         *acl_problems(network),
     ]
 
@@ -50,6 +52,7 @@ def _names(network: Network) -> Iterator[tuple[Path, str, str]]:
         yield ("ports", at, "name"), "port", port.name
     for at, acl in enumerate(network.acls):
         yield ("acls", at, "name"), "acl", acl.name
+    yield from policy_names(network)
 
 
 def _name_problems(network: Network) -> Iterator[Problem]:
@@ -58,7 +61,7 @@ def _name_problems(network: Network) -> Iterator[Problem]:
         if not valid_name(name):
             expected = "a name of 1 to 63 of a-z, 0-9 and dash was expected"
             yield Problem(path, f"{expected}, {name!r} came")
-    for space in ("switch or router", "port", "acl"):
+    for space in ("switch or router", "port", "acl", "port group", "address set"):
         yield from repeated(
             f"the {space} name", [(path, name) for path, kind, name in named if kind == space]
         )
@@ -89,6 +92,7 @@ def _reference_problems(network: Network, nodes: Collection[str] | None) -> Iter
         ],
     )
     yield from _acl_places(network, switches)
+    yield from policy_references(network)
 
 
 def _switch_references(network: Network) -> Iterator[tuple[Path, str]]:
@@ -102,8 +106,8 @@ def _switch_references(network: Network) -> Iterator[tuple[Path, str]]:
 def _acl_places(network: Network, switches: set[str]) -> Iterator[Problem]:
     ports = {port.name for port in network.ports}
     for at, acl in enumerate(network.acls):
-        if (acl.switch is None) == (acl.port is None):
-            yield Problem(("acls", at), "an ACL needs either a switch or a port")
+        if sum(place is not None for place in (acl.switch, acl.port, acl.group)) != 1:
+            yield Problem(("acls", at), "an ACL needs either a switch or a port, or a port group")
         elif acl.switch is not None and acl.switch not in switches:
             yield Problem(
                 ("acls", at, "switch"), f"unknown switch {acl.switch!r}{nearest(acl.switch, switches)}"

@@ -12,6 +12,8 @@ from tulle.values import Acl, Network
 
 from .match import emit_match, overlap, parse_match
 from .problem import Problem
+from .references import References
+from .rules_policy import acl_extras
 
 PRIORITY_MAX: Final = 60000
 EQUAL_PRIORITY_MAX: Final = 500
@@ -28,6 +30,7 @@ def _malformed(network: Network) -> Iterator[Problem]:
         if not 1 <= acl.priority <= PRIORITY_MAX:
             message = f"a priority from 1 to {PRIORITY_MAX} was expected, {acl.priority} came"
             yield Problem(("acls", at, "priority"), message)
+        yield from acl_extras(at, acl)
         try:
             if parse_match(emit_match(acl.match)) != acl.match:
                 yield Problem(("acls", at, "match"), f"{emit_match(acl.match)!r} is not the usual spelling")
@@ -37,21 +40,32 @@ def _malformed(network: Network) -> Iterator[Problem]:
 
 def _contradictions(network: Network) -> Iterator[Problem]:
     """Two actions for one packet at one priority: the order of evaluation would be a matter of luck."""
-    switches = {port.name: port.switch for port in network.ports}
+    references = References(network)
     groups: defaultdict[tuple[object, ...], list[tuple[int, Acl]]] = defaultdict(list)
     for at, acl in enumerate(network.acls):
-        switch = acl.switch if acl.port is None else switches[acl.port]
-        groups[(switch, acl.direction, acl.priority)].append((at, acl))
+        for switch in references.switches_of(acl):
+            groups[(switch, acl.direction, acl.tier, acl.priority)].append((at, acl))
+    seen: set[tuple[int, int]] = set()
     for group in groups.values():
         if len(group) > EQUAL_PRIORITY_MAX:
             yield Problem(("acls", group[-1][0]), f"at most {EQUAL_PRIORITY_MAX} ACLs may share a priority")
             continue
-        for (_, one), (at, other) in combinations(group, 2):
-            if _contradict(one, other):
+        for (first, one), (at, other) in combinations(group, 2):
+            if (first, at) not in seen and _contradict(references, one, other):
+                seen.add((first, at))
                 message = f"ACLs {one.name} and {other.name} of priority {one.priority} contradict each other"
                 yield Problem(("acls", at), message)
 
 
-def _contradict(one: Acl, other: Acl) -> bool:
-    apart = one.port is not None and other.port is not None and one.port != other.port
-    return one.action != other.action and not apart and overlap(one.match, other.match)
+def _contradict(references: References, one: Acl, other: Acl) -> bool:
+    if (one.action, one.audit) == (other.action, other.audit):
+        return False
+    return not _apart(references, one, other) and overlap(one.match, other.match, references.meet)
+
+
+def _apart(references: References, one: Acl, other: Acl) -> bool:
+    """Whether two ACLs are at different ports."""
+    here, there = references.ports_of(one), references.ports_of(other)
+    if here is None or there is None:
+        return False
+    return not any(set(ports) & set(there.get(switch, ())) for switch, ports in here.items())

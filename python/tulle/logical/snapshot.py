@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from tulle.errors import InvalidInput
 from tulle.values import Change, Network
 
+from .document_policy import without_defaults
 from .match import emit_match, parse_match
 from .rules import problems
 
@@ -25,6 +26,8 @@ IDENTITIES: Final = {
     "routers": "name",
     "ports": "name",
     "acls": "name",
+    "port_groups": "name",
+    "address_sets": "name",
     "routes": "prefix",
 }
 
@@ -45,6 +48,8 @@ def ordered(network: Network) -> Network:
         routers=routers,
         ports=tuple(sorted(network.ports, key=lambda one: one.name)),
         acls=tuple(sorted(network.acls, key=lambda one: one.name)),
+        port_groups=tuple(sorted(network.port_groups, key=lambda one: one.name)),
+        address_sets=tuple(sorted(network.address_sets, key=lambda one: one.name)),
     )
 
 
@@ -55,7 +60,7 @@ def document_of(network: Network) -> Document:
     made["acls"] = [_without_nones(acl) for acl in made["acls"]]
     for acl, document in zip(ordered(network).acls, made["acls"], strict=True):
         document["match"] = emit_match(acl.match)
-    return made
+    return without_defaults(made)
 
 
 def network_of(document: Mapping[str, Any]) -> Network:
@@ -108,7 +113,8 @@ def _without_nones(document: Document) -> Document:
 
 def _differences(path: str, old: Document, new: Document) -> Iterator[Change]:
     for key in sorted(old.keys() | new.keys()):
-        before, after, inner = old.get(key), new.get(key), f"{path}/{key}"
+        absent: list[Document] | None = [] if key in IDENTITIES else None
+        before, after, inner = old.get(key, absent), new.get(key, absent), f"{path}/{key}"
         if before == after:
             continue
         if key in IDENTITIES and isinstance(before, list) and isinstance(after, list):

@@ -18,25 +18,34 @@ from tulle.values import (
 from tulle.values.pipeline import (
     DELIVER,
     FROM_PORT_ACL,
+    FROM_PORT_DEFAULT,
     OUTPUT,
     RESPONDERS,
     ROUTER_INPUT,
     SWITCH_LOOKUP,
     TO_PORT_ACL,
+    TO_PORT_DEFAULT,
 )
 
 from .view import Station, View
 
 GROUP_BIT: Final = "01:00:00:00:00:00"
 HAIRPIN_PRIORITY: Final = 65535
+ACL_ENDS: Final = (
+    (FROM_PORT_ACL, "from-port", RESPONDERS, FROM_PORT_DEFAULT),
+    (TO_PORT_ACL, "to-port", DELIVER, TO_PORT_DEFAULT),
+)
 
 
 def switching_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
     """Lookup of the destination, flooding of groups, and what ends a packet that goes nowhere."""
     datapath = view.datapath(switch.name)
     owner = view.owner("switch", switch.name)
-    yield flow(FROM_PORT_ACL, 0, fields(metadata=datapath), (Resubmit(RESPONDERS),), owner)
-    yield flow(TO_PORT_ACL, 0, fields(metadata=datapath), (Resubmit(DELIVER),), owner)
+    for table, direction, following, default in ACL_ENDS:
+        onward: tuple[SetField | Resubmit, ...] = (Resubmit(following),)
+        if direction in view.network.default_deny:
+            onward = (SetField("reg13", 0), Resubmit(default))
+        yield flow(table, 0, fields(metadata=datapath), onward, owner)
     for station in view.stations(switch.name):
         yield _known(view, datapath, station)
         if station.router is None:

@@ -16,16 +16,22 @@ Ports = Mapping[LocalPort | TunnelPort, int]
 CONTROLLER_BYTES = 65535
 """How much of a packet the agent is given: all of it."""
 
+METERS = 60_000
+"""As many as the smallest switch that we know has room for."""
+
 
 def emit_flow(flow: values.Flow, ports: Ports) -> str | None:
-    """The text of a flow, not yet canonical; None while a port that it matches does not exist."""
+    """The text of a flow, not yet canonical; None while a port that it matches or writes does not exist."""
     parts = [f"cookie={flow.cookie:#x}", f"table={flow.table}", f"priority={flow.priority}"]
     for one in flow.match:
         text = _match(one, ports)
         if text is None:
             return None
         parts.append(text)
-    actions = [text for action in flow.actions if (text := _action(action, ports)) is not None]
+    if any(isinstance(one, values.SetField) and _unknown(one.value, ports) for one in flow.actions):
+        return None
+    meter = meter_id(flow.cookie)
+    actions = [text for action in flow.actions if (text := _action(action, ports, meter)) is not None]
     return f"{','.join(parts)} actions={','.join(actions) or 'drop'}"
 
 
@@ -61,10 +67,23 @@ def _value(value: int | str) -> str:
     return value if isinstance(value, str) else f"{value:#x}"
 
 
-def _action(action: values.Action, ports: Ports) -> str | None:
+def meter_id(cookie: int) -> int:
+    """The meter of those flows of an owner that hand packets over at a bounded rate.
+
+    Two owners whose numbers meet share a meter: together they are handed over as often as one.
+    """
+    return 1 + cookie % METERS
+
+
+def _unknown(value: values.Value, ports: Ports) -> bool:
+    return isinstance(value, LocalPort | TunnelPort) and value not in ports
+
+
+def _action(action: values.Action, ports: Ports, meter: int) -> str | None:
     match action:
         case values.SetField(field, value):
-            return f"set_field:{_value(value)}->{field}"
+            number = ports[value] if isinstance(value, LocalPort | TunnelPort) else value
+            return f"set_field:{_value(number)}->{field}"
         case values.Move(src, dst):
             return f"move:{_slice(src)}->{_slice(dst)}"
         case values.DecTtl():
@@ -76,8 +95,15 @@ def _action(action: values.Action, ports: Ports) -> str | None:
             return "IN_PORT"
         case values.Resubmit(table):
             return f"resubmit(,{table})"
-        case values.Controller():
-            return f"CONTROLLER:{CONTROLLER_BYTES}"
+        case values.Controller(_, rate):
+            limit = f"controller(max_len={CONTROLLER_BYTES},meter_id={meter})"
+            return limit if rate else f"CONTROLLER:{CONTROLLER_BYTES}"
+        case values.Track(table, zone):
+            return f"ct(table={table},zone={_slice(zone)})"
+        case values.Commit(zone, mark):
+            return f"ct(commit,zone={_slice(zone)},exec(set_field:{mark:#x}->ct_mark))"
+        case values.Clause(number, clause, clauses):
+            return f"conjunction({number},{clause}/{clauses})"
 
 
 def _slice(part: values.Slice) -> str:

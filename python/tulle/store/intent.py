@@ -17,11 +17,13 @@ from tulle.errors import InvalidInput, TulleError
 from tulle.logical import emit_match, parse_match, problems
 from tulle.values import (
     Acl,
+    AddressSet,
     LogicalPort,
     LogicalRouter,
     LogicalSwitch,
     Network,
     Node,
+    PortGroup,
     RouterPort,
     StaticRoute,
 )
@@ -30,7 +32,7 @@ from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]
 _CHECKED_MAX = 1024
-_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL")
+_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL", "Port_Group", "Address_Set")
 
 
 class StoredNetwork(msgspec.Struct, frozen=True):
@@ -54,7 +56,7 @@ def networks(
         name = row["name"]
         parts = {table: rows[name] for table, rows in tables.items()}
         try:
-            network = _checked(_network(name, parts, router_ports[name]))
+            network = _checked(_network(row, parts, router_ports[name]))
         except (TulleError, ValueError) as error:
             if on_problem is not None:
                 on_problem(name, error)
@@ -86,6 +88,9 @@ def write_network(writer: Writer, source: Source, network: Network, generation: 
         "routers": upsert("Logical_Router", routers),
         "ports": upsert("Logical_Port", map(_port_row, network.ports)),
         "acls": upsert("ACL", map(_acl_row, network.acls)),
+        "port_groups": upsert("Port_Group", map(_group_row, network.port_groups)),
+        "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
+        "default_deny": frozenset(network.default_deny),
     }
     writer.upsert("Network", source("Network"), [root])
 
@@ -109,6 +114,14 @@ def canonical(network: Network) -> Network:
             msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in network.ports
         ),
         acls=_named(network.acls),
+        port_groups=_named(
+            msgspec.structs.replace(one, ports=tuple(sorted(one.ports))) for one in network.port_groups
+        ),
+        address_sets=_named(
+            msgspec.structs.replace(one, addresses=tuple(sorted(one.addresses)))
+            for one in network.address_sets
+        ),
+        default_deny=tuple(sorted(network.default_deny)),
     )
 
 
@@ -138,16 +151,19 @@ def node_row(node: Node) -> dict[str, Any]:
     }
 
 
-def _network(name: str, parts: Rows, router_ports: list[Row]) -> Network:
+def _network(root: Row, parts: Rows, router_ports: list[Row]) -> Network:
     ports_of = defaultdict(list)
     for row in router_ports:
         ports_of[row["router"]].append(row)
     return Network(
-        name,
+        root["name"],
         tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
         tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
         tuple(_port(row) for row in parts["Logical_Port"]),
         tuple(_acl(row) for row in parts["ACL"]),
+        port_groups=tuple(PortGroup(row["name"], tuple(row["ports"])) for row in parts["Port_Group"]),
+        address_sets=tuple(AddressSet(row["name"], tuple(row["addresses"])) for row in parts["Address_Set"]),
+        default_deny=tuple(sorted(root["default_deny"])),
     )
 
 
@@ -179,6 +195,7 @@ def _port(row: Row) -> LogicalPort:
         row["node"],
         row["namespace"],
         row["interface"],
+        row["port_security"],
     )
 
 
@@ -191,6 +208,10 @@ def _acl(row: Row) -> Acl:
         row["action"],
         row["switch"],
         row["port"],
+        row["group"],
+        row["tier"],
+        row["log"],
+        row["audit"],
     )
 
 
@@ -208,6 +229,14 @@ def _port_row(port: LogicalPort) -> Row:
 
 def _acl_row(acl: Acl) -> Row:
     return {**msgspec.structs.asdict(acl), "match": emit_match(acl.match)}
+
+
+def _group_row(group: PortGroup) -> Row:
+    return {"name": group.name, "ports": frozenset(group.ports)}
+
+
+def _set_row(one: AddressSet) -> Row:
+    return {"name": one.name, "addresses": frozenset(one.addresses)}
 
 
 def _canonical_router(router: LogicalRouter) -> LogicalRouter:

@@ -43,10 +43,10 @@ class Slice(Struct, frozen=True):
 
 
 class SetField(Struct, frozen=True, tag=True):
-    """Write a constant into the whole field."""
+    """Write a constant into the whole field; of a port that is its number."""
 
     field: str
-    value: int | str
+    value: Value
 
 
 class Move(Struct, frozen=True, tag=True):
@@ -77,12 +77,40 @@ class Resubmit(Struct, frozen=True, tag=True):
 
 
 class Controller(Struct, frozen=True, tag=True):
-    """Hand the packet to the agent; `reason` says what it has to answer."""
+    """Hand the packet to the agent; `reason` says what it has to answer.
+
+    At most `rate` packets a second are handed over of one owner; 0 leaves that to the agent.
+    """
 
     reason: str
+    rate: int = 0
 
 
-Action = SetField | Move | DecTtl | Output | OutputInPort | Resubmit | Controller
+class Track(Struct, frozen=True, tag=True):
+    """Ask connection tracking in the zone that the slice holds, and go on in `table` with what it says."""
+
+    table: int
+    zone: Slice
+
+
+class Commit(Struct, frozen=True, tag=True):
+    """Remember the packet's connection in a zone, with this mark; the packet goes on as it is."""
+
+    zone: Slice
+    mark: int
+
+
+class Clause(Struct, frozen=True, tag=True):
+    """One of the conditions, number `number` (from 1) of `of`, that together set `conj_id` to `id`."""
+
+    id: int
+    number: int
+    of: int
+
+
+Action = (
+    SetField | Move | DecTtl | Output | OutputInPort | Resubmit | Controller | Track | Commit | Clause
+)
 
 
 class Flow(Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 Direction = Literal["from-port", "to-port"]
-AclAction = Literal["allow", "drop"]
+AclAction = Literal["allow", "allow-related", "drop", "reject", "pass"]
 Protocol = Literal["", "ip", "ip4", "ip6", "tcp", "udp", "icmp", "icmp6", "arp"]
 
 
@@ -20,6 +20,7 @@ class Match(Struct, frozen=True, omit_defaults=True):
 
     `protocol` is empty for any frame.  `src` and `dst` are an address or a prefix, both of one
     family; for `arp` they are the sender's and the target's protocol address (RFC 826).
+    In an ACL they may also be `$NAME`, an address set, or `@NAME`, the addresses of a port group.
     """
 
     protocol: Protocol = ""
@@ -67,6 +68,7 @@ class LogicalPort(Struct, frozen=True):
 
     `node` is the node that is asked for, or None while the port is unbound.  `namespace` is the
     network namespace into which the agent puts `interface`; None leaves it in the agent's own.
+    With `port_security` the workload may speak only as itself: with its MAC and IP addresses.
     """
 
     name: str
@@ -76,12 +78,31 @@ class LogicalPort(Struct, frozen=True):
     node: str | None = None
     namespace: str | None = None
     interface: str = "tap"
+    port_security: bool = False
+
+
+class PortGroup(Struct, frozen=True):
+    """Ports of a network under one name, for ACLs to be at and to speak of."""
+
+    name: str
+    ports: tuple[str, ...] = ()
+
+
+class AddressSet(Struct, frozen=True):
+    """Addresses and prefixes, of both families, under one name, for ACLs to speak of."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
 
 
 class Acl(Struct, frozen=True):
-    """Allow or drop what `match` describes, going into or out of a switch or one port.
+    """What becomes of what `match` describes, going into or out of a switch, a port or a group's ports.
 
-    Exactly one of `switch` and `port` is set.  The highest priority wins; no match means allow.
+    Exactly one of `switch`, `port` and `group` is set.  Lower tiers are asked first; in a tier the highest
+    priority wins, and no match means the next tier.  `allow` is for this packet alone, `allow-related`
+    for the connection that it begins, with answers and ICMP errors; `reject` drops and says so to the
+    sender, `pass` goes on with the next tier.  `log` is how many packets a second may be logged.
+    An ACL under `audit` counts and logs what it would drop, and drops nothing.
     """
 
     name: str
@@ -91,16 +112,26 @@ class Acl(Struct, frozen=True):
     action: AclAction
     switch: str | None = None
     port: str | None = None
+    group: str | None = None
+    tier: int = 0
+    log: int = 0
+    audit: bool = False
 
 
 class Network(Struct, frozen=True):
-    """A virtual network: the object that is created, snapshotted, rolled back and deleted whole."""
+    """A virtual network: the object that is created, snapshotted, rolled back and deleted whole.
+
+    In the directions of `default_deny`, IP packets that no ACL speaks of are dropped.
+    """
 
     name: str
     switches: tuple[LogicalSwitch, ...] = ()
     routers: tuple[LogicalRouter, ...] = ()
     ports: tuple[LogicalPort, ...] = ()
     acls: tuple[Acl, ...] = ()
+    port_groups: tuple[PortGroup, ...] = ()
+    address_sets: tuple[AddressSet, ...] = ()
+    default_deny: tuple[Direction, ...] = ()
 
 
 class Change(Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 `metadata` holds the current logical datapath, `reg14` the ingress port key, `reg15` the egress
 port key.  Bit 0 of `reg10` is set while a packet came from a tunnel that names no egress port.
+For ACLs, `reg11` holds which audit rules have counted the packet, `reg12` the zone of connection
+tracking, `reg13` what is to be done with the packet's connection.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 PHYSICAL_INGRESS: Final = 0
+PORT_SECURITY: Final = 5
+ND_SECURITY: Final = 6
 FROM_PORT_ACL: Final = 10
 RESPONDERS: Final = 11
 SWITCH_LOOKUP: Final = 12
@@ -19,6 +23,24 @@ OUTPUT: Final = 30
 TUNNEL_DELIVERY: Final = 32
 TO_PORT_ACL: Final = 40
 DELIVER: Final = 41
+FROM_PORT_ZONE: Final = 50
+FROM_PORT_TRACK: Final = 51
+FROM_PORT_CONNECTION: Final = 52
+FROM_PORT_TIER_0: Final = 53
+FROM_PORT_TIER_1: Final = 54
+FROM_PORT_TIER_2: Final = 55
+FROM_PORT_TIER_3: Final = 56
+FROM_PORT_DEFAULT: Final = 57
+FROM_PORT_VERDICT: Final = 58
+TO_PORT_ZONE: Final = 60
+TO_PORT_TRACK: Final = 61
+TO_PORT_CONNECTION: Final = 62
+TO_PORT_TIER_0: Final = 63
+TO_PORT_TIER_1: Final = 64
+TO_PORT_TIER_2: Final = 65
+TO_PORT_TIER_3: Final = 66
+TO_PORT_DEFAULT: Final = 67
+TO_PORT_VERDICT: Final = 68
 
 ETH_IPV4: Final = 0x0800
 ETH_ARP: Final = 0x0806

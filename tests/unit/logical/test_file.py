@@ -136,7 +136,12 @@ def test_a_mac_address_without_quotes_is_no_number_in_base_sixty() -> None:
             17,
             "direction: from-port or to-port was expected, 'out' came",
         ),
-        ("action: drop", "action: reject", 17, "action: allow or drop was expected, 'reject' came"),
+        (
+            "action: drop",
+            "action: forbid",
+            17,
+            "action: allow or allow-related or drop or reject or pass was expected, 'forbid' came",
+        ),
         ("node: node2", "node: node7", 15, "unknown node 'node7'; did you mean"),
         ("next_hop: 10.0.1.11", "next_hop: 10.7.0.1", 12, "10.7.0.1 is on no subnet of router core"),
         ("next_hop: 10.0.1.11", "next_hop: 10.0.1.1", 12, "10.0.1.1 is router core itself"),
