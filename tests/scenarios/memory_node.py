@@ -14,6 +14,7 @@ from typing import Any
 from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
 from tulle.agent.compilation import NOTHING, Compilation
+from tulle.agent.policy import PolicyPath
 from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
 from tulle.openflow import PacketIn, flow_key
@@ -90,6 +91,8 @@ class MemoryNode:
         self._compiled = NOTHING
         self._datapath = Datapath()
         self._slow_path = SlowPath(icmp_error, lambda: 0.0)
+        self.logged: list[dict[str, Any]] = []
+        self._policy = PolicyPath(icmp_error, lambda: 0.0, self.logged.append)
         self.numbers: dict[Symbol, int] = {}
         self.between: Callable[[], None] = lambda: None
 
@@ -113,6 +116,7 @@ class MemoryNode:
         made = self._install(self._compiled.texts)
         self._remove_ports(symbols)
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
+        self._policy.configure(self._compiled.reasons, self._compiled.owners)
         return made
 
     def receive(self, symbol: Symbol, frame: bytes, tunnel: TunnelKey | None = None) -> Hop:
@@ -173,7 +177,9 @@ class MemoryNode:
         if tracked:
             repeated = [one for one in again if one["effect"] == "output"]
             assert repeated == outputs, f"the cache does {repeated}, the tables do {outputs}"
-            steps = tuple((flow_table(flow), self._owner(flow_cookie(flow))) for flow in sorted(met, key=_rank))
+            steps = tuple(
+                (flow_table(flow), self._owner(flow_cookie(flow))) for flow in sorted(met, key=_rank)
+            )
         else:
             assert again == effects, f"the cache does {again}, the tables do {effects}"
             said = [{**one, "effect": "output"} for one in traced["outputs"]]
@@ -212,7 +218,8 @@ class MemoryNode:
             registers=effect["registers"],
             frame=effect["frame"],
         )
-        reply = self._slow_path.answer(given)
+        path = self._policy if self._policy.concerns(given) else self._slow_path
+        reply = path.answer(given)
         reason = self._compiled.reasons[given.table, given.cookie]
         return Punted(reason, None if reply is None else (reply.actions, reply.frame))
 

@@ -14,6 +14,7 @@ from tulle.control import compile_node
 from tulle.errors import NotFound
 from tulle.logical import compile_interfaces, compile_network
 from tulle.openflow import flow_texts
+from tulle.openflow.flows import meter_id
 from tulle.values import (
     Binding,
     Controller,
@@ -34,13 +35,14 @@ class Compiled(Struct, frozen=True):
     """What one network came to on this node.
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
-    by (table, cookie); `owners` names cookies.
+    by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up.
     """
 
     texts: Mapping[str, str]
     reasons: Mapping[tuple[int, int], str]
     owners: Mapping[int, str]
     routers: tuple[RouterInterface, ...]
+    meters: Mapping[int, int] = {}
 
 
 NOTHING = Compiled({}, {}, {}, ())
@@ -107,6 +109,7 @@ class Compilation:
             _reasons(flows),
             {flow.cookie: flow.owner for flow in flows},
             compile_interfaces(network, ids),
+            _meters(flows),
         )
 
 
@@ -117,6 +120,17 @@ def _reasons(flows: Iterable[Flow]) -> dict[tuple[int, int], str]:
         for action in flow.actions
         if isinstance(action, Controller)
     }
+
+
+def _meters(flows: Iterable[Flow]) -> dict[int, int]:
+    """Numbers and rates; of two owners that share a meter, the higher rate."""
+    found: dict[int, int] = {}
+    for flow in flows:
+        for action in flow.actions:
+            if isinstance(action, Controller) and action.rate:
+                number = meter_id(flow.cookie)
+                found[number] = max(action.rate, found.get(number, 0))
+    return found
 
 
 def _ids_of(network: str, ids: Ids) -> Ids:
@@ -141,9 +155,12 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
     reasons: dict[tuple[int, int], str] = {}
     owners: dict[int, str] = {}
     routers: list[RouterInterface] = []
+    meters: dict[int, int] = {}
     for part in parts:
         texts |= part.texts
         reasons |= part.reasons
         owners |= part.owners
         routers += part.routers
-    return Compiled(texts, reasons, owners, tuple(routers))
+        for number, rate in part.meters.items():
+            meters[number] = max(rate, meters.get(number, 0))
+    return Compiled(texts, reasons, owners, tuple(routers), meters)

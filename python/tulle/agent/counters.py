@@ -14,6 +14,7 @@ from tulle.values import pipeline
 FLOW_DROP = "flow"
 _PORT_TABLES = {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER}
 _EXPLAINED_BY_FLOWS = {"dropped-by-flow"}
+_REASONS = {"acl", "default", "port security"}
 Counts = dict[tuple[str, str, str], tuple[int, int]]
 Place = tuple[str, str, int | None]
 """Reason, object, and table of the switch where there is one."""
@@ -39,8 +40,8 @@ def flow_drops(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> dict[P
     for flow in flows:
         if flow.packets and flow.text.endswith(" actions=drop"):
             owner = owners.get(flow_cookie(flow.text), "")
-            kind, _, path = owner.partition(" ")
-            reason, name = ("acl", path) if kind == "acl" else (FLOW_DROP, owner)
+            kind, _, path = owner.rpartition(" ")
+            reason, name = (kind, path) if kind in _REASONS else (FLOW_DROP, owner)
             found[reason, name, flow_table(flow.text)] += flow.packets
     return dict(found)
 

@@ -11,6 +11,7 @@ import structlog
 
 from tulle._native import NativeError
 from tulle.openflow import FlowRefused, OpenFlowClient, changes, flow_key
+from tulle.openflow.meters import emit_meter_deletions, emit_meters
 
 _logger = structlog.get_logger(__name__)
 
@@ -22,13 +23,27 @@ class FlowTable:
         self._client = client
         self._canonical = canonical
         self._installed: dict[str, str] | None = None
+        self._meters: dict[int, int] = {}
 
     def forget(self) -> None:
         """The connection is new: what the switch has is not known any more."""
         self._installed = None
+        self._meters = {}
 
-    async def apply(self, desired: Mapping[str, str]) -> None:
-        """Return when the switch has them; raises `Unavailable`, or `FlowRefused`."""
+    async def apply(self, desired: Mapping[str, str], meters: Mapping[int, int] | None = None) -> None:
+        """Return when the switch has them; raises `Unavailable`, or `FlowRefused`.
+
+        `meters` (number: packets a second) are made before the flows that use them, and go after them.
+        """
+        wanted = dict(meters or {})
+        if added := emit_meters(self._meters, wanted):
+            self._client.send_raw(added)
+        await self._apply_flows(desired)
+        if removed := sorted(self._meters.keys() - wanted.keys()):
+            self._client.send_raw(emit_meter_deletions(removed))
+        self._meters = wanted
+
+    async def _apply_flows(self, desired: Mapping[str, str]) -> None:
         if self._installed is None:
             self._installed = await self._dump()
         todo = changes(self._installed, desired)

@@ -18,6 +18,7 @@ from tulle import store
 from tulle._native import canonical_flow, icmp_error
 from tulle.agent import counters
 from tulle.agent.flowtable import FlowTable
+from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
 from tulle.agent.slowpath import SlowPath
 from tulle.agent.tracing import Names, trace
@@ -70,6 +71,7 @@ class Agent:
         replicas = (self.intent, self.state, self.switch)
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
         self.slow_path = SlowPath(icmp_error, time.monotonic)
+        self.policy = PolicyPath(icmp_error, time.monotonic, lambda words: _logger.info("acl", **words))
         self._changed = asyncio.Event()
         self._traces = asyncio.Event()
 
@@ -98,7 +100,9 @@ class Agent:
         except Exception:
             _logger.exception("pass failed")
             return False
-        self.slow_path.configure(self.reconciler.compiled.routers, self.reconciler.compiled.reasons)
+        compiled = self.reconciler.compiled
+        self.slow_path.configure(compiled.routers, compiled.reasons)
+        self.policy.configure(compiled.reasons, compiled.owners)
         return True
 
     async def watch_connections(self) -> None:
@@ -218,7 +222,8 @@ class Agent:
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
-        answer = self.slow_path.answer(packet)
+        path = self.policy if self.policy.concerns(packet) else self.slow_path
+        answer = path.answer(packet)
         if answer is not None:
             self.openflow.packet_out(OFPP_CONTROLLER, answer.actions, answer.frame)
 

@@ -21,6 +21,7 @@ from tulle.agent.flowtable import FlowTable
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.view import PortName, View, read_view
+from tulle.agent.zones import forget_connections, reused_zones
 from tulle.control import attachments, network_mtu, placement, tunnels_of
 from tulle.encap import encapsulations
 from tulle.ovsdb import Replica, Transaction
@@ -78,6 +79,7 @@ class Reconciler:
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self.view: View | None = None
         self._asked = options.encapsulations
+        self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
         self._clock = clock
         self._underlay_mtu = options.underlay_mtu
@@ -181,11 +183,12 @@ class Reconciler:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
         remotes = placing.needed_remotes(now.view, self.node.name, now.places, now.bindings)
         tunnels = tuple(one for one in now.tunnels if one.remote in remotes)
-        self.ports = interfaces.numbers(now.there)
+        before, self.ports = self.ports, interfaces.numbers(now.there)
+        await forget_connections(self._control, reused_zones(before, self.ports))
         self.compiled = self.compilation.compile(
             placed.networks, placed.bindings, tunnels, now.view.ids, encapsulations(), self.ports
         )
-        await self._flows.apply(self.compiled.texts)
+        await self._flows.apply(self.compiled.texts, self.compiled.meters)
 
     async def _report(self, now: Situation) -> None:
         """Claim what is ready here, let go what is not wanted, and say what has been applied."""

@@ -106,8 +106,8 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) 
             if node is not None:
                 datapath = f"{network.name}/{port.switch}"
                 numbers = _number(ids.datapaths, datapath), _number(ids.ports, f"{datapath}/{port.name}")
-                says = (port.mac, node, port.port_security, tracked)
-                found.append(_Place(network.name, port.name, port.switch, *numbers, *says))
+                names = network.name, port.name, port.switch
+                found.append(_Place(*names, *numbers, port.mac, node, port.port_security, tracked))
     return found
 
 

@@ -12,11 +12,12 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from tulle.values import Acl, Clause, Flow, Resubmit, fields, flow
+from tulle.values import Clause, Flow, Network, Resubmit, fields, flow
 
-from .acl_places import FROM_PORT, SIDES, TO_PORT, Places, Side, is_tracked
+from .acl_places import SIDES, Side, entry_flows, is_managed, is_tracked
 from .acl_rule import RuleWriter, conjunction_names
 from .default_deny import default_flows
+from .references import References
 from .tracking import tracking_flows
 from .view import View
 
@@ -25,52 +26,37 @@ CONJUNCTION_MAX = 0xFFFF_FFFF
 
 def acl_flows(view: View) -> Iterator[Flow]:
     """The flows of all ACLs of the network, and of what they need, each key once."""
-    places = Places(view.network)
-    yield from _joined(_rule_flows(view, places))
-    for side in (FROM_PORT, TO_PORT):
-        yield from places.entries(view, side)
-        yield from _ends(view, places, side)
+    references = References(view.network)
+    yield from _joined(_rule_flows(view, references))
+    for side in SIDES.values():
+        yield from entry_flows(view, side)
+        yield from _ends(view, references, side)
         yield from default_flows(view, side)
     if is_tracked(view.network):
         yield from tracking_flows()
-    elif any(places.has_managed(switch.name) for switch in view.network.switches):
-        yield from _verdicts()
+    else:
+        yield from _verdicts(view.network)
 
 
-def _rule_flows(view: View, places: Places) -> Iterator[Flow]:
+def _rule_flows(view: View, references: References) -> Iterator[Flow]:
     acls = sorted(view.network.acls, key=lambda one: (one.action not in ("drop", "reject"), one.name))
-    writer = RuleWriter(view, places.references, _numbers(conjunction_names(acls)))
-    onward = {name: _following_tiers(view, places, side) for name, side in SIDES.items()}
+    writer = RuleWriter(view, references, _numbers(conjunction_names(acls)))
+    onward = {name: _following_tiers(view, references, side) for name, side in SIDES.items()}
+    managed = is_managed(view.network)
     for acl in acls:
         side = SIDES[acl.direction]
-        for switch, ports, is_plain in _where(places, acl):
-            table = side.first if is_plain else side.tiers[acl.tier]
+        table = side.tiers[acl.tier] if managed else side.first
+        ports = references.ports_of(acl)
+        for switch in references.switches_of(acl):
             following = onward[acl.direction][switch][acl.tier]
-            yield from writer.flows(acl, side, table, switch, ports, following)
+            yield from writer.flows(acl, side, table, switch, ports and ports[switch], following)
 
 
-def _where(places: Places, acl: Acl) -> Iterator[tuple[str, tuple[str, ...] | None, bool]]:
-    """(switch, ports or None for all, whether the place is plain)."""
-    at = places.references.ports_of(acl)
-    if at is None:
-        assert acl.switch is not None, f"ACL {acl.name} names no place"
-        if places.has_plain(acl.switch):
-            yield acl.switch, None, True
-        if places.has_managed(acl.switch):
-            yield acl.switch, None, False
-        return
-    for switch, ports in at.items():
-        for is_plain in (True, False):
-            chosen = tuple(port for port in ports if places.is_managed(switch, port) != is_plain)
-            if chosen:
-                yield switch, chosen, is_plain
-
-
-def _following_tiers(view: View, places: Places, side: Side) -> dict[str, tuple[int, ...]]:
+def _following_tiers(view: View, references: References, side: Side) -> dict[str, tuple[int, ...]]:
     """For each switch and tier: the table of the next tier that has ACLs there, or what comes after all."""
     used: dict[str, set[int]] = {switch.name: set() for switch in view.network.switches}
     for acl in view.network.acls:
-        for switch in places.references.switches_of(acl) if acl.direction == side.name else ():
+        for switch in references.switches_of(acl) if acl.direction == side.name else ():
             used[switch].add(acl.tier)
     last = side.default if side.name in view.network.default_deny else side.verdict
     return {
@@ -82,26 +68,22 @@ def _following_tiers(view: View, places: Places, side: Side) -> dict[str, tuple[
     }
 
 
-def _ends(view: View, places: Places, side: Side) -> Iterator[Flow]:
+def _ends(view: View, references: References, side: Side) -> Iterator[Flow]:
     """Where a packet goes of which no ACL of a tier speaks."""
-    following = _following_tiers(view, places, side)
-    for switch in view.network.switches:
-        if not places.has_managed(switch.name):
-            continue
+    following = _following_tiers(view, references, side)
+    for switch in view.network.switches if is_managed(view.network) else ():
         match = fields(metadata=view.datapath(switch.name))
         owner = view.owner("switch", switch.name)
-        reached, table = {side.tiers[0]}, following[switch.name][0]
+        table = side.tiers[0]
         while table in side.tiers:
-            reached.add(table)
-            table = following[switch.name][side.tiers.index(table)]
-        for tier, at in enumerate(side.tiers):
-            if at in reached:
-                yield flow(at, 0, match, (Resubmit(following[switch.name][tier]),), owner)
+            onward = following[switch.name][side.tiers.index(table)]
+            yield flow(table, 0, match, (Resubmit(onward),), owner)
+            table = onward
 
 
-def _verdicts() -> Iterator[Flow]:
+def _verdicts(network: Network) -> Iterator[Flow]:
     """Without connections there is nothing to remember."""
-    for side in (FROM_PORT, TO_PORT):
+    for side in SIDES.values() if is_managed(network) or network.default_deny else ():
         yield flow(side.verdict, 0, (), (Resubmit(side.following),), "connection tracking")
 
 

@@ -19,8 +19,8 @@ from tulle.values import (
 from tulle.values.network import AclAction, Direction
 
 from . import tree
-from .fill import derived_mac, with_addresses
 from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
+from .fill import derived_mac, with_addresses
 from .match import parse_match
 from .reader import Complaints, Section
 from .rules_acl import PRIORITY_MAX

@@ -89,7 +89,7 @@ def emit_match(match: Match) -> str:
 def families(match: Match) -> frozenset[str]:
     """Which of ip4, ip6, arp, other the match can be true for."""
     given = FAMILIES[match.protocol]
-    if match.src is None and match.dst is None or match.protocol == "arp":
+    if (match.src is None and match.dst is None) or match.protocol == "arp":
         return given
     versions = {address.version for address in _literals(match)} or {4, 6}
     return given.intersection(f"ip{version}" for version in versions)

@@ -124,6 +124,13 @@ class OpenFlowClient:
                     f"the switch refused {len(self._refused)} changes; first: {self._refused[0]}"
                 )
 
+    def send_raw(self, messages: bytes) -> None:
+        """Send messages that the native session does not know; what is refused of them is not heard of."""
+        if self._session is None or self._writer is None:
+            raise Unavailable(f"no OpenFlow connection to {self.target}")
+        self._flush()
+        self._writer.write(messages)
+
     async def dump(self) -> list[DumpedFlow]:
         """All flows of the switch with their counters."""
         flows = await self._answer(self._live().dump_flows())

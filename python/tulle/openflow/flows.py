@@ -82,8 +82,8 @@ def _unknown(value: values.Value, ports: Ports) -> bool:
 def _action(action: values.Action, ports: Ports, meter: int) -> str | None:
     match action:
         case values.SetField(field, value):
-            number = ports[value] if isinstance(value, LocalPort | TunnelPort) else value
-            return f"set_field:{_value(number)}->{field}"
+            constant = ports[value] if isinstance(value, LocalPort | TunnelPort) else value
+            return f"set_field:{_value(constant)}->{field}"
         case values.Move(src, dst):
             return f"move:{_slice(src)}->{_slice(dst)}"
         case values.DecTtl():

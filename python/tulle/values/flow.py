@@ -108,9 +108,7 @@ class Clause(Struct, frozen=True, tag=True):
     of: int
 
 
-Action = (
-    SetField | Move | DecTtl | Output | OutputInPort | Resubmit | Controller | Track | Commit | Clause
-)
+Action = SetField | Move | DecTtl | Output | OutputInPort | Resubmit | Controller | Track | Commit | Clause
 
 
 class Flow(Struct, frozen=True):
