@@ -46,7 +46,10 @@ class Model:
     def fate(self, port: str, match: Match) -> str:
         """`delivered to PORT`, `acl NAME`, `agent REASON`, or why else it ends."""
         source = next(one for one in self._network.ports if one.name == port)
-        packet = packet_of(source, match)
+        return self.fate_of(source, packet_of(source, match))
+
+    def fate_of(self, source: LogicalPort, packet: Packet) -> str:
+        """The same, of a packet."""
         dropped = self._acl("from-port", source, packet)
         return dropped or self._to(self._first(source, packet.dst), source, packet, 0)
 

@@ -35,15 +35,21 @@ def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Cou
 
 
 def flow_drops(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> dict[Place, int]:
-    """Packets by (reason, object, table) that ended in flows without actions; ACLs are a reason of their own."""
+    """Packets by (reason, object, table) that ended in flows; those of policies are reasons of their own."""
     found: defaultdict[Place, int] = defaultdict(int)
     for flow in flows:
-        if flow.packets and flow.text.endswith(" actions=drop"):
-            owner = owners.get(flow_cookie(flow.text), "")
-            kind, _, path = owner.rpartition(" ")
+        owner = owners.get(flow_cookie(flow.text), "")
+        kind, _, path = owner.rpartition(" ")
+        if flow.packets and _drops(flow.text, kind):
             reason, name = (kind, path) if kind in _REASONS else (FLOW_DROP, owner)
             found[reason, name, flow_table(flow.text)] += flow.packets
     return dict(found)
+
+
+def _drops(text: str, kind: str) -> bool:
+    """Whether packets end at a flow; an ACL may have something to do before: mark a connection, tell the agent."""
+    actions = text.rpartition(" actions=")[2]
+    return actions == "drop" or (kind in _REASONS and "resubmit" not in actions)
 
 
 def switch_drops(drops: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> dict[Place, int]:

@@ -109,7 +109,7 @@ def _header(segment: Segment, version: int) -> bytes:
 
 def _checksum(data: bytes) -> int:
     """RFC 1071; the data are a whole number of words here."""
-    total = sum(unpack_from(f"!{len(data) // 2}H", data))
+    total: int = sum(unpack_from(f"!{len(data) // 2}H", data))
     total = (total & 0xFFFF) + (total >> 16)
     total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -13,7 +13,7 @@ import typer
 
 from tulle.errors import TulleError
 
-from . import backup, networks, ports, processes, trace, views
+from . import acls, backup, networks, ports, processes, trace, views
 from .output import print_error
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("apply")(networks.apply)
 app.add_typer(networks.app, name="network")
 app.add_typer(ports.app, name="port")
+app.add_typer(acls.app, name="acl")
 app.add_typer(views.nodes, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)

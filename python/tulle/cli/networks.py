@@ -10,6 +10,7 @@ import typer
 
 from tulle.errors import InvalidInput
 
+from .acls import draw_policies
 from .context import NetworkName, Timeout, Wait, client, finish_change, show_changes, undo_hint
 from .output import Format, Output, line, show, table, waiting
 
@@ -165,12 +166,4 @@ def _draw(found: dict[str, Any]) -> None:
         for one in network["ports"]
     ]
     table(["port", "switch", "mac", "addresses", "node", "bound"], ports, "no ports")
-    acls = [
-        (one["name"], one["direction"], _place(one), one["priority"], one["match"], one["action"])
-        for one in network["acls"]
-    ]
-    table(["acl", "direction", "at", "priority", "match", "action"], acls, "no acls")
-
-
-def _place(acl: dict[str, Any]) -> str:
-    return f"switch {acl['switch']}" if acl.get("switch") else f"port {acl.get('port')}"
+    draw_policies(network)

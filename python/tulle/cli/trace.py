@@ -58,7 +58,7 @@ def _step(step: dict[str, Any]) -> tuple[object, ...]:
 
 def _ends(half: dict[str, Any]) -> list[tuple[str, str]]:
     ends = [(f"=> {_output(one)}", "green") for one in half.get("outputs", ())]
-    ends += [(f"=> agent: {reason}", "yellow") for reason in half.get("punts", ())]
+    ends += [(f"=> agent{_asker(half)}: {reason}", "yellow") for reason in half.get("punts", ())]
     ends += [(f"=> dropped{_culprit(half)}: {reason}", "red") for reason in half.get("drops", ())]
     return ends or [("=> nowhere", "red")]
 
@@ -69,6 +69,14 @@ def _culprit(half: dict[str, Any]) -> str:
     return "".join(
         f" by {step['owner']}" for step in last if step["actions"] in ("", "drop") and step.get("owner")
     )
+
+
+def _asker(half: dict[str, Any]) -> str:
+    """The ACL that hands the packet to the agent, to log it or to tell its sender."""
+    owners = [
+        step.get("owner", "") for step in half.get("steps", ()) if "controller" in step["actions"].lower()
+    ]
+    return "".join(f", by {owner}" for owner in owners[-1:] if owner.startswith("acl "))
 
 
 def _output(output: dict[str, Any]) -> str:

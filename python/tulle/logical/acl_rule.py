@@ -28,9 +28,11 @@ from tulle.values import (
     Resubmit,
     SetField,
     Slice,
+    Untrack,
     fields,
     flow,
 )
+from tulle.values.pipeline import ETH_ARP, ETH_IPV4, ETH_IPV6
 
 from .acl_places import Side
 from .match import expand_match, families
@@ -42,6 +44,7 @@ BLOCKED: Final = 1
 LIVE, NEW, CLAUSE = 1, 2, 4
 """Bits of `reg13`: the packet's connection is established; it is to be remembered if allowed; none."""
 REJECT_RATE: Final = 100
+ETH_TYPES: Final = {"ip4": ETH_IPV4, "ip6": ETH_IPV6, "arp": ETH_ARP}
 Matched = tuple[FieldMatch, ...]
 Lists = tuple[tuple[Matched, ...], ...]
 
@@ -65,13 +68,14 @@ class RuleWriter:
             if not _multiplies(lists):
                 for chosen in product(*lists):
                     for extra, actions in cases:
-                        match = _joined(at, extra, *chosen)
-                        yield flow(table, acl.priority, match, actions, owner)
+                        for match in _of_ip(_joined(at, extra, *chosen), actions):
+                            yield flow(table, acl.priority, match, actions, owner)
                 continue
             number = self._conjunctions[f"{acl.name}/{_family(lists)}"]
             yield from _conditions(table, acl.priority, at, lists, number, owner)
+            met = fields(conj_id=number, dl_type=ETH_TYPES[_family(lists)])
             for extra, actions in cases:
-                match = _joined(at, extra, fields(conj_id=number))
+                match = _joined(at, extra, met)
                 yield flow(table, acl.priority, match, actions, owner)
 
     def _lists(self, acl: Acl, side: Side, switch: str, ports: Iterable[str] | None) -> Iterator[Lists]:
@@ -116,8 +120,8 @@ def _of_family(match: Match, family: str) -> Matched:
     """The fields of a match for packets of one family."""
     if match == Match():
         match = Match(protocol="ip4" if family == "ip4" else "ip6")
-    wanted = {"ip4": 0x0800, "ip6": 0x86DD, "arp": 0x0806}[family]
-    return next(one for one in expand_match(match) if FieldMatch("dl_type", wanted) in one)
+    wanted = FieldMatch("dl_type", ETH_TYPES[family])
+    return next(one for one in expand_match(match) if wanted in one)
 
 
 def _multiplies(lists: Lists) -> bool:
@@ -126,8 +130,14 @@ def _multiplies(lists: Lists) -> bool:
 
 
 def _family(lists: Lists) -> str:
-    names = {one.value for one in lists[-1][0] if one.field == "dl_type"}
-    return "ip6" if 0x86DD in names else "ip4"
+    return "ip6" if FieldMatch("dl_type", ETH_IPV6) in lists[-1][0] else "ip4"
+
+
+def _of_ip(match: Matched, actions: tuple[Action, ...]) -> tuple[Matched, ...]:
+    """Connections are of IPv4 or IPv6, and a flow that writes them must say which."""
+    if not any(isinstance(one, Commit) for one in actions) or any(one.field == "dl_type" for one in match):
+        return (match,)
+    return tuple(fields(match, dl_type=ETH_TYPES[family]) for family in ("ip4", "ip6"))
 
 
 def _conditions(
@@ -187,4 +197,5 @@ def _told(acl: Acl) -> tuple[Action, ...]:
         return ()
     action = "audit" if acl.audit else acl.action
     reason = f"log {acl.log} {action}" if acl.log else action
-    return (Controller(reason, rate),)
+    # A message that says which connection a packet belongs to would need its header fields too.
+    return (Untrack(), Controller(reason, rate))

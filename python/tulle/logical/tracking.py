@@ -33,7 +33,9 @@ def tracking_flows() -> Iterator[Flow]:
     for side in (FROM_PORT, TO_PORT):
         yield from _questions(side)
         yield from _answers(side)
-        yield flow(side.verdict, 10, (FieldMatch("reg13", NEW, NEW),), _remembered(side), OWNER)
+        for eth_type in (ETH_IPV4, ETH_IPV6):
+            fresh = fields((FieldMatch("reg13", NEW, NEW),), dl_type=eth_type)
+            yield flow(side.verdict, 10, fresh, _remembered(side), OWNER)
         yield flow(side.verdict, 0, (), (Resubmit(side.following),), OWNER)
 
 

@@ -100,6 +100,8 @@ def _action(action: values.Action, ports: Ports, meter: int) -> str | None:
             return limit if rate else f"CONTROLLER:{CONTROLLER_BYTES}"
         case values.Track(table, zone):
             return f"ct(table={table},zone={_slice(zone)})"
+        case values.Untrack():
+            return "ct_clear"
         case values.Commit(zone, mark):
             return f"ct(commit,zone={_slice(zone)},exec(set_field:{mark:#x}->ct_mark))"
         case values.Clause(number, clause, clauses):

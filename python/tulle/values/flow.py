@@ -93,6 +93,10 @@ class Track(Struct, frozen=True, tag=True):
     zone: Slice
 
 
+class Untrack(Struct, frozen=True, tag=True):
+    """Forget what connection tracking has said of the packet."""
+
+
 class Commit(Struct, frozen=True, tag=True):
     """Remember the packet's connection in a zone, with this mark; the packet goes on as it is."""
 
@@ -108,7 +112,19 @@ class Clause(Struct, frozen=True, tag=True):
     of: int
 
 
-Action = SetField | Move | DecTtl | Output | OutputInPort | Resubmit | Controller | Track | Commit | Clause
+Action = (
+    SetField
+    | Move
+    | DecTtl
+    | Output
+    | OutputInPort
+    | Resubmit
+    | Controller
+    | Track
+    | Untrack
+    | Commit
+    | Clause
+)
 
 
 class Flow(Struct, frozen=True):
