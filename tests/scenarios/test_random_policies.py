@@ -31,7 +31,7 @@ PAYLOAD = b"hello"  # An echo reply of zeros alone has two right checksums (RFC 
 def fate(hops: list[Hop]) -> str:
     """What happened to the packet itself, in the words of the model; what was only logged is left out."""
     said = []
-    for hop, end in ((hop, end) for hop in before_the_agent(hops) for end in hop.ends):
+    for hop, end in [(one, end) for one in before_the_agent(hops) for end in one.ends]:
         match end:
             case Delivered(port, _):
                 said.append(f"delivered to {port.removeprefix('red/')}")
