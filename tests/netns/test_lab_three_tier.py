@@ -140,6 +140,12 @@ def test_who_is_rejected_is_told_so_by_a_reset(lab: ThreeTiers, target: str) -> 
     assert refusal(lab, "app2", target, 22) == "refused"
 
 
+@pytest.mark.parametrize("source", ["client", "web2"])
+@pytest.mark.parametrize("target", ["10.8.3.11", "fd00:8:3::11"])
+def test_who_is_rejected_behind_a_tunnel_is_told_so_too(lab: ThreeTiers, source: str, target: str) -> None:
+    assert refusal(lab, source, target, 22) == "refused"
+
+
 @pytest.mark.parametrize("target", ["10.8.3.11", "fd00:8:3::11"])
 def test_a_rejected_datagram_is_answered_by_icmp(lab: ThreeTiers, target: str) -> None:
     def ask() -> int:

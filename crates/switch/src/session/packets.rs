@@ -67,13 +67,19 @@ impl Engine {
     }
 }
 
-/// The metadata that a packet has, as a match; the ingress port is always said.
+/// The metadata that a packet has, as a match; the ingress port is always said.  What a tunnel's outer header had
+/// as type of service and time to live has no name in a message (ovs-fields(7)).
 fn metadata(key: &Key, options: &[OptionValue]) -> Match {
     let mut metadata = Match::ANY;
     for field in Field::ALL.iter().copied().filter(|field| field.is_metadata() && !field.is_hidden()) {
         let value = key.field(field);
         let said = value != 0 || field == Field::InPort;
-        if said && !matches!(field, Field::ResumeId | Field::ActsetOutput | Field::ConjId) {
+        if said
+            && !matches!(
+                field,
+                Field::ResumeId | Field::ActsetOutput | Field::ConjId | Field::TunTos | Field::TunTtl
+            )
+        {
             metadata.require(field, value, field.ones());
         }
     }

@@ -1,0 +1,94 @@
+"""What the agent does with packets of ACLs, and the meters and zones that go with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tulle._native import emit_frame, icmp_error
+from tulle.agent.counters import flow_drops
+from tulle.agent.policy import PolicyPath
+from tulle.agent.zones import reused_zones
+from tulle.openflow import DumpedFlow, PacketIn
+from tulle.openflow.meters import emit_meter_deletions, emit_meters
+from tulle.values import LocalPort, TunnelPort
+
+FRAME = "tcp,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,nw_src=10.0.0.1,nw_dst=10.0.0.2,tcp_dst=22"
+ACL = 42
+
+
+class Path:
+    """The product's path with a clock and a log of its own."""
+
+    def __init__(self, reason: str, table: int) -> None:
+        self.now = 0.0
+        self.lines: list[dict[str, Any]] = []
+        self.table = table
+        self.path = PolicyPath(icmp_error, lambda: self.now, self.lines.append)
+        self.path.configure({(table, ACL): reason, (20, 1): "ttl-exceeded"}, {ACL: "acl red/no-ssh"})
+
+    def answer(self, frame: bytes | None = None) -> Any:
+        return self.path.answer(self.packet(frame))
+
+    def packet(self, frame: bytes | None = None, cookie: int = ACL) -> PacketIn:
+        registers = {"reg14": 5, "reg15": 6}
+        return PacketIn(1, self.table, cookie, 9, registers, frame or emit_frame(FRAME))
+
+
+def test_a_reject_at_the_receiver_travels_from_its_port() -> None:
+    answer = Path("reject", 63).answer()
+    assert answer.actions == "set_field:0x9->metadata,set_field:0x6->reg14,set_field:0->reg10,resubmit(,12)"
+
+
+def test_a_reject_at_the_sender_goes_back_to_it_past_its_rules() -> None:
+    answer = Path("reject", 53).answer()
+    assert answer.actions == "set_field:0x9->metadata,set_field:0x5->reg15,resubmit(,41)"
+
+
+def test_a_line_names_the_rule_and_the_packet_and_their_rate_is_bounded() -> None:
+    path = Path("log 2 drop", 10)
+    assert [path.answer() for _ in range(5)] == [None] * 5
+    assert len(path.lines) == 2 and path.path.counts["limited"] == 3
+    said = {"rule": "red/no-ssh", "action": "drop", "direction": "from-port", "protocol": "tcp"}
+    assert said.items() <= path.lines[0].items() and path.lines[0]["dport"] == 22
+    path.now = 1.0
+    path.answer()
+    assert len(path.lines) == 3
+
+
+def test_packets_of_routers_and_of_unknown_flows_are_not_its_concern() -> None:
+    path = Path("reject", 63)
+    assert path.path.concerns(path.packet()) and not path.path.concerns(path.packet(cookie=1))
+
+
+def test_strange_frames_are_logged_without_an_error() -> None:
+    path = Path("log 1000 reject", 63)
+    whole = emit_frame(FRAME)
+    for length in range(len(whole)):
+        path.answer(whole[:length] or b"\0")
+    assert len(path.lines) == len(whole)
+
+
+def test_a_meter_that_may_be_there_is_modified_and_then_added() -> None:
+    made = emit_meters({1: 5, 2: 5}, {1: 5, 2: 7})
+    commands = [made[at + 8 : at + 10] for at in range(0, len(made), 32)]
+    assert commands == [b"\0\1", b"\0\0"] and len(made) == 64
+    assert made[:4] == bytes([4, 29, 0, 32]) and made[12:16] == bytes([0, 0, 0, 2])
+    assert made[20:24] == bytes([0, 0, 0, 7]), made.hex()
+    assert len(emit_meter_deletions([1, 2])) == 32
+
+
+def test_only_numbers_that_are_new_to_a_workload_lose_their_connections() -> None:
+    before = {LocalPort("red/a"): 1, TunnelPort("node2"): 2}
+    after = {LocalPort("red/a"): 1, LocalPort("red/b"): 2, TunnelPort("node3"): 3}
+    assert reused_zones(before, after) == [2]
+    assert reused_zones({}, after) == []
+
+
+def test_a_rule_that_does_more_than_drop_counts_as_a_drop_all_the_same() -> None:
+    texts = [
+        "cookie=0x2a,table=63,priority=1 actions=controller(max_len=65535,meter_id=9)",
+        "cookie=0x2a,table=63,priority=2 actions=ct(commit,zone=reg12[0..15])",
+        "cookie=0x2a,table=63,priority=3 actions=ct_clear,CONTROLLER:65535,resubmit(,41)",
+    ]
+    flows = [DumpedFlow(text, 1, 60, 1.0) for text in texts]
+    assert flow_drops(flows, {ACL: "acl red/no-ssh"}) == {("acl", "red/no-ssh", 63): 2}
