@@ -41,7 +41,10 @@ class Interface(Struct, frozen=True):
 
 
 class Present(Struct, frozen=True):
-    """An interface as the switch has it; `ofport` is -1 or None while it does not work."""
+    """An interface as the switch has it; `ofport` is -1 or None while it does not work.
+
+    `is_live`: nothing watches its health, or its far end is heard and hears.
+    """
 
     interface: Interface
     port: UUID
@@ -50,6 +53,7 @@ class Present(Struct, frozen=True):
     ifindex: int | None
     error: str | None
     mtu_request: int | None = None
+    is_live: bool = True
 
     @property
     def works(self) -> bool:
@@ -65,6 +69,13 @@ class Present(Struct, frozen=True):
     def peer(self) -> str | None:
         """The node at the other end, if it is a tunnel."""
         return self.interface.external_ids.get("peer")
+
+    @property
+    def tunnel_port(self) -> TunnelPort | None:
+        """What flows call it, if it is a tunnel."""
+        if self.peer is None:
+            return None
+        return TunnelPort(self.peer, self.interface.kind, ENDPOINT in self.interface.external_ids)
 
     @property
     def logical_port(self) -> PortName | None:
@@ -137,7 +148,8 @@ def _present(port: UUID, row: Mapping[str, Any]) -> Present:
         row["name"], row["type"], dict(row["options"]), dict(row["external_ids"]), dict(row["bfd"])
     )
     state = row["ofport"], row["ifindex"], row["error"]
-    return Present(made, port, row["_uuid"], *state, row["mtu_request"])
+    is_live = not made.bfd or row["bfd_status"].get("forwarding") == "true"
+    return Present(made, port, row["_uuid"], *state, row["mtu_request"], is_live)
 
 
 def numbers(there: Mapping[str, Present]) -> dict[LocalPort | TunnelPort, int]:
@@ -149,10 +161,15 @@ def numbers(there: Mapping[str, Present]) -> dict[LocalPort | TunnelPort, int]:
             continue
         if one.logical_port is not None:
             out.setdefault(LocalPort("/".join(one.logical_port)), one.ofport)
-        elif one.peer is not None:
-            second = ENDPOINT in one.interface.external_ids
-            out.setdefault(TunnelPort(one.peer, one.interface.kind, second), one.ofport)
+        elif (tunnel := one.tunnel_port) is not None:
+            out.setdefault(tunnel, one.ofport)
     return out
+
+
+def receiving(there: Mapping[str, Present]) -> frozenset[tuple[str, str]]:
+    """Remote nodes and encapsulations in which packets come, at either endpoint."""
+    live = (one.tunnel_port for one in there.values() if one.works and one.is_live)
+    return frozenset((port.node, port.encapsulation) for port in live if port is not None)
 
 
 def foreign_ports(there: Mapping[str, Present]) -> frozenset[PortName]:

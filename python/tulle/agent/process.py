@@ -55,6 +55,7 @@ SWITCH_TABLES = {
         "error",
         "mtu_request",
         "bfd",
+        "bfd_status",
     ),
 }
 _QUIET_TABLES = frozenset({"Counter", "Drop", "Tunnel_End"})

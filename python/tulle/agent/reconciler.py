@@ -261,14 +261,17 @@ class Reconciler:
         return Tunnels((*made, *retiring), needed(tunnels_of(name, pairs, nodes)), own)
 
     def _ends(self, now: Situation) -> list[TunnelEnd]:
-        """What this node can say of its tunnels, now that the flows are in place."""
-        name, found = self.node.name, []
+        """What this node can say of its tunnels, now that the flows are in place.
+
+        One whose health is watched is not received by before the far end is heard: nothing is sent by it until then.
+        """
+        name, found, coming_in = self.node.name, [], interfaces.receiving(now.there)
         for remote, tunnel in sorted(tunnels_by_remote(name, now.view.tunnels).items()):
             if remote in now.remotes:
                 made = [
                     one.encapsulation for one in all_tunnels_of(name, (tunnel,), self._known_nodes(now.view))
                 ]
-                receives = tuple(one for one in made if TunnelPort(remote, one) in self.ports)
+                receives = tuple(one for one in made if (remote, one) in coming_in)
                 sends = sorted(one.encapsulation for one in self.compiled.sends if one.node == remote)
                 found.append(TunnelEnd(name, remote, tunnel.generation, receives, tuple(sends)))
         return found
