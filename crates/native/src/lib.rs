@@ -9,6 +9,7 @@
 
 mod bridging;
 mod controller;
+mod counters;
 mod datapath;
 mod encapsulator;
 mod error;

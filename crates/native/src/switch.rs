@@ -12,6 +12,7 @@ use tulle_flow::Match;
 use tulle_switch::{Flush, PortInfo, SwitchError, TapSettings};
 
 use crate::bridging::{address, parse_config, parse_tables};
+use crate::counters::{emit_drops, emit_port_counters};
 use crate::error::refused;
 use crate::event::{emit_event, emit_info};
 use crate::handed_over::{JournalPair, emit_guards, emit_loaded, parse_guarded, parse_journal};
@@ -387,33 +388,11 @@ impl Switch {
     }
 
     fn port_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let found = PyDict::new(py);
-        for (number, counters) in detached(py, || self.switch.port_counters())? {
-            let entry = PyDict::new(py);
-            entry.set_item("rx_packets", counters.rx_packets)?;
-            entry.set_item("rx_bytes", counters.rx_bytes)?;
-            entry.set_item("rx_dropped", counters.rx_dropped)?;
-            entry.set_item("rx_errors", 0)?;
-            entry.set_item("tx_packets", counters.tx_packets)?;
-            entry.set_item("tx_bytes", counters.tx_bytes)?;
-            entry.set_item("tx_dropped", counters.tx_dropped)?;
-            entry.set_item("tx_errors", 0)?;
-            found.set_item(number, entry)?;
-        }
-        Ok(found)
+        emit_port_counters(py, detached(py, || self.switch.port_counters())?)
     }
 
     fn drops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for drop in detached(py, || self.switch.drops())? {
-            let entry = PyDict::new(py);
-            entry.set_item("reason", drop.reason)?;
-            entry.set_item("port", drop.port)?;
-            entry.set_item("table", drop.table)?;
-            entry.set_item("packets", drop.packets)?;
-            list.append(entry)?;
-        }
-        Ok(list)
+        emit_drops(py, detached(py, || self.switch.drops())?)
     }
 
     fn cache_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
