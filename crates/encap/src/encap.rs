@@ -158,6 +158,12 @@ pub trait Encap: Send {
     /// bytes and a few sums: cheap to make and to keep for each peer that a flow names.
     fn template(&self, ends: &Endpoints, options: &TunnelOptions) -> Result<Template, MixedFamilies>;
 
+    /// The longest inner frame without options that the path of these headers takes, in bytes; `None` where longer
+    /// ones travel in several packets.
+    fn longest_frame(&self, _template: &Template) -> Option<usize> {
+        None
+    }
+
     /// Puts the headers in front of the frame in `buffer`, which moves no payload. Only a frame that
     /// cannot travel whole is cut, by way of `scratch`, and its pieces are given to `each`.
     fn push(

@@ -85,6 +85,10 @@ impl Encap for Gre {
         Template::new(ends, options, protocol::GRE)
     }
 
+    fn longest_frame(&self, template: &Template) -> Option<usize> {
+        Some(template.room(sent_header(template, 0).len()))
+    }
+
     fn push(
         &self,
         template: &Template,
@@ -98,11 +102,7 @@ impl Encap for Gre {
         if passage.context >> bits != 0 {
             return Err(DropReason::BadContext);
         }
-        let header = Header {
-            checksum: template.has_checksum(),
-            key: template.options.key.then_some(passage.context as u32),
-            sequence: template.options.sequence.then_some(0),
-        };
+        let header = sent_header(template, passage.context as u32);
         send::push(&Packets::new(&header), template, &mut passage, buffer, offload, scratch, each)
     }
 
@@ -115,6 +115,15 @@ impl Encap for Gre {
     ) {
         let popped = self.open(buffer, offload);
         each(popped, buffer);
+    }
+}
+
+/// The header of what is sent, its number and checksum still to come.
+fn sent_header(template: &Template, context: u32) -> Header {
+    Header {
+        checksum: template.has_checksum(),
+        key: template.options.key.then_some(context),
+        sequence: template.options.sequence.then_some(0),
     }
 }
 

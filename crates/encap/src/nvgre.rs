@@ -51,6 +51,10 @@ impl Encap for Nvgre {
         Template::new(ends, options, protocol::GRE)
     }
 
+    fn longest_frame(&self, template: &Template) -> Option<usize> {
+        Some(template.room(HEADER_LEN))
+    }
+
     fn push(
         &self,
         template: &Template,

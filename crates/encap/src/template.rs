@@ -88,6 +88,11 @@ impl Template {
         ethernet::HEADER_LEN + self.ip_len()
     }
 
+    /// What is left of the path MTU for an inner frame behind IP and so many bytes of headers.
+    pub(crate) fn room(&self, headers_len: usize) -> usize {
+        usize::from(self.options.mtu).saturating_sub(self.ip_len() + headers_len)
+    }
+
     /// How the outer header looks for a frame: what the passage says of it, else what the tunnel says.
     #[inline]
     pub(crate) fn look(&self, passage: &Passage<'_>, frame: &[u8], inner: Option<&Layers>) -> Look {

@@ -77,6 +77,10 @@ impl Encap for Vxlan {
         Template::new(ends, options, protocol::UDP)
     }
 
+    fn longest_frame(&self, template: &Template) -> Option<usize> {
+        Some(template.room(udp::HEADER_LEN + HEADER_LEN))
+    }
+
     fn push(
         &self,
         template: &Template,

@@ -90,6 +90,8 @@ fn what_exceeds_the_path_is_too_big_but_for_stt() {
             let tunnel = Tunnel { name, v6, checksum: Checksum::Usual };
             let (encap, port) = tunnel.encap(true);
             let longest = usize::from(MTU) - if v6 { 40 } else { 20 } - headers - 54;
+            let template = encap.template(&tunnel.ends(), &TunnelOptions::new(MTU, port)).expect("ends");
+            assert_eq!(encap.longest_frame(&template), Some(longest + 54), "{tunnel:?}");
             for (payload_len, expected) in [(longest, None), (longest + 1, Some(DropReason::TooBig))] {
                 let options = TunnelOptions::new(MTU, port);
                 let push = |frame: &[u8], offload: &Offload| {

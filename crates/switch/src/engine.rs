@@ -289,8 +289,10 @@ impl Engine {
         port.counters.received(frame.len());
         port.record(frame.bytes());
         wires.crossings = crossing.crossings;
+        wires.origin.note(crossing.port, frame.bytes());
         let metadata = Metadata { in_port: crossing.port, tunnel: None };
         telemetry::process(datapath, frame, &crossing.offload, &metadata, &[], now, wires);
+        wires.origin.clear();
     }
 
     /// A device that fails is no longer waited for; the owner hears of it and may take the port away.
@@ -339,6 +341,8 @@ fn accept(
         port.counters.rx_dropped += 1;
         return wires.losses.count(number, "policed");
     }
+    wires.origin.note(number, frame.bytes());
     let metadata = Metadata { in_port: number, tunnel: None };
     telemetry::process(datapath, frame, offload, &metadata, &[], now, wires);
+    wires.origin.clear();
 }

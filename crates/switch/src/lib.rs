@@ -35,6 +35,7 @@ mod switch;
 mod telemetry;
 mod threading;
 mod threads;
+mod too_big;
 mod tunnels;
 mod underlay;
 mod watch;

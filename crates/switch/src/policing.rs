@@ -82,6 +82,11 @@ impl Policer {
         any.then(|| Policer { bits: bits.map(Bucket::new), packets: packets.map(Bucket::new) })
     }
 
+    /// One that limits packets only.
+    pub(crate) fn packets(limit: Limit) -> Policer {
+        Policer { bits: None, packets: Some(Bucket::new(limit)) }
+    }
+
     /// True where the frame may pass.
     #[inline]
     pub(crate) fn admits(&mut self, bytes: usize, now_ns: u64) -> bool {

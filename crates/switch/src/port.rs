@@ -69,6 +69,8 @@ pub(crate) struct Port {
     pub counters: PortCounters,
     pub capture: Option<Capture>,
     pub policer: Option<Policer>,
+    /// Limits ICMP errors to it, once there was one.
+    pub errors: Option<Box<Policer>>,
     pub queues: Option<Box<Queues>>,
     pub is_up: bool,
     pub has_link: bool,
@@ -88,6 +90,7 @@ impl Port {
             counters: PortCounters::default(),
             capture: None,
             policer: None,
+            errors: None,
             queues: None,
             is_up: true,
             has_link: true,

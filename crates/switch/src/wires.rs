@@ -23,6 +23,7 @@ use crate::sender::Sender;
 use crate::sessions::Sessions;
 use crate::snoopers::Snoopers;
 use crate::telemetry::{self, Telemetry};
+use crate::too_big::{Origin, exceeds};
 use crate::tunnels::{Lost, Underlay};
 use crate::watch::DirectPort;
 
@@ -37,6 +38,8 @@ pub(crate) struct Wires {
     pub outbox: Outbox,
     /// What collectors are told of packets, where there are any.
     pub telemetry: Option<Box<Telemetry>>,
+    /// The present frame as it came, where its sender is to hear of what it is too long for.
+    pub origin: Origin,
     /// Patch ports that the present frame has crossed.
     pub crossings: u8,
     /// Of the thread that has the engine now.
@@ -53,6 +56,7 @@ impl Wires {
             losses: Losses::default(),
             outbox,
             telemetry: None,
+            origin: Origin::nobody(),
             crossings: 0,
             sender: Sender::new(0),
         }
@@ -104,7 +108,12 @@ impl Wires {
 
     /// Stages a frame for a port; the drop reason's name where it was lost.
     #[inline]
-    fn send(&mut self, to: &Egress, frame: &mut FrameBuf, offload: &Offload) -> Result<(), &'static str> {
+    pub(crate) fn send(
+        &mut self,
+        to: &Egress,
+        frame: &mut FrameBuf,
+        offload: &Offload,
+    ) -> Result<(), &'static str> {
         let (number, queue) = (to.port, to.queue);
         let Self { ports, underlay, sender, .. } = self;
         let Some(port) = ports.get_mut(slot(number)).and_then(Option::as_mut) else {
@@ -113,6 +122,7 @@ impl Wires {
         let length = frame.len();
         port.enqueue(queue, frame)?;
         port.record(frame.bytes());
+        let mut too_long_for = None;
         let result = match &mut port.link {
             Link::Device(lanes) => {
                 // Where there are fewer lanes than threads, several share one.
@@ -127,6 +137,10 @@ impl Wires {
             Link::Patch(Some(peer)) => PatchPeer::send(peer, self.crossings, frame, offload),
             Link::Patch(None) => Err("patch-no-peer"),
             Link::Tunnel(link) => match link.leave(underlay, to, sender.thread) {
+                Ok(leaving) if leaving.longest().is_some_and(|longest| exceeds(frame, offload, longest)) => {
+                    too_long_for = leaving.longest();
+                    Err("tunnel-too-big")
+                }
                 Ok(leaving) => {
                     sender.stage_tunnel(number, leaving, frame, offload);
                     Ok(())
@@ -143,6 +157,9 @@ impl Wires {
         match result {
             Ok(()) => port.counters.sent(length),
             Err(_) => port.counters.tx_dropped += 1,
+        }
+        if let Some(longest) = too_long_for {
+            self.answer_too_big(frame.bytes(), longest);
         }
         result
     }

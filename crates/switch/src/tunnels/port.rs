@@ -15,6 +15,8 @@ pub(crate) struct Ready {
     pub config: TunnelConfig,
     pub template: Template,
     pub slot: usize,
+    /// The longest frame without options that passes, where there is a limit.
+    pub longest: Option<usize>,
 }
 
 /// Why a frame was not sent.
@@ -40,6 +42,12 @@ pub(crate) struct Leaving {
 }
 
 impl Leaving {
+    /// The longest frame that passes, where there is a limit.
+    #[inline]
+    pub(crate) fn longest(&self) -> Option<usize> {
+        self.ready.longest.map(|longest| longest.saturating_sub(self.options.len()))
+    }
+
     /// Shows what goes along; type of service and TTL that are 0 are left to the port.
     #[inline]
     pub(crate) fn with_passage<R>(

@@ -174,7 +174,8 @@ impl Underlay {
             Endpoints { local: local.unwrap_or(way.local), remote, local_mac, remote_mac: way.next_hop };
         let encap = self.senders.of(config.kind, config.gbp);
         let template = encap.template(&ends, &config.options(way.mtu)).ok()?;
-        Some(Arc::new(Ready { config: config.clone(), template, slot }))
+        let longest = encap.longest_frame(&template);
+        Some(Arc::new(Ready { config: config.clone(), template, slot, longest }))
     }
 
     /// Whether to ask for the way to a remote: not if that has been done a moment ago.

@@ -5,6 +5,7 @@
 mod frames;
 mod network;
 mod threads;
+mod too_big;
 mod tunnels;
 
 use frames::{Ends, TCP_HEADERS_LEN, UDP_HEADERS_LEN};
