@@ -292,9 +292,9 @@ async def run(
         await server.listen(f"punix:{directory / 'db.sock'}")
         (directory / "db.sock").chmod(0o600)
         remotes = ConfiguredRemotes(server, ["db:Open_vSwitch,Open_vSwitch,manager_options"])
-        ways = process.bridges.attaching.tunnels.ways
+        tunnels = process.bridges.attaching.tunnels
         switches = process.bridges.switches
-        tasks = [process.configure(), process.report(), ways.run(), remotes.run()]
+        tasks = [process.configure(), process.report(), tunnels.ways.run(), tunnels.path_mtus.run(), remotes.run()]
         tasks.append(process.bridges.saved.run(switches))
         relax_collector()
         async with running(*tasks), kept.watched(process.leaving.set):

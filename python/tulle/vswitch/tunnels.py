@@ -14,7 +14,9 @@ from pyroute2 import AsyncIPRoute
 from tulle._native import NativeError
 from tulle.vswitch.bridge import Bridge
 from tulle.vswitch.configuration import Device
+from tulle.vswitch.path_mtu import PathMtus
 from tulle.vswitch.rows_tunnel import FLOW
+from tulle.vswitch.too_big import GRE, TCP, UDP, TooBig
 from tulle.vswitch.underlay import Way, Ways
 
 _logger = structlog.get_logger(__name__)
@@ -34,7 +36,8 @@ class Tunnels:
         self._bridges = bridges
         self._ports: dict[tuple[str, str], Device] = {}
         self._told: WeakKeyDictionary[Bridge, _Told] = WeakKeyDictionary()
-        self.ways = Ways(netlink, self._set_way, self._settle_all)
+        self.path_mtus = PathMtus(self._sends, lambda: self.ways.hurry())
+        self.ways = Ways(netlink, self._set_way, self._settle_all, self.path_mtus.of)
 
     async def attach(self, bridge: Bridge, number: int, device: Device) -> None:
         """Make the port; raises `Unavailable` without a route, `NativeError` if it cannot be."""
@@ -132,12 +135,28 @@ class Tunnels:
     def _users(self, remote: str) -> Iterable[Bridge]:
         return [bridge for bridge in self._bridges.values() if self._uses(bridge, remote)]
 
+    def _sends(self, packet: TooBig) -> bool:
+        """Whether a tunnel sends packets from here to there, of this protocol and to this port."""
+        if not self.ways.has_route(packet.remote) or packet.local not in self.ways.host.addresses:
+            return False
+        return any(
+            device.remote in (packet.remote, FLOW)
+            and device.local in (packet.local, FLOW, "")
+            and (_protocol(device), device.tunnel.dst_port) == (packet.protocol, packet.port)
+            for device in self._ports.values()
+        )
+
     def _tell(self, bridge: Bridge, remote: str, way: Way | None) -> None:
         told = None if way is None else (way.device, way.local, way.mac, way.mtu)
         try:
             bridge.switch.set_way(remote, told)
         except NativeError as error:
             _logger.warning("way not set", remote=remote, error=str(error))
+
+
+def _protocol(device: Device) -> int:
+    """The IP protocol of a tunnel's packets."""
+    return {"stt": TCP, "vxlan": UDP, "geneve": UDP}.get(device.encapsulation, GRE)
 
 
 def native(device: Device) -> dict[str, Any]:

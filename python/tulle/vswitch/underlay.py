@@ -48,7 +48,7 @@ class Ways:
     """Follows the ways to peers.
 
     `on_way(remote, way or None)` is called for each change, `on_routes()` before that when devices or this host's
-    addresses may be other ones.
+    addresses may be other ones.  `path_mtu(remote, mtu)` says what is left of a route's MTU.
     """
 
     def __init__(
@@ -56,12 +56,14 @@ class Ways:
         netlink: AsyncIPRoute,
         on_way: Callable[[str, Way | None], None],
         on_routes: Callable[[], Awaitable[None]],
+        path_mtu: Callable[[str, int], int] = lambda _, mtu: mtu,
     ) -> None:
         self.routes: dict[str, Route] = {}
         self.host = Host()
         self._netlink = netlink
         self._on_way = on_way
         self._on_routes = on_routes
+        self._path_mtu = path_mtu
         self._followed: set[str] = set()
         self._asked: dict[str, None] = {}
         self._refused: dict[str, float] = {}
@@ -152,7 +154,8 @@ class Ways:
         for remote, route in list(self.routes.items()):
             entry = table.get((route.index, route.hop))
             mac = entry.mac if entry is not None else None
-            self._set(remote, Way(route.device, route.local, mac, route.mtu) if mac is not None else None)
+            mtu = self._path_mtu(remote, route.mtu)
+            self._set(remote, Way(route.device, route.local, mac, mtu) if mac is not None else None)
             if mac is None or (entry is not None and entry.is_stale):
                 unresolved.add((route.index, route.hop))
         await self._resolve(unresolved)
