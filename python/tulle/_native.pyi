@@ -24,6 +24,13 @@ def icmp_error(frame: bytes, kind: str, mac: str, address: str, mtu: int = 0) ->
     RFC 1122 section 3.2.2 or RFC 4443 section 2.4 forbid one.
     kind: "ttl-exceeded", "net-unreachable", "host-unreachable", "too-big"."""
 
+def probe_kernel() -> list[tuple[str, bool]]:
+    """What this kernel can do, each tried on a socket or device made for the purpose; takes some milliseconds."""
+
+def device_features(device: str, names: list[str]) -> tuple[list[bool], int | None]:
+    """Which features of a device are on, by the names that `ethtool -k` calls the kernel's own, and by how many queues
+    it sends, None where its driver does not say."""
+
 class Switch:
     """One bridge: a datapath on a native thread of its own, with ports, tunnels and OpenFlow sessions."""
 

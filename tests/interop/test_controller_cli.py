@@ -34,10 +34,11 @@ def run_alone(*words: str, **variables: str) -> subprocess.CompletedProcess[str]
         (("network", "list"), ["red", "blue", "generation"]),
         (
             ("network", "show", "red"),
-            ["network red", "10.0.1.0/24", "no-ssh-to-db", "tcp,dport=22", "switch db"],
+            ["network red", "MTU 1500", "10.0.1.0/24", "no-ssh-to-db", "tcp,dport=22", "switch db"],
         ),
         (("port", "list", "red"), ["web1", "02:00:00:00:01:11", "node1"]),
         (("node", "list"), ["node3", "vxlan", "declared"]),
+        (("node", "show", "node3"), ["node node3, declared", "does not say"]),
         (("tunnel", "list"), ["no tunnels"]),
         (("drops",), ["no drops"]),
         (("counters", "red"), ["no counters"]),

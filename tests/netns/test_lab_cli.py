@@ -12,6 +12,7 @@ LISTS = [
     ("network", "snapshots", "red"),
     ("port", "list"),
     ("node", "list"),
+    ("node", "show", "node1"),
     ("tunnel", "list"),
     ("drops",),
     ("counters",),

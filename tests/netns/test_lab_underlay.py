@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from lab_bench import Bench
 
-from tulle.lab.measure import throughput_bits_s
+from tulle.lab.measure import run_in, throughput_bits_s
 from tulle.lab.waiting import wait_until
 
 NODE1, NODE2, NODE3 = "172.31.0.1", "172.31.0.2", "172.31.0.3"
@@ -135,6 +136,55 @@ def test_segments_cut_on_the_wire_are_put_together_again(lab: Bench, tmp_path: P
     assert transferred_whole(lab)
     cut = rows(file, f"stt && ip.src=={NODE1}", "ip.len")
     assert cut and max(int(row[0].split(",")[0]) for row in cut) <= 1500, cut
+
+
+def told_mtu(lab: Bench, name: str, target: str) -> str | None:
+    """The MTU that a workload hears of when it sends a packet of 1500 bytes that must not be cut."""
+    size = 1500 - (48 if ":" in target else 28)
+    words = ["ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", str(size), target]
+    done = run_in(lab.workload(name), words, limit_s=30)
+    found = re.search(r"mtu ?= ?(\d+)", done.stdout + done.stderr, re.IGNORECASE)
+    return found[1] if found else None
+
+
+def test_workloads_have_the_mtu_of_their_network_and_hear_of_what_is_longer(lab: Bench) -> None:
+    assert lab.json("network", "show", "red")["mtu"] == 1450
+    shown = {
+        name: lab.run(lab.workload(name), "ip", "link", "show", "eth0") for name in ("red-web1", "red-db1")
+    }
+    assert all("mtu 1450 " in text for text in shown.values()), shown
+    for name in shown:
+        lab.run(lab.workload(name), "ip", "link", "set", "eth0", "mtu", "1500")
+    try:
+        # On the same logical switch, and through the router.
+        for name in shown:
+            for target in ("10.0.1.13", "fd00:1::13"):
+                assert told_mtu(lab, name, target) == "1450", (name, target)
+        assert told_mtu(lab, "red-web1", "10.0.1.12") is None, "STT carries any length"
+    finally:
+        for name in shown:
+            lab.run(lab.workload(name), "ip", "link", "set", "eth0", "mtu", "1450")
+
+
+def test_a_node_shows_what_it_can_do(lab: Bench) -> None:
+    said = lab.tulle("node", "show", "node1").stdout
+    for words in (
+        "udp-segmentation +yes",
+        "packet-ring +yes",
+        "eth0/tcp-segmentation +yes",
+        "cuts TCP, and so STT",
+    ):
+        assert re.search(words, said), said
+    lab.run(lab.node("node1"), "ethtool", "-K", "eth0", "tso", "off")
+    try:
+
+        def capabilities() -> dict[str, str]:
+            found: dict[str, str] = lab.json("node", "show", "node1")["capabilities"]
+            return found
+
+        wait_until(lambda: capabilities()["eth0/tcp-segmentation"] == "no", what="the change", limit_s=10)
+    finally:
+        lab.run(lab.node("node1"), "ethtool", "-K", "eth0", "tso", "on")
 
 
 def kernel_vxlan(lab: Bench, vni: int) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
 from tunnel_peers import add_tunnel, cable, drops, inside, namespaces, pings, transfer
 from vswitch_process import VswitchProcess, eventually, ip
 
@@ -64,13 +63,16 @@ def switch(number: int, version: int, directory: Path) -> Iterator[VswitchProces
         running.stop(signal.SIGKILL)
 
 
-@pytest.fixture(params=[4, 6], ids=["over IPv4", "over IPv6"])
-def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, VswitchProcess]]:
+@contextmanager
+def ends(version: int, directory: Path) -> Iterator[VswitchProcess]:
+    """The switch of the first node, whose wire takes 1500 bytes."""
     with ExitStack() as stack:
         stack.enter_context(routed())
-        first, _ = (stack.enter_context(switch(number, request.param, tmp_path)) for number in (0, 1))
+        first, _ = (stack.enter_context(switch(number, version, directory)) for number in (0, 1))
         eventually(lambda: pings(HOSTS[0], INNER[4][1]), "a first ping")
-        yield request.param, first
+        # At first the node knows its own wire only.
+        assert told_mtu(INNER[4][1], 1500) == 1500 - ROOM[version]
+        yield first
 
 
 def told_mtu(target: str, length: int) -> int | None:
@@ -84,21 +86,26 @@ def told_mtu(target: str, length: int) -> int | None:
     return int(found[1]) if found else None
 
 
-def test_workloads_learn_what_a_router_on_the_way_takes(ends: tuple[int, VswitchProcess]) -> None:
-    version, first = ends
-    room = ROOM[version]
-    # At first the node knows its own wire only.
-    assert told_mtu(INNER[4][1], 1500) == 1500 - room
-    eventually(lambda: told_mtu(INNER[4][1], 1500 - room) == FAR_MTU - room, "the router's word")
+def check_told(version: int) -> None:
+    """Workloads hear what the far wire takes, by both families, and packets of that length pass."""
+    most = FAR_MTU - ROOM[version]
     for target, headers in ((INNER[4][1], 28), (INNER[6][1], 48)):
-        eventually(
-            lambda target=target: told_mtu(target, FAR_MTU - room + 1) == FAR_MTU - room, f"no more to {target}"
-        )
-        size = str(FAR_MTU - room - headers)
-        inside(HOSTS[0], "ping", "-n", "-c", "2", "-i", "0.05", "-W", "2", "-M", "do", "-s", size, target)
-    assert drops(first)["tunnel-too-big"] > 0
+        eventually(lambda target=target: told_mtu(target, most + 1) == most, f"no more to {target}")
+        words = ["-n", "-c", "2", "-i", "0.05", "-W", "2", "-M", "do", "-s", str(most - headers), target]
+        inside(HOSTS[0], "ping", *words)
 
 
-def test_tcp_goes_on_in_both_directions(ends: tuple[int, VswitchProcess]) -> None:
-    transfer(HOSTS[0], HOSTS[1], INNER[4][1])
-    transfer(HOSTS[1], HOSTS[0], INNER[6][0])
+def test_over_ipv6_a_ping_meets_the_router_and_tcp_goes_on_in_both_directions(tmp_path: Path) -> None:
+    with ends(6, tmp_path) as first:
+        eventually(lambda: told_mtu(INNER[4][1], 1500 - ROOM[6]) == FAR_MTU - ROOM[6], "the router's word")
+        check_told(6)
+        transfer(HOSTS[0], HOSTS[1], INNER[4][1])
+        transfer(HOSTS[1], HOSTS[0], INNER[6][0])
+        assert drops(first)["tunnel-too-big"] > 0
+
+
+def test_over_ipv4_tcp_meets_the_router_and_goes_on(tmp_path: Path) -> None:
+    with ends(4, tmp_path) as first:
+        transfer(HOSTS[0], HOSTS[1], INNER[4][1])
+        check_told(4)
+        assert drops(first)["tunnel-too-big"] > 0

@@ -6,11 +6,13 @@
 //! filters match on. Nothing here blocks except [`Poller::wait`] and what
 //! opens, closes or looks at devices.
 
+pub mod capabilities;
 pub mod clock;
 pub mod descriptor;
 pub mod device;
 mod direct;
 pub mod egress;
+pub mod features;
 pub mod filter;
 pub mod guard;
 mod header;
@@ -25,8 +27,10 @@ mod sys;
 pub mod tap;
 pub mod thread;
 
+pub use capabilities::Capabilities;
 pub use device::Device;
 pub use egress::{Egress, Listeners, Way};
+pub use features::Features;
 pub use filter::{Filter, TunnelPackets};
 pub use guard::{Guarded, PortGuard};
 pub use outcome::{Received, Sent};

@@ -84,6 +84,12 @@ impl Outgoing {
         Ok(outgoing)
     }
 
+    /// Whether frames that go directly may leave their checksum to the device.
+    pub(crate) fn takes_checksums(&self) -> bool {
+        let undone = Offload { needs_csum: true, ..Offload::default() };
+        self.direct.as_ref().is_some_and(|direct| direct.takes(&undone))
+    }
+
     /// Whether frames go directly.
     #[must_use]
     pub fn is_direct(&self) -> bool {

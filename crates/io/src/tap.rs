@@ -18,7 +18,7 @@ use crate::header;
 use crate::outcome::{Received, Sent};
 use crate::sys::{check, interface_ioctl, interface_request};
 
-const CONTROL_FILE: &str = "/dev/net/tun";
+pub(crate) const CONTROL_FILE: &str = "/dev/net/tun";
 
 /// How a TAP device is made.
 #[derive(Clone, Debug, PartialEq, Eq)]

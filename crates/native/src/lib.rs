@@ -8,6 +8,7 @@
 #![allow(clippy::too_many_arguments, clippy::type_complexity)]
 
 mod bridging;
+mod capabilities;
 mod controller;
 mod datapath;
 mod encapsulator;
@@ -31,6 +32,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(text::canonical_match, module)?)?;
     module.add_function(wrap_pyfunction!(frame::emit_frame, module)?)?;
     module.add_function(wrap_pyfunction!(frame::icmp_error, module)?)?;
+    module.add_function(wrap_pyfunction!(capabilities::probe_kernel, module)?)?;
+    module.add_function(wrap_pyfunction!(capabilities::device_features, module)?)?;
     module.add_class::<switch::Switch>()?;
     module.add_class::<session::SwitchSession>()?;
     module.add_class::<controller::ControllerSession>()?;

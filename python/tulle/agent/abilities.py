@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from tulle.store import Source
 
 OURS = "tulle-encapsulations"
+CAPABILITIES = "tulle-capabilities"
 LISTED_ONLY = frozenset({"stt"})
 """Types that Open vSwitch lists without code behind them: its STT was in a kernel module of its own, which
 neither Linux nor its userspace datapath has, and the type went with release 3.6."""
@@ -26,6 +29,16 @@ def spoken(asked: Iterable[str], source: Source) -> tuple[str, ...]:
         if able:
             return tuple(name for name in asked if name in able)
     return tuple(asked)
+
+
+def capabilities(source: Source) -> dict[str, str]:
+    """What the switch has found that kernel and underlay can do, by name; nothing where it does not say."""
+    for row in source("Open_vSwitch"):
+        try:
+            return msgspec.json.decode(row["external_ids"].get(CAPABILITIES, "{}"), type=dict[str, str])
+        except msgspec.DecodeError:
+            return {}
+    return {}
 
 
 def datapath_type(source: Source) -> str:

@@ -1,6 +1,7 @@
 """The local switch's Open_vSwitch rows: what is there, and the transactions that bring what is needed.
 
-Interfaces that the agent made carry `external_ids:tulle-agent`; it touches no others.
+Interfaces that the agent made carry `external_ids:tulle-agent`.  Of others it sets the MTU of those that stand for
+a logical port, where nobody else has.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from tulle.values import LocalPort, TunnelInterface, TunnelPort
 BRIDGE = "br-int"
 NAME_BYTES = 15
 OWNER = "tulle-agent"
+MTU_GIVEN = "tulle-mtu"
+"""The MTU that the agent has asked for (`external_ids`), to tell it from one that a user wants."""
 
 
 class Interface(Struct, frozen=True):
@@ -40,6 +43,8 @@ class Present(Struct, frozen=True):
     ofport: int | None
     ifindex: int | None
     error: str | None
+    uuid: UUID | None = None
+    mtu_request: int | None = None
 
     @property
     def works(self) -> bool:
@@ -101,7 +106,8 @@ def present(source: Source) -> dict[str, Present]:
 
 def _present(port: UUID, row: Mapping[str, Any]) -> Present:
     made = Interface(row["name"], row["type"], dict(row["options"]), dict(row["external_ids"]))
-    return Present(made, port, row["ofport"], row["ifindex"], row["error"])
+    state = row["ofport"], row["ifindex"], row["error"]
+    return Present(made, port, *state, row["_uuid"], row["mtu_request"])
 
 
 def numbers(there: Mapping[str, Present]) -> dict[LocalPort | TunnelPort, int]:
@@ -162,6 +168,23 @@ def surplus(there: Mapping[str, Present], desired: Iterable[Interface]) -> list[
     """The agent's own interfaces that are not needed, or not in this shape."""
     wanted = {one.name: one for one in desired}
     return [one for name, one in there.items() if one.own and wanted.get(name) != one.interface]
+
+
+def write_mtus(schema: DatabaseSchema, there: Mapping[str, Present], mtus: Mapping[str, int]) -> Transaction:
+    """Ask for the MTU of its network (`mtus`, in bytes) at each port that somebody else has plugged in.
+
+    The devices that the agent made are in the workloads' namespaces, where it sets the MTU itself.
+    """
+    transaction = Transaction(schema)
+    for one in there.values():
+        mtu = mtus.get(one.logical_port[0]) if one.logical_port is not None else None
+        given = one.interface.external_ids.get(MTU_GIVEN)
+        is_ours_to_set = one.mtu_request is None or str(one.mtu_request) == given
+        if mtu is None or one.own or one.uuid is None or not is_ours_to_set or one.mtu_request == mtu:
+            continue
+        external = {**one.interface.external_ids, MTU_GIVEN: str(mtu)}
+        transaction.update("Interface", one.uuid, {"mtu_request": mtu, "external_ids": external})
+    return transaction
 
 
 def write_interfaces(

@@ -44,7 +44,7 @@ SWITCH_TABLES = {
     "Open_vSwitch": None,
     "Bridge": ("name", "ports", "fail_mode", "protocols", "datapath_id"),
     "Port": ("name", "interfaces"),
-    "Interface": ("name", "type", "options", "external_ids", "ofport", "ifindex", "error"),
+    "Interface": ("name", "type", "options", "external_ids", "ofport", "ifindex", "error", "mtu_request"),
 }
 _QUIET_TABLES = frozenset({"Counter", "Drop"})
 _QUIET_COLUMNS = frozenset({"heartbeat", "applied", "statistics", "next_cfg", "cur_cfg"})

@@ -26,7 +26,7 @@ from tulle.encap import encapsulations
 from tulle.ovsdb import Replica, Transaction
 from tulle.ovsdb.tls import Credentials
 from tulle.store import Writer, source
-from tulle.values import Attachment, Binding, LocalPort, Node, TunnelInterface, TunnelPort
+from tulle.values import Attachment, Binding, LocalPort, Node, NodeReport, TunnelInterface, TunnelPort
 
 _logger = structlog.get_logger(__name__)
 
@@ -97,6 +97,8 @@ class Reconciler:
             await self._write_interfaces(added, [])
             there = interfaces.present(source(self.switch))
         attached = await self.attacher.update(self._attachments(view, places, there))
+        mtus = interfaces.write_mtus(self.switch.schema, there, self._mtus(view, places))
+        await self._commit(self.switch, mtus)
         situation = self._situation(view, there, places, attached)
         await self._apply_flows(situation)
         self.lingering.serve(frozenset(situation.ready & places.local))
@@ -147,9 +149,16 @@ class Reconciler:
         return out
 
     def _attachment_values(self, view: View, places: Places) -> tuple[Attachment, ...]:
+        local = placing.local_bindings(self.node.name, places)
+        return attachments(self.node.name, view.all_networks, local, self._mtus(view, places))
+
+    def _mtus(self, view: View, places: Places) -> dict[str, int]:
+        """Of each network, in bytes."""
         bindings = placing.effective_bindings(view, self.node.name, places, frozenset())
         asked = [Binding(*port, at) for port, at in view.requested.items() if at is not None]
-        mtus = {
+        own = {self.node.name: NodeReport(self._underlay_mtu)}
+        reports = {**store.reports(source(self.state)), **own}
+        return {
             network.name: network_mtu(
                 network.name,
                 [*bindings, *asked],
@@ -157,11 +166,10 @@ class Reconciler:
                 encapsulations(),
                 self._underlay_mtu,
                 view.nodes.values(),
+                reports,
             )
             for network in view.all_networks
         }
-        local = placing.local_bindings(self.node.name, places)
-        return attachments(self.node.name, view.all_networks, local, mtus)
 
     def _situation(
         self, view: View, there: dict[str, Present], places: Places, attached: frozenset[str]
@@ -197,7 +205,8 @@ class Reconciler:
         for row in state("Binding"):
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
-        store.write_node(writer, state, self.node, self._applied(now))
+        report = NodeReport(self._underlay_mtu, abilities.capabilities(source(self.switch)))
+        store.write_node(writer, state, self.node, self._applied(now), report)
         if writer.operations:
             await self.state.transact(writer.operations)
 

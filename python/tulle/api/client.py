@@ -62,7 +62,7 @@ class Client:
         return self._list("/v1/networks", "networks")
 
     def network(self, name: str) -> Document:
-        """{"network": document, "generation": n, "bound": {port: node}, "behind": [sentence]}."""
+        """{"network": document, "generation": n, "mtu": bytes, "bound": {port: node}, "behind": [sentence]}."""
         return self._get(_network(name))
 
     def delete_network(self, name: str, *, wait: bool = False, timeout_s: float = WAIT_S) -> Document:

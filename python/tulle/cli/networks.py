@@ -146,7 +146,7 @@ def _read(file: Path) -> str:
 
 def _draw(found: dict[str, Any]) -> None:
     network, bound = found["network"], found["bound"]
-    line(f"network {network['name']}, generation {found['generation']}", "bold")
+    line(f"network {network['name']}, generation {found['generation']}, MTU {found['mtu']}", "bold")
     for late in found["behind"]:
         line(f"behind: {late}", "yellow")
     switches = [(one["name"], one["subnets"]) for one in network["switches"]]

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from tulle.errors import Unavailable
+from tulle.errors import NotFound, Unavailable
 
+from .capabilities import meaning
 from .context import client
 from .output import Format, Output, line, show, table
 
@@ -27,6 +28,35 @@ def list_nodes(context: typer.Context, output: Output = Format.TABLE) -> None:
         for one in found
     ]
     show(found, output, lambda: table(["node", "address", "speaks", "state", "applied"], rows, "no nodes"))
+
+
+@nodes.command("show")
+def show_node(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Its name.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Show a node: its state, and what its kernel and the devices of its underlay can do for tunnels.
+
+    tulle node show node1
+    """
+    found = next((one for one in client(context).nodes() if one["name"] == node), None)
+    if found is None:
+        raise NotFound(f"no node {node!r}")
+    show(found, output, lambda: _draw_node(found))
+
+
+def _draw_node(node: dict[str, Any]) -> None:
+    mtu = "" if node["underlay_mtu"] is None else f", underlay MTU {node['underlay_mtu']}"
+    line(f"node {node['name']}, {_state(node)}, {node['address']}{mtu}", "bold")
+    line(f"speaks {', '.join(node['encapsulations']) or 'nothing'}; applied {_applied(node['applied'])}")
+    rows = [(name, value, meaning(name)) for name, value in sorted(node["capabilities"].items(), key=_place)]
+    table(["capability", "", "what it means"], rows, "its switch does not say what it can do")
+
+
+def _place(capability: tuple[str, str]) -> tuple[bool, str]:
+    """The kernel's first, then by device."""
+    return "/" in capability[0], capability[0]
 
 
 @nodes.command("forget")

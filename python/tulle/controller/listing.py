@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tulle import store
+from tulle.control import network_mtu, requested_bindings
+from tulle.encap import encapsulations
 from tulle.errors import NotFound
 from tulle.logical import document_of
 from tulle.store import Row, Source, StoredNetwork
-from tulle.values import Change, Unreachable
+from tulle.values import Change, NodeReport, Unreachable
 
 from .progress import behind
 
@@ -45,9 +47,18 @@ class Listing:
         return {
             "generation": stored.generation,
             "network": document_of(stored.network),
+            "mtu": self._mtu(name),
             "bound": bound,
             "behind": [str(one) for one in late],
         }
+
+    def _mtu(self, network: str) -> int:
+        """As the agents reckon it: with the ports where they are, and where they are asked to be."""
+        nodes = store.nodes(self._state)
+        networks = [stored.network for stored in store.networks(self._intent).values()]
+        places = [*store.bindings(self._state), *requested_bindings(networks, nodes)]
+        tunnels, reports = store.tunnels(self._state), store.reports(self._state)
+        return network_mtu(network, places, tunnels, encapsulations(), nodes=nodes.values(), reports=reports)
 
     def ports(self, network: str | None) -> list[Document]:
         """All ports, of one network or of all; `bound` is where a port is, `node` where it should be."""
@@ -74,7 +85,7 @@ class Listing:
     def nodes(self) -> list[Document]:
         """All nodes: external, registered, and declared ones whose agent has not come yet."""
         registered = store.nodes(self._state)
-        applied = store.applied(self._state)
+        applied, reports = store.applied(self._state), store.reports(self._state)
         known = store.declared_nodes(self._intent) | registered
         return [
             {
@@ -85,6 +96,7 @@ class Listing:
                 "registered": node.name in registered,
                 "connected": not node.external and node.name in registered and self._connected(node.name),
                 "applied": dict(applied.get(node.name, {})),
+                **_reported(reports.get(node.name)),
             }
             for _, node in sorted(known.items())
         ]
@@ -128,6 +140,12 @@ def change_document(change: Change) -> Document:
 def snapshot_document(row: Row) -> Mapping[str, Any]:
     """A snapshot without the network in it."""
     return {name: row[name] for name in ("network", "name", "created", "generation")}
+
+
+def _reported(report: NodeReport | None) -> Document:
+    if report is None:
+        return {"underlay_mtu": None, "capabilities": {}}
+    return {"underlay_mtu": report.underlay_mtu, "capabilities": dict(report.capabilities)}
 
 
 def _network_line(stored: StoredNetwork, late: set[str]) -> Document:

@@ -16,9 +16,18 @@ from tulle.ovsdb.schema import DatabaseSchema
 
 ROLE = "agent"
 Shown = Mapping[str, Any]
+_OF_NODE = {
+    "address",
+    "encapsulations",
+    "external",
+    "applied",
+    "heartbeat",
+    "underlay_mtu",
+    "capabilities",
+}
 # table: (column that holds the node's name, whether rows may come and go, columns that may change)
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
-    "Node": ("name", True, {"address", "encapsulations", "external", "applied", "heartbeat"}),
+    "Node": ("name", True, _OF_NODE),
     "Binding": ("", True, {"node", "interface"}),
     "Counter": ("node", True, {"packets", "bytes"}),
     "Drop": ("node", True, {"packets"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tulle.values import Binding, Ids, Node, Tunnel, Unreachable
+from tulle.values import Binding, Ids, Node, NodeReport, Tunnel, Unreachable
 
 from .intent import node_of, node_row
 from .writer import Row, Source, Writer
@@ -18,6 +18,15 @@ def nodes(source: Source) -> dict[str, Node]:
 def applied(source: Source) -> dict[str, Mapping[str, int]]:
     """For each node with an agent: which generation of each network it has applied."""
     return {row["name"]: row["applied"] for row in source("Node") if not row["external"]}
+
+
+def reports(source: Source) -> dict[str, NodeReport]:
+    """What the agents say of their hosts, by node; those that have not said anything yet are left out."""
+    return {
+        row["name"]: NodeReport(row["underlay_mtu"], row["capabilities"])
+        for row in source("Node")
+        if row["underlay_mtu"] is not None
+    }
 
 
 def tunnels(source: Source) -> tuple[Tunnel | Unreachable, ...]:
@@ -39,9 +48,19 @@ def bindings(source: Source) -> tuple[Binding, ...]:
     return tuple(sorted(found, key=lambda one: (one.network, one.port)))
 
 
-def write_node(writer: Writer, source: Source, node: Node, applied: Mapping[str, int] | None = None) -> None:
-    """Operations by which an agent registers its node; `applied` None leaves the generations as they are."""
-    values = node_row(node) if applied is None else {**node_row(node), "applied": dict(applied)}
+def write_node(
+    writer: Writer,
+    source: Source,
+    node: Node,
+    applied: Mapping[str, int] | None = None,
+    report: NodeReport | None = None,
+) -> None:
+    """Operations by which an agent registers its node; what is None stays as it is."""
+    values = node_row(node)
+    if applied is not None:
+        values["applied"] = dict(applied)
+    if report is not None:
+        values |= {"underlay_mtu": report.underlay_mtu, "capabilities": dict(report.capabilities)}
     _upsert(writer, source, "Node", values)
 
 

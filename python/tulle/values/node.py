@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from .network import Network
@@ -18,6 +20,17 @@ class Node(Struct, frozen=True):
     address: str
     encapsulations: tuple[str, ...]
     external: bool = False
+
+
+class NodeReport(Struct, frozen=True):
+    """What a node's agent says of its host.
+
+    `underlay_mtu`: the largest IP packet of its underlay, in bytes.  `capabilities`: what its switch has found that
+    kernel and underlay devices can do, by name: "yes", "no" or a number; those of a device as `DEVICE/NAME`.
+    """
+
+    underlay_mtu: int = 1500
+    capabilities: Mapping[str, str] = {}
 
 
 class Underlay(Struct, frozen=True):

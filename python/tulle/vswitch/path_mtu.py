@@ -42,7 +42,8 @@ class _Learned(Struct, frozen=True):
 class PathMtus:
     """What has been learned, by peer.
 
-    `is_ours(claim)` says whether a tunnel sends such packets; only then is a claim believed.  `on_change()` is called when an MTU has become smaller.
+    `is_ours(claim)` says whether a tunnel sends such packets; only then is a claim believed.
+    `on_change()` is called when an MTU has become smaller.
     """
 
     def __init__(

@@ -28,6 +28,7 @@ from tulle.ovsdb.unixctl import ControlServer
 from tulle.vswitch import commands, commands_queue, rows, rows_reference, rundir, status
 from tulle.vswitch.apply import Bridges
 from tulle.vswitch.bridge import KernelLink
+from tulle.vswitch.capabilities import Capabilities
 from tulle.vswitch.kept import ALONE, GO, HELD, READY, SAVED, STOP, Kept
 from tulle.vswitch.lifetime import first_of, run_until_signal, running
 from tulle.vswitch.planning import plan
@@ -87,6 +88,7 @@ class VswitchProcess:
         self.tls = Tls(self._credentials)
         self.bridges = Bridges(options.directory, netlink, self._wake, self.tls, kept)
         self.shaping = Shaping(netlink)
+        self.capabilities = Capabilities(lambda: self.bridges.attaching.tunnels.ways.changes)
         self.leaving = asyncio.Event()
         self.kept = kept
         self._held: set[str] = set()
@@ -171,6 +173,7 @@ class VswitchProcess:
                 self._write(
                     status.write_statistics(self.database.schema, self._tables(), self.bridges.bridges, links)
                 )
+                await self._tell_capabilities()
             except (TulleError, NativeError, NetlinkError, OSError) as error:
                 _logger.warning("statistics not written", error=str(error))
             except Exception:
@@ -183,6 +186,10 @@ class VswitchProcess:
             complete = await self.shaping.count()
         if not complete:
             self._wake()
+
+    async def _tell_capabilities(self) -> None:
+        text = await self.capabilities.follow(sorted(self.bridges.attaching.tunnels.devices()))
+        self._write(status.write_capabilities(self.database.schema, self._roots(), text))
 
     def _roots(self) -> list[Row]:
         return list(self.database.rows("Open_vSwitch").values())
@@ -294,7 +301,13 @@ async def run(
         remotes = ConfiguredRemotes(server, ["db:Open_vSwitch,Open_vSwitch,manager_options"])
         tunnels = process.bridges.attaching.tunnels
         switches = process.bridges.switches
-        tasks = [process.configure(), process.report(), tunnels.ways.run(), tunnels.path_mtus.run(), remotes.run()]
+        tasks = [
+            process.configure(),
+            process.report(),
+            tunnels.ways.run(),
+            tunnels.path_mtus.run(),
+            remotes.run(),
+        ]
         tasks.append(process.bridges.saved.run(switches))
         relax_collector()
         async with running(*tasks), kept.watched(process.leaving.set):

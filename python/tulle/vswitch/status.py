@@ -5,12 +5,13 @@ Builds operations only; nothing is written that the row says already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from tulle.ovsdb import DatabaseSchema, Transaction
 from tulle.vswitch.bridge import Bridge, KernelLink
+from tulle.vswitch.capabilities import KEY
 from tulle.vswitch.rows_bridge import problems
 from tulle.vswitch.rows_port import port_problems
 from tulle.vswitch.rows_reference import Row, Tables, interfaces, referenced
@@ -66,6 +67,14 @@ def write_statistics(
                 continue
             columns = {"statistics": statistics(counters.get(number, {})), **link_columns(port, links)}
             update(transaction, "Interface", interface, columns)
+    return transaction
+
+
+def write_capabilities(schema: DatabaseSchema, roots: Iterable[Row], text: str) -> Transaction:
+    """What kernel and underlay can do, beside what else stands in the root row's `external_ids`."""
+    transaction = Transaction(schema)
+    for row in roots:
+        update(transaction, "Open_vSwitch", row, {"external_ids": {**row["external_ids"], KEY: text}})
     return transaction
 
 

@@ -66,6 +66,10 @@ class Tunnels:
         with contextlib.suppress(NativeError):  # the bridge is gone, too
             self._settle(bridge)
 
+    def devices(self) -> set[str]:
+        """The devices that carry tunnels of any bridge."""
+        return {device for told in self._told.values() for device in told.devices}
+
     def is_reachable(self, device: Device) -> bool:
         """Whether there is a way for packets to leave."""
         return device.remote == FLOW or self.ways.has_route(device.remote)

@@ -72,6 +72,8 @@ class Ways:
         self._wake = asyncio.Event()
         self._polls = 0
         self._looked_s = 0.0
+        self.changes = 0
+        """Rises whenever the kernel tells of a change of devices, addresses or routes."""
 
     async def follow(self, remote: str) -> None:
         """Resolve the way to this peer from now on; raises `Unavailable` if there is no route."""
@@ -142,6 +144,7 @@ class Ways:
 
     def _routes_changed(self) -> None:
         self._looked_s = 0.0
+        self.changes += 1
         self._refused.clear()
         self.hurry()
 

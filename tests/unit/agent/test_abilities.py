@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tulle.agent.abilities import datapath_type, spoken
+from tulle.agent.abilities import capabilities, datapath_type, spoken
 from tulle.store import Source
 
 
@@ -35,3 +35,18 @@ def test_a_switch_that_says_nothing_yet_is_trusted() -> None:
 )
 def test_the_userspace_datapath_is_asked_for_where_there_is_no_other(types: set[str], expected: str) -> None:
     assert datapath_type(root(datapath_types=frozenset(types))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"packet-ring": "yes", "eth0/queues": "4"}', {"packet-ring": "yes", "eth0/queues": "4"}),
+        ("{}", {}),
+        ("no JSON", {}),
+        ('{"packet-ring": 1}', {}),
+        ('["packet-ring"]', {}),
+    ],
+)
+def test_capabilities_are_what_the_switch_says_or_nothing(text: str, expected: dict[str, str]) -> None:
+    assert capabilities(root(external_ids={"tulle-capabilities": text})) == expected
+    assert capabilities(root()) == {}

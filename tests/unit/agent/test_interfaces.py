@@ -92,3 +92,25 @@ def test_names_fit_the_kernel_and_differ() -> None:
     names += [interfaces.tap_name("node1", ("red", f"web{number}")) for number in range(50)]
     assert len(set(names)) == len(names)
     assert all(len(name.encode()) <= 15 for name in names), names
+
+
+def test_a_port_of_somebody_else_gets_the_mtu_of_its_network_unless_a_user_wants_another() -> None:
+    database = new_database()
+    names = {"vnet0": "red/vm", "vnet1": "red/other", "vnet2": "blue/vm"}
+    foreign = [interfaces.Interface(name, "tap", {}, {"iface-id": port}) for name, port in names.items()]
+    write(database, [TUNNEL, TAP, *foreign], [])
+    set_column(database, "vnet1", mtu_request=1280)
+
+    def follow(mtu: int) -> dict[str, int | None]:
+        there = interfaces.present(source(database))
+        database.transact(interfaces.write_mtus(database.schema, there, {"red": mtu}).operations)
+        rows = database.rows("Interface").values()
+        return {row["name"]: row["mtu_request"] for row in rows if row["mtu_request"] is not None}
+
+    for mtu in (1450, 1450, 1500):
+        assert follow(mtu) == {"vnet0": mtu, "vnet1": 1280}
+    there = interfaces.present(source(database))
+    assert interfaces.write_mtus(database.schema, there, {"red": 1500}).operations == []
+    assert interfaces.surplus(there, [TUNNEL, TAP]) == []
+    set_column(database, "vnet0", mtu_request=1400)
+    assert follow(1450) == {"vnet0": 1400, "vnet1": 1280}

@@ -8,7 +8,7 @@ import pytest
 
 from tulle.control import choose, network_mtu, tunnels_of
 from tulle.encap import encapsulations
-from tulle.values import Binding, Encapsulation, Node, Tunnel, TunnelInterface, Unreachable
+from tulle.values import Binding, Encapsulation, Node, NodeReport, Tunnel, TunnelInterface, Unreachable
 
 KNOWN = encapsulations()
 
@@ -101,3 +101,15 @@ def test_over_ipv6_a_tunnel_takes_twenty_bytes_more(encapsulation: str, mtu: int
     elsewhere = [Node("n3", "2001:db8::3", (encapsulation,)), node("n1", encapsulation)]
     over_ipv4 = network_mtu("red", bindings, choose(nodes, KNOWN), KNOWN, 1500, elsewhere)
     assert over_ipv4 == (1500 if encapsulation == "stt" else mtu + 20)
+
+
+def test_the_smaller_underlay_of_two_nodes_counts_and_only_between_these() -> None:
+    nodes = [node(name, "vxlan") for name in ("n1", "n2", "n3")]
+    reports = {"n1": NodeReport(1500), "n2": NodeReport(1400)}
+
+    def mtu(*places: str) -> int:
+        bindings = [Binding("red", f"port-{name}", name) for name in places]
+        return network_mtu("red", bindings, choose(nodes, KNOWN), KNOWN, 1450, nodes, reports)
+
+    assert (mtu("n1", "n2"), mtu("n1", "n3"), mtu("n1", "n2", "n3")) == (1350, 1400, 1350)
+    assert mtu("n1") == 1500

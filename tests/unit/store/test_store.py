@@ -21,6 +21,7 @@ from tulle.values import (
     Match,
     Network,
     Node,
+    NodeReport,
     RouterPort,
     StaticRoute,
     Tunnel,
@@ -150,6 +151,17 @@ def test_registering_again_keeps_the_applied_generations():
     commit(database, lambda w: store.write_node(w, rows, Node("node1", "172.31.0.7", ("vxlan",))))
     assert store.applied(rows) == {"node1": {"red": 3}}
     assert store.nodes(rows)["node1"].address == "172.31.0.7"
+
+
+def test_what_a_node_reports_comes_back_and_stays_when_it_registers_again():
+    database = state()
+    rows = store.source(database)
+    node, report = Node("node1", "172.31.0.1", ("stt",)), NodeReport(1400, {"packet-ring": "yes"})
+    commit(database, lambda w: store.write_node(w, rows, node))
+    assert store.reports(rows) == {}
+    commit(database, lambda w: store.write_node(w, rows, node, {}, report))
+    commit(database, lambda w: store.write_node(w, rows, node, {"red": 1}))
+    assert store.reports(rows) == {"node1": report}
 
 
 def test_external_nodes_are_replaced_and_those_with_an_agent_stay():

@@ -30,9 +30,7 @@ def error_v4(mtu: int, quoted: bytes, kind: int = 3, code: int = 4) -> bytes:
 def error_v6(mtu: int, length: int = 1500, kind: int = 2) -> bytes:
     ends = ip_address(LOCAL_V6).packed + ip_address(REMOTE_V6).packed
     quoted = struct.pack("!IHBB", 6 << 28, length - 40, UDP, 64) + ends
-    return (
-        struct.pack("!BBHI", kind, 0, 0, mtu) + quoted + struct.pack("!HHHH", 50000, 4789, length - 40, 0)
-    )
+    return struct.pack("!BBHI", kind, 0, 0, mtu) + quoted + struct.pack("!HHHH", 50000, 4789, length - 40, 0)
 
 
 def test_a_claim_is_read_from_both_families() -> None:
