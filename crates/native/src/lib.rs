@@ -10,6 +10,7 @@
 mod bridging;
 mod capabilities;
 mod controller;
+mod counters;
 mod datapath;
 mod encapsulator;
 mod error;
@@ -19,7 +20,6 @@ mod handed_over;
 mod health;
 mod queueing;
 mod session;
-mod statistics;
 mod switch;
 mod telemetry;
 mod text;

@@ -12,6 +12,7 @@ use tulle_flow::Match;
 use tulle_switch::{Flush, PortInfo, SwitchError, TapSettings};
 
 use crate::bridging::{address, emit_fdb_stats, parse_config, parse_tables};
+use crate::counters::{emit_cache, emit_connections, emit_drops, emit_port_counters};
 use crate::error::refused;
 use crate::event::{emit_event, emit_info};
 use crate::handed_over::{JournalPair, emit_guards, emit_loaded, parse_guarded, parse_journal};
@@ -20,7 +21,6 @@ use crate::queueing::{
     CountersTuple, LimitPair, PortQueuesTuple, emit_counters, parse_counters, parse_limit, parse_queues,
 };
 use crate::session::{SwitchSession, emit_session, parse_options};
-use crate::statistics::{emit_cache, emit_connections, emit_port};
 use crate::telemetry::{emit_counts, parse_telemetry};
 use crate::text::parse_flow;
 use crate::tunnels::{WayTuple, parse_addresses, parse_config as parse_tunnel_config, parse_way};
@@ -390,24 +390,11 @@ impl Switch {
     }
 
     fn port_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let found = PyDict::new(py);
-        for (number, counters) in detached(py, || self.switch.port_counters())? {
-            found.set_item(number, emit_port(py, &counters)?)?;
-        }
-        Ok(found)
+        emit_port_counters(py, detached(py, || self.switch.port_counters())?)
     }
 
     fn drops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for drop in detached(py, || self.switch.drops())? {
-            let entry = PyDict::new(py);
-            entry.set_item("reason", drop.reason)?;
-            entry.set_item("port", drop.port)?;
-            entry.set_item("table", drop.table)?;
-            entry.set_item("packets", drop.packets)?;
-            list.append(entry)?;
-        }
-        Ok(list)
+        emit_drops(py, detached(py, || self.switch.drops())?)
     }
 
     fn cache_statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
