@@ -101,6 +101,33 @@ def test_a_cut_wire_costs_about_a_second_of_pings_and_its_return_none(site: Site
     eventually(lambda: sent(site, "stt-node2") >= before + HZ, lambda: "pings by the first tunnel")
 
 
+def tunnels_there(site: Site, node: str) -> set[str]:
+    """The tunnel ports of a node."""
+    database = f"--db=unix:{site.directory}/switch-{node}/db.sock"
+    ports = run("ovs-vsctl", database, "--no-wait", "list-ports", "br-int").split()
+    return {name for name in ports if PEERS[node] in name}
+
+
+def test_another_encapsulation_loses_nothing_and_has_both_endpoints(site: Site) -> None:
+    """What is new has to be heard at both ends before anything is sent by it."""
+    wait_until_both_forward(site)
+    for encapsulation in ("vxlan", "stt"):
+        ping = site.ping(6 * HZ, "10.0.1.11")
+        site.tulle("network", "set", "red", "--encapsulations", encapsulation)
+        assert answered(ping) == 6 * HZ
+        names = {
+            node: {f"{encapsulation}-{peer}", f"{encapsulation}-{peer}-2"} for node, peer in PEERS.items()
+        }
+        assert all(tunnels_there(site, node) >= names[node] for node in PEERS), site.logs()
+        before = sent(site, f"{encapsulation}-node2")
+        assert site.pings(HZ, "10.0.1.11") == HZ
+        eventually(
+            lambda name=f"{encapsulation}-node2", least=before + HZ: sent(site, name) >= least, site.logs
+        )
+        watched = [column(site, node, name, "bfd_status") for node in PEERS for name in sorted(names[node])]
+        assert all('forwarding="true"' in one for one in watched), watched
+
+
 def test_the_endpoints_are_shown(site: Site) -> None:
     found = {one["name"]: one for one in json.loads(site.tulle("node", "list", "-o", "json"))}
     assert {name: found[name]["second_address"] for name in SECOND} == SECOND

@@ -78,8 +78,8 @@ def test_a_meter_that_may_be_there_is_modified_and_then_added() -> None:
 
 
 def test_only_numbers_that_are_new_to_a_workload_lose_their_connections() -> None:
-    before = {LocalPort("red/a"): 1, TunnelPort("node2"): 2}
-    after = {LocalPort("red/a"): 1, LocalPort("red/b"): 2, TunnelPort("node3"): 3}
+    before = {LocalPort("red/a"): 1, TunnelPort("node2", "stt"): 2}
+    after = {LocalPort("red/a"): 1, LocalPort("red/b"): 2, TunnelPort("node3", "stt"): 3}
     assert reused_zones(before, after) == [2]
     assert reused_zones({}, after) == []
 

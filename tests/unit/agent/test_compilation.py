@@ -67,7 +67,7 @@ def test_every_flow_is_canonical_and_found_by_its_key() -> None:
 def test_what_comes_by_either_of_two_tunnels_to_a_node_is_taken_alike() -> None:
     double = msgspec.structs.replace(TUNNELS[0], second_address="198.51.100.2")
     ports = PORTS | {TunnelPort("node2", "stt", second=True): 8}
-    arguments = (NETWORKS, BINDINGS, (double,), IDS, encapsulations(), ports)
+    arguments = (NETWORKS, BINDINGS, Tunnels((double,), (double,)), IDS, encapsulations(), ports)
     texts = new_compilation().compile(*arguments).texts.values()
     taken = [text for text in texts if "in_port=7" in text or "in_port=8" in text]
     first, second = (text for text in taken if "table=0," in text)
@@ -75,6 +75,16 @@ def test_what_comes_by_either_of_two_tunnels_to_a_node_is_taken_alike() -> None:
         "in_port=7", "in_port=8"
     )
     assert any("bundle(eth_src,0,active_backup,ofport,members:7,8)" in text for text in texts)
+
+
+def test_what_is_still_under_way_between_second_endpoints_is_taken_while_the_first_stay() -> None:
+    left = msgspec.structs.replace(TUNNELS[0], address="198.51.100.2", second_address="198.51.100.2")
+    ports = PORTS | {TunnelPort("node2", "stt", second=True): 8}
+    arguments = (NETWORKS, BINDINGS, Tunnels((TUNNELS[0], left), (TUNNELS[0],)), IDS, encapsulations(), ports)
+    compiled = new_compilation().compile(*arguments)
+    taken = [text for text in compiled.texts.values() if "table=0," in text and "in_port=8" in text]
+    assert len(taken) == 1
+    assert compiled.sends == {TunnelPort("node2", "stt")}
 
 
 def test_nothing_is_compiled_twice_and_a_change_costs_only_its_own_network() -> None:

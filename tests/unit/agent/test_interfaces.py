@@ -110,6 +110,27 @@ def test_a_tunnel_that_gets_a_second_one_beside_it_stays_and_is_watched_from_the
     assert interfaces.present(source(database))["stt-node2"].interface == TUNNEL
 
 
+def test_a_watched_tunnel_is_received_by_when_one_of_its_ends_hears_the_other() -> None:
+    database = new_database()
+    first, second = interfaces.tunnel_interfaces(NODE, DOUBLE)
+    write(database, [first, second], [])
+    for number, one in ((4, first), (5, second)):
+        set_column(database, one.name, ofport=number)
+    assert interfaces.receiving(interfaces.present(source(database))) == frozenset()
+    set_column(database, first.name, bfd_status={"forwarding": "false", "state": "init"})
+    assert interfaces.receiving(interfaces.present(source(database))) == frozenset()
+    set_column(database, second.name, bfd_status={"forwarding": "true", "state": "up"})
+    assert interfaces.receiving(interfaces.present(source(database))) == {("node2", "stt")}
+
+
+def test_a_tunnel_that_nobody_watches_is_received_by_as_soon_as_it_works() -> None:
+    database = new_database()
+    write(database, [TUNNEL], [])
+    assert interfaces.receiving(interfaces.present(source(database))) == frozenset()
+    set_column(database, TUNNEL.name, ofport=4)
+    assert interfaces.receiving(interfaces.present(source(database))) == {("node2", "stt")}
+
+
 def test_only_interfaces_that_work_have_numbers() -> None:
     database = new_database()
     write(database, [TUNNEL, TAP], [])

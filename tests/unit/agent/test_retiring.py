@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from msgspec.structs import replace
+
 from tulle.agent import interfaces
 from tulle.agent.interfaces import Present
 from tulle.agent.retiring import GRACE_S, Retiring, tunnel_of
@@ -42,3 +44,11 @@ def test_a_tunnel_that_is_wanted_again_has_its_whole_time_the_next_time() -> Non
 def test_an_interface_says_which_tunnel_it_is() -> None:
     nodes = {"node2": Node("node2", "192.0.2.2", ("vxlan",))}
     assert tunnel_of(MADE["vxlan-node2"], nodes) == TUNNEL
+
+
+def test_an_interface_between_second_endpoints_says_so() -> None:
+    node = Node("node1", "192.0.2.1", ("vxlan",), second_address="198.51.100.1")
+    both = replace(TUNNEL, second_address="198.51.100.2")
+    first, second = there(*interfaces.tunnel_interfaces(node, both)).values()
+    assert tunnel_of(first, {}) == TUNNEL
+    assert tunnel_of(second, {}) == replace(both, address="198.51.100.2")

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from tulle.control import choose, network_mtu, tunnels_of
+from tulle.control import all_tunnels_of, choose, network_mtu, tunnels_of
 from tulle.encap import encapsulations
 from tulle.values import Binding, Encapsulation, Node, NodeReport, Tunnel, TunnelInterface, Unreachable
 
@@ -87,6 +87,17 @@ def test_a_tunnel_has_a_second_port_where_both_nodes_have_a_second_endpoint() ->
     assert seconds("198.51.100.1", "198.51.100.2") == ["198.51.100.2", "198.51.100.1"]
     assert seconds("198.51.100.1", "") == ["", ""]
     assert seconds("", "") == ["", ""]
+
+
+def test_each_encapsulation_of_a_pair_has_a_second_port() -> None:
+    ends = [
+        Node(name, f"192.0.2.{index}", ("stt", "gre"), second_address=f"198.51.100.{index}")
+        for index, name in enumerate(("n1", "n2"))
+    ]
+    pair = Tunnel("n1", "n2", "stt", networks={"red": "gre"}, coming={"": "vxlan"}, leaving=("geneve",))
+    made = all_tunnels_of("n1", (pair,), {end.name: end for end in ends})
+    assert [one.encapsulation for one in made] == ["geneve", "gre", "stt", "vxlan"]
+    assert {one.second_address for one in made} == {"198.51.100.1"}
 
 
 @pytest.mark.parametrize(
