@@ -26,7 +26,7 @@ use tulle_conntrack::Conntrack;
 use tulle_wire::vnet::Offload;
 
 /// The most flows, unless set otherwise.
-pub const DEFAULT_FLOW_LIMIT: usize = 1_000_000;
+pub const DEFAULT_FLOW_LIMIT: usize = 4_000_000;
 
 /// How the caches do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
