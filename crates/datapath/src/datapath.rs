@@ -25,7 +25,7 @@ use transaction::Transaction;
 use tulle_conntrack::Conntrack;
 use tulle_wire::vnet::Offload;
 
-/// The most flows, unless set otherwise.
+/// The most flows, unless set otherwise: two for each of a million remote ports, and as many for all else.
 pub const DEFAULT_FLOW_LIMIT: usize = 4_000_000;
 
 /// How the caches do.
