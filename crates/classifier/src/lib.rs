@@ -14,6 +14,7 @@
 
 mod conjunction;
 pub mod hashing;
+mod heads;
 mod masked;
 mod packed;
 mod sight;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::hashing::ShortIndex;
+use crate::heads::{Head, Heads};
 use crate::packed::{PackedMask, begin, end, step};
 use crate::sight::Sight;
 use crate::tries::{Check, Search, Tries, last_word, prefix_lengths};
@@ -48,7 +49,7 @@ pub(crate) struct Subtable<T> {
     seed: u64,
     stages: Vec<Stage>,
     /// First entries by hash of the masked key; entries of different values may share one.
-    heads: ShortIndex<u32>,
+    heads: Heads<T>,
     entries: Vec<Entry<T>>,
     /// The values of each entry, `mask.len()` words each.
     values: Vec<u64>,
@@ -64,7 +65,7 @@ impl<T: Copy> Subtable<T> {
             stages: stages(&mask),
             mask,
             seed,
-            heads: ShortIndex::default(),
+            heads: Heads::new(),
             entries: Vec::new(),
             values: Vec::new(),
             free: Vec::new(),
@@ -90,7 +91,11 @@ impl<T: Copy> Subtable<T> {
         if let Some((place, _)) = self.locate(hash, values, priority) {
             let entry = &mut self.entries[place as usize];
             entry.is_clause = is_clause;
-            return (place, Some(std::mem::replace(&mut entry.value, value)));
+            let replaced = std::mem::replace(&mut entry.value, value);
+            if self.head(hash) == Some(place) {
+                self.put_head(hash, place);
+            }
+            return (place, Some(replaced));
         }
         let place = self.allocate(values, Entry { priority, is_clause, next: NONE, value });
         self.link(hash, place, priority);
@@ -106,8 +111,8 @@ impl<T: Copy> Subtable<T> {
         let Entry { next, value, .. } = self.entries[place as usize];
         match (before, next) {
             (Some(before), _) => self.entries[before as usize].next = next,
-            (None, NONE) => drop(self.heads.remove(&hash)),
-            (None, _) => drop(self.heads.insert(hash, next)),
+            (None, NONE) => self.heads.remove(hash),
+            (None, _) => self.put_head(hash, next),
         }
         self.free.push(place);
         self.count_stages(values, u32::MAX);
@@ -142,8 +147,8 @@ impl<T: Copy> Subtable<T> {
                 return None;
             }
         }
-        let head = self.heads.get(&short(state)).copied();
-        let found = head.and_then(|head| self.first_covering(head, search.key));
+        let head = self.heads.get(short(state));
+        let found = head.and_then(|head| self.covering_from(head, search.key));
         match found {
             Some(_) => self.mask.show(self.mask.len(), sight),
             None => self.missed(self.stages.len() - 1, search, sight),
@@ -163,6 +168,16 @@ impl<T: Copy> Subtable<T> {
     /// The next entry that covers the packet, after one that does.
     pub fn next_covering(&self, place: u32, key: &Key) -> Option<Covering<T>> {
         self.first_covering(self.entries[place as usize].next, key)
+    }
+
+    /// As [`first_covering`](Self::first_covering), without a look at the first entry itself.
+    #[inline]
+    fn covering_from(&self, head: &Head<T>, key: &Key) -> Option<Covering<T>> {
+        let Head { place, priority, is_clause, value, .. } = *head;
+        if self.mask.matches(key, self.values_of(place)) {
+            return Some(Covering { place, priority, is_clause, value });
+        }
+        self.next_covering(place, key)
     }
 
     #[inline]
@@ -192,7 +207,7 @@ impl<T: Copy> Subtable<T> {
 
     /// All entries: values, priority, value.
     pub fn iter(&self) -> impl Iterator<Item = (&[u64], u16, T)> {
-        self.heads.values().flat_map(|head| self.chain(*head)).map(|place| {
+        self.heads.iter().flat_map(|head| self.chain(head.place)).map(|place| {
             let entry = &self.entries[place as usize];
             (self.values_of(place), entry.priority, entry.value)
         })
@@ -200,12 +215,22 @@ impl<T: Copy> Subtable<T> {
 
     /// The entries with exactly these values.
     pub fn with_values(&self, values: &[u64]) -> impl Iterator<Item = (u16, T)> {
-        let head = self.heads.get(&self.hash(values)).copied();
+        let head = self.head(self.hash(values));
         let has_values = move |place: &u32| self.values_of(*place) == values;
         head.into_iter().flat_map(|head| self.chain(head)).filter(has_values).map(|place| {
             let entry = &self.entries[place as usize];
             (entry.priority, entry.value)
         })
+    }
+
+    fn head(&self, hash: u32) -> Option<u32> {
+        self.heads.get(hash).map(|head| head.place)
+    }
+
+    /// Makes an entry the first of its hash.
+    fn put_head(&mut self, hash: u32, place: u32) {
+        let Entry { priority, is_clause, value, .. } = self.entries[place as usize];
+        self.heads.put(Head { hash, place, value, priority, is_clause });
     }
 
     fn chain(&self, head: u32) -> impl Iterator<Item = u32> {
@@ -225,7 +250,7 @@ impl<T: Copy> Subtable<T> {
     /// The place of an entry, and of the one before it.
     fn locate(&self, hash: u32, values: &[u64], priority: u16) -> Option<(u32, Option<u32>)> {
         let mut before = None;
-        for place in self.chain(*self.heads.get(&hash)?) {
+        for place in self.chain(self.head(hash)?) {
             if self.entries[place as usize].priority == priority && self.values_of(place) == values {
                 return Some((place, before));
             }
@@ -248,10 +273,7 @@ impl<T: Copy> Subtable<T> {
 
     /// Puts an entry into the chain of its hash, behind those of the same and higher priorities.
     fn link(&mut self, hash: u32, place: u32, priority: u16) {
-        let head = *self.heads.entry(hash).or_insert(place);
-        if head == place {
-            return;
-        }
+        let Some(head) = self.head(hash) else { return self.put_head(hash, place) };
         let is_before = |at: &u32| self.entries[*at as usize].priority >= priority;
         match self.chain(head).take_while(is_before).last() {
             Some(before) => {
@@ -260,7 +282,7 @@ impl<T: Copy> Subtable<T> {
             }
             None => {
                 self.entries[place as usize].next = head;
-                self.heads.insert(hash, place);
+                self.put_head(hash, place);
             }
         }
     }

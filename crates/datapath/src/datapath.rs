@@ -25,8 +25,8 @@ use transaction::Transaction;
 use tulle_conntrack::Conntrack;
 use tulle_wire::vnet::Offload;
 
-/// The most flows, unless set otherwise.
-pub const DEFAULT_FLOW_LIMIT: usize = 1_000_000;
+/// The most flows, unless set otherwise: two for each of a million remote ports, and as many for all else.
+pub const DEFAULT_FLOW_LIMIT: usize = 4_000_000;
 
 /// How the caches do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

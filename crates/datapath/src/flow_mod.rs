@@ -169,7 +169,7 @@ impl FlowStats {
     pub(crate) fn of(rule: &Rule, now: u64) -> FlowStats {
         FlowStats {
             flow: rule.flow.unpacked(),
-            flags: rule.flags,
+            flags: rule.flow.flags,
             packets: rule.packets,
             bytes: rule.bytes,
             duration_ns: now.saturating_sub(rule.created_ns),
@@ -210,7 +210,7 @@ pub struct FlowRemoved {
 
 impl FlowRemoved {
     pub(crate) fn new(rule: Rule, reason: RemovalReason, now: u64) -> FlowRemoved {
-        FlowRemoved { reason, notify: rule.flags.notify_removal, rule, named: None, now }
+        FlowRemoved { reason, notify: rule.flow.flags.notify_removal, rule, named: None, now }
     }
 
     /// The flow and its last counters.

@@ -1,5 +1,6 @@
 //! Flows as they stand in the tables, with their counters, each under a number that caches may keep.
 
+use std::mem::offset_of;
 use std::sync::Arc;
 
 use tulle_classifier::{Clause, PackedMatch};
@@ -19,21 +20,29 @@ pub struct StoredFlow {
     pub cookie: u64,
     /// Higher wins.
     pub priority: u16,
+    /// The table.
+    pub table: u8,
+    /// What the controller wants of it.  Here, since by one of these bytes it is told whether there is a rule.
+    pub flags: FlowFlags,
     /// Seconds without a packet until the flow goes; 0 means never.
     pub idle_timeout: u16,
     /// Seconds until the flow goes; 0 means never.
     pub hard_timeout: u16,
     /// Flows of lower importance are evicted first.
     pub importance: u16,
-    /// The table.
-    pub table: u8,
     /// Which packets.
     pub matching: PackedMatch,
 }
 
 impl StoredFlow {
-    pub(crate) fn new(flow: &Flow, matching: PackedMatch, actions: Arc<[Action]>) -> StoredFlow {
+    pub(crate) fn new(
+        flow: &Flow,
+        matching: PackedMatch,
+        actions: Arc<[Action]>,
+        flags: FlowFlags,
+    ) -> StoredFlow {
         StoredFlow {
+            flags,
             matching,
             actions,
             cookie: flow.cookie,
@@ -90,17 +99,18 @@ pub struct Rule {
     pub bytes: u64,
     /// When it last matched a packet, or was added or modified, in nanoseconds.
     pub used_ns: u64,
+    /// Rises from each rule to the next that is added.
+    pub(crate) serial: u64,
     /// The flow.
     pub flow: StoredFlow,
     /// When it was added, in nanoseconds.
     pub created_ns: u64,
-    /// Rises from each rule to the next that is added.
-    pub(crate) serial: u64,
     /// When its timeouts are looked at next.
     pub(crate) armed_ns: u64,
-    /// What the controller wants of it.
-    pub flags: FlowFlags,
 }
+
+/// What a packet needs of a rule ends here.
+const _: () = assert!(offset_of!(Rule, flow) + offset_of!(StoredFlow, idle_timeout) == 64);
 
 impl Rule {
     pub(crate) fn has_timeout(&self) -> bool {

@@ -42,8 +42,7 @@ impl Tables {
         let replaced = self.find(flow.table, &matching, flow.priority);
         let evicted = if replaced.is_none() { self.make_room(flow.table, now)? } else { Vec::new() };
         let mut rule = Rule {
-            flow: StoredFlow::new(flow, matching, self.shared(&flow.actions)),
-            flags: change.flags(),
+            flow: StoredFlow::new(flow, matching, self.shared(&flow.actions), change.flags()),
             packets: 0,
             bytes: 0,
             created_ns: now,
@@ -135,7 +134,7 @@ impl Tables {
             let copy = Box::new(rule.clone());
             self.note(|| Undo::Removed(id, copy));
         }
-        rule.flags.notify_removal.then(|| FlowRemoved::new(rule, reason, now))
+        rule.flow.flags.notify_removal.then(|| FlowRemoved::new(rule, reason, now))
     }
 
     fn overlaps(&self, table: u8, matching: &PackedMatch, priority: u16) -> bool {
