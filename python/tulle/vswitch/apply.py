@@ -151,6 +151,7 @@ class Bridges:
         """Forward what waits, and only then open sockets."""
         for bridge in self.bridges.values():
             bridge.switch.hold(False)
+        self.attaching.watch_resumed()
         for bridge in list(self.bridges.values()):
             await self._start(bridge)
 
