@@ -100,6 +100,8 @@ pub struct Rule {
     pub(crate) armed_ns: u64,
     /// What the controller wants of it.
     pub flags: FlowFlags,
+    /// A file may have it, as a change or copied: whoever reads that needs to know when it goes.
+    pub(crate) is_written: bool,
 }
 
 impl Rule {

@@ -155,6 +155,12 @@ class Bridges:
         for bridge in list(self.bridges.values()):
             await self._start(bridge)
 
+    def drop_guards(self) -> None:
+        """Let go of ports that tunnels of a process before this one had, and none of ours."""
+        for bridge in self.bridges.values():
+            with contextlib.suppress(NativeError):
+                bridge.switch.drop_guards()
+
     def be_one_thread(self) -> None:
         """Have each bridge forward by its first thread alone, whose sockets are those that are kept."""
         for bridge in self.bridges.values():
