@@ -21,7 +21,12 @@ struct Workloads {
 impl Workloads {
     /// The switch has so many threads when it makes the devices.
     fn new(threads: usize) -> Self {
-        let switch = Switch::start("taps", 1, 1).expect("a switch");
+        Self::named("taps", threads)
+    }
+
+    /// With a name of its own, by which its threads are told from those of other tests.
+    fn named(name: &str, threads: usize) -> Self {
+        let switch = Switch::start(name, 1, 1).expect("a switch");
         switch.set_threads(threads).expect("threads");
         let (left, right, node) = (Namespace::new(), Namespace::new(), Namespace::new());
         for (number, name, host) in [(1, "port1", &left), (2, "port2", &right)] {
@@ -47,14 +52,14 @@ impl Workloads {
 
 #[test]
 fn four_threads_forward_every_frame_of_a_tap_once_and_each_flow_in_order() {
-    let workloads = Workloads::new(4);
+    let workloads = Workloads::named("queues", 4);
     assert_eq!(workloads.queues(), 4);
-    let before = wait_for("names of threads", || Some(sleeps("taps")).filter(|found| found.len() == 4));
+    let before = wait_for("names of threads", || Some(sleeps("queues")).filter(|found| found.len() == 4));
     let (left, right) = workloads.sockets();
     exchange(&left, &right);
     exchange(&right, &left);
     assert_counted(&workloads.switch, "four threads");
-    let after = sleeps("taps");
+    let after = sleeps("queues");
     assert!(before.iter().all(|(name, count)| after[name] > count + 2), "{before:?} {after:?}");
 }
 
