@@ -6,7 +6,7 @@ a logical port, where nobody else has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -172,6 +172,13 @@ def receiving(there: Mapping[str, Present]) -> frozenset[tuple[str, str]]:
     return frozenset((port.node, port.encapsulation) for port in live if port is not None)
 
 
+def unheard(there: Mapping[str, Present]) -> frozenset[TunnelPort]:
+    """Tunnels (by their first port) of which neither endpoint is heard, as when their watching has just begun."""
+    working = {port: one for one in there.values() if one.works and (port := one.tunnel_port) is not None}
+    live = {msgspec.structs.replace(port, second=False) for port, one in working.items() if one.is_live}
+    return frozenset(port for port in working if not port.second and port not in live)
+
+
 def foreign_ports(there: Mapping[str, Present]) -> frozenset[PortName]:
     """Logical ports that somebody else has plugged in here."""
     names = (one.logical_port for one in there.values() if not one.own)
@@ -224,13 +231,22 @@ def _has_shape(one: Present, wanted: Interface | None) -> bool:
 
 
 def write_health(
-    schema: DatabaseSchema, there: Mapping[str, Present], desired: Iterable[Interface]
+    schema: DatabaseSchema,
+    there: Mapping[str, Present],
+    desired: Iterable[Interface],
+    doubled: Collection[str] = frozenset(),
 ) -> Transaction:
-    """Have the agent's own interfaces watched as they are to be."""
+    """Have the agent's own interfaces watched as they are to be.
+
+    `doubled` are the nodes with two endpoints.  One of them may still send by whichever it hears, so what it hears
+    goes on to speak until it has stopped to listen.
+    """
     transaction = Transaction(schema)
     for wanted in desired:
         one = there.get(wanted.name)
-        if one is not None and one.own and one.interface.bfd != wanted.bfd:
+        if one is None or not one.own or one.interface.bfd == wanted.bfd:
+            continue
+        if wanted.bfd or not (one.is_live and one.peer in doubled):
             transaction.update("Interface", one.row, {"bfd": wanted.bfd})
     return transaction
 

@@ -123,7 +123,7 @@ class Reconciler:
         if added := interfaces.missing(there, desired):
             await self._write_interfaces(added, [])
             there = interfaces.present(source(self.switch))
-        await self._commit(self.switch, interfaces.write_health(self.switch.schema, there, desired))
+        await self._commit(self.switch, self._health(view, there, desired))
         attached = await self.attacher.update(self._attachments(view, places, there))
         mtus = interfaces.write_mtus(self.switch.schema, there, self._mtus(view, places))
         await self._commit(self.switch, mtus)
@@ -135,6 +135,12 @@ class Reconciler:
         surplus = interfaces.surplus(interfaces.present(source(self.switch)), desired)
         if removed := [one for one in surplus if one.interface.name not in kept]:
             await self._write_interfaces([], removed)
+
+    def _health(self, view: View, there: dict[str, Present], desired: list[Interface]) -> Transaction:
+        """A node with one endpoint waits for those with two; these do as they are to at once."""
+        doubled = {one.name for one in view.nodes.values() if one.second_address}
+        waited = frozenset() if self.node.second_address else doubled
+        return interfaces.write_health(self.switch.schema, there, desired, waited)
 
     def ways(self, network: str) -> dict[str, str]:
         """The encapsulation in which a network goes to and comes from each node."""
@@ -242,7 +248,13 @@ class Reconciler:
         before, self.ports = self.ports, interfaces.numbers(now.there)
         await forget_connections(self._control, reused_zones(before, self.ports))
         self.compiled = self.compilation.compile(
-            placed.networks, placed.bindings, tunnels, now.view.ids, encapsulations(), self.ports
+            placed.networks,
+            placed.bindings,
+            tunnels,
+            now.view.ids,
+            encapsulations(),
+            self.ports,
+            interfaces.unheard(now.there),
         )
         await self._flows.apply(self.compiled.texts, self.compiled.meters)
 

@@ -123,6 +123,33 @@ def test_a_watched_tunnel_is_received_by_when_one_of_its_ends_hears_the_other() 
     assert interfaces.receiving(interfaces.present(source(database))) == {("node2", "stt")}
 
 
+def test_of_two_tunnels_none_is_heard_until_one_of_them_is() -> None:
+    database = new_database()
+    first, second = interfaces.tunnel_interfaces(NODE, DOUBLE)
+    write(database, [first, second], [])
+    for number, one in ((4, first), (5, second)):
+        set_column(database, one.name, ofport=number)
+    assert interfaces.unheard(interfaces.present(source(database))) == {TunnelPort("node2", "stt")}
+    set_column(database, second.name, bfd_status={"forwarding": "true", "state": "up"})
+    assert interfaces.unheard(interfaces.present(source(database))) == frozenset()
+
+
+def test_a_node_that_gives_up_its_second_endpoint_speaks_until_the_other_has_stopped_to_listen() -> None:
+    database = new_database()
+    first, _ = interfaces.tunnel_interfaces(NODE, DOUBLE)
+    write(database, [first], [])
+    set_column(database, first.name, bfd_status={"forwarding": "true", "state": "up"})
+
+    def is_stopped(doubled: set[str]) -> bool:
+        there = interfaces.present(source(database))
+        return bool(interfaces.write_health(database.schema, there, [TUNNEL], doubled).operations)
+
+    assert not is_stopped({"node2"})
+    assert is_stopped(set())
+    set_column(database, first.name, bfd_status={"forwarding": "false", "state": "down"})
+    assert is_stopped({"node2"})
+
+
 def test_a_tunnel_that_nobody_watches_is_received_by_as_soon_as_it_works() -> None:
     database = new_database()
     write(database, [TUNNEL], [])
