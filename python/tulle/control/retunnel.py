@@ -12,6 +12,7 @@ end is not able any more to do what is in use.  Pure: every call gives the next 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -20,6 +21,8 @@ from tulle.values import Node, Tunnel, TunnelEnd, Unreachable
 Pair = Tunnel | Unreachable
 Ends = Mapping[tuple[str, str], TunnelEnd]
 """Reports by (node, remote)."""
+BELIEVED_MAX: Final = 1 << 62
+"""An agent that reports a later generation is wrong; what follows it has to fit the database for a long time."""
 
 
 def advance(
@@ -40,7 +43,7 @@ def _advanced(current: Pair | None, chosen: Pair, ends: Ends, nodes: Mapping[str
     if isinstance(chosen, Unreachable):
         return chosen
     reports = [ends[pair] for pair in _both(chosen) if pair in ends]
-    latest = max((one.generation for one in reports), default=0)
+    latest = max((one.generation for one in reports if one.generation <= BELIEVED_MAX), default=0)
     if not isinstance(current, Tunnel):
         return replace(chosen, generation=latest + 1)
     if not reports or _has_lost(current, nodes):
