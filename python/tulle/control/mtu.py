@@ -33,7 +33,8 @@ def network_mtu(
     """Bytes of the largest IP packet: the least over all pairs of nodes that have ports of `network`.
 
     A tunnel is over IPv6 where one of `nodes` with such an address is an end of it.  Encapsulations that cut frames by
-    themselves do not count; without a tunnel it is 1500, and never less than 576.  `underlay_mtu` is that of nodes without a report.
+    themselves do not count; without a tunnel it is 1500, and never less than 576.  `underlay_mtu` is that of nodes
+    without a report.
     """
     places = {binding.node for binding in bindings if binding.network == network}
     over_ipv6 = {node.name for node in nodes if ":" in node.address or ":" in node.second_address}
