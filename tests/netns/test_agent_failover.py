@@ -64,7 +64,7 @@ def column(site: Site, node: str, interface: str, name: str) -> str:
 
 def forwards(site: Site, node: str) -> tuple[bool, bool]:
     """Whether the first and the second tunnel to the other node work."""
-    names = (f"stt-{PEERS[node]}", f"stt-{PEERS[node]}-2")
+    names = (f"stt-{PEERS[node]}", f"stt-{PEERS[node]}+2")
     first, second = ('forwarding="true"' in column(site, node, name, "bfd_status") for name in names)
     return first, second
 
@@ -116,7 +116,7 @@ def test_another_encapsulation_loses_nothing_and_has_both_endpoints(site: Site) 
         site.tulle("network", "set", "red", "--encapsulations", encapsulation)
         assert answered(ping) == 6 * HZ
         names = {
-            node: {f"{encapsulation}-{peer}", f"{encapsulation}-{peer}-2"} for node, peer in PEERS.items()
+            node: {f"{encapsulation}-{peer}", f"{encapsulation}-{peer}+2"} for node, peer in PEERS.items()
         }
         assert all(tunnels_there(site, node) >= names[node] for node in PEERS), site.logs()
         before = sent(site, f"{encapsulation}-node2")

@@ -26,6 +26,8 @@ OWNER = "tulle-agent"
 MTU_GIVEN = "tulle-mtu"
 """The MTU that the agent has asked for (`external_ids`), to tell it from one that a user wants."""
 ENDPOINT = "tulle-endpoint"
+EXTERNAL = "tulle-external"
+"""Marks the tunnel to an endpoint without an agent (`external_ids`), which is known also when the endpoint has gone."""
 BFD = {"enable": "true", "min_rx": "300", "min_tx": "300", "check_tnl_key": "true"}
 """A failure is noticed after 0.9 s; tenants' packets have keys, so they cannot speak for the far end."""
 
@@ -116,16 +118,17 @@ def tunnel_interfaces(node: Node, tunnel: TunnelInterface) -> list[Interface]:
 
 
 def second_name(first: str) -> str:
-    """`stt-node2-2`, or with a hash where that is too long."""
-    if len(f"{first}-2".encode()) <= NAME_BYTES:
-        return f"{first}-2"
-    return f"{first[:4]}-{blake2b(first.encode(), digest_size=4).hexdigest()}-2"
+    """`stt-node2+2`, or with a hash where that is too long; no node's name has that sign."""
+    if len(f"{first}+2".encode()) <= NAME_BYTES:
+        return f"{first}+2"
+    return f"{first[:4]}+{blake2b(first.encode(), digest_size=4).hexdigest()}"
 
 
 def tunnel_interface(node: str, local: str, tunnel: TunnelInterface) -> Interface:
     """The interface of a tunnel from the underlay address `local`."""
     options = {"remote_ip": tunnel.address, "local_ip": local, "key": "flow"}
-    return Interface(tunnel_name(tunnel), tunnel.encapsulation, options, {"peer": tunnel.remote, OWNER: node})
+    external = {"peer": tunnel.remote, OWNER: node, **({EXTERNAL: "true"} if tunnel.external else {})}
+    return Interface(tunnel_name(tunnel), tunnel.encapsulation, options, external)
 
 
 def present(source: Source) -> dict[str, Present]:
@@ -226,8 +229,31 @@ def surplus(there: Mapping[str, Present], desired: Iterable[Interface]) -> list[
 
 
 def _has_shape(one: Present, wanted: Interface | None) -> bool:
-    """Whether an interface is as it is to be but for how its health is watched, which `write_health` changes."""
-    return wanted is not None and msgspec.structs.replace(one.interface, bfd=wanted.bfd) == wanted
+    """Whether an interface is as it is to be, but for what is changed in place.
+
+    That is how its health is watched (`write_health`) and whether it is external (`write_marks`).
+    """
+    if wanted is None:
+        return False
+    there = msgspec.structs.replace(one.interface, bfd=wanted.bfd, external_ids=_unmarked(one.interface))
+    return there == msgspec.structs.replace(wanted, external_ids=_unmarked(wanted))
+
+
+def _unmarked(interface: Interface) -> dict[str, str]:
+    return {key: value for key, value in interface.external_ids.items() if key != EXTERNAL}
+
+
+def write_marks(
+    schema: DatabaseSchema, there: Mapping[str, Present], desired: Iterable[Interface]
+) -> Transaction:
+    """Mark the agent's own tunnels as external or not, where an earlier release or another row said otherwise."""
+    transaction = Transaction(schema)
+    for wanted in desired:
+        one = there.get(wanted.name)
+        same = one is None or one.interface.external_ids == wanted.external_ids
+        if one is not None and not same and one.own and _has_shape(one, wanted):
+            transaction.update("Interface", one.row, {"external_ids": wanted.external_ids})
+    return transaction
 
 
 def write_health(

@@ -124,6 +124,8 @@ class Reconciler:
             await self._write_interfaces(added, [])
             there = interfaces.present(source(self.switch))
         await self._commit(self.switch, self._health(view, there, desired))
+        marks = interfaces.write_marks(self.switch.schema, there, desired)
+        await self._commit(self.switch, marks)
         attached = await self.attacher.update(self._attachments(view, places, there))
         mtus = interfaces.write_mtus(self.switch.schema, there, self._mtus(view, places))
         await self._commit(self.switch, mtus)
@@ -182,9 +184,9 @@ class Reconciler:
         return [*tunnels, *taps]
 
     def _known_nodes(self, view: View) -> dict[str, Node]:
-        """All nodes that tunnels may name; the address of one that has just gone is not known."""
+        """All nodes that tunnels may name; of one that has just gone neither address nor agent is known."""
         missing = {end for one in view.tunnels for end in (one.local, one.remote)} - view.nodes.keys()
-        gone = {name: Node(name, "", ()) for name in missing}
+        gone = {name: Node(name, "", (), external=True) for name in missing}
         return {**view.nodes, **gone, self.node.name: self.node}
 
     def _attachments(self, view: View, places: Places, there: dict[str, Present]) -> dict[str, Wanted]:

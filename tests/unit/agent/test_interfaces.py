@@ -84,7 +84,7 @@ def test_a_node_with_one_endpoint_has_one_interface_that_nobody_watches() -> Non
 def test_tunnels_between_two_endpoints_each_are_two_and_are_watched() -> None:
     database = new_database()
     first, second = interfaces.tunnel_interfaces(NODE, DOUBLE)
-    assert (first.name, second.name) == ("stt-node2", "stt-node2-2")
+    assert (first.name, second.name) == ("stt-node2", "stt-node2+2")
     assert (second.options["local_ip"], second.options["remote_ip"]) == ("198.51.100.1", "198.51.100.2")
     assert first.bfd == second.bfd == interfaces.BFD
     write(database, [first, second], [])
@@ -108,6 +108,21 @@ def test_a_tunnel_that_gets_a_second_one_beside_it_stays_and_is_watched_from_the
     assert interfaces.write_health(database.schema, there, desired).operations == []
     database.transact(interfaces.write_health(database.schema, there, [TUNNEL]).operations)
     assert interfaces.present(source(database))["stt-node2"].interface == TUNNEL
+
+
+def test_a_tunnel_that_an_earlier_release_made_is_marked_as_external_where_it_stands() -> None:
+    database = new_database()
+    write(database, [TUNNEL, TAP], [])
+    marked = interfaces.tunnel_interface(
+        "node1", "192.0.2.1", TunnelInterface("node2", "192.0.2.2", "stt", external=True)
+    )
+    desired = [marked, TAP]
+    there = interfaces.present(source(database))
+    assert interfaces.surplus(there, desired) == []
+    database.transact(interfaces.write_marks(database.schema, there, desired).operations)
+    there = interfaces.present(source(database))
+    assert there["stt-node2"].interface == marked
+    assert interfaces.write_marks(database.schema, there, desired).operations == []
 
 
 def test_a_watched_tunnel_is_received_by_when_one_of_its_ends_hears_the_other() -> None:
@@ -173,7 +188,7 @@ def test_names_fit_the_kernel_and_differ() -> None:
     long = "a-node-with-a-very-long-name"
     names = [
         interfaces.tunnel_name(TunnelInterface(node, "192.0.2.1", "vxlan"))
-        for node in ("node2", long, long + "2")
+        for node in ("node2", "n", "n-2", "n-2-2", long, long + "2")
     ]
     names += [interfaces.second_name(name) for name in names]
     names += [interfaces.tap_name("node1", ("red", f"web{number}")) for number in range(50)]
