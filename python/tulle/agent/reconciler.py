@@ -22,7 +22,7 @@ from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
 from tulle.agent.view import PortName, View, read_view
-from tulle.agent.zones import forget_connections, reused_zones
+from tulle.agent.zones import Ports, forget_connections, remembered, reused_zones
 from tulle.control import (
     all_tunnels_of,
     attachments,
@@ -102,6 +102,7 @@ class Reconciler:
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
         self.ports: dict[LocalPort | TunnelPort, int] = {}
+        self._zones: Ports | None = None
         self.view: View | None = None
         self._asked = options.encapsulations
         self._control = options.switch / "vswitchd.ctl"
@@ -247,8 +248,11 @@ class Reconciler:
     async def _apply_flows(self, now: Situation) -> None:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
         tunnels = self._tunnels(now)
-        before, self.ports = self.ports, interfaces.numbers(now.there)
-        await forget_connections(self._control, reused_zones(before, self.ports))
+        self.ports = interfaces.numbers(now.there)
+        await forget_connections(self._control, reused_zones(self._zones, self.ports))
+        names = (one.logical_port for one in now.there.values())
+        plugged = {LocalPort("/".join(name)) for name in names if name is not None}
+        self._zones = remembered(self._zones, self.ports, plugged)
         self.compiled = self.compilation.compile(
             placed.networks,
             placed.bindings,
