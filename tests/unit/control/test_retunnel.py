@@ -117,6 +117,16 @@ def test_an_end_without_an_agent_does_as_it_is_told() -> None:
     assert step(COMING, WANTED, reports(5, ["stt", "vxlan"], ["stt"], ["n1"]), nodes) == MOVED
 
 
+def test_an_end_whose_agent_never_reports_is_not_waited_for() -> None:
+    new = reports(5, ["stt", "vxlan"], ["stt"], ["n1"])
+    (made,) = advance([COMING], [WANTED], new, NODES, {"n2"})
+    assert made == MOVED
+    assert settled(COMING, new, NODES, {"n2"}) and not settled(COMING, new, NODES, {"n1"})
+    # Once it has reported it is waited for like any other.
+    late = new | reports(4, ["stt"], ["stt"], ["n2"])
+    assert not settled(COMING, late, NODES, {"n2"})
+
+
 def test_a_network_goes_its_own_way_while_the_others_stay() -> None:
     wanted = Tunnel("n1", "n2", "stt", {"red": "vxlan"})
     coming = step(OLD, wanted, reports(4, ["stt"], ["stt"]))
