@@ -1,6 +1,6 @@
 """Packets that ACLs hand to the agent: it writes a line about them, and answers those that are rejected.
 
-Both at a bounded rate for each ACL, whatever the switch lets through.
+Both at a bounded rate for each ACL, for all of a network and for all of a node, whatever the switch lets through.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from .rejecting import IcmpError, rejection
 from .slowpath import Answer, TokenBucket
 
 REJECTS_PER_S: Final = 100.0
+NETWORK_PER_S: Final = 1000.0
+NODE_PER_S: Final = 3000.0
+"""Lines and answers: no tenant alone can use up what the node has."""
 Line = Callable[[Words], None]
 Reasons = Mapping[tuple[int, int], str]
 
@@ -30,6 +33,8 @@ class PolicyPath:
         self._reasons: dict[tuple[int, int], str] = {}
         self._owners: Mapping[int, str] = {}
         self._buckets: dict[tuple[int, str, float], TokenBucket] = {}
+        self._networks: dict[str, TokenBucket] = {}
+        self._node = TokenBucket(NODE_PER_S, NODE_PER_S)
         self.counts = {"rejected": 0, "logged": 0, "limited": 0, "silent": 0}
 
     def configure(self, reasons: Reasons, owners: Mapping[int, str]) -> None:
@@ -38,6 +43,8 @@ class PolicyPath:
         self._owners = owners
         known = {(cookie, *one) for (_, cookie), reason in self._reasons.items() for one in _rates(reason)}
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if key in known}
+        networks = {self._network(cookie) for cookie, *_ in known}
+        self._networks = {name: bucket for name, bucket in self._networks.items() if name in networks}
 
     def concerns(self, packet: PacketIn) -> bool:
         """Whether an ACL handed the packet up."""
@@ -71,9 +78,15 @@ class PolicyPath:
 
     def _allowed(self, cookie: int, what: str, rate: float) -> bool:
         bucket = self._buckets.setdefault((cookie, what, rate), TokenBucket(rate, max(1.0, rate)))
-        allowed = bucket.take(self._clock())
+        shared = self._networks.setdefault(self._network(cookie), TokenBucket(NETWORK_PER_S, NETWORK_PER_S))
+        now = self._clock()
+        # The smallest first: what one ACL has too much of takes nothing from the others.
+        allowed = all(one.take(now) for one in (bucket, shared, self._node))
         self.counts["limited"] += not allowed
         return allowed
+
+    def _network(self, cookie: int) -> str:
+        return self._owners.get(cookie, "").removeprefix("acl ").partition("/")[0]
 
 
 def is_policy(reason: str) -> bool:

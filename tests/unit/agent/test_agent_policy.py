@@ -76,6 +76,26 @@ def test_a_rate_that_changes_counts_from_then_on_and_the_same_rate_keeps_its_cou
     assert len(path.lines) == 7
 
 
+def test_many_rules_together_are_bounded_for_a_network_and_for_the_node() -> None:
+    lines: list[dict[str, Any]] = []
+    path = PolicyPath(icmp_error, lambda: 0.0, lines.append)
+    owners = {cookie: f"acl net{cookie % 5}/rule{cookie}" for cookie in range(1, 51)}
+    path.configure({(10, cookie): "log 1000 drop" for cookie in owners}, owners)
+
+    def offer(cookie: int, count: int) -> int:
+        before = len(lines)
+        for _ in range(count):
+            path.answer(PacketIn(1, 10, cookie, 9, {}, b"\0" * 14))
+        return len(lines) - before
+
+    # All rules of one network, one of another, then all that the node has left.
+    assert sum(offer(cookie, 150) for cookie in owners if cookie % 5 == 1) == 1000
+    assert offer(2, 100) == 100
+    assert sum(offer(cookie, 100) for cookie in owners if cookie % 5 > 1) == 1900
+    assert offer(5, 10) == 0
+    assert path.counts["logged"] == 3000
+
+
 def test_packets_of_routers_and_of_unknown_flows_are_not_its_concern() -> None:
     path = Path("reject", 63)
     assert path.path.concerns(path.packet()) and not path.path.concerns(path.packet(cookie=1))
