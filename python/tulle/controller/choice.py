@@ -49,6 +49,7 @@ class Pairs:
         self._choice = choice_among(intent, self._able)
         self._chosen = {(one.local, one.remote): one for one in self._choice.pairs(encapsulations())}
         self._ends = store.tunnel_ends(state)
+        self._mute = store.mute_nodes(state)
         rows = store.tunnels(state)
         self._rows = [one for one in rows if one.local in self._able and one.remote in self._able]
 
@@ -80,7 +81,7 @@ class Pairs:
         now, want = (in_use(one, network) for one in (row, chosen))
         if now != want:
             yield row.local, f"the tunnel to {row.remote} goes from {now} to {want} for {network}"
-        elif not settled(row, self._ends, self._able):
+        elif not settled(row, self._ends, self._able, self._mute):
             yield row.local, f"the tunnel to {row.remote} is changing"
 
     def _reported(self, row: Tunnel) -> list[TunnelEnd]:

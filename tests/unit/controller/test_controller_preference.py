@@ -11,7 +11,7 @@ from tulle import store
 from tulle.controller.listing import Listing
 from tulle.controller.progress import behind
 from tulle.errors import InvalidInput, NotFound
-from tulle.values import Tunnel, TunnelEnd
+from tulle.values import NodeReport, Tunnel, TunnelEnd
 
 
 def ready() -> Cores:
@@ -67,6 +67,16 @@ def test_a_network_changes_in_steps_that_both_ends_report():
     assert late(cores, red=2) == ["node1: the tunnel to node2 is changing"]
     report(cores)
     assert late(cores, red=2) == []
+
+
+def test_nobody_waits_for_the_agent_of_a_release_that_reports_nothing():
+    cores = ready()
+    node1, node2 = NODES[:2]
+    cores.write_state(lambda w: store.write_tunnel_ends(w, cores.state_rows, "node2", []))
+    cores.write_state(lambda w: store.write_node(w, cores.state_rows, node1, {"red": 1}, NodeReport()))
+    assert late(cores, red=1) == []
+    cores.write_state(lambda w: store.write_node(w, cores.state_rows, node2, {"red": 1}, NodeReport()))
+    assert late(cores, red=1) == ["node1: the tunnel to node2 is changing"]
 
 
 def test_an_order_is_part_of_the_network():
