@@ -116,7 +116,8 @@ class Intent:
             raise Conflict(f"snapshots or changes of a deleted network {new!r} are kept; take another name")
         self._refuse_stale(Pair(name, stored, None), asked)
         other = renamed(stored.network, new)
-        generations = {name: 0, new: max(self._next_generation(name), self._next_generation(new))}
+        generation = max(self._next_generation(name), self._next_generation(new))
+        generations = {name: 0, new: generation + bool(self.ledger.changes(new))}
         pair = Pair(new, stored, other)
         applied = Applied(
             (Change("changed", new, name, new),), generations, None, (pair,), f"rename {new} {name}"
