@@ -17,6 +17,7 @@ from tulle import store
 from tulle.agent import abilities, interfaces, placing
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
+from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
@@ -103,6 +104,7 @@ class Reconciler:
         self.compiled: Compiled = NOTHING
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self.view: View | None = None
+        self._outside: dict[LocalPort, int] | None = None
         self._asked = options.encapsulations
         self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
@@ -241,6 +243,9 @@ class Reconciler:
         tunnels = self._tunnels(now)
         before, self.ports = self.ports, interfaces.numbers(now.there)
         await forget_connections(self._control, reused_zones(before, self.ports))
+        outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
+        await forget_connections(self._control, new_zones(self._outside, outside))
+        self._outside = outside
         self.compiled = self.compilation.compile(
             placed.networks, placed.bindings, tunnels, now.view.ids, encapsulations(), self.ports
         )

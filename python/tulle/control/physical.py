@@ -204,7 +204,7 @@ class _Writer:
             match = fields(in_port=port, tun_id=place.datapath, dl_src=place.mac)
             enter = self._enter(place.datapath, place.key, is_secure=place.is_secure)
             yield flow(PHYSICAL_INGRESS, 110, match, enter, place.owner)
-            yield from _zones(place, port)
+            yield from _zones(place)
 
     def _enter(self, datapath: int, key: int, *, is_secure: bool = False) -> tuple[Action, ...]:
         mark = (SetField("metadata", datapath), SetField("reg14", key), SetField("reg10", FROM_TUNNEL))
@@ -225,7 +225,7 @@ class _Writer:
         # A router may send back to where a packet came from; plain output there does nothing
         # (OpenFlow 1.3.5 section 5.4).
         yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), place.owner)
-        yield from _zones(place, port)
+        yield from _zones(place)
 
     def _remote(self, place: _Place) -> Iterator[Flow]:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""
@@ -281,10 +281,14 @@ def _paused(node: str, places: list[_Place]) -> Iterator[Flow]:
             yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), (), f"network {place.network} (paused)")
 
 
-def _zones(place: _Place, port: LocalPort | TunnelPort) -> Iterator[Flow]:
-    """A port's zone of connection tracking is its number at the switch, which nobody else has there."""
+def _zones(place: _Place) -> Iterator[Flow]:
+    """A port's zone of connection tracking is its number at the switch, which nobody else has there.
+
+    One behind a tunnel gets a number for that from the agent.
+    """
     if not place.is_tracked:
         return
+    port = LocalPort(f"{place.network}/{place.port}")
     for table, register, following in (
         (FROM_PORT_ZONE, "reg14", FROM_PORT_TRACK),
         (TO_PORT_ZONE, "reg15", TO_PORT_TRACK),
