@@ -195,9 +195,12 @@ class _Writer:
         return flow(PHYSICAL_INGRESS, 100, match, tuple(actions), owner)
 
     def _from_external(self, end: _End, members: list[_Place]) -> Iterator[Flow]:
-        """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs."""
+        """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs.
+
+        With a source that none of its ports has it is not known which one speaks: not if all of them are secured.
+        """
         port = end.port
-        for datapath in sorted({place.datapath for place in members}):
+        for datapath in sorted({place.datapath for place in members if not place.is_secure}):
             match = fields(in_port=port, tun_id=datapath)
             yield flow(PHYSICAL_INGRESS, 105, match, self._enter(datapath, 0), f"tunnel {end.remote}")
         for place in members:
