@@ -11,7 +11,7 @@ end is not able any more to do what is in use.  Pure: every call gives the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -23,20 +23,29 @@ Ends = Mapping[tuple[str, str], TunnelEnd]
 
 
 def advance(
-    current: Iterable[Pair], chosen: Iterable[Pair], ends: Ends, nodes: Mapping[str, Node]
+    current: Iterable[Pair],
+    chosen: Iterable[Pair],
+    ends: Ends,
+    nodes: Mapping[str, Node],
+    silent: Collection[str] = (),
 ) -> list[Pair]:
-    """The pairs as they are to be now; `nodes` with all that they are able to do."""
+    """The pairs as they are to be now; `nodes` with all that they are able to do, `silent` as for `settled`."""
     known = {(one.local, one.remote): one for one in current}
-    return [_advanced(known.get((one.local, one.remote)), one, ends, nodes) for one in chosen]
+    return [_advanced(known.get((one.local, one.remote)), one, ends, nodes, silent) for one in chosen]
 
 
-def settled(tunnel: Tunnel, ends: Ends, nodes: Mapping[str, Node]) -> bool:
-    """Whether both ends have applied this generation; ends without an agent do as they are told."""
-    waited = [pair for pair in _both(tunnel) if not nodes[pair[0]].external]
+def settled(tunnel: Tunnel, ends: Ends, nodes: Mapping[str, Node], silent: Collection[str] = ()) -> bool:
+    """Whether both ends have applied this generation; ends without an agent do as they are told.
+
+    `silent` are nodes whose agent is of a release that says nothing about its tunnels: not to be waited for either.
+    """
+    waited = [pair for pair in _both(tunnel) if not nodes[pair[0]].external and pair[0] not in silent]
     return all(pair in ends and ends[pair].generation == tunnel.generation for pair in waited)
 
 
-def _advanced(current: Pair | None, chosen: Pair, ends: Ends, nodes: Mapping[str, Node]) -> Pair:
+def _advanced(
+    current: Pair | None, chosen: Pair, ends: Ends, nodes: Mapping[str, Node], silent: Collection[str]
+) -> Pair:
     if isinstance(chosen, Unreachable):
         return chosen
     reports = [ends[pair] for pair in _both(chosen) if pair in ends]
@@ -46,7 +55,7 @@ def _advanced(current: Pair | None, chosen: Pair, ends: Ends, nodes: Mapping[str
     if not reports or _has_lost(current, nodes):
         wanted = chosen
     else:
-        wanted = _step(current, chosen, reports, settled(current, ends, nodes))
+        wanted = _step(current, chosen, reports, settled(current, ends, nodes, silent))
     same = replace(wanted, generation=current.generation) == current
     return current if same else replace(wanted, generation=max(current.generation, latest) + 1)
 

@@ -30,12 +30,14 @@ def between(cores: Cores) -> Tunnel:
     return found
 
 
-def report(cores: Cores) -> None:
-    """Both agents do as the row says, and say so."""
+def report(cores: Cores, *nodes: str) -> None:
+    """Both agents, or these, do as the row says, and say so."""
     row = between(cores)
     sends = tuple({row.encapsulation, *row.networks.values()})
     receives = tuple({*sends, *row.coming.values(), *row.leaving})
     for node, remote in (("node1", "node2"), ("node2", "node1")):
+        if nodes and node not in nodes:
+            continue
         end = TunnelEnd(node, remote, row.generation, receives, sends)
         cores.write_state(lambda w, end=end: store.write_tunnel_ends(w, cores.state_rows, end.node, [end]))
 
@@ -66,6 +68,21 @@ def test_a_network_changes_in_steps_that_both_ends_report():
     assert (between(cores).networks, between(cores).coming) == ({"red": "vxlan"}, {})
     assert late(cores, red=2) == ["node1: the tunnel to node2 is changing"]
     report(cores)
+    assert late(cores, red=2) == []
+
+
+def test_an_agent_that_says_nothing_about_its_tunnels_is_not_waited_for():
+    cores = Cores()
+    cores.intent.apply(TEXT, "two.yaml")
+    cores.register(*NODES, applied={"red": 1, "blue": 1})
+    cores.bind_all()
+    report(cores, "node1")
+    assert late(cores, red=1) == []
+    cores.intent.prefer("red", ("vxlan",))
+    cores.register(*NODES, applied={"red": 2, "blue": 1})
+    report(cores, "node1")
+    assert between(cores).networks == {"red": "vxlan"}
+    report(cores, "node1")
     assert late(cores, red=2) == []
 
 
