@@ -21,7 +21,7 @@ from tulle.store import Row, StoredNetwork, Writer
 from tulle.values import Change, LabFile, LogicalPort, Network, Node
 
 from .asked import Applied, Asked, Pair
-from .ledger import Ledger
+from .ledger import Ledger, refuse_automatic
 from .stores import Store
 
 ANYBODY: Final = Asked()
@@ -223,6 +223,7 @@ class Intent:
             raise InvalidInput(
                 f"snapshot: a name of 1 to 63 of a-z, 0-9 and dash, not a number alone, was expected, {name!r} came"
             )
+        refuse_automatic(name)
         if name in taken:
             raise Conflict(f"network {network} has a snapshot {name!r} already")
         writer = self._writer(f"snapshot {network} as {name}")

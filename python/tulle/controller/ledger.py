@@ -224,6 +224,12 @@ class Ledger:
         return document
 
 
+def refuse_automatic(name: str) -> None:
+    """Automatic snapshots go by themselves: `InvalidInput` for a snapshot that is named like them."""
+    if AUTOMATIC.fullmatch(name):
+        raise InvalidInput(f"snapshot: {name!r} is a name for automatic snapshots, which go by themselves")
+
+
 def _is_freed(row: Row) -> bool:
     """Whether a row says that a network has another name since."""
     return row.get("summary") == FREED

@@ -238,6 +238,13 @@ def test_a_snapshots_name_is_no_number(name):
         filled().intent.snapshot("red", name)
 
 
+def test_a_snapshot_is_not_named_like_those_that_go_by_themselves():
+    cores = filled()
+    with pytest.raises(InvalidInput, match="automatic snapshots"):
+        cores.intent.snapshot("red", "before-rollback-1")
+    assert cores.intent.snapshot("red", "before-upgrade")["name"] == "before-upgrade"
+
+
 def test_a_change_past_the_controller_at_the_same_moment_wins_and_this_one_is_refused():
     cores = filled()
     database = cores.intent_database
