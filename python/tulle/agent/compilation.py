@@ -89,7 +89,7 @@ class Compilation:
         """All flows of these networks, joined."""
         bindings = tuple(bindings)
         outside = external_zones(bindings, tunnels.all, ports.values())
-        numbered: dict[LocalPort | TunnelPort, int] = {**ports, **outside}
+        numbered: Ports = dict([*ports.items(), *outside.items()])
         kept = {}
         self.pending = {}
         for network in (Network(""), *networks):

@@ -241,7 +241,7 @@ class Intent:
 
     def history(self, network: str) -> list[Row]:
         """The changes of a network, oldest first; they stay when the network is deleted."""
-        found = self.ledger.changes(network)
+        found = self.ledger.history(network)
         if not found:
             self._refuse_unknown(network)
         return found

@@ -57,6 +57,11 @@ class Ledger:
         found = [row for row in self._rows("Change") if row["network"] == network]
         return sorted(found, key=lambda row: int(row["generation"]))
 
+    def history(self, network: str) -> list[Row]:
+        """The changes of a network, oldest first; that others left its name is told where nothing else is."""
+        found = self.changes(network)
+        return [row for row in found if not _is_freed(row)] or found
+
     def knows(self, network: str) -> bool:
         """Whether something of a network is kept, though it may be gone; that it was renamed is not enough."""
         kept = (row for table in ("Snapshot", "Change") for row in self._rows(table))
