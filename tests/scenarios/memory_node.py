@@ -25,6 +25,7 @@ from tulle.values import Encapsulation, Ids, LocalPort, TunnelInterface, TunnelP
 Symbol = LocalPort | TunnelPort
 TunnelKey = tuple[int, str, str]
 AGENT_PORT = 60000
+IP_WORDS = {one + version for one in ("ip", "tcp", "udp", "icmp", "sctp") for version in ("", "v6", "6")}
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ class MemoryNode:
         made = changes(self.installed, texts)
         for command, batch in made.commands:
             for text in batch:
+                assert "ct(" not in text or _is_of_ip(text), f"a switch refuses {text}"
                 self._datapath.flow_mod(command, text)
                 self.between()
         self.former, self.installed = self.installed, dict(texts)
@@ -231,6 +233,11 @@ class MemoryNode:
         reply = path.answer(given)
         reason = self._compiled.reasons[given.table, given.cookie]
         return Punted(reason, None if reply is None else (reply.actions, reply.frame))
+
+
+def _is_of_ip(flow: str) -> bool:
+    """Whether the match says that packets are of IPv4 or IPv6, as actions on connections demand (ovs-actions(7))."""
+    return not IP_WORDS.isdisjoint(flow.partition(" ")[0].split(","))
 
 
 def _rank(flow: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tulle.agent.external_zones import external_zones
 from tulle.control import compile_node
 from tulle.errors import NotFound
 from tulle.logical import compile_interfaces, compile_network
@@ -88,12 +89,14 @@ class Compilation:
     ) -> Compiled:
         """All flows of these networks, joined; `unheard` as in `emit_flow`."""
         bindings = tuple(bindings)
+        outside = external_zones(bindings, tunnels.all, ports.values())
+        numbered: Ports = dict([*ports.items(), *outside.items()])
         kept = {}
         self.pending = {}
         for network in (Network(""), *networks):
             own = tuple(one for one in bindings if one.network == network.name)
             numbers = _ids_of(network.name, ids)
-            plugged = _ports_of(network.name, ports)
+            plugged = _ports_of(network.name, numbered)
             ways = (tunnels.of(network.name), tunnels.all)
             inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard)
             known = self._kept.get(network.name)

@@ -17,6 +17,7 @@ from tulle import store
 from tulle.agent import abilities, interfaces, placing
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
+from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
@@ -104,6 +105,7 @@ class Reconciler:
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self._zones: Ports | None = None
         self.view: View | None = None
+        self._outside: dict[LocalPort, int] | None = None
         self._asked = options.encapsulations
         self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
@@ -253,6 +255,9 @@ class Reconciler:
         names = (one.logical_port for one in now.there.values())
         plugged = {LocalPort("/".join(name)) for name in names if name is not None}
         self._zones = remembered(self._zones, self.ports, plugged)
+        outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
+        await forget_connections(self._control, new_zones(self._outside, outside))
+        self._outside = outside
         self.compiled = self.compilation.compile(
             placed.networks,
             placed.bindings,

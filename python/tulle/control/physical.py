@@ -195,16 +195,19 @@ class _Writer:
         return flow(PHYSICAL_INGRESS, 100, match, tuple(actions), owner)
 
     def _from_external(self, end: _End, members: list[_Place]) -> Iterator[Flow]:
-        """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs."""
+        """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs.
+
+        With a source that none of its ports has it is not known which one speaks: not if all of them are secured.
+        """
         port = end.port
-        for datapath in sorted({place.datapath for place in members}):
+        for datapath in sorted({place.datapath for place in members if not place.is_secure}):
             match = fields(in_port=port, tun_id=datapath)
             yield flow(PHYSICAL_INGRESS, 105, match, self._enter(datapath, 0), f"tunnel {end.remote}")
         for place in members:
             match = fields(in_port=port, tun_id=place.datapath, dl_src=place.mac)
             enter = self._enter(place.datapath, place.key, is_secure=place.is_secure)
             yield flow(PHYSICAL_INGRESS, 110, match, enter, place.owner)
-            yield from _zones(place, port)
+            yield from _zones(place)
 
     def _enter(self, datapath: int, key: int, *, is_secure: bool = False) -> tuple[Action, ...]:
         mark = (SetField("metadata", datapath), SetField("reg14", key), SetField("reg10", FROM_TUNNEL))
@@ -225,7 +228,7 @@ class _Writer:
         # A router may send back to where a packet came from; plain output there does nothing
         # (OpenFlow 1.3.5 section 5.4).
         yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), place.owner)
-        yield from _zones(place, port)
+        yield from _zones(place)
 
     def _remote(self, place: _Place) -> Iterator[Flow]:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""
@@ -281,10 +284,14 @@ def _paused(node: str, places: list[_Place]) -> Iterator[Flow]:
             yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), (), f"network {place.network} (paused)")
 
 
-def _zones(place: _Place, port: LocalPort | TunnelPort) -> Iterator[Flow]:
-    """A port's zone of connection tracking is its number at the switch, which nobody else has there."""
+def _zones(place: _Place) -> Iterator[Flow]:
+    """A port's zone of connection tracking is its number at the switch, which nobody else has there.
+
+    One behind a tunnel gets a number for that from the agent.
+    """
     if not place.is_tracked:
         return
+    port = LocalPort(f"{place.network}/{place.port}")
     for table, register, following in (
         (FROM_PORT_ZONE, "reg14", FROM_PORT_TRACK),
         (TO_PORT_ZONE, "reg15", TO_PORT_TRACK),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import orjson
@@ -27,10 +27,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = TypeVar("Body")
 
 
+Kept = Annotated[str, msgspec.Meta(max_length=1000)]
+"""Text of a user that goes into the history, of which thousands are kept."""
+
+
 class ChangeRequest(msgspec.Struct, forbid_unknown_fields=True):
     """What every change may say: why, what it builds upon, and whether it is only to be planned."""
 
-    message: str = ""
+    message: Kept = ""
     expected: dict[str, int] = msgspec.field(default_factory=dict)
     dry_run: bool = False
 

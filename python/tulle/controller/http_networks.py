@@ -15,7 +15,7 @@ from tulle.values import LabFile
 
 from .asked import Applied
 from .consequences import consequences, read_world
-from .http_base import ChangeRequest, asked, body, json_answer, part
+from .http_base import ChangeRequest, Kept, asked, body, json_answer, part
 from .intent import Intent
 from .listing import change_document, history_document, snapshot_document
 from .stores import Store
@@ -25,7 +25,7 @@ class ApplyRequest(ChangeRequest, forbid_unknown_fields=True, kw_only=True):
     """A file to apply; `filename` is for errors."""
 
     text: str
-    filename: str = "input"
+    filename: Kept = "input"
 
 
 class ImportRequest(ApplyRequest, forbid_unknown_fields=True, kw_only=True):

@@ -21,7 +21,7 @@ from tulle.store import Row, StoredNetwork, Writer
 from tulle.values import Change, LabFile, LogicalPort, Network, Node
 
 from .asked import Applied, Asked, Pair
-from .ledger import Ledger
+from .ledger import Ledger, refuse_automatic
 from .stores import Store
 
 ANYBODY: Final = Asked()
@@ -116,7 +116,8 @@ class Intent:
             raise Conflict(f"snapshots or changes of a deleted network {new!r} are kept; take another name")
         self._refuse_stale(Pair(name, stored, None), asked)
         other = renamed(stored.network, new)
-        generations = {name: 0, new: max(self._next_generation(name), self._next_generation(new))}
+        generation = max(self._next_generation(name), self._next_generation(new))
+        generations = {name: 0, new: generation + bool(self.ledger.changes(new))}
         pair = Pair(new, stored, other)
         applied = Applied(
             (Change("changed", new, name, new),), generations, None, (pair,), f"rename {new} {name}"
@@ -222,6 +223,7 @@ class Intent:
             raise InvalidInput(
                 f"snapshot: a name of 1 to 63 of a-z, 0-9 and dash, not a number alone, was expected, {name!r} came"
             )
+        refuse_automatic(name)
         if name in taken:
             raise Conflict(f"network {network} has a snapshot {name!r} already")
         writer = self._writer(f"snapshot {network} as {name}")
@@ -239,7 +241,7 @@ class Intent:
 
     def history(self, network: str) -> list[Row]:
         """The changes of a network, oldest first; they stay when the network is deleted."""
-        found = self.ledger.changes(network)
+        found = self.ledger.history(network)
         if not found:
             self._refuse_unknown(network)
         return found

@@ -28,6 +28,7 @@ AUTOMATIC_KEPT: Final = 10
 CHANGES_KEPT: Final = 10_000
 TOLD_MAX: Final = 10
 UNKNOWN: Final = "changed by others"
+FREED: Final = "the name is free"
 
 
 class Gone(msgspec.Struct, frozen=True):
@@ -56,9 +57,15 @@ class Ledger:
         found = [row for row in self._rows("Change") if row["network"] == network]
         return sorted(found, key=lambda row: int(row["generation"]))
 
+    def history(self, network: str) -> list[Row]:
+        """The changes of a network, oldest first; that others left its name is told where nothing else is."""
+        found = self.changes(network)
+        return [row for row in found if not _is_freed(row)] or found
+
     def knows(self, network: str) -> bool:
-        """Whether something of a network is kept, though it may be gone."""
-        return any(row["network"] == network for table in ("Snapshot", "Change") for row in self._rows(table))
+        """Whether something of a network is kept, though it may be gone; that it was renamed is not enough."""
+        kept = (row for table in ("Snapshot", "Change") for row in self._rows(table))
+        return any(row["network"] == network and not _is_freed(row) for row in kept)
 
     def last_generation(self, network: str) -> int:
         """The highest generation that the network ever had here."""
@@ -147,8 +154,16 @@ class Ledger:
     def add_rename(
         self, writer: Writer, stored: StoredNetwork, new: Network, generation: int, asked: Asked
     ) -> None:
-        """Operations that give all that is kept of a network to another name, and note that."""
+        """Operations that give all that is kept of a network to another name, and note that at both.
+
+        A name that was freed before says so anew, just before `generation`: the rows that come may have its number.
+        """
         old = stored.network.name
+        freed = self.changes(new.name)
+        for row in freed:
+            writer.delete("Change", row)
+        if freed:
+            self._insert_change(writer, Gone(new.name, generation - 1), asked, freed[-1]["what"], FREED)
         known = [(table, row) for table in ("Snapshot", "Change") for row in self._rows(table)]
         for table, row in [(table, row) for table, row in known if row["network"] == old]:
             columns = self._intent.schema.table(table).columns
@@ -156,6 +171,8 @@ class Ledger:
             writer.insert(table, {**{name: row[name] for name in columns}, "network": new.name})
         same = StoredNetwork(new, stored.generation)
         self.add_change(writer, Pair(new.name, same, new), generation, asked, f"rename {old}", old)
+        gone = Gone(old, stored.generation + 1)
+        self._insert_change(writer, gone, asked, f"rename to {new.name}", FREED)
 
     def numbers(self, network: str) -> dict[str, int]:
         """The numbers that a network has, by names within it."""
@@ -210,6 +227,17 @@ class Ledger:
         except orjson.JSONDecodeError as error:
             raise InvalidInput(f"{shown} is no JSON: {error}") from None
         return document
+
+
+def refuse_automatic(name: str) -> None:
+    """Automatic snapshots go by themselves: `InvalidInput` for a snapshot that is named like them."""
+    if AUTOMATIC.fullmatch(name):
+        raise InvalidInput(f"snapshot: {name!r} is a name for automatic snapshots, which go by themselves")
+
+
+def _is_freed(row: Row) -> bool:
+    """Whether a row says that a network has another name since."""
+    return row.get("summary") == FREED
 
 
 def _line(row: Row) -> str:

@@ -20,6 +20,7 @@ from tulle.store import Source, Writer
 from tulle.values import Binding, Network, Node
 
 from .choice import choose_all
+from .former import is_held_aside, left, set_aside
 from .stores import Store
 
 _logger = structlog.get_logger(__name__)
@@ -96,9 +97,11 @@ def react(intent: Source, state: Source, writer: Writer) -> bool:
     store.write_external_nodes(writer, state, external.values())
     _change_tunnels(writer, intent, state, external)
     _bind_external(writer, state, networks, external, broken)
-    current = store.ids(state)
+    applied = list(store.applied(state).values())
+    current = set_aside(store.ids(state), stored.keys(), left(intent), applied)
     held = {*broken, *_lagging(state, {name: one.generation for name, one in stored.items()})}
-    kept = {name for name in (*current.datapaths, *current.ports) if name.split("/")[0] in held}
+    every = (*current.datapaths, *current.ports)
+    kept = {name for name in every if name.split("/")[0] in held or is_held_aside(name, applied)}
     routers = _routers(networks) | _known_routers(state)
     store.write_ids(writer, state, allocate(networks, current, kept, store.preferred(intent)), routers)
     return bool(kept.difference(_wanted(networks)))

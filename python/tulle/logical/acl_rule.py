@@ -134,9 +134,12 @@ def _family(lists: Lists) -> str:
 
 
 def _of_ip(match: Matched, actions: tuple[Action, ...]) -> tuple[Matched, ...]:
-    """Connections are of IPv4 or IPv6, and a flow that writes them must say which."""
-    if not any(isinstance(one, Commit) for one in actions) or any(one.field == "dl_type" for one in match):
+    """Connections are of IPv4 or IPv6, and a flow that writes them must say which; ARP has none."""
+    if not any(isinstance(one, Commit) for one in actions):
         return (match,)
+    eth_type = next((one.value for one in match if one.field == "dl_type"), None)
+    if eth_type is not None:
+        return (match,) if eth_type in (ETH_IPV4, ETH_IPV6) else ()
     return tuple(fields(match, dl_type=ETH_TYPES[family]) for family in ("ip4", "ip6"))
 
 

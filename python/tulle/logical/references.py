@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from ipaddress import ip_network
 
@@ -24,6 +25,7 @@ class References:
         self._groups = {group.name: group.ports for group in network.port_groups}
         self._sets = {one.name: one.addresses for one in network.address_sets}
         self.intervals = cache(self._intervals)
+        self.size = cache(self._size)
 
     def addresses(self, text: str) -> tuple[str, ...]:
         """The addresses and prefixes of a match's `src` or `dst`, each once."""
@@ -33,6 +35,19 @@ class References:
             return self._sets.get(text[1:], ())
         members = (self._ports[name] for name in self._groups.get(text[1:], ()) if name in self._ports)
         return tuple(dict.fromkeys(address for port in members for address in port.addresses))
+
+    def counts_at(self, switch: str | None, port: str | None, group: str | None) -> tuple[int, ...]:
+        """At how many ports of each switch such an ACL is; once where it is at the whole of one or at one port."""
+        if switch is not None or port is not None:
+            return (1,)
+        members = (
+            self._ports[name].switch for name in self._groups.get(group or "", ()) if name in self._ports
+        )
+        return tuple(Counter(members).values())
+
+    def _size(self, text: str | None) -> int:
+        """The number of addresses and prefixes of a match's `src` or `dst`; 1 where anything fits."""
+        return 1 if text is None else len(self.addresses(text))
 
     def meet(self, one: str, other: str) -> bool:
         """Whether some address is in both."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from itertools import combinations
 from typing import Final
 
@@ -17,12 +18,12 @@ from .rules_policy import acl_extras
 
 PRIORITY_MAX: Final = 60000
 EQUAL_PRIORITY_MAX: Final = 500
+FLOWS_MAX: Final = 250_000
 
 
 def acl_problems(network: Network) -> list[Problem]:
     """All that is wrong with the ACLs of a network whose names and references are right."""
-    malformed = [*_malformed(network)]
-    return malformed or [*_contradictions(network)]
+    return [*_malformed(network)] or [*_too_large(network)] or [*_contradictions(network)]
 
 
 def _malformed(network: Network) -> Iterator[Problem]:
@@ -36,6 +37,20 @@ def _malformed(network: Network) -> Iterator[Problem]:
                 yield Problem(("acls", at, "match"), f"{emit_match(acl.match)!r} is not the usual spelling")
         except InvalidInput as error:
             yield Problem(("acls", at, "match"), error.message)
+
+
+def _too_large(network: Network) -> Iterator[Problem]:
+    """Sets and groups multiply with ACLs: what each node would have to hold is counted before it is made."""
+    references, total = References(network), 0
+    places = cache(references.counts_at)
+    for at, acl in enumerate(network.acls):
+        sources, targets = (references.size(text) for text in (acl.match.src, acl.match.dst))
+        for ports in places(acl.switch, acl.port, acl.group):
+            total += 2 * min(ports * sources * targets, ports + sources + targets + 2)
+        if total > FLOWS_MAX:
+            message = f"at most about {FLOWS_MAX} flows of all ACLs were expected, up to {acl.name} there are {total}"
+            yield Problem(("acls", at), f"{message}; smaller groups or sets, or prefixes, are needed")
+            return
 
 
 def _contradictions(network: Network) -> Iterator[Problem]:

@@ -106,9 +106,9 @@ class Tls:
 
 
 def tls_for(remotes: Iterable[str], credentials: Credentials | None) -> Tls | None:
-    """TLS with these files, if any; raises `Unavailable` if one cannot be used now.
+    """TLS with these files, if any; raises `InvalidInput` if one cannot be used now: nobody is to be waited for.
 
-    Raises `InvalidInput` if there are none and one of the remotes is secure, or malformed.
+    Also if there are none and one of the remotes is secure, or malformed.
     """
     secure = [remote for remote in remotes if parse_remote(remote).secure]
     if credentials is None:
@@ -116,7 +116,10 @@ def tls_for(remotes: Iterable[str], credentials: Credentials | None) -> Tls | No
             raise InvalidInput("TLS needs --private-key, --certificate and --ca-cert", where=secure[0])
         return None
     tls = Tls(lambda: credentials)
-    tls.client_context()
+    try:
+        tls.client_context()
+    except Unavailable as error:
+        raise InvalidInput(error.message) from error
     return tls
 
 

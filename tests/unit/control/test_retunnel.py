@@ -172,3 +172,12 @@ def test_packets_get_smaller_before_a_change_and_larger_after_it() -> None:
 def test_a_pair_is_settled_when_both_ends_have_seen_its_generation() -> None:
     assert settled(COMING, reports(5, [], []), NODES)
     assert not settled(COMING, reports(5, [], []) | reports(4, [], [], ["n1"]), NODES)
+
+
+def test_an_agent_of_a_release_that_says_nothing_about_tunnels_is_not_waited_for() -> None:
+    ends = reports(5, ["stt", "vxlan"], ["stt"], ["n1"])
+    assert not settled(COMING, ends, NODES)
+    assert settled(COMING, ends, NODES, {"n2"})
+    assert advance([COMING], [WANTED], ends, NODES, {"n2"}) == [MOVED]
+    early = reports(4, ["stt"], ["stt"], ["n1"])
+    assert advance([COMING], [WANTED], early, NODES, {"n2"}) == [COMING]

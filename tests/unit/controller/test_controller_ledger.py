@@ -147,10 +147,25 @@ def test_a_renamed_network_keeps_snapshots_and_history():
     assert [row["name"] for row in cores.intent.snapshots("crimson")] == ["good"]
     assert [what for _, _, what, _ in told(cores, "crimson")] == ["apply two.yaml", "rename red"]
     assert cores.intent.diff("crimson", "good") == ()
+    assert told(cores, "red") == [(2, "anna", "rename to crimson", "the name is free")]
     with pytest.raises(NotFound):
-        cores.intent.history("red")
+        cores.intent.snapshots("red")
     cores.intent.rename("crimson", "red")
-    assert cores.intent.network("red").generation == 3
+    assert cores.intent.network("red").generation == 4
+    whats = ["apply two.yaml", "rename red", "rename crimson"]
+    assert [what for _, _, what, _ in told(cores, "red")] == whats
+
+
+def test_the_generations_of_a_name_go_on_after_it_was_freed():
+    cores = filled()
+    for node in ("node3", "node2"):
+        cores.intent.move("red", "web1", node)
+    cores.intent.rename("red", "crimson")
+    cores.intent.apply(TEXT, "two.yaml")
+    assert cores.intent.network("red").generation == 5
+    cores.intent.delete("red")
+    with pytest.raises(Conflict, match="deleted network 'red' are kept"):
+        cores.intent.rename("crimson", "red")
 
 
 def test_a_network_that_comes_back_has_its_numbers_again():
@@ -221,6 +236,13 @@ def test_what_others_changed_in_the_database_is_noted_and_can_be_had_again():
 def test_a_snapshots_name_is_no_number(name):
     with pytest.raises(InvalidInput, match="expected"):
         filled().intent.snapshot("red", name)
+
+
+def test_a_snapshot_is_not_named_like_those_that_go_by_themselves():
+    cores = filled()
+    with pytest.raises(InvalidInput, match="automatic snapshots"):
+        cores.intent.snapshot("red", "before-rollback-1")
+    assert cores.intent.snapshot("red", "before-upgrade")["name"] == "before-upgrade"
 
 
 def test_a_change_past_the_controller_at_the_same_moment_wins_and_this_one_is_refused():

@@ -30,12 +30,14 @@ def between(cores: Cores) -> Tunnel:
     return found
 
 
-def report(cores: Cores) -> None:
-    """Both agents do as the row says, and say so."""
+def report(cores: Cores, *nodes: str) -> None:
+    """Both agents, or these, do as the row says, and say so."""
     row = between(cores)
     sends = tuple({row.encapsulation, *row.networks.values()})
     receives = tuple({*sends, *row.coming.values(), *row.leaving})
     for node, remote in (("node1", "node2"), ("node2", "node1")):
+        if nodes and node not in nodes:
+            continue
         end = TunnelEnd(node, remote, row.generation, receives, sends)
         cores.write_state(lambda w, end=end: store.write_tunnel_ends(w, cores.state_rows, end.node, [end]))
 

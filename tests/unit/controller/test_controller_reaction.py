@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from controller_fixture import NODES, TEXT, Cores
 
 from tulle import store
@@ -46,6 +47,34 @@ def test_numbers_of_a_deleted_network_are_kept_while_a_node_has_it():
     cores.register(NODES[0], applied={"blue": 1})
     left = store.ids(cores.state_rows)
     assert {name.split("/")[0] for name in left.datapaths} == {"blue"}
+
+
+@pytest.mark.parametrize(
+    "gone", [lambda intent: intent.rename("red", "crimson"), lambda intent: intent.delete("red")]
+)
+def test_a_network_made_anew_does_not_get_numbers_under_which_a_node_serves_the_former(gone):
+    cores = Cores()
+    cores.intent.apply(TEXT, "two.yaml")
+    cores.register(*NODES, applied={"red": 1, "blue": 1})
+    former = numbers_of(cores, "red")
+    gone(cores.intent)
+    cores.intent.apply(TEXT, "two.yaml")
+    assert set(numbers_of(cores, "red.2").values()) == set(former.values())
+    assert not set(numbers_of(cores, "red").values()) & set(former.values())
+    assert operations(cores) == []
+    cores.register(*NODES[:2], applied={"red": 3, "blue": 1})
+    before = numbers_of(cores, "red")
+    assert numbers_of(cores, "red.2")
+    cores.register(NODES[2], applied={"blue": 1})
+    assert not numbers_of(cores, "red.2")
+    assert numbers_of(cores, "red") == before
+    assert operations(cores) == []
+
+
+def numbers_of(cores: Cores, network: str) -> dict[str, int]:
+    """The numbers of its datapaths."""
+    found = store.ids(cores.state_rows).datapaths
+    return {name: number for name, number in found.items() if name.startswith(f"{network}/")}
 
 
 def test_number_of_a_port_that_is_gone_is_not_given_away_before_every_node_knows():

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from itertools import product
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from tulle.control import allocate
 from tulle.errors import InvalidInput
-from tulle.logical import compile_network, diff, emit_file, network_of, parse_file
+from tulle.logical import (
+    compile_network,
+    diff,
+    emit_file,
+    network_of,
+    parse_file,
+    parse_match,
+    problems,
+    rules_acl,
+)
 from tulle.logical.port_security import link_local
 from tulle.logical.snapshot import document_of
 from tulle.values import AddressSet, Clause, Flow, Ids, Network
@@ -116,6 +127,32 @@ def test_sets_on_both_sides_add_up_and_do_not_multiply() -> None:
     assert {(one.number, one.of) for one in clauses} == {(1, 2), (2, 2)} and len(
         {one.id for one in clauses}
     ) == 1
+
+
+def with_rules(count: int, addresses: int) -> Network:
+    """So many ACLs for a set of so many addresses."""
+    one = network()
+    members = tuple(str(ip_address("10.9.0.0") + at) for at in range(addresses))
+    rule = replace(one.acls[0], match=parse_match("tcp,src=$friends"))
+    acls = tuple(replace(rule, name=f"r{at}", priority=at + 1) for at in range(count))
+    return replace(one, address_sets=(AddressSet("friends", members),), acls=acls)
+
+
+def test_sets_times_rules_are_counted_before_they_are_multiplied_out() -> None:
+    assert problems(with_rules(10, 10_000)) == []
+    (found,) = problems(with_rules(30, 10_000))
+    assert "at most about 250000 flows of all ACLs were expected, up to r12 there are 260130" in found.message
+
+
+@pytest.mark.parametrize("action", ["drop", "allow-related"])
+@pytest.mark.parametrize("match", ["tcp", "any", "dst=@webs,src=$friends", "udp,dst=@webs"])
+def test_what_is_counted_is_not_less_than_what_is_made(match: str, action: str, monkeypatch: Any) -> None:
+    one = with_rules(3, 50)
+    acls = tuple(replace(acl, match=parse_match(match), action=action) for acl in one.acls)
+    one = replace(one, acls=acls)
+    made = sum(flow.owner.startswith("acl ") for flow in flows(one).values())
+    monkeypatch.setattr(rules_acl, "FLOWS_MAX", made - 1)
+    assert problems(one)
 
 
 def test_one_more_address_is_one_more_flow() -> None:

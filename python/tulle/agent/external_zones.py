@@ -1,0 +1,43 @@
+"""Zones of connection tracking for ports behind endpoints without an agent, whose neighbours apply the ACLs for them.
+
+They share the number of their tunnel, whatever network they are in, so each gets a number that no port has at the
+switch.  It depends on the port's name, so it stays while others come and go, unless two names meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from hashlib import blake2b
+from typing import Final
+
+from tulle.values import Binding, LocalPort, TunnelInterface
+
+FIRST: Final = 0x8000
+COUNT: Final = 0x8000
+
+
+def external_zones(
+    bindings: Iterable[Binding], tunnels: Iterable[TunnelInterface], taken: Collection[int]
+) -> dict[LocalPort, int]:
+    """A zone for each port behind an external remote; beyond `COUNT` none are left."""
+    remotes = {one.remote for one in tunnels if one.external}
+    free = set(range(FIRST, FIRST + COUNT)).difference(taken) if remotes else set()
+    found: dict[LocalPort, int] = {}
+    for name in sorted(f"{one.network}/{one.port}" for one in bindings if one.node in remotes):
+        if free:
+            number = _first_free(name, free)
+            free.remove(number)
+            found[LocalPort(name)] = number
+    return found
+
+
+def new_zones(before: Mapping[LocalPort, int] | None, after: Mapping[LocalPort, int]) -> list[int]:
+    """The zones that another port may have had; at the start (None) what is established goes on."""
+    return sorted(after[port] for port in after if before is not None and before.get(port) != after[port])
+
+
+def _first_free(name: str, free: Collection[int]) -> int:
+    number = int.from_bytes(blake2b(name.encode(), digest_size=2).digest(), "big") % COUNT
+    while FIRST + number not in free:
+        number = (number + 1) % COUNT
+    return FIRST + number
