@@ -222,6 +222,13 @@ def missing(there: Mapping[str, Present], desired: Iterable[Interface]) -> list[
     return [one for one in desired if one.name not in there]
 
 
+def renamed(there: Mapping[str, Present], added: Iterable[Interface]) -> list[Present]:
+    """The agent's own tunnels that are added under another name: a switch has one between two addresses."""
+    made = [(one.kind, one.options) for one in added if "peer" in one.external_ids]
+    own = (one for one in there.values() if one.own and one.peer)
+    return [one for one in own if (one.interface.kind, one.interface.options) in made]
+
+
 def surplus(there: Mapping[str, Present], desired: Iterable[Interface]) -> list[Present]:
     """The agent's own interfaces that are not needed, or not in this shape."""
     wanted = {one.name: one for one in desired}

@@ -124,7 +124,7 @@ class Reconciler:
         places = self._places(view, there)
         desired = self._desired_interfaces(view, places)
         if added := interfaces.missing(there, desired):
-            await self._write_interfaces(added, [])
+            await self._write_interfaces(added, interfaces.renamed(there, added))
             there = interfaces.present(source(self.switch))
         await self._commit(self.switch, self._health(view, there, desired))
         marks = interfaces.write_marks(self.switch.schema, there, desired)

@@ -72,6 +72,18 @@ def test_a_tunnel_whose_peer_moved_is_replaced() -> None:
     assert [one.interface for one in interfaces.surplus(there, [moved])] == [TUNNEL]
 
 
+def test_a_tunnel_that_gets_another_name_takes_the_place_of_the_old_one() -> None:
+    database = new_database()
+    old = interfaces.Interface("stt-node2-2", TUNNEL.kind, TUNNEL.options, TUNNEL.external_ids)
+    write(database, [old, TAP], [])
+    there = interfaces.present(source(database))
+    assert [one.interface for one in interfaces.renamed(there, [TUNNEL])] == [old]
+    write(database, [TUNNEL], interfaces.renamed(there, [TUNNEL]))
+    assert set(interfaces.present(source(database))) == {TUNNEL.name, TAP.name}
+    moved = interfaces.tunnel_interface("node1", "192.0.2.1", TunnelInterface("node3", "192.0.2.3", "stt"))
+    assert interfaces.renamed(there, [moved]) == []
+
+
 NODE = Node("node1", "192.0.2.1", ("stt",), second_address="198.51.100.1")
 DOUBLE = TunnelInterface("node2", "192.0.2.2", "stt", second_address="198.51.100.2")
 
