@@ -125,6 +125,11 @@ class Switch:
         """By what the ports of tunnels are kept, for the caller to close; `tcp:7471`, `udp:4789` or `gre`."""
     def adopt_guard(self, name: str, descriptors: Sequence[int]) -> None:
         """Has a tunnel that is added later go on with them; the caller may close its own."""
+    def drop_guards(self) -> None:
+        """Lets go of what `adopt_guard` has brought and no tunnel has taken."""
+    def note_saved(self) -> None:
+        """Says that what `save_flows` has written last is whole and in its place; what no journal has is unsaved until
+        then."""
     def save_flows(self, path: Path, journal: tuple[int, Path] | None = None) -> int:
         """Writes all flows, groups and meters to a file, a line each; how many flows.  What changes from then on
         goes into the journal, which has a number that rises."""

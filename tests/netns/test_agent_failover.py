@@ -64,7 +64,7 @@ def column(site: Site, node: str, interface: str, name: str) -> str:
 
 def forwards(site: Site, node: str) -> tuple[bool, bool]:
     """Whether the first and the second tunnel to the other node work."""
-    names = (f"stt-{PEERS[node]}", f"stt-{PEERS[node]}-2")
+    names = (f"stt-{PEERS[node]}", f"stt-{PEERS[node]}+2")
     first, second = ('forwarding="true"' in column(site, node, name, "bfd_status") for name in names)
     return first, second
 
@@ -116,7 +116,7 @@ def test_another_encapsulation_loses_nothing_and_has_both_endpoints(site: Site) 
         site.tulle("network", "set", "red", "--encapsulations", encapsulation)
         assert answered(ping) == 6 * HZ
         names = {
-            node: {f"{encapsulation}-{peer}", f"{encapsulation}-{peer}-2"} for node, peer in PEERS.items()
+            node: {f"{encapsulation}-{peer}", f"{encapsulation}-{peer}+2"} for node, peer in PEERS.items()
         }
         assert all(tunnels_there(site, node) >= names[node] for node in PEERS), site.logs()
         before = sent(site, f"{encapsulation}-node2")
@@ -132,3 +132,34 @@ def test_the_endpoints_are_shown(site: Site) -> None:
     found = {one["name"]: one for one in json.loads(site.tulle("node", "list", "-o", "json"))}
     assert {name: found[name]["second_address"] for name in SECOND} == SECOND
     assert SECOND["node1"] in site.tulle("node", "list")
+
+
+def restart_agent(site: Site, node: str, second: str) -> None:
+    """With this second endpoint, or with none."""
+    if f"agent-{node}" in site.processes:
+        site.kill(f"agent-{node}")
+    site.second = {**site.second, node: second}
+    site.start(f"agent-{node}")
+
+
+def is_watched(site: Site, node: str) -> bool:
+    return "enable" in column(site, node, f"stt-{PEERS[node]}", "bfd")
+
+
+def test_a_second_endpoint_comes_and_goes_under_traffic_while_the_other_node_has_no_agent(site: Site) -> None:
+    wait_until_both_forward(site)
+    site.kill("agent-node2")
+    ping = site.ping(4 * HZ, "10.0.1.11")
+    restart_agent(site, "node1", "")
+    eventually(lambda: forwards(site, "node2") == (True, False), site.logs)
+    assert answered(ping) == 4 * HZ, site.logs()
+    assert is_watched(site, "node1"), "node2 listens still"
+    restart_agent(site, "node2", SECOND["node2"])
+    eventually(lambda: tunnels_there(site, "node2") == {"stt-node1"}, site.logs)
+    eventually(lambda: not any(is_watched(site, node) for node in NODES), site.logs)
+    site.kill("agent-node2")
+    ping = site.ping(3 * HZ, "10.0.1.11")
+    restart_agent(site, "node1", SECOND["node1"])
+    eventually(lambda: is_watched(site, "node1"), site.logs)
+    assert answered(ping) == 3 * HZ, site.logs()
+    assert forwards(site, "node1") == (False, False), "nobody speaks at node2"

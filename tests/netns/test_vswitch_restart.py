@@ -19,6 +19,7 @@ from vswitch_process import VswitchProcess, eventually, ip
 ID = os.getpid()
 NODE = f"tulle-vr-{ID}"
 WORKLOADS = (f"tulle-vr1-{ID}", f"tulle-vr2-{ID}")
+PINGS = 1500
 FLOWS = ("in_port=1,actions=output:2", "in_port=2,actions=output:1", "table=7,priority=3,tcp,actions=drop")
 
 
@@ -30,12 +31,7 @@ def switch(tmp_path: Path) -> Iterator[VswitchProcess]:
     try:
         process = VswitchProcess(tmp_path / "vs", NODE, supervised=True)
         process.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
-        for index, space in enumerate(WORKLOADS, 1):
-            name = f"p{index}"
-            process.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=internal")
-            ip("-n", NODE, "link", "set", "dev", name, "netns", space)
-            ip("-n", space, "addr", "add", f"10.0.0.{index}/24", "dev", name)
-            ip("-n", space, "link", "set", name, "up")
+        add_ports(process)
         for flow in FLOWS:
             process.ofctl("add-flow", flow)
         eventually(pings, "a ping")
@@ -45,6 +41,15 @@ def switch(tmp_path: Path) -> Iterator[VswitchProcess]:
             process.stop(signal.SIGKILL)
         for name in (NODE, *WORKLOADS):
             ip("netns", "del", name)
+
+
+def add_ports(process: VswitchProcess) -> None:
+    for index, space in enumerate(WORKLOADS, 1):
+        name = f"p{index}"
+        process.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=internal")
+        ip("-n", NODE, "link", "set", "dev", name, "netns", space)
+        ip("-n", space, "addr", "add", f"10.0.0.{index}/24", "dev", name)
+        ip("-n", space, "link", "set", name, "up")
 
 
 def pings() -> bool:
@@ -69,7 +74,7 @@ def lost_during(action: Callable[[], None]) -> int:
         "-i",
         "0.001",
         "-c",
-        "1500",
+        str(PINGS),
         "-W",
         "2",
         "10.0.0.2",
@@ -104,6 +109,38 @@ def test_sighup_replaces_the_forwarding_process_without_loss(switch: VswitchProc
     before = rules(switch)
     assert lost_during(lambda: replaced(switch, lambda _: switch.process.send_signal(signal.SIGHUP))) == 0
     assert rules(switch) == before
+
+
+@pytest.fixture
+def two_threads(switch: VswitchProcess) -> VswitchProcess:
+    """Its TAP devices have a queue for each of two threads."""
+    switch.vsctl("set", "Bridge", "br0", "other_config:n-threads=2")
+    for name in ("p1", "p2"):
+        switch.vsctl("del-port", "br0", name)
+    add_ports(switch)
+    eventually(pings, "a ping")
+    assert queues() == 2
+    return switch
+
+
+def queues() -> int:
+    listed = ["ip", "netns", "exec", WORKLOADS[0], "ls", "/sys/class/net/p1/queues"]
+    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.count("rx-")
+
+
+def test_sighup_loses_no_packet_of_a_tap_device_that_two_threads_share(two_threads: VswitchProcess) -> None:
+    hang_up = two_threads.process.send_signal
+    assert lost_during(lambda: replaced(two_threads, lambda _: hang_up(signal.SIGHUP))) == 0
+    eventually(lambda: queues() == 2, "a queue for each thread")
+    assert pings()
+
+
+def test_a_killed_process_leaves_a_tap_device_that_two_threads_share(two_threads: VswitchProcess) -> None:
+    for _ in range(2):
+        lost = lost_during(lambda: replaced(two_threads, lambda pid: os.kill(pid, signal.SIGKILL)))
+        assert lost < PINGS // 3, "what waits in the second queue goes with the process, and no more"
+        eventually(lambda: queues() == 2, "a queue for each thread")
+    assert pings()
 
 
 def test_deaths_between_planned_restarts_do_not_add_up(switch: VswitchProcess) -> None:

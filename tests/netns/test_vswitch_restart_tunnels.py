@@ -118,3 +118,42 @@ def test_tunnels_lose_what_a_killed_process_had_in_hand_at_most(switch: VswitchP
     listening = ["ip", "netns", "exec", OURS, "cat", "/proc/net/packet"]
     sockets = subprocess.run(listening, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
     assert sockets == [], "the supervisor keeps what no tunnel needs"
+
+
+def watched(directory: Path, space: str, remote: str) -> VswitchProcess:
+    """A switch under a supervisor with a tunnel that has a session."""
+    switch = VswitchProcess(directory, space, supervised=True)
+    switch.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
+    add_tunnel(switch, "tun", "geneve", 9, remote_ip=remote, key="77")
+    switch.vsctl("set", "Interface", "tun", "bfd:enable=true", "bfd:min_rx=200", "bfd:min_tx=200")
+    return switch
+
+
+def is_watched_by_both(one: VswitchProcess, other: VswitchProcess) -> bool:
+    states = [switch.vsctl("get", "Interface", "tun", "bfd_status") for switch in (one, other)]
+    return all("remote_state=up, state=up" in state for state in states)
+
+
+def shows_a_session(switch: VswitchProcess) -> bool:
+    """As the process itself says, that may not listen yet."""
+    words = ["ovs-appctl", "-t", f"{switch.directory}/vswitchd.ctl", "bfd/show", "tun"]
+    shown = subprocess.run(words, capture_output=True, text=True)
+    return shown.returncode == 0 and "Local Session State: up" in shown.stdout
+
+
+def test_a_tunnel_is_watched_after_its_process_was_killed(tmp_path: Path) -> None:
+    started = []
+    with joined():
+        try:
+            for name, space, remote in (("ours", OURS, OUTER[4][1]), ("far", THEIRS, OUTER[4][0])):
+                started.append(watched(tmp_path / name, space, remote))
+            ours, far = started
+            eventually(lambda: is_watched_by_both(ours, far), "a session")
+            ways = ours.directory / "flows" / "underlay.json"
+            eventually(lambda: OUTER[4][1] in ways.read_text().partition('"ways"')[2], "the way to be saved")
+            replaced(ours, lambda pid: os.kill(pid, signal.SIGKILL))
+            eventually(lambda: shows_a_session(ours), "the new process to have a session")
+            eventually(lambda: is_watched_by_both(ours, far), "both ends to see each other again")
+        finally:
+            for one in started:
+                one.stop(signal.SIGKILL)

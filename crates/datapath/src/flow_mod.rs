@@ -50,6 +50,8 @@ pub struct FlowMod {
     pub notify_removal: bool,
     /// Refuses to add where a flow of the same priority overlaps.
     pub check_overlap: bool,
+    /// A packet has asked for it, not a controller.
+    pub is_learned: bool,
     /// Sets the counters of modified flows to zero; a flow that is added in place of another counts on without it.
     pub reset_counts: bool,
     /// The controller does not care for packet counts.

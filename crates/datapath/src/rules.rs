@@ -107,6 +107,8 @@ pub struct Rule {
     pub created_ns: u64,
     /// When its timeouts are looked at next.
     pub(crate) armed_ns: u64,
+    /// A file may have it, as a change or copied: whoever reads that needs to know when it goes.
+    pub(crate) is_written: bool,
 }
 
 /// What a packet needs of a rule ends here.

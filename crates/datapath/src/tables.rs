@@ -71,6 +71,8 @@ pub(crate) struct Tables {
     orphans: Vec<(u8, u64)>,
     /// Flows that have gone though nobody asked for it, kept while somebody wants to know.
     unasked: Option<Vec<Unasked>>,
+    /// Flows that have been added, ever.
+    added: u64,
 }
 
 impl Tables {
@@ -90,6 +92,7 @@ impl Tables {
             events: None,
             orphans: Vec::new(),
             unasked: None,
+            added: 0,
         }
     }
 
@@ -98,11 +101,6 @@ impl Tables {
     pub fn lookup(&self, table: u8, key: &Key, known: &Key, looked_at: &mut Key) -> Option<(RuleId, &Rule)> {
         let id = self.tables.get(usize::from(table))?.lookup_knowing(key, known, looked_at)?;
         Some((id, self.rules.get(id)?))
-    }
-
-    /// The rule that has a number now.
-    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
-        self.rules.get(id)
     }
 
     pub fn len(&self) -> usize {

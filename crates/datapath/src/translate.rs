@@ -137,6 +137,8 @@ struct Walk<'a, 'p, O> {
     freezing: Option<freeze::Freezing>,
     /// The mirrors that have a copy of the packet.
     mirrored: u64,
+    /// What is sent now is a copy of a mirror.
+    is_mirroring: bool,
     is_lasting: bool,
 }
 
@@ -211,6 +213,7 @@ impl<'a, 'p, O: Observer> Walk<'a, 'p, O> {
             has_exited: false,
             freezing: None,
             mirrored: 0,
+            is_mirroring: false,
             is_lasting: true,
         }
     }

@@ -88,6 +88,8 @@ pub struct Egress {
     pub tunnel: Option<Box<TunnelKey>>,
     /// The options that a Geneve port is to put behind its header, as they stand on the wire.
     pub options: Box<[u8]>,
+    /// It is a mirror's copy: its sender did not send it there.
+    pub is_mirrored: bool,
 }
 
 /// A packet that is tracked.

@@ -23,6 +23,8 @@ pub mod packet;
 pub mod pcap;
 pub mod poll;
 pub mod port;
+mod queue;
+pub mod steering;
 mod sys;
 pub mod tap;
 pub mod thread;

@@ -33,37 +33,45 @@ pub struct TapOptions {
     pub set_up: bool,
     /// Also let the kernel hand over UDP super-frames (needs Linux 6.2; left out where refused).
     pub udp_segmentation: bool,
+    /// Make it for several queues ([`Tap::open_share`]), which costs the kernel about 6 MB; one that was there already
+    /// stays as it is.
+    pub shareable: bool,
+}
+
+/// How many queues a device has been made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queues {
+    One,
+    Several,
 }
 
 impl TapOptions {
     /// A device with an MTU of 1500 and nothing special.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), mtu: 1500, mac: None, set_up: true, udp_segmentation: false }
+        let name = name.to_owned();
+        Self { name, mtu: 1500, mac: None, set_up: true, udp_segmentation: false, shareable: false }
     }
 }
 
-/// An open TAP device. It disappears when this value is dropped.
+/// An open TAP device, or a queue of it. It disappears when the last such value is dropped.
 #[derive(Debug)]
 pub struct Tap {
-    file: File,
-    name: String,
-    offloads: c_uint,
+    pub(crate) file: File,
+    pub(crate) name: String,
+    pub(crate) offloads: c_uint,
+    pub(crate) queues: Queues,
 }
 
 impl Tap {
     /// Makes the device in the network namespace of the calling thread and sets it up. Errors: EPERM
     /// without CAP_NET_ADMIN, EBUSY if someone has it open, EINVAL if the name is another kind's.
     pub fn open(options: &TapOptions) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(CONTROL_FILE)?;
-        attach(&file, &options.name)?;
+        let file = open_control()?;
+        let queues = make(&file, options)?;
         let offloads = negotiate(&file, options.udp_segmentation)?;
         configure(options)?;
-        Ok(Self { file, name: options.name.clone(), offloads })
+        Ok(Self { file, name: options.name.clone(), offloads, queues })
     }
 
     /// Takes over a TAP device that this or another process has opened with the virtio-net header, wherever
@@ -72,8 +80,11 @@ impl Tap {
         let file = File::from(descriptor);
         let mut request = interface_request(name)?;
         interface_ioctl(&file, libc::TUNGETIFF, &mut request)?;
+        // SAFETY: TUNGETIFF has just filled this member.
+        let flags = c_int::from(unsafe { request.ifr_ifru.ifru_flags });
+        let queues = if flags & libc::IFF_MULTI_QUEUE == 0 { Queues::One } else { Queues::Several };
         let offloads = negotiate(&file, false)?;
-        Ok(Self { file, name: name.to_owned(), offloads })
+        Ok(Self { file, name: name.to_owned(), offloads, queues })
     }
 
     /// The name that it was made with; whoever moves the device may rename it.
@@ -130,9 +141,30 @@ impl AsFd for Tap {
     }
 }
 
-fn attach(file: &File, name: &str) -> io::Result<()> {
+pub(crate) fn open_control() -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(CONTROL_FILE)
+}
+
+/// Makes the device, or takes it over.  One for several queues never is: whoever has it open would lose frames to us.
+fn make(file: &File, options: &TapOptions) -> io::Result<Queues> {
+    if options.shareable {
+        match attach_with(file, &options.name, libc::IFF_MULTI_QUEUE | libc::IFF_TUN_EXCL) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+            done => return done.map(|()| Queues::Several),
+        }
+    }
+    attach(file, &options.name, Queues::One)?;
+    Ok(Queues::One)
+}
+
+pub(crate) fn attach(file: &File, name: &str, queues: Queues) -> io::Result<()> {
+    attach_with(file, name, if queues == Queues::Several { libc::IFF_MULTI_QUEUE } else { 0 })
+}
+
+fn attach_with(file: &File, name: &str, more: c_int) -> io::Result<()> {
     let mut request = interface_request(name)?;
-    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | more;
     request.ifr_ifru.ifru_flags = flags as i16;
     interface_ioctl(file, libc::TUNSETIFF, &mut request)?;
     let header_len = VNET_HDR_LEN as c_int;
@@ -158,7 +190,7 @@ fn negotiate(file: &File, udp_segmentation: bool) -> io::Result<c_uint> {
     refusal.map_or(Ok(0), Err)
 }
 
-fn set_offloads(file: &File, flags: c_uint) -> io::Result<()> {
+pub(crate) fn set_offloads(file: &File, flags: c_uint) -> io::Result<()> {
     // SAFETY: TUNSETOFFLOAD takes its flags by value.
     check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(flags)) })?;
     Ok(())

@@ -228,6 +228,14 @@ impl Switch {
         detached(py, || self.switch.adopt_guard(what, &descriptors))
     }
 
+    fn drop_guards(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || self.switch.drop_guards())
+    }
+
+    fn note_saved(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || self.switch.note_saved())
+    }
+
     #[pyo3(signature = (path, journal = None))]
     fn save_flows(&self, py: Python<'_>, path: PathBuf, journal: Option<JournalPair>) -> PyResult<usize> {
         let journal = journal.map(parse_journal);

@@ -95,4 +95,10 @@ impl Switch {
         self.join_tunnels()?.0.adopt_guard(what, guard);
         Ok(())
     }
+
+    /// Lets go of what [`adopt_guard`](Self::adopt_guard) has brought and no tunnel has taken.
+    pub fn drop_guards(&self) -> Result<(), SwitchError> {
+        self.join_tunnels()?.0.drop_adopted();
+        Ok(())
+    }
 }

@@ -126,7 +126,14 @@ impl Engine {
         let key = TunnelKey { flags: flag::OAM, ..TunnelKey::default() };
         let tunnel = settings.oam.then(|| Box::new(key));
         frame.fill(&settings.headers.emit(packet));
-        let to = Egress { port: number, queue: None, max_len: u32::MAX, tunnel, options: Box::default() };
+        let to = Egress {
+            port: number,
+            queue: None,
+            max_len: u32::MAX,
+            tunnel,
+            options: Box::default(),
+            is_mirrored: false,
+        };
         wires.output(&to, frame, &Offload::default(), false);
     }
 

@@ -5,6 +5,8 @@
 //! file and then copies the tables while they change, noting beside each part how long the file was at that moment
 //! (`saved.rs`), so both together give exactly the tables that there were.  For that, flows that went unasked stand
 //! here too.  Flows that packets have made (`learn`) do not; they make a save due.
+//!
+//! It is written with the engine locked: its directory belongs where a write never waits for a disk (tmpfs).
 
 mod record;
 mod replay;
@@ -48,6 +50,8 @@ pub(crate) struct Journal {
     /// The version of the tables after the last change that is written here.
     version: u64,
     others: bool,
+    /// The journals before it lack something, and the save that makes up for it is not known to be whole.
+    owes: bool,
     problem: Option<String>,
     /// A change is missing; what follows would be wrong.
     is_broken: bool,
@@ -55,18 +59,23 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Begins one, in place of whatever is there.
-    pub(crate) fn create(path: &Path, version: u64) -> std::io::Result<Journal> {
+    pub(crate) fn create(path: &Path, version: u64, owes: bool) -> std::io::Result<Journal> {
         let mut file = OpenOptions::new().append(true).create(true).open(path)?;
         file.set_len(0)?;
         file.write_all(MAGIC)?;
         let written = MAGIC.len() as u64;
         let (waiting, others) = (Vec::new(), false);
-        Ok(Journal { file, written, waiting, version, others, problem: None, is_broken: false })
+        Ok(Journal { file, written, waiting, version, others, owes, problem: None, is_broken: false })
     }
 
     /// Its length, with what waits.
     pub(crate) fn position(&self) -> u64 {
         self.written + self.waiting.len() as u64
+    }
+
+    /// Whether something has changed that neither it nor a file before it has, the tables being at such a version.
+    fn lacks(&self, version: u64) -> bool {
+        self.others || self.owes || self.is_broken || self.version != version
     }
 
     fn append(&mut self, record: &Record<'_>) {
@@ -143,7 +152,12 @@ impl Engine {
     pub(crate) fn keep_bundle(&mut self, wire: Option<Wire<'_>>) {
         match (wire, &mut self.journal) {
             (Some(Wire { dialect, bytes }), _) => {
+                let evicts = self.datapath.has_unasked();
                 self.keep(&Record { kind: Kind::Bundle, dialect, adds: true, messages: bytes });
+                if let Some(journal) = &mut self.journal {
+                    // In which order it added, removed and evicted is not known.
+                    journal.others |= evicts;
+                }
             }
             (None, Some(journal)) => journal.others = true,
             (None, None) => {}
@@ -188,14 +202,26 @@ impl Engine {
         }
     }
 
-    /// Begins another journal; what follows is the difference to the tables as they are now.
-    pub(crate) fn begin_journal(&mut self, path: &Path) -> std::io::Result<()> {
+    /// Begins another journal; what follows is the difference to the tables as they are now.  `owes` where what came
+    /// before is whole only with a save; what the journal before lacks is owed anyway, until
+    /// [`note_saved`](Self::note_saved).
+    pub(crate) fn begin_journal(&mut self, path: &Path, owes: bool) -> std::io::Result<()> {
         self.keep_unasked();
         self.flush_journal();
-        let journal = Journal::create(path, self.datapath.version())?;
+        let version = self.datapath.version();
+        let lacks = |journal: &Journal| journal.lacks(version) || !journal.waiting.is_empty();
+        let owes = self.journal.as_deref().map_or(owes, lacks);
+        let journal = Journal::create(path, version, owes)?;
         self.datapath.note_unasked();
         self.journal = Some(Box::new(journal));
         Ok(())
+    }
+
+    /// A save is whole and in its place.
+    fn note_saved(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.owes = false;
+        }
     }
 
     /// The length of the journal: what stands before has happened before now.
@@ -209,7 +235,7 @@ impl Engine {
             None => Unsaved { others: true, ..Unsaved::default() },
             Some(journal) => Unsaved {
                 journal: journal.position(),
-                others: journal.others || journal.version != version || journal.is_broken,
+                others: journal.lacks(version),
                 problem: journal.problem.clone(),
             },
         }
@@ -220,7 +246,13 @@ impl Switch {
     /// Writes down from now on what sessions change, in a file that begins anew.
     pub fn begin_journal(&self, path: &Path) -> Result<(), SwitchError> {
         let path = path.to_owned();
-        Ok(self.call(move |engine| engine.begin_journal(&path))??)
+        Ok(self.call(move |engine| engine.begin_journal(&path, false))??)
+    }
+
+    /// Says that the file that [`save_flows`](Self::save_flows) has written last is in its place, whole: what no journal
+    /// has is saved by it.  Until then that stays unsaved.
+    pub fn note_saved(&self) -> Result<(), SwitchError> {
+        self.call(Engine::note_saved)
     }
 
     /// What [`save_flows`](Self::save_flows) would save.

@@ -1,7 +1,7 @@
 //! Lanes: a thread's own way in and out of a device.
 //!
 //! A device that can be opened several times has a lane for each thread, among which the kernel shares its frames by
-//! flow; a TAP device has one, by which one thread receives and all send.
+//! flow; a TAP device that was made for one queue has one, by which one thread receives and all send.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,7 +17,7 @@ const MOST_BYTES: usize = 64 << 10;
 /// One way to a device.
 #[derive(Debug)]
 pub(crate) enum Lane {
-    /// A TAP device, which takes frames from several threads at once.
+    /// A queue of a TAP device, which takes frames from several threads at once.
     Tap(Tap),
     /// An existing device; the lock is its thread's, but while a port is changed.
     Device(Mutex<Box<DevicePort>>),
@@ -34,6 +34,11 @@ impl Lane {
             Lane::Tap(_) => None,
             Lane::Device(device) => Some(device.lock().unwrap_or_else(PoisonError::into_inner)),
         }
+    }
+
+    /// The queue, where it is a TAP device.
+    pub(crate) fn tap(&self) -> Option<&Tap> {
+        if let Lane::Tap(tap) = self { Some(tap) } else { None }
     }
 
     /// Shows the descriptor to wait for.

@@ -129,9 +129,9 @@ impl Port {
         }
     }
 
-    /// The TAP device, where it is one.
+    /// The first queue, where it is a TAP device.
     pub(crate) fn tap(&self) -> Option<&Tap> {
-        self.lanes().iter().find_map(|lane| if let Lane::Tap(tap) = &**lane { Some(tap) } else { None })
+        self.lanes().first()?.tap()
     }
 
     /// The slots of its receive rings.

@@ -63,14 +63,14 @@ pub struct JournalFile {
 impl Switch {
     /// Writes flows, groups, meters and what controllers have set to a file, between batches of packets.  With a
     /// journal, what is changed from now on goes there; the journals before it are no longer needed once the file is
-    /// whole.
+    /// whole and in its place, which its owner tells by [`note_saved`](Self::note_saved).
     pub fn save_flows(&self, path: &Path, journal: Option<JournalFile>) -> Result<usize, SwitchError> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
         if let Some(JournalFile { number, .. }) = &journal {
             writeln!(file, "{JOURNAL}{number}")?;
         }
         let (messages, tables) = self.call(|engine| -> std::io::Result<_> {
-            journal.map_or(Ok(()), |journal| engine.begin_journal(&journal.path))?;
+            journal.map_or(Ok(()), |journal| engine.begin_journal(&journal.path, true))?;
             Ok((messages(engine), engine.datapath.table_stats()))
         })??;
         for message in messages {
@@ -90,7 +90,7 @@ impl Switch {
         for some in numbers.chunks(COPIED_AT_ONCE) {
             let some = some.to_vec();
             let copied = move |engine: &mut Engine| -> (u64, Vec<Flow>) {
-                let flows = some.iter().filter_map(|number| engine.datapath.flow_numbered(*number)).collect();
+                let flows = some.iter().filter_map(|number| engine.datapath.written_flow(*number)).collect();
                 engine.keep_unasked();
                 (engine.journal_position(), flows)
             };

@@ -28,6 +28,7 @@ use crate::patch::{PatchInbox, PatchPeer};
 use crate::port::{Link, MOST_PORTS, Port};
 use crate::session::SessionOptions;
 use crate::sessions::SessionInfo;
+use crate::threading::steer;
 use crate::threads::{Shared, Threads};
 use crate::watch::{Watch, may_go_directly};
 use crate::worker::{AWAKE, Worker};
@@ -127,13 +128,23 @@ impl Switch {
         self.outbox.drain()
     }
 
-    /// Makes a TAP device in the calling thread's network namespace and attaches it.
+    /// Makes a TAP device in the calling thread's network namespace and attaches it: with several threads, one that has
+    /// a queue for each.
     pub fn add_tap(&self, number: u32, settings: &TapSettings) -> Result<PortInfo, SwitchError> {
         self.check_free(number)?;
         let TapSettings { name, mtu, mac, set_up } = settings;
-        let options = TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, ..TapOptions::named(name) };
+        let shareable = self.call(|engine| engine.threads)? > 1;
+        let options =
+            TapOptions { mtu: *mtu, mac: *mac, set_up: *set_up, shareable, ..TapOptions::named(name) };
         let tap = Tap::open(&options).map_err(device_error(name))?;
-        self.attach(number, name, of_tap(tap), false)
+        let lanes = self.with_shares(Lane::Tap(tap))?;
+        let (first, queues) = (Arc::clone(&lanes[0]), lanes.len());
+        let info = self.attach(number, name, Link::Device(lanes), false)?;
+        // Only now, since what comes by a queue is received from now on.  Where it fails, the first gets everything.
+        if queues > 1 {
+            let _ = steer(name, &first, queues);
+        }
+        Ok(info)
     }
 
     /// Attaches an existing device of the calling thread's network namespace, such as a veth.

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
-use tulle_io::{Arrival, Device, DevicePort, DevicePortOptions, Filter};
+use tulle_io::steering::wait_for_steered;
+use tulle_io::{Arrival, Device, DevicePort, DevicePortOptions, Filter, Tap};
 
 use crate::engine::Engine;
 use crate::error::SwitchError;
@@ -24,13 +25,15 @@ type Spent = (Vec<(u32, Arc<Lane>, Arc<Lane>)>, Vec<Arc<Uplink>>);
 
 impl Switch {
     /// Changes the number of threads that forward: at least 1, at most 64.  The kernel deals packets anew then, so
-    /// some may be late, and what comes in the moment in which a thread ends is lost.  Errors: the first device that cannot be
-    /// shared among them; the others are.
+    /// some may be late, and what comes in the moment in which a thread ends is lost (but not at a TAP device).  Errors:
+    /// the first device that cannot be shared among them; the others are.
     pub fn set_threads(&self, count: usize) -> Result<(), SwitchError> {
         let count = count.clamp(1, MOST_THREADS);
         let mut guard = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let threads = guard.as_mut().ok_or(SwitchError::Closed)?;
         if threads.count() > count {
+            // From now on nothing new comes by the queues that close, so that what they have can be received.
+            let _ = self.steer_taps(count);
             let spent = self.call(move |engine| engine.give_up_threads(count))?;
             threads.shared.wait_until_seen();
             close(&threads.shared, spent);
@@ -40,7 +43,21 @@ impl Switch {
             threads.start_one()?;
         }
         let (ports, underlay) = (self.share_ports(count), self.share_underlay(count));
-        ports.and(underlay)
+        let taps = self.steer_taps(count);
+        ports.and(underlay).and(taps)
+    }
+
+    /// Has the frames of TAP devices come by so many queues at most, as far as they have more than one.  Errors: the
+    /// first one of a device; the others are.
+    fn steer_taps(&self, most: usize) -> Result<(), SwitchError> {
+        let shared = self.call(Engine::shared_taps)?;
+        if shared.is_empty() {
+            return Ok(());
+        }
+        let steered = shared.into_iter().map(|(name, first, lanes)| steer(&name, &first, lanes.min(most)));
+        let result = steered.fold(Ok(()), Result::and);
+        wait_for_steered();
+        result
     }
 
     /// The number of threads that forward.
@@ -78,7 +95,7 @@ impl Switch {
         let mut lanes = vec![Arc::new(first)];
         while lanes.len() < threads {
             let left = ring_slots_for_one_more(taken + like_first * lanes.len());
-            let Ok(share) = open_share(&lanes[0], left.min(like_first as u32)) else { break };
+            let Ok(share) = open_share(&lanes[0], lanes.len(), left.min(like_first as u32)) else { break };
             lanes.push(share);
         }
         Ok(lanes)
@@ -106,26 +123,41 @@ impl Switch {
     fn share_ports(&self, threads: usize) -> Result<(), SwitchError> {
         let short = self.call(move |engine| engine.short_of_lanes(threads))?;
         let share = |(number, name, first, lanes): (u32, String, Arc<Lane>, usize)| {
-            (lanes..threads).try_for_each(|_| self.share_port(number, &name, &first))
+            (lanes..threads).try_for_each(|lanes| self.share_port(number, &name, &first, lanes))
         };
         short.into_iter().map(share).fold(Ok(()), Result::and)
     }
 
-    /// Gives a device one more lane.
-    fn share_port(&self, number: u32, name: &str, first: &Arc<Lane>) -> Result<(), SwitchError> {
+    /// Gives a device that has so many lanes one more.
+    fn share_port(
+        &self,
+        number: u32,
+        name: &str,
+        first: &Arc<Lane>,
+        lanes: usize,
+    ) -> Result<(), SwitchError> {
         let taken = self.call(|engine| engine.wires.ring_slots())?;
         let has_ring = first.device().is_some_and(|device| device.has_ring());
         let ring_slots = if has_ring { ring_slots_for_one_more(taken) } else { 0 };
-        let lane = open_share(first, ring_slots).map_err(device_error(name))?;
+        let lane = open_share(first, lanes, ring_slots).map_err(device_error(name))?;
         let first = Arc::clone(first);
         self.call(move |engine| engine.add_lane(number, &first, lane))
     }
 }
 
-fn open_share(first: &Lane, ring_slots: u32) -> std::io::Result<Arc<Lane>> {
+/// Opens a device once more of which so many lanes are open.
+fn open_share(first: &Lane, lanes: usize, ring_slots: u32) -> std::io::Result<Arc<Lane>> {
+    if let Some(tap) = first.tap() {
+        return Ok(Arc::new(Lane::Tap(tap.open_share(lanes)?)));
+    }
     let Some(mut device) = first.device() else { return Err(std::io::ErrorKind::Unsupported.into()) };
     let options = DevicePortOptions { ring_slots, direct: false };
     Ok(Arc::new(Lane::of_device(device.open_share(options)?)))
+}
+
+/// Has a TAP device's frames come by its first so many queues.
+pub(crate) fn steer(name: &str, first: &Lane, queues: usize) -> Result<(), SwitchError> {
+    first.tap().map_or(Ok(()), |tap| tap.steer(queues)).map_err(device_error(name))
 }
 
 /// Closes one by one what no thread uses any more.  At once: the kernel gives it frames until then.
@@ -149,9 +181,18 @@ impl Engine {
     /// Devices that can have more lanes: number, name, first lane, lanes so far.
     fn short_of_lanes(&self, threads: usize) -> Vec<(u32, String, Arc<Lane>, usize)> {
         let ports = self.wires.numbered().filter(|(_, port)| port.lanes().len() < threads);
-        let devices = ports.filter(|(_, port)| port.tap().is_none());
+        let devices = ports.filter(|(_, port)| port.tap().is_none_or(Tap::is_shareable));
         let found = devices.filter_map(|(number, port)| {
             Some((number, port.name.clone(), Arc::clone(port.lanes().first()?), port.lanes().len()))
+        });
+        found.collect()
+    }
+
+    /// TAP devices with several queues: name, first lane, lanes.
+    fn shared_taps(&mut self) -> Vec<(String, Arc<Lane>, usize)> {
+        let taps = self.wires.numbered().filter(|(_, port)| port.tap().is_some() && port.lanes().len() > 1);
+        let found = taps.filter_map(|(_, port)| {
+            Some((port.name.clone(), Arc::clone(port.lanes().first()?), port.lanes().len()))
         });
         found.collect()
     }

@@ -6,6 +6,7 @@
 //! in by and by no other, past all tables: no ACL can be in its way, and nobody can cause one for somebody else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 use tulle_datapath::Egress;
 use tulle_io::clock::monotonic_ns;
@@ -81,15 +82,25 @@ impl Wires {
     /// Tells the sender of the present frame, which now is `frame`, that only `longest` bytes of it pass.
     #[cold]
     pub(crate) fn answer_too_big(&mut self, frame: &[u8], longest: usize) {
-        let Some((port, whole)) = self.origin.port.zip(as_it_came(&self.origin, frame, longest)) else {
+        let Some((port, due)) = self.origin.port.zip(answer_due(&self.origin, frame, longest)) else {
             return;
         };
+        // However many ways a frame is too long for: once.
+        self.origin.clear();
         let errors = &mut self.port(port).map(|port| port.errors.get_or_insert_with(bucket));
         if !errors.as_mut().is_some_and(|errors| errors.admits(0, monotonic_ns())) {
             return;
         }
-        let Some(answer) = error_about(&whole.frame, whole.mtu) else { return };
-        let to = Egress { port, queue: None, max_len: u32::MAX, tunnel: None, options: Box::default() };
+        let whole = as_it_came(&self.origin, frame, &due);
+        let Some(answer) = error_about(&whole, due.mtu) else { return };
+        let to = Egress {
+            port,
+            queue: None,
+            max_len: u32::MAX,
+            tunnel: None,
+            options: Box::default(),
+            is_mirrored: false,
+        };
         let mut buffer = FrameBuf::new();
         buffer.fill(&answer);
         if let Err(reason) = self.send(&to, &mut buffer, &Offload::default()) {
@@ -102,27 +113,36 @@ fn bucket() -> Box<Policer> {
     Box::new(Policer::packets(LIMIT))
 }
 
-/// A frame as its sender sent it, and the longest IP packet in its place that passes.
-struct Whole {
-    frame: Vec<u8>,
+/// What an answer is made of.
+struct Due {
+    /// Where the IP header is in the frame as it came.
+    network: usize,
+    /// Where the packet is in the frame as it is now.
+    packet: Range<usize>,
+    /// The longest IP packet in its place that passes.
     mtu: u32,
 }
 
-/// Puts the first bytes of a frame, as they came, before the rest of what flows have made of it.  `None` where no
-/// answer is due: not IP any more or never, a later fragment, an IPv4 packet that may be cut, more than one receiver.
-fn as_it_came(origin: &Origin, now: &[u8], longest: usize) -> Option<Whole> {
+/// `None` where no answer is due: not IP any more or never, a later fragment, an IPv4 packet that may be cut, more than
+/// one receiver.
+fn answer_due(origin: &Origin, now: &[u8], longest: usize) -> Option<Due> {
     let (head, layers) = (origin.head(), Layers::parse(now)?);
     let network = network_of(head, layers.ether_type)?;
     let to_many = ethernet::is_multicast(*head.first_chunk()?);
     if to_many || layers.later_fragment || (layers.is_v4() && !may_not_be_cut(&head[network..])) {
         return None;
     }
-    let packet = &now[layers.network..layers.end];
-    let known = packet.len().min(head.len() - network);
-    let mut frame = head[..network + known].to_vec();
-    frame.extend_from_slice(&packet[known..]);
     let mtu = u32::try_from(longest.checked_sub(layers.network)?).ok()?;
-    Some(Whole { frame, mtu })
+    Some(Due { network, packet: layers.network..layers.end, mtu })
+}
+
+/// Puts the first bytes of a frame, as they came, before the rest of what flows have made of it.
+fn as_it_came(origin: &Origin, now: &[u8], due: &Due) -> Vec<u8> {
+    let (head, packet) = (origin.head(), &now[due.packet.clone()]);
+    let known = packet.len().min(head.len() - due.network);
+    let mut frame = head[..due.network + known].to_vec();
+    frame.extend_from_slice(&packet[known..]);
+    frame
 }
 
 /// Where the IP header of an untagged or tagged frame begins, if it is of this kind.

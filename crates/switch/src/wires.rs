@@ -158,7 +158,8 @@ impl Wires {
             Ok(()) => port.counters.sent(length),
             Err(_) => port.counters.tx_dropped += 1,
         }
-        if let Some(longest) = too_long_for {
+        // Nobody is to hear of the way of a mirror's copy.
+        if let Some(longest) = too_long_for.filter(|_| !to.is_mirrored) {
             self.answer_too_big(frame.bytes(), longest);
         }
         result

@@ -147,11 +147,11 @@ impl Worker {
                 return Ok(());
             }
         }
-        if self.awake_ns >= longest_ns {
-            return Ok(());
-        }
-        // What became due meanwhile, or is due earlier than it was, must not wait.
-        self.poller.wait(ready, Some(Duration::from_nanos(self.longest_wait_ns(monotonic_ns()))))
+        // What became due meanwhile, or is due earlier than it was, must not wait; but however much is due always,
+        // what is ready is looked for, and what was served before is forgotten.
+        let is_over = self.awake_ns >= longest_ns;
+        let rest_ns = if is_over { 0 } else { self.longest_wait_ns(monotonic_ns()) };
+        self.poller.wait(ready, Some(Duration::from_nanos(rest_ns)))
     }
 
     /// How long nothing will have to be done unless it is asked for.

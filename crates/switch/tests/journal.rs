@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use common::{Controller, texts};
 use tulle_datapath::TablePolicy;
-use tulle_flow::{Action, Flow};
+use tulle_flow::{Action, Flow, port};
 use tulle_openflow::{
     Bucket, BundleAdd, BundleControl, BundleControlKind, Config, FlowMod, FlowModCommand, Group,
     GroupCommand, GroupKind, GroupMod, Message, Meter, MeterBand, MeterBandKind, MeterCommand, MeterMod,
-    TableConfig, TlvMap, TlvTableCommand, TlvTableMod, Version, bucket_id, bundle_flags, flow_mod_flags,
-    meter_flags, table_config,
+    PacketOut, TableConfig, TlvMap, TlvTableCommand, TlvTableMod, Version, bucket_id, bundle_flags,
+    flow_mod_flags, meter_flags, table_config,
 };
 use tulle_switch::{JournalFile, Loaded, Switch, TableSettings, Unsaved};
 
@@ -105,6 +105,32 @@ fn send(controller: &mut Controller, messages: Vec<Message>) {
         let answers = format!("{:?}", controller.exchange());
         assert!(!answers.contains("Error("), "{message:?}: {answers}");
     }
+}
+
+/// Has table 4 give up flows for new ones.
+fn evicting(switch: &Switch, limit: usize) {
+    let policy = TablePolicy { flow_limit: Some(limit), evicts: true, ..TablePolicy::default() };
+    let settings = TableSettings { policy, ..TableSettings::default() };
+    switch.configure_tables(BTreeMap::from([(4, settings)])).expect("settings");
+}
+
+/// A packet that teaches a flow of table 4, another one for each number.
+fn packet_out(number: u32) -> Message {
+    let learns =
+        "actions=learn(table=4,idle_timeout=600,NXM_OF_VLAN_TCI[0..11],NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[])";
+    let mut frame = vec![0; 60];
+    frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, number as u8]);
+    Message::PacketOut(PacketOut {
+        buffer: None,
+        in_port: port::CONTROLLER,
+        actions: flow(learns).actions,
+        data: frame,
+        ..PacketOut::default()
+    })
+}
+
+fn learn(switch: &Switch, number: u32) {
+    send(&mut Controller::of(switch), vec![packet_out(number)]);
 }
 
 #[test]
@@ -254,6 +280,85 @@ fn a_switch_says_what_a_save_would_save() {
     assert!(journal > empty.journal);
     before.save_flows(&place.snapshot(), Some(place.journal(2))).expect("saved");
     assert_eq!(before.unsaved().expect("an answer"), empty);
+}
+
+#[test]
+fn what_no_journal_has_is_unsaved_until_a_save_is_known_to_be_whole() {
+    let place = Place::new("owed");
+    let before = with_journal(&place);
+    let is_due = || before.unsaved().expect("an answer").others;
+    learn(&before, 1);
+    assert!(is_due());
+    assert!(before.save_flows(Path::new("/proc/no/such/place"), Some(place.journal(2))).is_err());
+    assert!(before.save_flows(Path::new("/dev/full"), Some(place.journal(3))).is_err());
+    assert!(is_due(), "though another journal has begun");
+    before.save_flows(&place.snapshot(), Some(place.journal(4))).expect("saved");
+    assert!(is_due(), "the file may not have come to its place");
+    before.note_saved().expect("an answer");
+    assert!(!is_due());
+}
+
+#[test]
+fn a_first_save_that_fails_is_still_due() {
+    let place = Place::new("first");
+    let before = switch();
+    assert!(before.save_flows(Path::new("/dev/full"), Some(place.journal(1))).is_err());
+    assert!(before.unsaved().expect("an answer").others);
+}
+
+#[test]
+fn flows_that_packets_make_and_evict_leave_nothing_in_the_journal_until_a_save_has_them() {
+    let place = Place::new("learned");
+    let before = with_journal(&place);
+    evicting(&before, 2);
+    let length = || before.unsaved().expect("an answer").journal;
+    let empty = length();
+    (1..20).for_each(|port| learn(&before, port));
+    assert_eq!((texts(&before).len(), length()), (2, empty));
+    before.save_flows(&place.snapshot(), Some(place.journal(2))).expect("saved");
+    (30..40).for_each(|port| learn(&before, port));
+    let mut controller = Controller::of(&before);
+    controller.change(add("table=4,importance=9,idle_timeout=600,actions=drop"));
+    let (after, loaded) = successor(Some(&place.snapshot()), vec![place.journal(2)]);
+    assert_eq!((loaded.changes, loaded.flows, texts(&after).len()), (3, 2, 1), "two ends, one flow");
+}
+
+#[test]
+fn a_bundle_says_what_its_packets_learn_and_what_it_has_evicted() {
+    let place = Place::new("bundled");
+    let before = with_journal(&place);
+    evicting(&before, 1);
+    let is_due = || before.unsaved().expect("an answer").others;
+    let mut controller = Controller::of(&before);
+    controller.change(add("table=5,actions=drop"));
+    before.save_flows(&place.snapshot(), Some(place.journal(2))).expect("saved");
+    before.note_saved().expect("an answer");
+    let timed = |i| add(&format!("table=4,idle_timeout=600,reg1={i},actions=drop"));
+    send(&mut controller, bundle(1, vec![timed(1)]));
+    assert!(!is_due());
+    send(&mut controller, bundle(2, vec![timed(2)]));
+    assert!(is_due(), "one was evicted");
+    before.save_flows(&place.snapshot(), Some(place.journal(3))).expect("saved");
+    before.note_saved().expect("an answer");
+    assert!(!is_due());
+    send(&mut controller, bundle(3, vec![packet_out(7)]));
+    assert!(is_due(), "a packet has taught a flow");
+}
+
+#[test]
+fn a_modification_of_openflow_1_0_that_evicts_adds_again() {
+    let place = Place::new("old-evicts");
+    let before = with_journal(&place);
+    let policy = TablePolicy { flow_limit: Some(1), evicts: true, ..TablePolicy::default() };
+    let settings = TableSettings { policy, ..TableSettings::default() };
+    before.configure_tables(BTreeMap::from([(0, settings)])).expect("settings");
+    let mut controller = Controller::speaking(&before, Version::V10);
+    for port in [1, 2] {
+        let text = format!("table=255,idle_timeout=600,in_port={port},actions=output:3");
+        controller.change(change(FlowModCommand::Modify, &text));
+    }
+    let (after, _) = successor(None, vec![place.journal(1)]);
+    assert_eq!((texts(&after).len(), texts(&after)), (1, texts(&before)));
 }
 
 /// Numbers that anybody may draw again, in a fixed order.

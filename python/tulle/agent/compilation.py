@@ -85,8 +85,9 @@ class Compilation:
         ids: Ids,
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
+        unheard: frozenset[TunnelPort] = frozenset(),
     ) -> Compiled:
-        """All flows of these networks, joined."""
+        """All flows of these networks, joined; `unheard` as in `emit_flow`."""
         bindings = tuple(bindings)
         outside = external_zones(bindings, tunnels.all, ports.values())
         numbered: Ports = dict([*ports.items(), *outside.items()])
@@ -97,12 +98,13 @@ class Compilation:
             numbers = _ids_of(network.name, ids)
             plugged = _ports_of(network.name, numbered)
             ways = (tunnels.of(network.name), tunnels.all)
-            inputs = (network, own, ways, numbers, dict(encapsulations), plugged)
+            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard)
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
                 self.compiled_count += 1
                 try:
-                    known = (inputs, self._compile(network, own, ways, numbers, encapsulations, plugged))
+                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard)
+                    known = (inputs, made)
                 except NotFound as error:
                     self.pending[network.name] = str(error)
                     known = (None, known[1] if known is not None else NOTHING)
@@ -118,6 +120,7 @@ class Compilation:
         ids: Ids,
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
+        unheard: frozenset[TunnelPort],
     ) -> Compiled:
         """The network without a name stands for what every node has, such as the tunnels."""
         sending, receiving = tunnels
@@ -127,7 +130,7 @@ class Compilation:
         logical = compile_network(network, ids)
         flows = (*placed, *logical)
         return Compiled(
-            flow_texts(flows, ports, self._canonical),
+            flow_texts(flows, ports, self._canonical, unheard),
             _reasons(flows),
             {flow.cookie: flow.owner for flow in flows},
             compile_interfaces(network, ids),

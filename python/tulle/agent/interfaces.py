@@ -6,7 +6,7 @@ a logical port, where nobody else has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,8 @@ OWNER = "tulle-agent"
 MTU_GIVEN = "tulle-mtu"
 """The MTU that the agent has asked for (`external_ids`), to tell it from one that a user wants."""
 ENDPOINT = "tulle-endpoint"
+EXTERNAL = "tulle-external"
+"""Marks the tunnel to an endpoint without an agent (`external_ids`), which is known also when the endpoint has gone."""
 BFD = {"enable": "true", "min_rx": "300", "min_tx": "300", "check_tnl_key": "true"}
 """A failure is noticed after 0.9 s; tenants' packets have keys, so they cannot speak for the far end."""
 
@@ -116,16 +118,17 @@ def tunnel_interfaces(node: Node, tunnel: TunnelInterface) -> list[Interface]:
 
 
 def second_name(first: str) -> str:
-    """`stt-node2-2`, or with a hash where that is too long."""
-    if len(f"{first}-2".encode()) <= NAME_BYTES:
-        return f"{first}-2"
-    return f"{first[:4]}-{blake2b(first.encode(), digest_size=4).hexdigest()}-2"
+    """`stt-node2+2`, or with a hash where that is too long; no node's name has that sign."""
+    if len(f"{first}+2".encode()) <= NAME_BYTES:
+        return f"{first}+2"
+    return f"{first[:4]}+{blake2b(first.encode(), digest_size=4).hexdigest()}"
 
 
 def tunnel_interface(node: str, local: str, tunnel: TunnelInterface) -> Interface:
     """The interface of a tunnel from the underlay address `local`."""
     options = {"remote_ip": tunnel.address, "local_ip": local, "key": "flow"}
-    return Interface(tunnel_name(tunnel), tunnel.encapsulation, options, {"peer": tunnel.remote, OWNER: node})
+    external = {"peer": tunnel.remote, OWNER: node, **({EXTERNAL: "true"} if tunnel.external else {})}
+    return Interface(tunnel_name(tunnel), tunnel.encapsulation, options, external)
 
 
 def present(source: Source) -> dict[str, Present]:
@@ -170,6 +173,13 @@ def receiving(there: Mapping[str, Present]) -> frozenset[tuple[str, str]]:
     """Remote nodes and encapsulations in which packets come, at either endpoint."""
     live = (one.tunnel_port for one in there.values() if one.works and one.is_live)
     return frozenset((port.node, port.encapsulation) for port in live if port is not None)
+
+
+def unheard(there: Mapping[str, Present]) -> frozenset[TunnelPort]:
+    """Tunnels (by their first port) of which neither endpoint is heard, as when their watching has just begun."""
+    working = {port: one for one in there.values() if one.works and (port := one.tunnel_port) is not None}
+    live = {msgspec.structs.replace(port, second=False) for port, one in working.items() if one.is_live}
+    return frozenset(port for port in working if not port.second and port not in live)
 
 
 def foreign_ports(there: Mapping[str, Present]) -> frozenset[PortName]:
@@ -219,18 +229,50 @@ def surplus(there: Mapping[str, Present], desired: Iterable[Interface]) -> list[
 
 
 def _has_shape(one: Present, wanted: Interface | None) -> bool:
-    """Whether an interface is as it is to be but for how its health is watched, which `write_health` changes."""
-    return wanted is not None and msgspec.structs.replace(one.interface, bfd=wanted.bfd) == wanted
+    """Whether an interface is as it is to be, but for what is changed in place.
+
+    That is how its health is watched (`write_health`) and whether it is external (`write_marks`).
+    """
+    if wanted is None:
+        return False
+    there = msgspec.structs.replace(one.interface, bfd=wanted.bfd, external_ids=_unmarked(one.interface))
+    return there == msgspec.structs.replace(wanted, external_ids=_unmarked(wanted))
 
 
-def write_health(
+def _unmarked(interface: Interface) -> dict[str, str]:
+    return {key: value for key, value in interface.external_ids.items() if key != EXTERNAL}
+
+
+def write_marks(
     schema: DatabaseSchema, there: Mapping[str, Present], desired: Iterable[Interface]
 ) -> Transaction:
-    """Have the agent's own interfaces watched as they are to be."""
+    """Mark the agent's own tunnels as external or not, where an earlier release or another row said otherwise."""
     transaction = Transaction(schema)
     for wanted in desired:
         one = there.get(wanted.name)
-        if one is not None and one.own and one.interface.bfd != wanted.bfd:
+        same = one is None or one.interface.external_ids == wanted.external_ids
+        if one is not None and not same and one.own and _has_shape(one, wanted):
+            transaction.update("Interface", one.row, {"external_ids": wanted.external_ids})
+    return transaction
+
+
+def write_health(
+    schema: DatabaseSchema,
+    there: Mapping[str, Present],
+    desired: Iterable[Interface],
+    doubled: Collection[str] = frozenset(),
+) -> Transaction:
+    """Have the agent's own interfaces watched as they are to be.
+
+    `doubled` are the nodes with two endpoints.  One of them may still send by whichever it hears, so what it hears
+    goes on to speak until it has stopped to listen.
+    """
+    transaction = Transaction(schema)
+    for wanted in desired:
+        one = there.get(wanted.name)
+        if one is None or not one.own or one.interface.bfd == wanted.bfd:
+            continue
+        if wanted.bfd or not (one.is_live and one.peer in doubled):
             transaction.update("Interface", one.row, {"bfd": wanted.bfd})
     return transaction
 

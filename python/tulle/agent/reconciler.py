@@ -23,7 +23,7 @@ from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
 from tulle.agent.view import PortName, View, read_view
-from tulle.agent.zones import forget_connections, reused_zones
+from tulle.agent.zones import Ports, forget_connections, remembered, reused_zones
 from tulle.control import (
     all_tunnels_of,
     attachments,
@@ -103,6 +103,7 @@ class Reconciler:
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
         self.ports: dict[LocalPort | TunnelPort, int] = {}
+        self._zones: Ports | None = None
         self.view: View | None = None
         self._outside: dict[LocalPort, int] | None = None
         self._asked = options.encapsulations
@@ -125,7 +126,9 @@ class Reconciler:
         if added := interfaces.missing(there, desired):
             await self._write_interfaces(added, [])
             there = interfaces.present(source(self.switch))
-        await self._commit(self.switch, interfaces.write_health(self.switch.schema, there, desired))
+        await self._commit(self.switch, self._health(view, there, desired))
+        marks = interfaces.write_marks(self.switch.schema, there, desired)
+        await self._commit(self.switch, marks)
         attached = await self.attacher.update(self._attachments(view, places, there))
         mtus = interfaces.write_mtus(self.switch.schema, there, self._mtus(view, places))
         await self._commit(self.switch, mtus)
@@ -137,6 +140,12 @@ class Reconciler:
         surplus = interfaces.surplus(interfaces.present(source(self.switch)), desired)
         if removed := [one for one in surplus if one.interface.name not in kept]:
             await self._write_interfaces([], removed)
+
+    def _health(self, view: View, there: dict[str, Present], desired: list[Interface]) -> Transaction:
+        """A node with one endpoint waits for those with two; these do as they are to at once."""
+        doubled = {one.name for one in view.nodes.values() if one.second_address}
+        waited = frozenset() if self.node.second_address else doubled
+        return interfaces.write_health(self.switch.schema, there, desired, waited)
 
     def ways(self, network: str) -> dict[str, str]:
         """The encapsulation in which a network goes to and comes from each node."""
@@ -178,9 +187,9 @@ class Reconciler:
         return [*tunnels, *taps]
 
     def _known_nodes(self, view: View) -> dict[str, Node]:
-        """All nodes that tunnels may name; the address of one that has just gone is not known."""
+        """All nodes that tunnels may name; of one that has just gone neither address nor agent is known."""
         missing = {end for one in view.tunnels for end in (one.local, one.remote)} - view.nodes.keys()
-        gone = {name: Node(name, "", ()) for name in missing}
+        gone = {name: Node(name, "", (), external=True) for name in missing}
         return {**view.nodes, **gone, self.node.name: self.node}
 
     def _attachments(self, view: View, places: Places, there: dict[str, Present]) -> dict[str, Wanted]:
@@ -241,13 +250,22 @@ class Reconciler:
     async def _apply_flows(self, now: Situation) -> None:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
         tunnels = self._tunnels(now)
-        before, self.ports = self.ports, interfaces.numbers(now.there)
-        await forget_connections(self._control, reused_zones(before, self.ports))
+        self.ports = interfaces.numbers(now.there)
+        await forget_connections(self._control, reused_zones(self._zones, self.ports))
+        names = (one.logical_port for one in now.there.values())
+        plugged = {LocalPort("/".join(name)) for name in names if name is not None}
+        self._zones = remembered(self._zones, self.ports, plugged)
         outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
         self.compiled = self.compilation.compile(
-            placed.networks, placed.bindings, tunnels, now.view.ids, encapsulations(), self.ports
+            placed.networks,
+            placed.bindings,
+            tunnels,
+            now.view.ids,
+            encapsulations(),
+            self.ports,
+            interfaces.unheard(now.there),
         )
         await self._flows.apply(self.compiled.texts, self.compiled.meters)
 

@@ -7,7 +7,7 @@ RFC 4443 section 3.1), where RFC 1122 section 3.2.2 and RFC 4443 section 2.4 all
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from struct import pack, unpack_from
 from typing import Final, NamedTuple
 
@@ -18,6 +18,7 @@ IPV4_BYTES, IPV6_BYTES, TCP_BYTES = 20, 40, 20
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 TTL: Final = 64
 PORT_UNREACHABLE: Final = {4: 3, 6: 4}
+BROADCAST: Final = IPv4Address("255.255.255.255")
 IcmpError = Callable[[bytes, str, str, str], bytes | None]
 
 
@@ -41,11 +42,22 @@ def rejection(frame: bytes, icmp_error: IcmpError) -> bytes | None:
     version = {ETH_IPV4: 4, ETH_IPV6: 6}.get(unpack_from("!H", frame, 12)[0])
     if version is None or (version == 6 and len(frame) < ETHERNET_BYTES + IPV6_BYTES):
         return None
+    if not _is_between_hosts(frame, version):
+        return None
     protocol = frame[ETHERNET_BYTES + (9 if version == 4 else 6)]
     if protocol == PROTO_TCP:
         segment = _segment(frame[ETHERNET_BYTES:], version)
         return _reset(frame, segment, version) if segment is not None else None
     return _unreachable(frame, version, icmp_error)
+
+
+def _is_between_hosts(frame: bytes, version: int) -> bool:
+    """Whether both ends are single hosts: nobody answers to or for a group (RFC 1122 sections 3.2.2, 4.2.3.10)."""
+    start, size = ETHERNET_BYTES + (12 if version == 4 else 8), 4 if version == 4 else 16
+    ends = (ip_address(frame[at : at + size]) for at in (start, start + size))
+    return not (frame[0] | frame[6]) & 1 and not any(
+        end.is_multicast or end.is_unspecified or end == BROADCAST for end in ends
+    )
 
 
 def _unreachable(frame: bytes, version: int, icmp_error: IcmpError) -> bytes | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from tulle.agent.interfaces import ENDPOINT, Present
+from tulle.agent.interfaces import ENDPOINT, EXTERNAL, Present
 from tulle.values import Node, TunnelInterface
 
 GRACE_S = 1.0
@@ -32,9 +32,9 @@ class Retiring:
 
 
 def tunnel_of(one: Present, nodes: Mapping[str, Node]) -> TunnelInterface:
-    """The tunnel that an interface stands for."""
+    """The tunnel that an interface stands for; a peer that is not known any more counts as external."""
     peer = one.peer or ""
-    external = peer in nodes and nodes[peer].external
+    external = EXTERNAL in one.interface.external_ids or peer not in nodes or nodes[peer].external
     address = one.interface.options.get("remote_ip", "")
     second = address if ENDPOINT in one.interface.external_ids else ""
     return TunnelInterface(peer, address, one.interface.kind, external, second)

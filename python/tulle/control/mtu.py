@@ -11,6 +11,11 @@ from tulle.values import Binding, Encapsulation, Node, NodeReport, Tunnel, Unrea
 from .preference import ways_of
 
 ETHERNET_MTU: Final = 1500
+LEAST_MTU: Final = 576
+"""What every host takes (RFC 791 section 3.1); no report of an agent makes a network narrower.
+
+IPv6 wants 1280 (RFC 8200 section 5), but an underlay of 1300 bytes is possible, and carries IPv4.
+"""
 NO_REPORTS: Final[Mapping[str, NodeReport]] = MappingProxyType({})
 IPV6_MORE_BYTES: Final = 20
 """An IPv6 header is longer by this than one of IPv4 without options (RFC 8200 section 3)."""
@@ -28,7 +33,8 @@ def network_mtu(
     """Bytes of the largest IP packet: the least over all pairs of nodes that have ports of `network`.
 
     A tunnel is over IPv6 where one of `nodes` with such an address is an end of it.  Encapsulations that cut frames by
-    themselves do not count; without a tunnel it is 1500.  `underlay_mtu` is that of nodes without a report.
+    themselves do not count; without a tunnel it is 1500, and never less than 576.  `underlay_mtu` is that of nodes
+    without a report.
     """
     places = {binding.node for binding in bindings if binding.network == network}
     over_ipv6 = {node.name for node in nodes if ":" in node.address or ":" in node.second_address}
@@ -61,4 +67,4 @@ def _limit(encapsulation: Encapsulation, underlay_mtu: int, is_ipv6: bool) -> in
     if not encapsulation.limited_by_mtu:
         return ETHERNET_MTU
     more = IPV6_MORE_BYTES if is_ipv6 else 0
-    return min(ETHERNET_MTU, underlay_mtu - encapsulation.overhead_bytes - more)
+    return min(ETHERNET_MTU, max(LEAST_MTU, underlay_mtu - encapsulation.overhead_bytes - more))

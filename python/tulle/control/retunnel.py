@@ -12,6 +12,7 @@ end is not able any more to do what is in use.  Pure: every call gives the next 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -20,6 +21,8 @@ from tulle.values import Node, Tunnel, TunnelEnd, Unreachable
 Pair = Tunnel | Unreachable
 Ends = Mapping[tuple[str, str], TunnelEnd]
 """Reports by (node, remote)."""
+BELIEVED_MAX: Final = 1 << 62
+"""An agent that reports a later generation is wrong; what follows it has to fit the database for a long time."""
 
 
 def advance(
@@ -27,35 +30,39 @@ def advance(
     chosen: Iterable[Pair],
     ends: Ends,
     nodes: Mapping[str, Node],
-    silent: Collection[str] = (),
+    mute: Collection[str] = frozenset(),
 ) -> list[Pair]:
-    """The pairs as they are to be now; `nodes` with all that they are able to do, `silent` as for `settled`."""
+    """The pairs as they are to be now; `nodes` with all that they are able to do, `mute` as in `settled`."""
     known = {(one.local, one.remote): one for one in current}
-    return [_advanced(known.get((one.local, one.remote)), one, ends, nodes, silent) for one in chosen]
+    return [_advanced(known.get((one.local, one.remote)), one, ends, nodes, mute) for one in chosen]
 
 
-def settled(tunnel: Tunnel, ends: Ends, nodes: Mapping[str, Node], silent: Collection[str] = ()) -> bool:
-    """Whether both ends have applied this generation; ends without an agent do as they are told.
+def settled(
+    tunnel: Tunnel, ends: Ends, nodes: Mapping[str, Node], mute: Collection[str] = frozenset()
+) -> bool:
+    """Whether both ends have applied this generation.
 
-    `silent` are nodes whose agent is of a release that says nothing about its tunnels: not to be waited for either.
+    Ends without an agent do as they are told, and so do those with the agent of an early release, which never
+    reports (`mute`).
     """
-    waited = [pair for pair in _both(tunnel) if not nodes[pair[0]].external and pair[0] not in silent]
-    return all(pair in ends and ends[pair].generation == tunnel.generation for pair in waited)
+    waited = [pair for pair in _both(tunnel) if not nodes[pair[0]].external]
+    spoken = [pair for pair in waited if pair in ends or pair[0] not in mute]
+    return all(pair in ends and ends[pair].generation == tunnel.generation for pair in spoken)
 
 
 def _advanced(
-    current: Pair | None, chosen: Pair, ends: Ends, nodes: Mapping[str, Node], silent: Collection[str]
+    current: Pair | None, chosen: Pair, ends: Ends, nodes: Mapping[str, Node], mute: Collection[str]
 ) -> Pair:
     if isinstance(chosen, Unreachable):
         return chosen
     reports = [ends[pair] for pair in _both(chosen) if pair in ends]
-    latest = max((one.generation for one in reports), default=0)
+    latest = max((one.generation for one in reports if one.generation <= BELIEVED_MAX), default=0)
     if not isinstance(current, Tunnel):
         return replace(chosen, generation=latest + 1)
     if not reports or _has_lost(current, nodes):
         wanted = chosen
     else:
-        wanted = _step(current, chosen, reports, settled(current, ends, nodes, silent))
+        wanted = _step(current, chosen, reports, settled(current, ends, nodes, mute))
     same = replace(wanted, generation=current.generation) == current
     return current if same else replace(wanted, generation=max(current.generation, latest) + 1)
 

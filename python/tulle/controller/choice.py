@@ -34,12 +34,6 @@ def network_orders(intent: Source) -> dict[str, tuple[str, ...]]:
     return {network: order for network, order in found.items() if order}
 
 
-def silent_nodes(state: Source) -> set[str]:
-    """The nodes whose agents have not said anything of their hosts or tunnels, as early releases never do."""
-    spoke = store.reports(state).keys() | {node for node, _ in store.tunnel_ends(state)}
-    return store.nodes(state).keys() - spoke
-
-
 def ignored_wishes(intent: Source, state: Source) -> dict[str, str]:
     """Why the order that users want for a node does not count, by node."""
     return passed_over(store.nodes(state), store.declared_nodes(intent))
@@ -55,7 +49,7 @@ class Pairs:
         self._choice = choice_among(intent, self._able)
         self._chosen = {(one.local, one.remote): one for one in self._choice.pairs(encapsulations())}
         self._ends = store.tunnel_ends(state)
-        self._silent = silent_nodes(state)
+        self._mute = store.mute_nodes(state)
         rows = store.tunnels(state)
         self._rows = [one for one in rows if one.local in self._able and one.remote in self._able]
 
@@ -87,7 +81,7 @@ class Pairs:
         now, want = (in_use(one, network) for one in (row, chosen))
         if now != want:
             yield row.local, f"the tunnel to {row.remote} goes from {now} to {want} for {network}"
-        elif not settled(row, self._ends, self._able, self._silent):
+        elif not settled(row, self._ends, self._able, self._mute):
             yield row.local, f"the tunnel to {row.remote} is changing"
 
     def _reported(self, row: Tunnel) -> list[TunnelEnd]:

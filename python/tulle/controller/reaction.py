@@ -19,7 +19,7 @@ from tulle.ovsdb import Change
 from tulle.store import Source, Writer
 from tulle.values import Binding, Network, Node
 
-from .choice import choose_all, silent_nodes
+from .choice import choose_all
 from .former import is_held_aside, left, set_aside
 from .stores import Store
 
@@ -116,7 +116,8 @@ def _change_tunnels(writer: Writer, intent: Source, state: Source, external: dic
     """The next step from the tunnels that there are to those that are chosen."""
     nodes = external | {name: node for name, node in store.nodes(state).items() if not node.external}
     ends = store.tunnel_ends(state)
-    next_ones = advance(store.tunnels(state), choose_all(intent, nodes), ends, nodes, silent_nodes(state))
+    chosen, mute = choose_all(intent, nodes), store.mute_nodes(state)
+    next_ones = advance(store.tunnels(state), chosen, ends, nodes, mute)
     store.write_tunnels(writer, state, next_ones)
     store.delete_tunnel_ends(writer, state, nodes)
 

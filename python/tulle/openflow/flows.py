@@ -6,7 +6,7 @@ they come once the port does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -23,8 +23,11 @@ METERS = 60_000
 """As many as the smallest switch that we know has room for."""
 
 
-def emit_flow(flow: values.Flow, ports: Ports) -> str | None:
-    """The text of a flow, not yet canonical; None while a port that it matches or writes does not exist."""
+def emit_flow(flow: values.Flow, ports: Ports, unheard: Collection[TunnelPort] = frozenset()) -> str | None:
+    """The text of a flow, not yet canonical; None while a port that it matches or writes does not exist.
+
+    `unheard` are tunnels of whose two ends neither is known to work yet.
+    """
     parts = [f"cookie={flow.cookie:#x}", f"table={flow.table}", f"priority={flow.priority}"]
     for one in flow.match:
         text = _match(one, ports)
@@ -34,7 +37,9 @@ def emit_flow(flow: values.Flow, ports: Ports) -> str | None:
     if any(isinstance(one, values.SetField) and _unknown(one.value, ports) for one in flow.actions):
         return None
     meter = meter_id(flow.cookie)
-    actions = [text for action in flow.actions if (text := _action(action, ports, meter)) is not None]
+    actions = [
+        text for action in flow.actions if (text := _action(action, ports, meter, unheard)) is not None
+    ]
     return f"{','.join(parts)} actions={','.join(actions) or 'drop'}"
 
 
@@ -51,9 +56,14 @@ def flow_cookie(canonical: str) -> int:
     return int(canonical[len("cookie=") :].split(",", 1)[0], 16)
 
 
-def flow_texts(flows: Iterable[values.Flow], ports: Ports, canonical: Callable[[str], str]) -> dict[str, str]:
-    """Key to canonical text of all flows that can exist with these ports."""
-    texts = (emit_flow(flow, ports) for flow in flows)
+def flow_texts(
+    flows: Iterable[values.Flow],
+    ports: Ports,
+    canonical: Callable[[str], str],
+    unheard: Collection[TunnelPort] = frozenset(),
+) -> dict[str, str]:
+    """Key to canonical text of all flows that can exist with these ports (see `emit_flow`)."""
+    texts = (emit_flow(flow, ports, unheard) for flow in flows)
     made = (canonical(text) for text in texts if text is not None)
     return {flow_key(text): text for text in made}
 
@@ -82,7 +92,7 @@ def _unknown(value: values.Value, ports: Ports) -> bool:
     return isinstance(value, LocalPort | TunnelPort) and value not in ports
 
 
-def _action(action: values.Action, ports: Ports, meter: int) -> str | None:
+def _action(action: values.Action, ports: Ports, meter: int, unheard: Collection[TunnelPort]) -> str | None:
     match action:
         case values.SetField(field, value):
             constant = ports[value] if isinstance(value, LocalPort | TunnelPort) else value
@@ -92,7 +102,7 @@ def _action(action: values.Action, ports: Ports, meter: int) -> str | None:
         case values.DecTtl():
             return "dec_ttl"
         case values.Output(port):
-            return _output(port, ports)
+            return _output(port, ports, unheard)
         case values.OutputInPort():
             return "IN_PORT"
         case values.Resubmit(table):
@@ -110,11 +120,14 @@ def _action(action: values.Action, ports: Ports, meter: int) -> str | None:
             return f"conjunction({number},{clause}/{clauses})"
 
 
-def _output(port: LocalPort | TunnelPort, ports: Ports) -> str | None:
-    """Of two tunnels to one node the switch takes the first that works, without asking anybody (`bundle`)."""
+def _output(port: LocalPort | TunnelPort, ports: Ports, unheard: Collection[TunnelPort]) -> str | None:
+    """Of two tunnels to one node the switch takes the first that works, without asking anybody (`bundle`).
+
+    Before either is known to work that would drop everything, so the first is used as one without a second is.
+    """
     wanted = [port] if isinstance(port, LocalPort) else [port, replace(port, second=True)]
     numbers = [ports[one] for one in wanted if one in ports]
-    if len(numbers) > 1:
+    if len(numbers) > 1 and port not in unheard:
         return f"bundle(eth_src,0,active_backup,ofport,members:{','.join(map(str, numbers))})"
     return f"output:{numbers[0]}" if numbers else None
 

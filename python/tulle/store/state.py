@@ -29,6 +29,11 @@ def reports(source: Source) -> dict[str, NodeReport]:
     }
 
 
+def mute_nodes(source: Source) -> frozenset[str]:
+    """The nodes whose agents never report on themselves or on tunnels: those of an early release."""
+    return frozenset(row["name"] for row in source("Node") if row["underlay_mtu"] is None)
+
+
 def tunnels(source: Source) -> tuple[Tunnel | Unreachable, ...]:
     """Every pair of nodes, `local` < `remote`, with the encapsulation chosen or why there is none."""
     return tuple(sorted(map(_tunnel, source("Tunnel")), key=lambda one: (one.local, one.remote)))

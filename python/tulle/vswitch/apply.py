@@ -151,8 +151,15 @@ class Bridges:
         """Forward what waits, and only then open sockets."""
         for bridge in self.bridges.values():
             bridge.switch.hold(False)
+        self.attaching.watch_resumed()
         for bridge in list(self.bridges.values()):
             await self._start(bridge)
+
+    def drop_guards(self) -> None:
+        """Let go of ports that tunnels of a process before this one had, and none of ours."""
+        for bridge in self.bridges.values():
+            with contextlib.suppress(NativeError):
+                bridge.switch.drop_guards()
 
     def be_one_thread(self) -> None:
         """Have each bridge forward by its first thread alone, whose sockets are those that are kept."""

@@ -69,6 +69,16 @@ class Attaching:
                 bridge.links[port.device.name] = Link()
                 bridge.ports[port.device.name] = port
 
+    def watch_resumed(self) -> None:
+        """Watch the tunnels that were made again, once the process before this one sends nothing any more.
+
+        Two sessions that speak in turn would have the far end see the tunnel come and go.
+        """
+        for bridge in self._bridges.values():
+            for port in bridge.ports.values():
+                if port.error is None:
+                    _watch(bridge, native_number(port.number), port.device, port.settings)
+
     async def change(self, bridge: Bridge, number: int, device: Device, settings: PortSettings) -> None:
         """Give a port other settings.  A device that was moved into another namespace keeps its own there."""
         await self._police(bridge, native_number(number), settings)

@@ -133,6 +133,7 @@ class VswitchProcess:
         except Exception:
             _logger.exception("configuration failed")
         self.kept.drop_rest()
+        self.bridges.drop_guards()
 
     def save_flows(self) -> None:
         """Leave the flow tables for the next process."""

@@ -149,6 +149,7 @@ class SavedFlows:
             self._numbers[name] = number
             switch.save_flows(temporary, (number, self._journal(name, number)))
             temporary.rename(self._path(name))
+            switch.note_saved()
             for old, path in self._journals(name):
                 if old < number:
                     path.unlink(missing_ok=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import pathlib
 from typing import Any
+
+import pytest
 
 from tulle._native import emit_frame, icmp_error
 from tulle.agent.counters import flow_drops
 from tulle.agent.policy import PolicyPath
-from tulle.agent.zones import reused_zones
+from tulle.agent.zones import forget_connections, remembered, reused_zones
+from tulle.errors import Unavailable
 from tulle.openflow import DumpedFlow, PacketIn
 from tulle.openflow.meters import emit_meter_deletions, emit_meters
 from tulle.values import LocalPort, TunnelPort
@@ -24,7 +29,10 @@ class Path:
         self.lines: list[dict[str, Any]] = []
         self.table = table
         self.path = PolicyPath(icmp_error, lambda: self.now, self.lines.append)
-        self.path.configure({(table, ACL): reason, (20, 1): "ttl-exceeded"}, {ACL: "acl red/no-ssh"})
+        self.configure(reason)
+
+    def configure(self, reason: str) -> None:
+        self.path.configure({(self.table, ACL): reason, (20, 1): "ttl-exceeded"}, {ACL: "acl red/no-ssh"})
 
     def answer(self, frame: bytes | None = None) -> Any:
         return self.path.answer(self.packet(frame))
@@ -55,6 +63,39 @@ def test_a_line_names_the_rule_and_the_packet_and_their_rate_is_bounded() -> Non
     assert len(path.lines) == 3
 
 
+def test_a_rate_that_changes_counts_from_then_on_and_the_same_rate_keeps_its_count() -> None:
+    path = Path("log 2 drop", 10)
+    for _ in range(3):
+        path.answer()
+    path.configure("log 2 drop")
+    path.answer()
+    assert len(path.lines) == 2
+    path.configure("log 5 drop")
+    for _ in range(9):
+        path.answer()
+    assert len(path.lines) == 7
+
+
+def test_many_rules_together_are_bounded_for_a_network_and_for_the_node() -> None:
+    lines: list[dict[str, Any]] = []
+    path = PolicyPath(icmp_error, lambda: 0.0, lines.append)
+    owners = {cookie: f"acl net{cookie % 5}/rule{cookie}" for cookie in range(1, 51)}
+    path.configure({(10, cookie): "log 1000 drop" for cookie in owners}, owners)
+
+    def offer(cookie: int, count: int) -> int:
+        before = len(lines)
+        for _ in range(count):
+            path.answer(PacketIn(1, 10, cookie, 9, {}, b"\0" * 14))
+        return len(lines) - before
+
+    # All rules of one network, one of another, then all that the node has left.
+    assert sum(offer(cookie, 150) for cookie in owners if cookie % 5 == 1) == 1000
+    assert offer(2, 100) == 100
+    assert sum(offer(cookie, 100) for cookie in owners if cookie % 5 > 1) == 1900
+    assert offer(5, 10) == 0
+    assert path.counts["logged"] == 3000
+
+
 def test_packets_of_routers_and_of_unknown_flows_are_not_its_concern() -> None:
     path = Path("reject", 63)
     assert path.path.concerns(path.packet()) and not path.path.concerns(path.packet(cookie=1))
@@ -81,7 +122,37 @@ def test_only_numbers_that_are_new_to_a_workload_lose_their_connections() -> Non
     before = {LocalPort("red/a"): 1, TunnelPort("node2", "stt"): 2}
     after = {LocalPort("red/a"): 1, LocalPort("red/b"): 2, TunnelPort("node3", "stt"): 3}
     assert reused_zones(before, after) == [2]
-    assert reused_zones({}, after) == []
+    assert reused_zones(None, after) == [], "an agent that has just begun"
+    assert reused_zones({}, after) == [1, 2], "an agent that had no ports yet"
+
+
+def test_a_port_without_a_number_for_a_moment_keeps_its_connections_unless_another_got_it() -> None:
+    a, b = LocalPort("red/a"), LocalPort("red/b")
+    away = remembered({a: 1}, {}, {a})
+    assert reused_zones(away, {a: 1}) == []
+    assert reused_zones(remembered({a: 1}, {}, set()), {a: 1}) == [1], "it was unplugged"
+    other = remembered(away, {b: 1}, {a, b})
+    assert reused_zones(other, {a: 1}) == [1]
+    assert remembered(None, {a: 1}, {a}) == {a: 1}
+
+
+async def test_a_flush_without_an_answer_fails_and_one_that_the_switch_does_not_know_is_let_be(
+    tmp_path: pathlib.Path,
+) -> None:
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(4096))
+        if len(asked) > 1:
+            writer.write(b'{"id":1,"result":null,"error":"no such command"}')
+        writer.close()
+
+    await forget_connections(tmp_path / "nothing.ctl", [3])
+    async with await asyncio.start_unix_server(answer, tmp_path / "switch.ctl"):
+        with pytest.raises(Unavailable, match="port 3"):
+            await forget_connections(tmp_path / "switch.ctl", [3])
+        await forget_connections(tmp_path / "switch.ctl", [3])
+    assert len(asked) == 2 and b"zone=3" in asked[0]
 
 
 def test_a_rule_that_does_more_than_drop_counts_as_a_drop_all_the_same() -> None:

@@ -98,6 +98,22 @@ def test_nothing_is_compiled_twice_and_a_change_costs_only_its_own_network() -> 
     assert compilation.compiled_count == count + 1
 
 
+def test_two_tunnels_are_a_choice_of_the_switch_once_one_of_them_is_heard() -> None:
+    compilation, first = new_compilation(), TunnelPort("node2", "stt")
+    ports = PORTS | {TunnelPort("node2", "stt", second=True): 8}
+
+    def outputs(unheard: frozenset[TunnelPort]) -> bool:
+        tunnels = Tunnels(TUNNELS, TUNNELS)
+        made = compilation.compile(NETWORKS, BINDINGS, tunnels, IDS, encapsulations(), ports, unheard)
+        return any("bundle(" in text for text in made.texts.values())
+
+    assert [outputs(unheard) for unheard in (frozenset({first}), frozenset(), frozenset({first}))] == [
+        False,
+        True,
+        False,
+    ]
+
+
 def test_a_network_that_is_gone_leaves_no_flow() -> None:
     compilation = new_compilation()
     compiled(compilation)

@@ -84,7 +84,7 @@ def test_a_node_with_one_endpoint_has_one_interface_that_nobody_watches() -> Non
 def test_tunnels_between_two_endpoints_each_are_two_and_are_watched() -> None:
     database = new_database()
     first, second = interfaces.tunnel_interfaces(NODE, DOUBLE)
-    assert (first.name, second.name) == ("stt-node2", "stt-node2-2")
+    assert (first.name, second.name) == ("stt-node2", "stt-node2+2")
     assert (second.options["local_ip"], second.options["remote_ip"]) == ("198.51.100.1", "198.51.100.2")
     assert first.bfd == second.bfd == interfaces.BFD
     write(database, [first, second], [])
@@ -110,6 +110,21 @@ def test_a_tunnel_that_gets_a_second_one_beside_it_stays_and_is_watched_from_the
     assert interfaces.present(source(database))["stt-node2"].interface == TUNNEL
 
 
+def test_a_tunnel_that_an_earlier_release_made_is_marked_as_external_where_it_stands() -> None:
+    database = new_database()
+    write(database, [TUNNEL, TAP], [])
+    marked = interfaces.tunnel_interface(
+        "node1", "192.0.2.1", TunnelInterface("node2", "192.0.2.2", "stt", external=True)
+    )
+    desired = [marked, TAP]
+    there = interfaces.present(source(database))
+    assert interfaces.surplus(there, desired) == []
+    database.transact(interfaces.write_marks(database.schema, there, desired).operations)
+    there = interfaces.present(source(database))
+    assert there["stt-node2"].interface == marked
+    assert interfaces.write_marks(database.schema, there, desired).operations == []
+
+
 def test_a_watched_tunnel_is_received_by_when_one_of_its_ends_hears_the_other() -> None:
     database = new_database()
     first, second = interfaces.tunnel_interfaces(NODE, DOUBLE)
@@ -121,6 +136,33 @@ def test_a_watched_tunnel_is_received_by_when_one_of_its_ends_hears_the_other() 
     assert interfaces.receiving(interfaces.present(source(database))) == frozenset()
     set_column(database, second.name, bfd_status={"forwarding": "true", "state": "up"})
     assert interfaces.receiving(interfaces.present(source(database))) == {("node2", "stt")}
+
+
+def test_of_two_tunnels_none_is_heard_until_one_of_them_is() -> None:
+    database = new_database()
+    first, second = interfaces.tunnel_interfaces(NODE, DOUBLE)
+    write(database, [first, second], [])
+    for number, one in ((4, first), (5, second)):
+        set_column(database, one.name, ofport=number)
+    assert interfaces.unheard(interfaces.present(source(database))) == {TunnelPort("node2", "stt")}
+    set_column(database, second.name, bfd_status={"forwarding": "true", "state": "up"})
+    assert interfaces.unheard(interfaces.present(source(database))) == frozenset()
+
+
+def test_a_node_that_gives_up_its_second_endpoint_speaks_until_the_other_has_stopped_to_listen() -> None:
+    database = new_database()
+    first, _ = interfaces.tunnel_interfaces(NODE, DOUBLE)
+    write(database, [first], [])
+    set_column(database, first.name, bfd_status={"forwarding": "true", "state": "up"})
+
+    def is_stopped(doubled: set[str]) -> bool:
+        there = interfaces.present(source(database))
+        return bool(interfaces.write_health(database.schema, there, [TUNNEL], doubled).operations)
+
+    assert not is_stopped({"node2"})
+    assert is_stopped(set())
+    set_column(database, first.name, bfd_status={"forwarding": "false", "state": "down"})
+    assert is_stopped({"node2"})
 
 
 def test_a_tunnel_that_nobody_watches_is_received_by_as_soon_as_it_works() -> None:
@@ -146,7 +188,7 @@ def test_names_fit_the_kernel_and_differ() -> None:
     long = "a-node-with-a-very-long-name"
     names = [
         interfaces.tunnel_name(TunnelInterface(node, "192.0.2.1", "vxlan"))
-        for node in ("node2", long, long + "2")
+        for node in ("node2", "n", "n-2", "n-2-2", long, long + "2")
     ]
     names += [interfaces.second_name(name) for name in names]
     names += [interfaces.tap_name("node1", ("red", f"web{number}")) for number in range(50)]

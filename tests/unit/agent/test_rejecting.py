@@ -63,6 +63,25 @@ def test_resets_errors_fragments_and_what_is_no_ip_are_not_answered() -> None:
     assert rejection(bytes(ETHERNET / ARP()), icmp_error) is None
 
 
+@pytest.mark.parametrize(
+    ("ethernet", "ip"),
+    [
+        (Ether(src="02:00:00:00:00:01", dst="ff:ff:ff:ff:ff:ff"), IP(src="10.0.0.1", dst="10.0.0.2")),
+        (Ether(src="03:00:00:00:00:01", dst="02:00:00:00:00:02"), IP(src="10.0.0.1", dst="10.0.0.2")),
+        (ETHERNET, IP(src="10.0.0.1", dst="224.0.0.5")),
+        (ETHERNET, IP(src="10.0.0.1", dst="255.255.255.255")),
+        (ETHERNET, IP(src="224.0.0.5", dst="10.0.0.2")),
+        (ETHERNET, IP(src="0.0.0.0", dst="10.0.0.2")),
+        (ETHERNET, IPv6(src="fd00::1", dst="ff02::1")),
+        (ETHERNET, IPv6(src="::", dst="fd00::2")),
+        (ETHERNET, IPv6(src="ff02::1", dst="fd00::2")),
+    ],
+)
+@pytest.mark.parametrize("body", [TCP(flags="S"), UDP(dport=53)])
+def test_nothing_is_answered_to_or_for_a_group(ethernet: Ether, ip: IP, body: TCP) -> None:
+    assert rejection(bytes(ethernet / ip / body), icmp_error) is None
+
+
 def test_nothing_that_is_cut_off_raises() -> None:
     for family in (IP, IPv6):
         source, target = ENDS[family]

@@ -12,6 +12,7 @@ from tulle.agent.retiring import GRACE_S, Retiring, tunnel_of
 from tulle.values import Node, TunnelInterface
 
 TUNNEL = TunnelInterface("node2", "192.0.2.2", "vxlan")
+NODES = {"node2": Node("node2", "192.0.2.2", ("vxlan",))}
 
 
 def there(*made: interfaces.Interface) -> dict[str, Present]:
@@ -42,13 +43,20 @@ def test_a_tunnel_that_is_wanted_again_has_its_whole_time_the_next_time() -> Non
 
 
 def test_an_interface_says_which_tunnel_it_is() -> None:
-    nodes = {"node2": Node("node2", "192.0.2.2", ("vxlan",))}
-    assert tunnel_of(MADE["vxlan-node2"], nodes) == TUNNEL
+    assert tunnel_of(MADE["vxlan-node2"], NODES) == TUNNEL
 
 
 def test_an_interface_between_second_endpoints_says_so() -> None:
     node = Node("node1", "192.0.2.1", ("vxlan",), second_address="198.51.100.1")
     both = replace(TUNNEL, second_address="198.51.100.2")
     first, second = there(*interfaces.tunnel_interfaces(node, both)).values()
-    assert tunnel_of(first, {}) == TUNNEL
-    assert tunnel_of(second, {}) == replace(both, address="198.51.100.2")
+    assert tunnel_of(first, NODES) == TUNNEL
+    assert tunnel_of(second, NODES) == replace(both, address="198.51.100.2")
+
+
+def test_an_endpoint_that_is_gone_is_no_more_trusted_than_when_it_was_there() -> None:
+    external = replace(TUNNEL, external=True)
+    (made,) = there(interfaces.tunnel_interface("node1", "192.0.2.1", external)).values()
+    assert tunnel_of(made, {}) == external
+    assert tunnel_of(made, NODES) == external, "another node got the name"
+    assert tunnel_of(MADE["vxlan-node2"], {}) == external, "made by an earlier release"

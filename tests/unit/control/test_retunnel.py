@@ -95,6 +95,16 @@ def test_a_new_pair_starts_later_than_what_its_ends_have_seen() -> None:
     assert step(None, WANTED, reports(9, [], [])) == replace(WANTED, generation=10)
 
 
+def test_an_end_that_reports_an_impossible_generation_cannot_make_one_that_no_database_takes() -> None:
+    wrong = reports(2**63 - 1, [], [], ["n2"])
+    assert step(None, WANTED, wrong) == replace(WANTED, generation=1)
+    assert step(OLD, WANTED, reports(4, ["stt"], ["stt"]) | wrong) == COMING
+    high = reports(2**62, [], [])
+    made = step(None, WANTED, high)
+    assert isinstance(made, Tunnel) and made.generation == 2**62 + 1
+    assert step(made, WANTED, reports(2**62 + 1, [], [])) == made
+
+
 def test_a_capability_that_is_gone_is_not_waited_for() -> None:
     poorer = NODES | {"n2": replace(NODES["n2"], encapsulations=("vxlan",))}
     assert step(OLD, WANTED, reports(4, ["stt"], ["stt"]), poorer) == replace(WANTED, generation=5)
@@ -105,6 +115,16 @@ def test_an_end_without_an_agent_does_as_it_is_told() -> None:
     coming = step(OLD, WANTED, reports(4, ["stt"], ["stt"], ["n1"]), nodes)
     assert coming == COMING
     assert step(COMING, WANTED, reports(5, ["stt", "vxlan"], ["stt"], ["n1"]), nodes) == MOVED
+
+
+def test_an_end_whose_agent_never_reports_is_not_waited_for() -> None:
+    new = reports(5, ["stt", "vxlan"], ["stt"], ["n1"])
+    (made,) = advance([COMING], [WANTED], new, NODES, {"n2"})
+    assert made == MOVED
+    assert settled(COMING, new, NODES, {"n2"}) and not settled(COMING, new, NODES, {"n1"})
+    # Once it has reported it is waited for like any other.
+    late = new | reports(4, ["stt"], ["stt"], ["n2"])
+    assert not settled(COMING, late, NODES, {"n2"})
 
 
 def test_a_network_goes_its_own_way_while_the_others_stay() -> None:

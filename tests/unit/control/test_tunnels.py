@@ -138,3 +138,11 @@ def test_the_smaller_underlay_of_two_nodes_counts_and_only_between_these() -> No
 
     assert (mtu("n1", "n2"), mtu("n1", "n3"), mtu("n1", "n2", "n3")) == (1350, 1400, 1350)
     assert mtu("n1") == 1500
+
+
+@pytest.mark.parametrize("reported", [-(2**63), 0, 68, 600])
+def test_no_report_of_an_underlay_makes_a_network_narrower_than_every_host_takes(reported: int) -> None:
+    nodes = [node(name, "vxlan") for name in ("n1", "n2")]
+    bindings = [Binding("red", f"port-{one.name}", one.name) for one in nodes]
+    reports = {"n1": NodeReport(reported)}
+    assert network_mtu("red", bindings, choose(nodes, KNOWN), KNOWN, 1500, nodes, reports) == 576

@@ -11,7 +11,7 @@ from tulle import store
 from tulle.controller.listing import Listing
 from tulle.controller.progress import behind
 from tulle.errors import InvalidInput, NotFound
-from tulle.values import Tunnel, TunnelEnd
+from tulle.values import NodeReport, Tunnel, TunnelEnd
 
 
 def ready() -> Cores:
@@ -71,19 +71,14 @@ def test_a_network_changes_in_steps_that_both_ends_report():
     assert late(cores, red=2) == []
 
 
-def test_an_agent_that_says_nothing_about_its_tunnels_is_not_waited_for():
-    cores = Cores()
-    cores.intent.apply(TEXT, "two.yaml")
-    cores.register(*NODES, applied={"red": 1, "blue": 1})
-    cores.bind_all()
-    report(cores, "node1")
+def test_nobody_waits_for_the_agent_of_a_release_that_reports_nothing():
+    cores = ready()
+    node1, node2 = NODES[:2]
+    cores.write_state(lambda w: store.write_tunnel_ends(w, cores.state_rows, "node2", []))
+    cores.write_state(lambda w: store.write_node(w, cores.state_rows, node1, {"red": 1}, NodeReport()))
     assert late(cores, red=1) == []
-    cores.intent.prefer("red", ("vxlan",))
-    cores.register(*NODES, applied={"red": 2, "blue": 1})
-    report(cores, "node1")
-    assert between(cores).networks == {"red": "vxlan"}
-    report(cores, "node1")
-    assert late(cores, red=2) == []
+    cores.write_state(lambda w: store.write_node(w, cores.state_rows, node2, {"red": 1}, NodeReport()))
+    assert late(cores, red=1) == ["node1: the tunnel to node2 is changing"]
 
 
 def test_an_order_is_part_of_the_network():

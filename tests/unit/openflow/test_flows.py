@@ -86,6 +86,15 @@ def test_of_two_tunnels_to_a_node_the_switch_takes_the_first_that_works() -> Non
     assert local.endswith(" actions=output:3")
 
 
+def test_of_two_tunnels_that_nobody_has_heard_yet_the_first_is_used_as_before() -> None:
+    flow, first = made(Output(TunnelPort("node2", "stt"))), TunnelPort("node2", "stt")
+    ports = PORTS | {TunnelPort("node2", "stt", second=True): 8}
+    (text,) = flow_texts([flow], ports, canonical_flow, {first}).values()
+    assert text.endswith(" actions=output:7")
+    (text,) = flow_texts([flow], ports, canonical_flow, {TunnelPort("node3", "stt")}).values()
+    assert "bundle(" in text
+
+
 def test_key_cookie_and_table_are_read_from_canonical_text() -> None:
     text = canonical_flow("cookie=0x2a,table=12,priority=7,in_port=1,actions=output:2")
     assert flow_key(text) == "table=12,priority=7,in_port=1"

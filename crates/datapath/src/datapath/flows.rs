@@ -116,7 +116,8 @@ impl Datapath {
         self.state.tables.note_unasked(true);
     }
 
-    /// Table, priority and match of the flows whose time has come or that were evicted since the last call, in order.
+    /// Table, priority and match of the flows whose time has come or that were evicted since the last call, in order;
+    /// without those that packets have made and that no file has.
     pub fn take_unasked(&mut self) -> Vec<Flow> {
         let gone = self.state.tables.take_unasked();
         let flow = |one: Unasked| Flow {
@@ -126,6 +127,16 @@ impl Datapath {
             ..Flow::default()
         };
         gone.into_iter().map(flow).collect()
+    }
+
+    /// True where [`take_unasked`](Self::take_unasked) has something to give.
+    pub fn has_unasked(&self) -> bool {
+        self.state.tables.has_unasked()
+    }
+
+    /// How many flows have been added, ever, which tells whether a change has added one.
+    pub fn flows_added(&self) -> u64 {
+        self.state.tables.added()
     }
 
     /// Removes flows whose time has come, and forgets idle cached verdicts, old addresses and dead connections.
@@ -157,15 +168,16 @@ impl Datapath {
         found
     }
 
-    /// Numbers of the flows of a table, the oldest first, for [`flow_numbered`](Self::flow_numbered).
+    /// Numbers of the flows of a table, the oldest first, for [`written_flow`](Self::written_flow).
     pub fn flow_numbers(&self, table: u8) -> Vec<u32> {
         let filter = FlowFilter { table: Some(table), ..FlowFilter::default() };
         self.state.tables.select(&filter).into_iter().map(|id| id.0).collect()
     }
 
-    /// The flow that has a number now, if any: a number of a flow that has gone may have become another's.
-    pub fn flow_numbered(&self, number: u32) -> Option<Flow> {
-        let flow = self.state.tables.rule(RuleId(number))?.flow.unpacked();
+    /// The flow that has a number now, if any: a number of a flow that has gone may have become another's.  It is for a
+    /// file: [`take_unasked`](Self::take_unasked) tells of its end from now on, even if a packet has made it.
+    pub fn written_flow(&mut self, number: u32) -> Option<Flow> {
+        let flow = self.state.tables.written(RuleId(number))?.flow.unpacked();
         Some(Flow { matching: self.named(&flow.matching), ..flow })
     }
 

@@ -92,6 +92,7 @@ impl State {
                 notify_removal: learn.send_flow_removed,
                 adds_if_none: true,
                 new_cookie: Some(flow.cookie),
+                is_learned: true,
                 ..FlowMod::default()
             };
             // A full table, or a flow that may not be: nothing is learned.

@@ -49,6 +49,7 @@ impl Tables {
             used_ns: now,
             serial: 0,
             armed_ns: 0,
+            is_written: !change.is_learned,
         };
         if let Some((id, old)) = replaced.and_then(|id| Some((id, self.take(id)?))) {
             if !change.reset_counts {
@@ -58,6 +59,7 @@ impl Tables {
         }
         self.tell(FlowChange::Added, &rule, now);
         let id = self.put(rule);
+        self.added += 1;
         self.note(|| Undo::Added(id));
         Ok(evicted)
     }

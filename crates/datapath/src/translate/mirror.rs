@@ -49,11 +49,15 @@ impl<O: Observer> Walk<'_, '_, O> {
         self.decided(|| format!("mirror {name}"));
         self.consequences.push(Consequence::Mirror(place));
         let max_len = if mirror.snap_len == 0 { u32::MAX } else { u32::from(mirror.snap_len) };
-        match (mirror.output_port, mirror.output_vlan, bridged) {
+        // What a copy is sent by may be mirrored in turn.
+        let before = std::mem::replace(&mut self.is_mirroring, true);
+        let copied = match (mirror.output_port, mirror.output_vlan, bridged) {
             (Some(to), _, _) if self.plane.ports.contains(to) => self.emit(to, max_len),
             (None, Some(vlan), Some(bridged)) if bridged.vlan != vlan => self.mirror_to_vlan(bridged, vlan),
             _ => Ok(()),
-        }
+        };
+        self.is_mirroring = before;
+        copied
     }
 
     /// Copies to all ports that carry the mirror's VLAN.

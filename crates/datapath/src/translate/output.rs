@@ -73,7 +73,8 @@ impl<O: Observer> Walk<'_, '_, O> {
         }
         let tunnel = TunnelKey::of_key(&key).map(Box::new);
         let Some(options) = self.tunnel_options() else { return self.lose(DropReason::TunnelOptionsTooLong) };
-        self.push(Op::Output(Egress { port: to, queue: self.queue, max_len, tunnel, options }))
+        let is_mirrored = self.is_mirroring;
+        self.push(Op::Output(Egress { port: to, queue: self.queue, max_len, tunnel, options, is_mirrored }))
     }
 
     fn flood(&mut self, in_port: u32, max_len: u32, is_flood: bool) -> Result<(), Abort> {

@@ -73,7 +73,7 @@ impl Replayed {
         let (count, version) = (parsed.len(), record.dialect.version);
         match record.kind {
             Kind::Bundle => match engine.commit(parsed, version) {
-                Ok(()) => self.done += count,
+                Ok(_) => self.done += count,
                 Err(failure) => self.refuse(format!("a bundle: {}: {}", failure.2, told(&failure.1))),
             },
             Kind::Each => {

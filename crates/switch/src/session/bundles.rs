@@ -92,12 +92,15 @@ impl Session {
         if committed.is_ok() {
             engine.keep_bundle(wire);
         }
+        // What packets learn that are sent only now is in no journal.
         engine.note_version();
-        committed.map_err(|failure| {
+        let later = committed.map_err(|failure| {
             let (xid, message, code) = *failure;
             self.refuse(xid, &message, code);
             ErrorCode::BundleMessageFailed
-        })
+        })?;
+        later.into_iter().for_each(|message| engine.do_later(message));
+        Ok(())
     }
 }
 
@@ -186,8 +189,13 @@ impl Bundles {
 pub(crate) type Failure = Box<(Xid, Message, ErrorCode)>;
 
 impl Engine {
-    /// Makes all changes between two packets.  Errors: nothing has changed, but for packets that were sent.
-    pub(crate) fn commit(&mut self, messages: Vec<(Xid, Message)>, version: Version) -> Result<(), Failure> {
+    /// Makes all changes of tables between two packets; gives the messages that cannot fail and are to be done now.
+    /// Errors: nothing has changed.
+    pub(crate) fn commit(
+        &mut self,
+        messages: Vec<(Xid, Message)>,
+        version: Version,
+    ) -> Result<Vec<Message>, Failure> {
         let now = tulle_io::clock::monotonic_ns();
         self.datapath.begin();
         let mut removed = Vec::new();
@@ -204,8 +212,7 @@ impl Engine {
         }
         self.datapath.commit();
         self.tell_removed(removed);
-        later.into_iter().for_each(|message| self.do_later(message));
-        Ok(())
+        Ok(later)
     }
 
     /// Changes flows and groups; false for what cannot fail and is done once all the rest has succeeded.

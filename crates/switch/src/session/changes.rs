@@ -19,9 +19,9 @@ pub(crate) type Answer = Result<(), ErrorCode>;
 impl Session {
     /// Applies one flow modification.
     pub(super) fn change_flows(&mut self, engine: &mut Engine, xid: Xid, change: FlowMod) {
-        let before = engine.datapath.flow_count();
+        let before = engine.datapath.flows_added();
         match engine.change_flows(&change, self.version()) {
-            Ok(()) => self.keep(engine, engine.datapath.flow_count() != before),
+            Ok(()) => self.keep(engine, engine.datapath.flows_added() != before),
             Err(code) => self.refuse(xid, &Message::FlowMod(change), code),
         }
         engine.tell_flow_events(Some(self.id), xid);
@@ -89,6 +89,7 @@ pub(crate) fn change_of(change: &FlowMod, version: Version) -> datapath::FlowMod
         reset_counts: flag(flow_mod_flags::RESET_COUNTS) || (is_old && change.command == FlowModCommand::Add),
         no_packet_counts: flag(flow_mod_flags::NO_PACKET_COUNTS),
         no_byte_counts: flag(flow_mod_flags::NO_BYTE_COUNTS),
+        is_learned: false,
         adds_if_none: is_old && modifies && change.cookie_mask == 0,
         new_cookie: match change.cookie_mask {
             0 => (is_old && modifies && !keeps_cookie).then_some(change.flow.cookie),

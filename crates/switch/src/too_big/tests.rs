@@ -31,8 +31,8 @@ fn framed(tags: &[u8], kind: [u8; 2], packet: &[u8]) -> Vec<u8> {
 fn answer(came: &[u8], now: &[u8]) -> Option<Vec<u8>> {
     let mut origin = Origin::nobody();
     origin.note(7, came);
-    let whole = as_it_came(&origin, now, LONGEST)?;
-    error_about(&whole.frame, whole.mtu)
+    let due = answer_due(&origin, now, LONGEST)?;
+    error_about(&as_it_came(&origin, now, &due), due.mtu)
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn nobody_is_answered_where_no_answer_is_due() {
     assert_eq!(answer(&error, &error), None, "an ICMP error");
     assert_eq!(answer(&good, &framed(&[], [0x86, 0xdd], &packet_v6(1500))), None, "another packet");
     let nobody = Origin::nobody();
-    assert!(as_it_came(&nobody, &good, LONGEST).is_none());
+    assert!(answer_due(&nobody, &good, LONGEST).is_none());
 }
 
 #[test]

@@ -97,6 +97,11 @@ impl Registry {
         self.lock().adopted.insert(what, guard);
     }
 
+    /// No tunnel that needs one of those will come.
+    pub(crate) fn drop_adopted(&self) {
+        self.lock().adopted.clear();
+    }
+
     /// Copies of what the ports are guarded by.
     pub(crate) fn guards(&self) -> io::Result<Vec<(Guarded, Vec<OwnedFd>)>> {
         let inner = self.lock();

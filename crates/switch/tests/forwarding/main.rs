@@ -5,6 +5,7 @@
 mod frames;
 mod health;
 mod network;
+mod taps;
 mod threads;
 mod too_big;
 mod tunnels;

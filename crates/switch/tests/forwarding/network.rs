@@ -49,6 +49,11 @@ impl Namespace {
         run(&format!("ip netns exec {} {line}", self.name))
     }
 
+    /// Moves a device into another namespace, where it has another name.
+    pub fn give(&self, device: &str, other: &Namespace, name: &str) {
+        ip(&format!("-n {} link set {device} netns {} name {name}", self.name, other.name));
+    }
+
     /// Sets a device up, without addresses.
     pub fn set_up(&self, device: &str) {
         ip(&format!("-n {} link set {device} addrgenmode none", self.name));

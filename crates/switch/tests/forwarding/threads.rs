@@ -12,11 +12,11 @@ use tulle_io::{Arrival, PacketSocket, Received, Sent};
 use tulle_switch::{DeviceOptions, PortCounters, Switch};
 use tulle_wire::vnet::Offload;
 
-const FLOWS: u32 = 100;
+pub const FLOWS: u32 = 100;
 const FRAMES_OF_A_FLOW: u32 = 100;
 
 /// The frame of a number within a flow.
-fn frame(flow: u32, number: u32) -> Vec<u8> {
+pub fn frame(flow: u32, number: u32) -> Vec<u8> {
     let source_port = 1024 + flow as u16;
     let mut payload = vec![0x5a; 18 + (number % 5) as usize * 300];
     payload[..4].copy_from_slice(&flow.to_be_bytes());
@@ -34,7 +34,7 @@ fn told(frame: &[u8]) -> (u32, u32) {
 }
 
 /// The frames that have come to a host since the last call.
-fn received(socket: &PacketSocket, arrivals: &mut [Arrival]) -> Vec<(u32, u32)> {
+pub fn received(socket: &PacketSocket, arrivals: &mut [Arrival]) -> Vec<(u32, u32)> {
     let (count, _) = socket.receive_batch(arrivals).expect("receive");
     let frames = arrivals[..count].iter().inspect(|arrival| assert_eq!(arrival.received, Received::Frame));
     frames.map(|arrival| told(arrival.frame.bytes())).collect()
@@ -51,12 +51,12 @@ fn count_received(socket: &PacketSocket, arrivals: &mut [Arrival], seen: &mut Ha
     }
 }
 
-fn arrivals() -> Vec<Arrival> {
+pub fn arrivals() -> Vec<Arrival> {
     (0..32).map(|_| Arrival::new()).collect()
 }
 
 /// Sends the frames of all flows in turn and receives them, no more than a window at once; each flow in order.
-fn exchange(from: &PacketSocket, to: &PacketSocket) {
+pub fn exchange(from: &PacketSocket, to: &PacketSocket) {
     let (mut arrivals, mut next, mut count) = (arrivals(), HashMap::new(), 0);
     let total = FLOWS * FRAMES_OF_A_FLOW;
     let mut sent = 0;
@@ -77,7 +77,7 @@ fn exchange(from: &PacketSocket, to: &PacketSocket) {
 }
 
 /// How often each thread of a switch has gone to sleep, by its name (proc(5), `/proc/pid/status`).
-fn sleeps(name: &str) -> HashMap<String, u64> {
+pub fn sleeps(name: &str) -> HashMap<String, u64> {
     let tasks = fs::read_dir("/proc/self/task").expect("tasks").flatten();
     let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("status")).ok());
     let value = |text: &str, key: &str| {
@@ -94,13 +94,13 @@ fn total_bytes() -> u64 {
     u64::from(FLOWS) * lengths.sum::<u64>()
 }
 
-fn assert_counted(switch: &Switch, options: DeviceOptions) {
+pub fn assert_counted(switch: &Switch, case: impl std::fmt::Debug) {
     let counters = switch.port_counters().expect("counters");
     let (packets, bytes) = (u64::from(FLOWS * FRAMES_OF_A_FLOW), total_bytes());
     let (rx_packets, tx_packets, rx_bytes, tx_bytes) = (packets, packets, bytes, bytes);
     let expected = PortCounters { rx_packets, rx_bytes, tx_packets, tx_bytes, ..PortCounters::default() };
-    assert_eq!((counters[&1], counters[&2]), (expected, expected), "{options:?}");
-    assert_eq!(switch.drops().expect("drops"), [], "{options:?}");
+    assert_eq!((counters[&1], counters[&2]), (expected, expected), "{case:?}");
+    assert_eq!(switch.drops().expect("drops"), [], "{case:?}");
     let flows = switch.flows().expect("flows");
     assert!(flows.iter().all(|flow| flow.packets == packets && flow.bytes == bytes), "{flows:?}");
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::MAC;
 use super::frames::{self, Ends};
 use super::network::{Namespace, cable, settle, socket, wait_for};
-use tulle_datapath::Command;
+use tulle_datapath::{BridgeConfig, Command, Mirror};
 use tulle_io::{Arrival, Device, PacketSocket, Sent};
 use tulle_switch::{DeviceOptions, Kind, Switch, TunnelConfig, Way};
 use tulle_wire::vnet::Offload;
@@ -84,6 +84,27 @@ fn a_packet_that_is_too_long_is_answered_to_its_sender_past_all_flows() {
     assert_eq!(answer[34..36], [3, 4], "fragmentation needed");
     assert_eq!(answer[40..42], 1450_u16.to_be_bytes());
     assert_eq!(answer[42..], sent[14..14 + 548], "the packet as it was sent");
+}
+
+#[test]
+fn a_mirror_into_a_tunnel_is_nothing_that_its_sender_hears_of_and_two_tunnels_are_one_answer() {
+    let node = node(Kind::Vxlan);
+    let host = socket(&node.host);
+    let mirror = Mirror { name: "m".to_owned(), select_all: true, output_port: Some(2), ..Mirror::default() };
+    let config = BridgeConfig { mirrors: vec![mirror], ..BridgeConfig::default() };
+    node.switch.configure_bridge(config).expect("a mirror");
+    node.switch
+        .change_flows(Command::Add, vec!["in_port=1,actions=drop".parse().expect("a flow")])
+        .expect("room");
+    assert_eq!(host.send(&frame(1451), &Offload::default()).expect("send"), Sent::Sent);
+    wait_for("the loss", || (lost(&node.switch) == 1).then_some(()));
+    assert_eq!(node.switch.port_counters().expect("counters")[&1].tx_packets, 0);
+    node.switch.configure_bridge(BridgeConfig::default()).expect("no mirror");
+    let twice = "in_port=1,actions=output:2,output:2".parse().expect("a flow");
+    node.switch.change_flows(Command::Add, vec![twice]).expect("room");
+    assert_eq!(host.send(&frame(1451), &Offload::default()).expect("send"), Sent::Sent);
+    wait_for("both losses", || (lost(&node.switch) == 3).then_some(()));
+    assert_eq!(node.switch.port_counters().expect("counters")[&1].tx_packets, 1);
 }
 
 #[test]
