@@ -22,7 +22,7 @@ APP = str(Path(__file__).with_name("switch_learning_app.py"))
 TARGET = f"tcp:127.0.0.1:{PORT}"
 
 
-@pytest.fixture(params=["tulle", "debian"])
+@pytest.fixture(params=["tulle", pytest.param("debian", marks=pytest.mark.slow)])
 def lan(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Lan]:
     ip("netns", "add", NAMESPACE)
     switch: DebianSwitch | VswitchProcess | None = None

@@ -76,12 +76,14 @@ def test_patch_ports_join_bridges(vswitch: VswitchProcess) -> None:
     assert received(output) == "2/2", output
 
 
+@pytest.mark.slow
 def test_debians_switch_passes_the_same(debian: DebianSwitch) -> None:
     options = ["--switch", "ovs,datapath=user", "--test", "pingall"]
     output = run_mininet(debian.namespace, debian.directory, *options)
     assert received(output) == "2/2", output
 
 
+@pytest.mark.slow
 def test_debians_switch_measures_a_rate_once_hosts_finish_checksums(debian: DebianSwitch) -> None:
     """Its userspace datapath passes unfinished checksums on, which the receiver then drops."""
     finish = "\n".join(f"{host} ethtool -K {host}-eth0 tx off" for host in ("h1", "h2"))

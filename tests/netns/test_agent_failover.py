@@ -108,6 +108,7 @@ def tunnels_there(site: Site, node: str) -> set[str]:
     return {name for name in ports if PEERS[node] in name}
 
 
+@pytest.mark.slow
 def test_another_encapsulation_loses_nothing_and_has_both_endpoints(site: Site) -> None:
     """What is new has to be heard at both ends before anything is sent by it."""
     wait_until_both_forward(site)
@@ -146,6 +147,7 @@ def is_watched(site: Site, node: str) -> bool:
     return "enable" in column(site, node, f"stt-{PEERS[node]}", "bfd")
 
 
+@pytest.mark.slow
 def test_a_second_endpoint_comes_and_goes_under_traffic_while_the_other_node_has_no_agent(site: Site) -> None:
     wait_until_both_forward(site)
     site.kill("agent-node2")

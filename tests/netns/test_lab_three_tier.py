@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,7 +64,8 @@ def serve(port: int, stop: threading.Event) -> None:
     listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
 
     def echo(peer: socket.socket) -> None:
-        with peer:
+        # A client that is cut off leaves its peer waiting.
+        with peer, suppress(OSError):
             while data := peer.recv(1024):
                 peer.sendall(data)
 
