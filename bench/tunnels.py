@@ -54,7 +54,7 @@ def main() -> int:
         console.print(f"{name}: {ratio['value']} (target {ratio['target']})", highlight=False)
     for name, reason in failures.items():
         console.print(f"[red]{name} failed:[/] {reason}", highlight=False)
-    if not options.quick and not options.ways:
+    if not options.quick:
         write(figures)
     return 1 if failures else 0
 
@@ -126,10 +126,13 @@ def write(figures: Figures) -> None:
         }
         for wire, rows in figures.items()
     }
-    # Others keep rows there too.
+    # Others keep rows there too, and not all ways need be measured.
     before = orjson.loads(RESULTS.read_bytes()) if RESULTS.exists() else {}
-    found = {"ratios": ratios(figures), "figures": rounded}
-    results = {part: {**before.get(part, {}), **rows} for part, rows in found.items()}
+    kept = before.get("figures", {})
+    results = {
+        "ratios": {**before.get("ratios", {}), **ratios(figures)},
+        "figures": {**kept, **{wire: {**kept.get(wire, {}), **rows} for wire, rows in rounded.items()}},
+    }
     RESULTS.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
     PLOT.write_text(svg(figures))
 
