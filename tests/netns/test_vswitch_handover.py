@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pyroute2 import netns
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
 
+from replacing import replaced
 from vswitch_process import VswitchProcess, eventually, ip
 
 ID = os.getpid()
@@ -136,13 +137,6 @@ def switch(tmp_path: Path) -> Iterator[VswitchProcess]:
             process.stop(signal.SIGKILL)
         for name in (NODE, HOSTS):
             ip("netns", "del", name)
-
-
-def replaced(switch: VswitchProcess, action: Callable[[int], object]) -> None:
-    before = switch.forwarding_pid
-    action(before)
-    pid_file = switch.directory / "ovs-vswitchd.pid"
-    eventually(lambda: pid_file.read_text().strip() not in ("", str(before)), "another process to forward")
 
 
 def hang_up(switch: VswitchProcess) -> None:

@@ -14,12 +14,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
 
+from replacing import PROBES, lost_pings, replaced
 from vswitch_process import VswitchProcess, eventually, ip
 
 ID = os.getpid()
 NODE = f"tulle-vr-{ID}"
 WORKLOADS = (f"tulle-vr1-{ID}", f"tulle-vr2-{ID}")
-PINGS = 1500
 FLOWS = ("in_port=1,actions=output:2", "in_port=2,actions=output:1", "table=7,priority=3,tcp,actions=drop")
 
 
@@ -64,36 +64,7 @@ def rules(switch: VswitchProcess) -> set[str]:
 
 
 def lost_during(action: Callable[[], None]) -> int:
-    """Pings that get no answer while something happens; every millisecond, or ten without an answer."""
-    command = [
-        "ip",
-        "netns",
-        "exec",
-        WORKLOADS[0],
-        "ping",
-        "-i",
-        "0.001",
-        "-c",
-        str(PINGS),
-        "-W",
-        "2",
-        "10.0.0.2",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as probe:
-        assert probe.stdout is not None
-        first = [probe.stdout.readline() for _ in range(50)]
-        action()
-        text = "".join(first) + probe.stdout.read()
-    found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
-    assert found, text
-    return int(found[1]) - int(found[2])
-
-
-def replaced(switch: VswitchProcess, action: Callable[[int], None]) -> None:
-    before = switch.forwarding_pid
-    action(before)
-    pid_file = switch.directory / "ovs-vswitchd.pid"
-    eventually(lambda: pid_file.read_text().strip() not in ("", str(before)), "another process to forward")
+    return lost_pings(WORKLOADS[0], "10.0.0.2", action)
 
 
 def test_a_killed_forwarding_process_loses_no_packet_of_a_tap_device(switch: VswitchProcess) -> None:
@@ -138,7 +109,7 @@ def test_sighup_loses_no_packet_of_a_tap_device_that_two_threads_share(two_threa
 def test_a_killed_process_leaves_a_tap_device_that_two_threads_share(two_threads: VswitchProcess) -> None:
     for _ in range(2):
         lost = lost_during(lambda: replaced(two_threads, lambda pid: os.kill(pid, signal.SIGKILL)))
-        assert lost < PINGS // 3, "what waits in the second queue goes with the process, and no more"
+        assert lost < PROBES // 3, "what waits in the second queue goes with the process, and no more"
         eventually(lambda: queues() == 2, "a queue for each thread")
     assert pings()
 

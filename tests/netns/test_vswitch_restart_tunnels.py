@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from replacing import lost_pings, replaced
 from tunnel_peers import (
     INNER,
     INNER_MTU,
@@ -29,7 +29,6 @@ from tunnel_peers import (
 
 BATCH = 32
 """Frames that the switch has in hand at most, and that die with it."""
-PROBES = "1500"
 
 
 def far_switch(directory: Path) -> VswitchProcess:
@@ -76,31 +75,14 @@ def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VswitchPr
                 one.stop(signal.SIGKILL)
 
 
-def replaced(switch: VswitchProcess, action: Callable[[int], object]) -> None:
-    before = switch.forwarding_pid
-    action(before)
-    pid_file = switch.directory / "ovs-vswitchd.pid"
-    eventually(lambda: pid_file.read_text().strip() not in ("", str(before)), "another process to forward")
-
-
-def lost_during(action: Callable[[], None]) -> int:
-    """Pings through the tunnel without an answer while something happens."""
-    words = ["ping", "-i", "0.001", "-c", PROBES, "-W", "2", INNER[1]]
-    command = ["ip", "netns", "exec", WORKLOAD, *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as probe:
-        assert probe.stdout is not None
-        first = [probe.stdout.readline() for _ in range(50)]
-        action()
-        text = "".join(first) + probe.stdout.read()
-    found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
-    assert found, text
-    return int(found[1]) - int(found[2])
-
-
 def said_by_the_kernel() -> list[str]:
     """How often our node's kernel has answered in place of the switch: unreachable ports, resets."""
     counters = inside(OURS, "nstat", "-asz", "IcmpOutDestUnreachs", "TcpOutRsts").splitlines()[1:]
     return [" ".join(line.split()[:2]) for line in counters]
+
+
+def lost_during(action: Callable[[], None]) -> int:
+    return lost_pings(WORKLOAD, INNER[1], action)
 
 
 def test_tunnels_lose_nothing_in_a_planned_restart(switch: VswitchProcess) -> None:
