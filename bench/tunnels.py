@@ -134,7 +134,7 @@ def write(figures: Figures) -> None:
         "figures": {**kept, **{wire: {**kept.get(wire, {}), **rows} for wire, rows in rounded.items()}},
     }
     RESULTS.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
-    PLOT.write_text(svg(figures))
+    PLOT.write_text(svg({wire: results["figures"][wire] for wire in figures}))
 
 
 if __name__ == "__main__":
