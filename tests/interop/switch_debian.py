@@ -10,7 +10,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from vswitch_process import eventually
+from patience import eventually
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 PATIENCE_S = 60

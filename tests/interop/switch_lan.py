@@ -58,7 +58,7 @@ class Lan:
         subprocess.run(
             ["ip", "netns", "exec", host, "ethtool", "-K", "eth0", "tx", "off"],
             capture_output=True,
-            timeout=20,
+            timeout=60,
         )
         ip("-n", host, "address", "add", f"10.9.0.{number}/24", "dev", "eth0")
         ip("-n", host, "link", "set", "eth0", "up")

@@ -102,7 +102,7 @@ def test_ovs_vsctl_reports_a_value_outside_its_range(server):
         ],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert done.returncode != 0 and "5000" in done.stderr, done
 

@@ -292,7 +292,7 @@ def test_a_command_line_that_cannot_work_says_why(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
         )
         assert done.returncode in (1, 2) and said in done.stderr, (options, done)
         assert "Traceback" not in done.stderr, done
@@ -306,6 +306,6 @@ def test_run_gives_the_status_of_its_command(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert done.returncode == 7 and "_Server" in done.stdout, done

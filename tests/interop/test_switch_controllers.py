@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import eventually
 from switch_debian import DebianSwitch
 from switch_faucet import Faucet
 from switch_lan import Lan
 from switch_osken import OsKen
-from vswitch_process import VswitchProcess, eventually, ip
+from vswitch_process import VswitchProcess, ip
 
 NAMESPACE = f"tulle-ctl-{os.getpid()}"
 PORT = 6653

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from vswitch_process import VswitchProcess, eventually, ip
+from patience import eventually
+from vswitch_process import VswitchProcess, ip
 
 SPACE = f"tulle-kill-{os.getpid()}"
 ROUNDS = 4
@@ -69,7 +70,7 @@ class Loader:
 
     def _ofctl(self, verb: str, *words: str) -> bool:
         command = ["ovs-ofctl", "-O", "OpenFlow14", verb, self._target, *words]
-        return subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+        return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
 
 
 def kill(switch: VswitchProcess) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from vswitch_process import VswitchProcess, eventually, ip
+from patience import eventually
+from vswitch_process import VswitchProcess, ip
 
 DEADLINE_S = 60.0
 VERSIONS = ["OpenFlow10", "OpenFlow13", "OpenFlow14", "OpenFlow15"]

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from vswitch_process import VswitchProcess, eventually, ip
+from patience import eventually
+from vswitch_process import VswitchProcess, ip
 
 NAMESPACE = f"tulle-vss-{os.getpid()}"
 BUSY_US = 3_600_000_000

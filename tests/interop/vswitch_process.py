@@ -6,12 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-PATIENCE_S = 60
+from patience import PATIENCE_S, eventually
 
 
 def ip(*arguments: str) -> str:
@@ -19,15 +16,6 @@ def ip(*arguments: str) -> str:
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, (arguments, done)
     return done.stdout
-
-
-def eventually(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for a condition and give its value."""
-    end = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        assert time.monotonic() < end, f"waited in vain for: {what}"
-        time.sleep(0.02)
-    return value
 
 
 class VswitchProcess:

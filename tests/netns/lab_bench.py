@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from patience import eventually
 
 from tulle.api.client import Client
 from tulle.lab import lifecycle, processes, state
 from tulle.lab.measure import Probe, ping, run_in
 from tulle.lab.state import Lab
-from tulle.lab.waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "two-tenants.yaml"
 NODE3 = "  - {name: node3, encapsulations: [vxlan]}\n"
@@ -76,7 +76,7 @@ class Bench:
         return Path(self.lab.layout.directory) / host
 
     def run(self, namespace: str, *command: str) -> str:
-        done = run_in(namespace, command, limit_s=60)
+        done = run_in(namespace, command)
         assert done.returncode == 0, (namespace, command, done.stdout, done.stderr)
         return done.stdout
 
@@ -104,14 +104,14 @@ class Bench:
 
     def wait_pings(self, source: str, target: str) -> None:
         what = f"pings from {source} to {target}"
-        wait_until(lambda: self.pings(source, target, 1), what=what, limit_s=30)
+        eventually(lambda: self.pings(source, target, 1), what)
 
     def kill(self, role: str) -> None:
         """Ends a process as a crash would."""
         process = self.lab.process(role)
         assert processes.alive(process), role
         os.kill(process.pid, 9)
-        wait_until(lambda: not processes.alive(process), what=f"the end of {role}", limit_s=5)
+        eventually(lambda: not processes.alive(process), f"the end of {role}")
 
     def restart(self, role: str) -> None:
         lifecycle.restart(self.lab, role)
@@ -126,7 +126,7 @@ class Bench:
             ["ovs-ofctl", "-O", "OpenFlow13", "dump-flows", socket],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         return [line.strip() for line in done.stdout.splitlines() if "cookie=" in line]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
-
-from vswitch_process import VswitchProcess, eventually
+from patience import eventually
+from vswitch_process import VswitchProcess
 
 PROBES = 1500
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_agent_nodes import CONTROLLER, NETWORK, NODES, WORKLOADS, Site, answered, eventually, run, wire
+from patience import eventually
+from test_agent_nodes import CONTROLLER, NETWORK, NODES, WORKLOADS, Site, answered, run, wire
 
 SECOND = {"node1": "198.51.100.1", "node2": "198.51.100.2"}
 PEERS = {"node1": "node2", "node2": "node1"}

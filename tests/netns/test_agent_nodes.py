@@ -7,17 +7,15 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
+from patience import PATIENCE_S, eventually
 
 from tulle.values import pipeline
 
 ID = os.getpid()
-PATIENCE_S = 60
 CONTROLLER, NODES = f"tulle-ac-{ID}", {"node1": f"tulle-a1-{ID}", "node2": f"tulle-a2-{ID}"}
 ADDRESSES = {"node1": "192.0.2.1", "node2": "192.0.2.2"}
 WORKLOADS = {name: f"tulle-w{name}-{ID}" for name in ("a", "b", "c")}
@@ -44,14 +42,6 @@ def run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
-
-
-def eventually(condition: Callable[[], Any], what: Callable[[], str]) -> Any:
-    end = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        assert time.monotonic() < end, f"waited in vain for {what()}"
-        time.sleep(0.05)
-    return value
 
 
 class Site:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 
 from tulle.errors import InvalidInput
 from tulle.lab import lifecycle, state
 from tulle.lab.measure import Probe, reachable
-from tulle.lab.waiting import wait_until
 
 DEBIAN = "node1"
 ADDRESSES = {
@@ -63,7 +63,7 @@ def test_encapsulations_follow_from_what_the_switches_report(lab: Bench) -> None
 
 
 def test_all_pings_are_answered(lab: Bench) -> None:
-    wait_until(lambda: not unreached(lab), what="all pings", limit_s=40)
+    eventually(lambda: not unreached(lab), "all pings")
 
 
 def test_tenants_stay_apart(lab: Bench) -> None:
@@ -76,7 +76,7 @@ def test_tenants_stay_apart(lab: Bench) -> None:
         text=True,
     )
     assert watch.stderr is not None
-    wait_until(lambda: "listening" in watch.stderr.readline(), what="tcpdump", limit_s=5)
+    eventually(lambda: "listening" in watch.stderr.readline(), "tcpdump")
     lab.wait_pings("red-web1", ADDRESSES["web2"])
     assert watch.communicate()[0].strip() == ""
 
@@ -88,11 +88,11 @@ def test_an_acl_drops_and_is_counted(lab: Bench) -> None:
     )
     assert lab_run().returncode == 124
     counted = lambda: any(one["reason"] == "acl" for one in lab.json("drops"))  # noqa: E731
-    wait_until(counted, what="the drop in `tulle drops`", limit_s=20)
+    eventually(counted, "the drop in `tulle drops`")
 
 
 def test_flows_are_not_written_again_by_a_new_agent(lab: Bench) -> None:
-    wait_until(lambda: not unreached(lab), what="all pings", limit_s=40)
+    eventually(lambda: not unreached(lab), "all pings")
     before = lab.rules(DEBIAN)
     lab.kill(f"{DEBIAN}/agent")
     lab.wait_pings("red-web1", ADDRESSES["web2"])
@@ -109,7 +109,7 @@ def test_the_controller_may_choose_geneve_between_debians_switch_and_ours(tmp_pa
     )
     try:
         lifecycle.up(bench.path, debian_switches=[DEBIAN])
-        wait_until(lambda: not unreached(bench), what="all pings through Geneve", limit_s=60)
+        eventually(lambda: not unreached(bench), "all pings through Geneve")
         shown = f"--db=unix:{bench.directory(DEBIAN)}/db.sock"
         command = ["ovs-vsctl", shown, "--columns=type", "--bare", "list", "Interface"]
         types = bench.run(bench.node(DEBIAN), *command).split()

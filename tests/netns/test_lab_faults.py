@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 from pyroute2 import netns
 
 from tulle.lab import processes, state
 from tulle.lab.measure import Probe, RunningPing
-from tulle.lab.waiting import wait_until
 
 
 def durations(lab: Bench, node: str) -> dict[str, float]:
@@ -38,7 +38,7 @@ def test_killing_a_process_of_the_control_plane_interrupts_no_ping(lab: Bench, r
         for target in ("10.0.2.12", "fd00:1::12", "fd00:1::13"):
             assert lab.pings("red-web1", target), (role, target)
         lab.restart(role)
-        wait_until(lambda: not lab.dead(), what="all processes", limit_s=10)
+        eventually(lambda: not lab.dead(), "all processes")
         assert lab.pings("red-web1", "10.0.2.12", 5)
         results = first.stop(), second.stop()
     assert all(result.sent > 20 and result.lost == 0 for result in results), (role, results)
@@ -51,7 +51,7 @@ def test_what_the_controller_acknowledged_survives_its_death(lab: Bench) -> None
     assert lab.tulle("network", "snapshot", "red", "kept").returncode == 0
     lab.kill("controller")
     lab.restart("controller")
-    wait_until(lambda: lab.tulle("node", "list").returncode == 0, what="the controller", limit_s=20)
+    eventually(lambda: lab.tulle("node", "list").returncode == 0, "the controller")
     assert "extra" in {network["name"] for network in lab.client.networks()}
     assert "kept" in {snapshot["name"] for snapshot in lab.client.snapshots("red")}
     lab.client.delete_network("extra", wait=True)
@@ -125,9 +125,7 @@ def test_down_by_name_cleans_up_after_up_was_killed_half_way(tmp_path: Path) -> 
     command = [sys.executable, "-m", "tulle.cli", "lab", "up", str(lab.path)]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(
-            lambda: lab.name in state.names() and len(lab.lab.processes) >= 3, what="half a lab", limit_s=20
-        )
+        eventually(lambda: lab.name in state.names() and len(lab.lab.processes) >= 3, "half a lab")
         os.kill(child.pid, signal.SIGKILL)
         child.wait(5)
         pids = [process.pid for process in lab.lab.processes]

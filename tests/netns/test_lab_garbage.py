@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 from pyroute2 import netns
-
-from tulle.lab.waiting import wait_until
 
 SEED = random.Random(7471)
 NESTED = b"[" * 200_000
@@ -117,5 +116,5 @@ def test_garbage_at_a_tunnel_port_is_dropped_and_counted(lab: Bench, sender: str
 
     within(lab.node(sender), attack)
     check(lab)
-    wait_until(lambda: dropped(lab) >= before + 10, what="the drops to be counted", limit_s=20)
+    eventually(lambda: dropped(lab) >= before + 10, "the drops to be counted")
     assert all(row["reason"] for row in lab.client.drops("node1"))

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab_bench import Bench
+from patience import eventually
 from pyroute2 import netns
 
 from tulle.lab.measure import Probe, ping
-from tulle.lab.waiting import wait_until
 from tulle.values import cookie_for
 
 NODES = ("node1", "node2", "node3")
@@ -35,7 +35,7 @@ def there(lab: Bench) -> dict[str, int]:
 
 
 def wait_kept(lab: Bench, expected: dict[str, int]) -> None:
-    wait_until(lambda: there(lab) == expected, what=f"{expected} flows, not {there(lab)}", limit_s=30)
+    eventually(lambda: there(lab) == expected, f"{expected} flows, not {there(lab)}")
 
 
 def test_flows_come_and_go_as_the_plan_says(lab: Bench) -> None:
@@ -60,10 +60,9 @@ def test_a_paused_network_is_silent_and_others_are_not(lab: Bench) -> None:
     red.pause(wait=True)
     assert ping(Probe(lab.workload("red-web1"), "10.0.2.12"), count=2).received == 0
     assert lab.pings("blue-web1", "10.0.2.12")
-    wait_until(
+    eventually(
         lambda: any("network red (paused)" in str(row) for row in lab.client.drops()),
-        what="the drops under their own name",
-        limit_s=20,
+        "the drops under their own name",
     )
     red.resume(wait=True)
     lab.wait_pings("red-web1", "10.0.2.12")
@@ -102,7 +101,7 @@ def test_a_renamed_network_goes_on_under_its_new_name(lab: Bench) -> None:
     red.rename("crimson", wait=True)
     lab.wait_pings("red-web1", "10.0.2.12")
     lab.wait_pings("red-web1", "10.0.1.13")
-    wait_until(lambda: bool(lab.client.counters("crimson")), what="counters under the new name", limit_s=20)
+    eventually(lambda: bool(lab.client.counters("crimson")), "counters under the new name")
     red.rename("red", wait=True)
     lab.wait_pings("red-web1", "10.0.2.12")
     assert [one["what"] for one in red.history()[-2:]] == ["rename red", "rename crimson"]

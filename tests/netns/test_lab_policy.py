@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 from pyroute2 import netns
 
 from tulle.lab.measure import Probe, RunningPing, run_in
-from tulle.lab.waiting import wait_until
 
 
 def acl_packets(lab: Bench) -> int:
@@ -29,7 +29,7 @@ def test_an_acl_drops_what_it_names_and_counts_it(lab: Bench, target: str) -> No
     before = acl_packets(lab)
     assert connect_fails(lab, target, 22)
     assert not connect_fails(lab, target, 23)  # refused by the workload itself, not timed out
-    wait_until(lambda: acl_packets(lab) > before, what="the counter of the ACL", limit_s=20)
+    eventually(lambda: acl_packets(lab) > before, "the counter of the ACL")
     assert any("no-ssh-to-db" in str(row) for row in lab.client.drops())
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 
 from tulle.errors import Unavailable
 from tulle.lab.measure import frames_captured
-from tulle.lab.waiting import wait_until
 
 FEW = 20
 HANDFUL = 5
@@ -172,7 +172,7 @@ def tunnels_made(lab: Bench, node: str) -> set[str]:
         ["ovs-vsctl", f"--db={database}", "list-ports", "br-int"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
     )
     return {name.partition("-")[0] for name in done.stdout.split() if "-node" in name}
@@ -189,7 +189,7 @@ def wait_settled(lab: Bench, network: str, wanted: str) -> None:
         found = pair(lab, network)
         return found["encapsulation"] == wanted and found["coming"] is None
 
-    wait_until(reached, what=f"{network} to go by {wanted}", limit_s=20)
+    eventually(reached, f"{network} to go by {wanted}")
 
 
 def test_no_probe_and_no_byte_is_lost_while_the_encapsulation_of_a_network_changes(lab: Bench) -> None:
@@ -200,9 +200,7 @@ def test_no_probe_and_no_byte_is_lost_while_the_encapsulation_of_a_network_chang
             lab.client.prefer("red", [wanted], wait=True)
             assert carried(lab) == {wanted}
             # The tunnel that was left is taken away under the same traffic.
-            wait_until(
-                lambda w=wanted: tunnels_made(lab, "node1") == {w, "stt"}, what="one tunnel", limit_s=10
-            )
+            eventually(lambda w=wanted: tunnels_made(lab, "node1") == {w, "stt"}, "one tunnel")
             losses[wanted] = probes.lost()
             probes.close()
             probes = Probes(lab, "red")
@@ -217,11 +215,11 @@ def test_an_agent_and_the_controller_that_die_between_two_steps_only_delay_a_cha
     with traffic(lab, "red") as (probes, stream):
         lab.kill("node2/agent")
         lab.client.prefer("red", ["vxlan"])
-        wait_until(lambda: pair(lab, "red")["coming"] == "vxlan", what="the announcement", limit_s=10)
+        eventually(lambda: pair(lab, "red")["coming"] == "vxlan", "the announcement")
         lab.kill("controller")
         assert carried(lab) == {"stt"}
         lab.restart("controller")
-        wait_until(lambda: answers(lab), what="the controller", limit_s=20)
+        eventually(lambda: answers(lab), "the controller")
         assert carried(lab) == {"stt"} and pair(lab, "red")["coming"] == "vxlan"
         lab.restart("node2/agent")
         wait_settled(lab, "red", "vxlan")

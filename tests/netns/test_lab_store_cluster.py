@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 
 from tulle.errors import TulleError
 from tulle.lab import lifecycle, processes
-from tulle.lab.waiting import wait_until
 
 LIMIT_S = 60.0
 
@@ -53,7 +53,7 @@ def moved(bench: Bench, node: str) -> None:
             return False
         return True
 
-    wait_until(attempt, what=f"red/web1 to move to {node}", limit_s=LIMIT_S)
+    eventually(attempt, f"red/web1 to move to {node}")
 
 
 def test_controller_and_leader_may_die_and_changes_still_reach_every_node(cluster_lab: Bench) -> None:

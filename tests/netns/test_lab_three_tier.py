@@ -14,10 +14,10 @@ from typing import TypeVar
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 from pyroute2 import netns
 
 from tulle.lab.measure import run_in
-from tulle.lab.waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "three-tier.yaml"
 SERVED = {"web1": 80, "web2": 80, "app1": 8080, "app2": 8080, "db1": 5432}
@@ -134,7 +134,7 @@ def test_a_tier_may_connect_to_the_next_one(lab: ThreeTiers, source: str, target
 )
 def test_nothing_else_may_connect(lab: ThreeTiers, source: str, target: str, port: int) -> None:
     assert refusal(lab, source, target, port) == "silence"
-    wait_until(lambda: any(row["reason"] == "default" for row in lab.client.drops()), what="drops", limit_s=5)
+    eventually(lambda: any(row["reason"] == "default" for row in lab.client.drops()), "drops")
 
 
 @pytest.mark.parametrize("target", ["10.8.3.11", "fd00:8:3::11"])
@@ -168,9 +168,9 @@ def test_a_rejected_datagram_is_answered_by_icmp(lab: ThreeTiers, target: str) -
 def test_rules_count_and_log_by_their_names(lab: ThreeTiers) -> None:
     before = counted(lab, "no-back-door")
     assert refusal(lab, "app2", "10.8.3.11", 23) == "refused"
-    wait_until(lambda: counted(lab, "no-back-door") > before, what="the counter of the rule", limit_s=5)
+    eventually(lambda: counted(lab, "no-back-door") > before, "the counter of the rule")
     log = Path(lab.lab.process("node3/agent").log)
-    wait_until(lambda: "shop/no-back-door" in log.read_text(), what="the line in the log", limit_s=5)
+    eventually(lambda: "shop/no-back-door" in log.read_text(), "the line in the log")
     line = next(line for line in log.read_text().splitlines() if "shop/no-back-door" in line)
     assert "reject" in line and "10.8.3.11" in line and "tcp" in line, line
     listed = lab.tulle("acl", "list", "shop").stdout
@@ -180,7 +180,7 @@ def test_rules_count_and_log_by_their_names(lab: ThreeTiers) -> None:
 def test_a_rule_under_audit_counts_and_drops_nothing(lab: ThreeTiers) -> None:
     before = counted(lab, "no-pings-from-offices")
     assert lab.pings("shop-client", "10.8.1.12", 1)
-    wait_until(lambda: counted(lab, "no-pings-from-offices") > before, what="the audit", limit_s=5)
+    eventually(lambda: counted(lab, "no-pings-from-offices") > before, "the audit")
 
 
 def test_a_workload_cannot_speak_with_an_address_that_is_not_its_own(lab: ThreeTiers) -> None:
@@ -190,7 +190,7 @@ def test_a_workload_cannot_speak_with_an_address_that_is_not_its_own(lab: ThreeT
     done = run_in(space, ["ping", "-n", "-c", "1", "-W", "1", "-I", "10.8.1.99", "10.8.1.12"])
     assert done.returncode == 1, done
     said = "port security"
-    wait_until(lambda: any(row["reason"] == said for row in lab.client.drops()), what=said, limit_s=5)
+    eventually(lambda: any(row["reason"] == said for row in lab.client.drops()), said)
 
 
 def test_a_trace_names_the_rule_that_refuses(lab: ThreeTiers) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 
 from tulle.errors import InvalidInput
 from tulle.lab import lifecycle, state
-from tulle.lab.waiting import wait_until
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_agents_with_certificates_bind_move_count_and_trace(lab: Bench) -> None:
         ["ip", "netns", "exec", lab.node("node1"), "sh", "-c", command],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     ).stdout
     assert "subject=CN = controller" in shown, shown
@@ -42,7 +42,7 @@ def test_agents_with_certificates_bind_move_count_and_trace(lab: Bench) -> None:
     traced = lab.tulle("trace", "red", "web1", "tcp,dst=10.0.2.12,dport=80")
     assert traced.returncode == 0, traced
     counted = lambda: any(one["packets"] for one in lab.json("counters"))  # noqa: E731
-    wait_until(counted, what="counters", limit_s=30)
+    eventually(counted, "counters")
     logs = {host.name: (lab.directory(host.name) / "agent.log").read_text() for host in lab.lab.layout.nodes}
     assert not [name for name, log in logs.items() if "permission error" in log], logs
 

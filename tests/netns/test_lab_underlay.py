@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from lab_bench import Bench
+from patience import eventually
 
 from tulle.lab.measure import run_in, throughput_bits_s
-from tulle.lab.waiting import wait_until
 
 NODE1, NODE2, NODE3 = "172.31.0.1", "172.31.0.2", "172.31.0.3"
 # The STT dissector is a heuristic one of IP, asked only where heuristics come before the TCP port.
@@ -27,7 +27,7 @@ def captured(lab: Bench, device: str, file: Path) -> Iterator[None]:
     command += ["tcpdump", "-i", device, "-s", "0", "-B", "65536", "-U", "-w", str(file)]
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: file.exists() and file.stat().st_size >= 24, what="tcpdump", limit_s=10)
+        eventually(lambda: file.exists() and file.stat().st_size >= 24, "tcpdump")
         yield
     finally:
         child.send_signal(signal.SIGINT)
@@ -142,7 +142,7 @@ def told_mtu(lab: Bench, name: str, target: str) -> str | None:
     """The MTU that a workload hears of when it sends a packet of 1500 bytes that must not be cut."""
     size = 1500 - (48 if ":" in target else 28)
     words = ["ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", str(size), target]
-    done = run_in(lab.workload(name), words, limit_s=30)
+    done = run_in(lab.workload(name), words)
     found = re.search(r"mtu ?= ?(\d+)", done.stdout + done.stderr, re.IGNORECASE)
     return found[1] if found else None
 
@@ -167,6 +167,12 @@ def test_workloads_have_the_mtu_of_their_network_and_hear_of_what_is_longer(lab:
 
 
 def test_a_node_shows_what_it_can_do(lab: Bench) -> None:
+    def capabilities() -> dict[str, str]:
+        found: dict[str, str] = lab.json("node", "show", "node1")["capabilities"]
+        return found
+
+    # Another test may have changed the device a moment ago; the node looks every few seconds.
+    eventually(lambda: capabilities()["eth0/tcp-segmentation"] == "yes", "the device as it is")
     said = lab.tulle("node", "show", "node1").stdout
     for words in (
         "udp-segmentation +yes",
@@ -177,12 +183,7 @@ def test_a_node_shows_what_it_can_do(lab: Bench) -> None:
         assert re.search(words, said), said
     lab.run(lab.node("node1"), "ethtool", "-K", "eth0", "tso", "off")
     try:
-
-        def capabilities() -> dict[str, str]:
-            found: dict[str, str] = lab.json("node", "show", "node1")["capabilities"]
-            return found
-
-        wait_until(lambda: capabilities()["eth0/tcp-segmentation"] == "no", what="the change", limit_s=10)
+        eventually(lambda: capabilities()["eth0/tcp-segmentation"] == "no", "the change")
     finally:
         lab.run(lab.node("node1"), "ethtool", "-K", "eth0", "tso", "on")
 

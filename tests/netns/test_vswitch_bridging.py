@@ -7,15 +7,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
-
-from vswitch_process import VswitchProcess, eventually, ip
+from patience import eventually
+from vswitch_process import VswitchProcess, ip
 
 ID = os.getpid()
 NODE = f"tulle-vb-{ID}"
@@ -139,7 +136,7 @@ def test_a_mirror_copies_to_its_port_and_counts(switch: VswitchProcess) -> None:
         ],
         check=True,
         capture_output=True,
-        timeout=20,
+        timeout=60,
     )
     eventually(lambda: "tx_packets" in switch.vsctl("get", "Interface", "p3", "statistics"), "statistics")
     count = lambda: int(switch.vsctl("get", "Interface", "p3", "statistics:tx_packets"))  # noqa: E731

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import eventually
 from tunnel_peers import add_tunnel, cable, inside, namespaces
-from vswitch_process import VswitchProcess, eventually
+from vswitch_process import VswitchProcess
 
 ID = os.getpid()
 NODE, PEER = f"tulle-ca-{ID}", f"tulle-cb-{ID}"

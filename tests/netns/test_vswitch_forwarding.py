@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
-
-from vswitch_process import VswitchProcess, eventually, ip
+from patience import eventually
+from vswitch_process import VswitchProcess, ip
 
 ID = os.getpid()
 WORKLOADS = (f"tulle-fa-{ID}", f"tulle-fb-{ID}")

@@ -15,12 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import eventually
 from pyroute2 import netns
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
-
 from replacing import replaced
-from vswitch_process import VswitchProcess, eventually, ip
+from vswitch_process import VswitchProcess, ip
 
 ID = os.getpid()
 NODE, HOSTS = f"tulle-vh-{ID}", f"tulle-vhh-{ID}"

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from patience import eventually
 from tunnel_peers import add_tunnel, cable, drops, inside, namespaces, pings, transfer
-from vswitch_process import VswitchProcess, eventually, ip
+from vswitch_process import VswitchProcess, ip
 
 ID = os.getpid()
 NODES = (f"tulle-pa-{ID}", f"tulle-pb-{ID}")

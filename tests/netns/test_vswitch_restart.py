@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
-
+from patience import eventually
 from replacing import PROBES, lost_pings, replaced
-from vswitch_process import VswitchProcess, eventually, ip
+from vswitch_process import VswitchProcess, ip
 
 ID = os.getpid()
 NODE = f"tulle-vr-{ID}"

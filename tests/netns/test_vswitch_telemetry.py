@@ -7,19 +7,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from collector import Collector, Fields, udp_socket
+from patience import PATIENCE_S, eventually
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
-
-from vswitch_process import PATIENCE_S, VswitchProcess, eventually, ip
+from vswitch_process import VswitchProcess, ip
 
 ID = os.getpid()
 NODE = f"tulle-vt-{ID}"

@@ -6,15 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
-
+from patience import eventually
 from switch_debian import DebianSwitch
-from vswitch_process import VswitchProcess, eventually, ip
+from vswitch_process import VswitchProcess, ip
 
 ID = os.getpid()
 OURS, THEIRS, WORKLOAD = f"tulle-to-{ID}", f"tulle-tt-{ID}", f"tulle-tw-{ID}"
