@@ -8,7 +8,7 @@ RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Carg
 PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central openssl \
   mininet nfdump openvswitch-testcontroller tshark iperf3 iproute2 iputils-ping ethtool tcpdump
 
-.PHONY: help setup packages build demo test test-slow lint format bench bench-quick fuzz clean
+.PHONY: help setup packages build demo test test-rust test-python test-slow lint format bench bench-quick fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,9 +38,13 @@ $(STAMPS)/native: $(STAMPS)/python $(RUST)
 demo: setup ## the two-tenant data centre on this machine, shown and checked (KEEP=1 leaves it running)
 	@$(BIN)/python -m tulle.lab.demo $(if $(KEEP),--keep)
 
-test: setup ## all tests: cargo and pytest, with real packets in network namespaces
+test: test-rust test-python ## all tests: cargo and pytest, with real packets in network namespaces
+
+test-rust: setup
 	cargo test --workspace --exclude tulle-native --quiet
-	$(BIN)/python -m pytest -m "not slow"
+
+test-python: setup
+	$(BIN)/python -m pytest -m "not slow" $(SELECTED)
 
 test-slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
