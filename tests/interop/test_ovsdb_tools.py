@@ -293,4 +293,4 @@ async def test_client_follows_upstreams_server(tmp_path):
             assert await client.databases() == ["Open_vSwitch", "_Server"]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)

@@ -62,7 +62,7 @@ def controller(
         yield
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(60)
 
 
 def learned(lan: Lan) -> list[str]:

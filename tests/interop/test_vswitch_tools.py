@@ -134,7 +134,7 @@ def test_sigterm_leaves_no_device_and_no_socket(vswitch: VswitchProcess) -> None
 
 def test_appctl_exit_ends_the_process(vswitch: VswitchProcess) -> None:
     vswitch.appctl("exit")
-    assert vswitch.process.wait(20) == 0
+    assert vswitch.process.wait(60) == 0
 
 
 def test_garbage_on_every_socket_does_no_harm(vswitch: VswitchProcess) -> None:
@@ -215,7 +215,7 @@ def test_a_controller_is_connected_to_snooped_on_and_its_loss_is_shown(vswitch: 
         assert "CONTROLLER" in done.stdout, done
     finally:
         controller.terminate()
-        controller.wait(20)
+        controller.wait(60)
     eventually(lambda: "true" not in column("is_connected"), "the loss to be shown")
     vswitch.vsctl("del-controller", "br0")
     assert "actions=NORMAL" in vswitch.ofctl("dump-flows")

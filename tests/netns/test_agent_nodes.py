@@ -159,7 +159,7 @@ def test_ports_reach_each_other_on_their_switch_and_through_the_router(site: Sit
 
 @pytest.mark.usefixtures("site")
 def test_the_router_answers_where_a_packet_ends() -> None:
-    command = ["ip", "netns", "exec", WORKLOADS["a"], "ping", "-c", "1", "-W", "2"]
+    command = ["ip", "netns", "exec", WORKLOADS["a"], "ping", "-c", "1", "-W", "10"]
     expired = subprocess.run([*command, "-t", "1", "10.0.2.12"], capture_output=True, text=True, timeout=60)
     assert "From 10.0.1.1" in expired.stdout and "Time to live exceeded" in expired.stdout, expired.stdout
     absent = subprocess.run([*command, "10.0.2.99"], capture_output=True, text=True, timeout=60)

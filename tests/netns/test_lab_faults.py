@@ -127,7 +127,7 @@ def test_down_by_name_cleans_up_after_up_was_killed_half_way(tmp_path: Path) -> 
     try:
         eventually(lambda: lab.name in state.names() and len(lab.lab.processes) >= 3, "half a lab")
         os.kill(child.pid, signal.SIGKILL)
-        child.wait(5)
+        child.wait(60)
         pids = [process.pid for process in lab.lab.processes]
         done = lab.tulle_lab_down()
         assert done.returncode == 0, done

@@ -73,7 +73,7 @@ def test_garbage_at_the_local_sockets_harms_nothing(lab: Bench, what: str) -> No
 @pytest.mark.parametrize("what", GARBAGE)
 def test_garbage_at_the_controllers_database_port_harms_nothing(lab: Bench, what: str) -> None:
     def attack() -> None:
-        with socket.create_connection((lab.lab.layout.controller.address, 6640), 5) as sock:
+        with socket.create_connection((lab.lab.layout.controller.address, 6640), 60) as sock:
             pour(sock, GARBAGE[what])
 
     within(lab.node("node2"), attack)

@@ -31,7 +31,7 @@ def captured(lab: Bench, device: str, file: Path) -> Iterator[None]:
         yield
     finally:
         child.send_signal(signal.SIGINT)
-        child.wait(10)
+        child.wait(60)
 
 
 def rows(file: Path, condition: str, *fields: str) -> set[tuple[str, ...]]:
@@ -109,7 +109,7 @@ print(digest.hexdigest())
 SEND = """
 import hashlib, random, socket
 data = random.Random(1).randbytes(50_000_000)
-with socket.create_connection(("10.0.1.12", 9001), 10) as sock:
+with socket.create_connection(("10.0.1.12", 9001), 60) as sock:
     sock.sendall(data)
 print(hashlib.sha256(data).hexdigest())
 """
@@ -141,7 +141,7 @@ def test_segments_cut_on_the_wire_are_put_together_again(lab: Bench, tmp_path: P
 def told_mtu(lab: Bench, name: str, target: str) -> str | None:
     """The MTU that a workload hears of when it sends a packet of 1500 bytes that must not be cut."""
     size = 1500 - (48 if ":" in target else 28)
-    words = ["ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", str(size), target]
+    words = ["ping", "-n", "-c", "1", "-W", "10", "-M", "do", "-s", str(size), target]
     done = run_in(lab.workload(name), words)
     found = re.search(r"mtu ?= ?(\d+)", done.stdout + done.stderr, re.IGNORECASE)
     return found[1] if found else None

@@ -171,12 +171,12 @@ def test_another_supervisor_takes_over_and_no_frame_of_a_veth_port_is_lost(switc
             replaced(switch, lambda _: started.append(subprocess.Popen(words, stdout=log, stderr=log)))
             received = stream.finish()
         assert received == list(range(1, stream.sent + 1))
-        assert switch.process.wait(20) == 0, switch.log.read_text()[-2000:]
+        assert switch.process.wait(60) == 0, switch.log.read_text()[-2000:]
         assert (switch.directory / "hand-over.sock").is_socket()
     finally:
         for process in started:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def test_an_heir_that_dies_leaves_the_packets_to_the_one_before(switch: VswitchProcess) -> None:

@@ -188,12 +188,12 @@ def test_another_supervisor_takes_over_without_loss(switch: VswitchProcess) -> N
 
     try:
         assert lost_during(lambda: replaced(switch, take_over)) == 0
-        assert switch.process.wait(20) == 0
+        assert switch.process.wait(60) == 0
         assert rules(switch) == before
     finally:
         for process in started:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def test_flows_are_there_again_after_a_stop_and_a_start(switch: VswitchProcess) -> None:

@@ -183,7 +183,7 @@ def captured(space: str, file: Path) -> Iterator[None]:
         yield
     finally:
         child.send_signal(signal.SIGINT)
-        child.wait(10)
+        child.wait(60)
 
 
 def dissected(file: Path, condition: str, *fields: str) -> set[tuple[str, ...]]:
