@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 FIRST = """
 import importlib, pkgutil, sys
 import tulle
@@ -23,6 +25,7 @@ print("\\n".join(failed))
 """
 
 
+@pytest.mark.timeout(600)  # 20 s of processor time
 def test_every_module_can_be_the_first_one_imported() -> None:
     made = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=False)
     assert (made.returncode, made.stdout.strip()) == (0, ""), made.stdout + made.stderr
