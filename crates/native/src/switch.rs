@@ -487,7 +487,7 @@ impl Switch {
         detached(py, || self.switch.stop_capture(number))
     }
 
-    fn close(&mut self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) {
         py.detach(|| self.switch.close());
     }
 }

@@ -76,7 +76,7 @@ pub struct PortInfo {
 /// A running switch.  Dropping it ends its threads and closes all ports.
 #[derive(Debug)]
 pub struct Switch {
-    desk: Option<Desk>,
+    desk: Mutex<Option<Desk>>,
     outbox: Outbox,
     events: Arc<Waker>,
     pub(crate) threads: Mutex<Option<Threads>>,
@@ -98,7 +98,7 @@ impl Switch {
         let shared = Arc::new(Shared::new(engine, version));
         let first = Worker::new(0, Arc::clone(&shared), poller, waker)?.with_jobs(jobs, Arc::clone(&inbox));
         let threads = Mutex::new(Some(Threads::start(name, shared, first)?));
-        Ok(Switch { desk: Some(desk), outbox, events, threads, inbox, watch: Mutex::default() })
+        Ok(Switch { desk: Mutex::new(Some(desk)), outbox, events, threads, inbox, watch: Mutex::default() })
     }
 
     /// Leaves what comes in by devices in their queues for now (true), or takes it (false).
@@ -173,7 +173,7 @@ impl Switch {
     pub(crate) fn start_watch(&self) -> Result<(), SwitchError> {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
-            *watch = Some(Watch::start(self.desk()?.clone())?);
+            *watch = Some(Watch::start(self.desk()?)?);
         }
         Ok(())
     }
@@ -313,7 +313,7 @@ impl Switch {
     /// Opens an OpenFlow session whose bytes the caller moves.
     pub fn open_session(&self, options: SessionOptions) -> Result<SwitchSession, SwitchError> {
         let id = self.call(move |engine| engine.open_session(options))?;
-        Ok(SwitchSession::new(self.desk()?.clone(), id))
+        Ok(SwitchSession::new(self.desk()?, id))
     }
 
     /// Opens an OpenFlow session over a connected stream socket, which the switch serves from now on; its number.
@@ -347,20 +347,23 @@ impl Switch {
         }
     }
 
-    /// Ends the threads and closes all ports.  May be called again.
-    pub fn close(&mut self) {
-        if let Some(desk) = self.desk.take() {
+    /// Ends the threads and closes all ports.  May be called again, and while calls of other threads go on: they
+    /// end first or find the switch closed.
+    pub fn close(&self) {
+        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(desk) = desk {
             let _ = desk.call(Engine::stop);
         }
-        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mut threads) = threads.take() {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut threads) = threads {
             threads.join(0);
         }
-        *self.watch.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(watch);
     }
 
-    fn desk(&self) -> Result<&Desk, SwitchError> {
-        self.desk.as_ref().ok_or(SwitchError::Closed)
+    fn desk(&self) -> Result<Desk, SwitchError> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(SwitchError::Closed)
     }
 
     pub(crate) fn call<R: Send + 'static>(
