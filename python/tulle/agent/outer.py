@@ -15,7 +15,7 @@ IPV4, IPV6 = 0x0800, 0x86DD
 TCP, UDP, GRE = 6, 17, 47
 STT_PORT: Final = 7471
 UDP_PORTS: Final = {4789: "vxlan", 6081: "geneve"}
-KEYED, BRIDGED = 0x2000, 0x6558
+CHECKSUMMED, KEYED, BRIDGED = 0x8000, 0x2000, 0x6558
 NO_CONTEXT: Final = -1
 
 
@@ -64,7 +64,12 @@ def _transport(protocol: int, frame: bytes, at: int) -> tuple[str | None, int]:
         return "stt", int.from_bytes(frame[at + 28 : at + 36])
     if protocol == GRE and len(frame) >= at + 8:
         flags, kind = int.from_bytes(frame[at : at + 2]), int.from_bytes(frame[at + 2 : at + 4])
-        if flags & KEYED and kind == BRIDGED:
-            skipped = 4 if flags & 0x8000 else 0
-            return "gre", int.from_bytes(frame[at + 4 + skipped : at + 8 + skipped])
+        if kind == BRIDGED:
+            return "gre", _key(flags, frame[at + 4 :])
     return None, NO_CONTEXT
+
+
+def _key(flags: int, fields: bytes) -> int:
+    """The key of a GRE header, behind its checksum if it has one (RFC 2890 section 2); 0 without."""
+    at = 4 if flags & CHECKSUMMED else 0
+    return int.from_bytes(fields[at : at + 4]) if flags & KEYED else 0
