@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tulle.errors import Conflict, InvalidInput, TulleError
-from tulle.logical import Service, asked_services, reach, services
+from tulle.logical import Service, asked_services, reachability, services
 from tulle.store import StoredNetwork
 from tulle.values import Network
 from tulle.vswitch.commands import release
@@ -52,7 +52,7 @@ class Inspection:
 
     async def reach(self, network: Network) -> Document:
         """Who reaches whom by what: {"reach": [{"sources", "targets", "services"}], "unknown": sentence or None}."""
-        found = await asyncio.to_thread(reach, network)
+        found = await asyncio.to_thread(reachability, network)
         return {
             "network": network.name,
             "reach": msgspec.to_builtins(found.gained),

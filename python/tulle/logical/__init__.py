@@ -10,7 +10,7 @@ from .delivery import Delivery
 from .file import emit_file, order_problems, parse_file
 from .match import emit_match, parse_match
 from .reach import Reach, ReachChange, reach_change
-from .reasons import asked_services, reach
+from .reasons import asked_services, reachability
 from .rules import problems
 from .services import Service, services
 from .snapshot import changes, diff, document_of, network_of
@@ -37,8 +37,8 @@ __all__ = [
     "parse_file",
     "parse_match",
     "problems",
-    "reach",
     "reach_change",
+    "reachability",
     "renamed",
     "services",
 ]

@@ -14,7 +14,7 @@ PORTS_MAX: Final = 65_535
 WORDS: Final = "tcp/PORT, udp/PORT or ping"
 
 
-def reach(network: Network) -> ReachChange:
+def reachability(network: Network) -> ReachChange:
     """Who can reach whom by what, as `gained`; `unknown` says why that was not computed."""
     return reach_change(None, network)
 
