@@ -58,6 +58,11 @@ class Attacher:
         """Whether something is to be tried again."""
         return bool(self._failures)
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why ports (`network/port`) are not attached."""
+        return dict(self._failures)
+
     def forget(self) -> None:
         """Look at everything again at the next update."""
         self._done.clear()

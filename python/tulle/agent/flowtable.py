@@ -43,6 +43,10 @@ class FlowTable:
             self._client.send_raw(emit_meter_deletions(removed))
         self._meters = wanted
 
+    async def installed(self) -> dict[str, str]:
+        """What the switch has, by key (see `flow_key`), asked anew."""
+        return await self._dump()
+
     async def _apply_flows(self, desired: Mapping[str, str]) -> None:
         if self._installed is None:
             self._installed = await self._dump()

@@ -10,6 +10,7 @@ import contextlib
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import orjson
 import structlog
@@ -17,6 +18,7 @@ import structlog
 from tulle import store
 from tulle._native import canonical_flow, icmp_error
 from tulle.agent import counters
+from tulle.agent.answering import Answers
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
@@ -73,7 +75,7 @@ class Agent:
         self.control = directory / "vswitchd.ctl"
         tls = tls_for(Remotes(options.controller).addresses, options.credentials)
         self.intent = Replica(options.controller, "Tulle", INTENT_TABLES, tls=tls)
-        own = {"Tunnel_End": [("node", "==", options.name)]}
+        own = {table: [("node", "==", options.name)] for table in ("Question", "Tunnel_End")}
         self.state = Replica(options.controller, "Tulle_State", conditions=own, tls=tls)
         self.switch = Replica(f"unix:{directory / 'db.sock'}", "Open_vSwitch", SWITCH_TABLES)
         self.openflow = OpenFlowClient(
@@ -86,6 +88,9 @@ class Agent:
         self.policy = PolicyPath(icmp_error, time.monotonic, lambda words: _logger.info("acl", **words))
         self._changed = asyncio.Event()
         self._traces = asyncio.Event()
+        self._asked = asyncio.Event()
+        self._passing = asyncio.Lock()
+        self.answers = Answers(self.reconciler, self.flows, self.openflow, self._passing, self._changed.set)
 
     async def reconcile(self) -> None:
         """Make a pass after every change that matters, and again soon while something is missing."""
@@ -105,7 +110,8 @@ class Agent:
     async def _pass(self) -> bool:
         """Make one pass; False if it is to be made again.  Whatever happens, the switch goes on as it is."""
         try:
-            await self.reconciler.run_once()
+            async with self._passing:
+                await self.reconciler.run_once()
         except TulleError as error:
             _logger.info("not all done", error=str(error))
             return False
@@ -160,6 +166,31 @@ class Agent:
                 result = await self._trace_one(request)
                 store.write_trace_result(writer, source(self.state), request.id, result)
                 await self._write(writer)
+
+    async def answer(self) -> None:
+        """Answer the questions to this node, each by itself: a capture takes its time."""
+        async with asyncio.TaskGroup() as tasks:
+            known: set[str] = set()
+            while True:
+                await self._asked.wait()
+                self._asked.clear()
+                waiting = {one.id: one for one in store.questions(source(self.state), self.name)}
+                for id in waiting.keys() - known:
+                    tasks.create_task(self._answer_one(waiting[id]))
+                known = set(waiting)
+
+    async def _answer_one(self, question: store.Question) -> None:
+        answer: dict[str, Any] | str
+        try:
+            answer = await self.answers.answer(question)
+        except TulleError as error:
+            answer = str(error)
+        except Exception as error:
+            _logger.exception("question failed")
+            answer = f"the agent failed: {error!r}"
+        writer = Writer(self.state.schema)
+        store.write_answer(writer, source(self.state), question.id, answer)
+        await self._write(writer)
 
     async def _trace_one(self, request: store.TraceRequest) -> store.TraceResult | str:
         compiled, view = self.reconciler.compiled, self.reconciler.view
@@ -227,7 +258,9 @@ class Agent:
         loud = [event for event in events if not _quiet(event)]
         if any(event.table == "Trace" for event in loud):
             self._traces.set()
-        if any(event.table != "Trace" for event in loud):
+        if any(event.table == "Question" for event in loud):
+            self._asked.set()
+        if any(event.table not in ("Question", "Trace") for event in loud):
             self._changed.set()
 
     def _connected(self) -> None:
@@ -248,8 +281,9 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
         stack.callback(agent.reconciler.attacher.close)
         for replica in (agent.intent, agent.state, agent.switch):
             await stack.enter_async_context(replica)
-        tasks = (agent.reconcile(), agent.watch_connections(), agent.beat(), agent.count(), agent.trace())
-        async with running(agent.openflow.run(), *tasks):
+        tasks = (agent.reconcile(), agent.watch_connections(), agent.beat(), agent.count())
+        asked = (agent.trace(), agent.answer(), agent.answers.keep_checking())
+        async with running(agent.openflow.run(), *tasks, *asked):
             await (leaving or asyncio.Event()).wait()
 
 

@@ -100,8 +100,11 @@ class Reconciler:
         self.attacher = Attacher()
         self.lingering = Lingering()
         self.retiring = Retiring()
+        self._canonical = canonical
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
+        self.recomputed: Callable[[], Compiled] = lambda: NOTHING
+        """What the last pass should have come to, worked out anew and in full; it may run on another thread."""
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self._zones: Ports | None = None
         self.view: View | None = None
@@ -110,7 +113,7 @@ class Reconciler:
         self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
         self._clock = clock
-        self._underlay_mtu = options.underlay_mtu
+        self.underlay_mtu = options.underlay_mtu
 
     async def run_once(self) -> None:
         """Do all that can be done now; raises `TulleError` if a peer is missing or refuses."""
@@ -154,6 +157,10 @@ class Reconciler:
         known = self._known_nodes(self.view)
         found = tunnels_of(self.node.name, self.view.tunnels, known, network)
         return {one.remote: one.encapsulation for one in found}
+
+    def begin_anew(self) -> None:
+        """Compile everything again at the next pass."""
+        self.compilation = Compilation(self.node.name, self._canonical)
 
     def next_end(self) -> float | None:
         """When something that is still served is to go."""
@@ -212,7 +219,7 @@ class Reconciler:
         """Of each network, in bytes."""
         bindings = placing.effective_bindings(view, self.node.name, places, frozenset())
         asked = [Binding(*port, at) for port, at in view.requested.items() if at is not None]
-        own = {self.node.name: NodeReport(self._underlay_mtu)}
+        own = {self.node.name: NodeReport(self.underlay_mtu)}
         reports = {**store.reports(source(self.state)), **own}
         return {
             network.name: network_mtu(
@@ -220,7 +227,7 @@ class Reconciler:
                 [*bindings, *asked],
                 view.tunnels,
                 encapsulations(),
-                self._underlay_mtu,
+                self.underlay_mtu,
                 view.nodes.values(),
                 reports,
             )
@@ -258,7 +265,7 @@ class Reconciler:
         outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
-        self.compiled = self.compilation.compile(
+        inputs = (
             placed.networks,
             placed.bindings,
             tunnels,
@@ -267,6 +274,8 @@ class Reconciler:
             self.ports,
             interfaces.unheard(now.there),
         )
+        self.compiled = self.compilation.compile(*inputs)
+        self.recomputed = lambda: Compilation(self.node.name, self._canonical).compile(*inputs)
         await self._flows.apply(self.compiled.texts, self.compiled.meters)
 
     def _tunnels(self, now: Situation) -> Tunnels:
@@ -309,7 +318,7 @@ class Reconciler:
         for row in state("Binding"):
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
-        report = NodeReport(self._underlay_mtu, abilities.capabilities(source(self.switch)))
+        report = NodeReport(self.underlay_mtu, abilities.capabilities(source(self.switch)))
         store.write_node(writer, state, self.node, self._applied(now), report)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         if writer.operations:

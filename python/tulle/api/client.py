@@ -16,6 +16,7 @@ import orjson
 
 from .network import Network, network_path
 from .place import api_socket
+from .questions import Questions
 from .transport import request, request_bytes, request_lines
 
 REQUEST_S: Final = 30.0
@@ -29,7 +30,7 @@ def connect(path: str | Path | None = None) -> Client:
     return Client(Path(path) if path is not None else api_socket(os.environ))
 
 
-class Client:
+class Client(Questions):
     """Talks to one controller."""
 
     def __init__(self, path: Path) -> None:

@@ -15,7 +15,12 @@ import typer
 from tulle.errors import Conflict, TulleError, Unavailable
 
 from . import acls, backup, networks, ports, preferences, processes, trace, views, watch
+from .capture import capture
+from .doctor import doctor
+from .flows import flows
 from .output import print_error
+from .top import top
+from .why import reach, why
 
 STATUSES: Final[dict[type[TulleError], int]] = {Conflict: 3, Unavailable: 4}
 app = typer.Typer(
@@ -30,6 +35,12 @@ app.add_typer(acls.app, name="acl")
 app.add_typer(preferences.node_commands, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)
+app.command("why")(why)
+app.command("reach")(reach)
+app.command("flows")(flows)
+app.command("capture")(capture)
+app.command("top")(top)
+app.command("doctor")(doctor)
 app.command("watch")(watch.watch)
 app.command("drops")(views.drops)
 app.command("counters")(views.counters)

@@ -20,6 +20,7 @@ from aiohttp import web
 from tulle import store
 from tulle.errors import Unavailable
 
+from .asking import Asker
 from .heartbeat import Heartbeats
 from .http import Api
 from .intent import Intent
@@ -112,8 +113,12 @@ def _api(stack: AsyncExitStack, stores: Stores) -> Api:
     heartbeats = Heartbeats(state, time.monotonic)
     stack.callback(heartbeats.stop)
     listing = Listing(store.source(intent), store.source(state), heartbeats.connected)
-    tracer = Tracer(state, lambda: str(uuid4()), _emit_frame)
-    return Api(stores, Intent(intent, state, _now), listing, tracer, _now_ms)
+    tracer = Tracer(state, _new_id, _emit_frame)
+    return Api(stores, Intent(intent, state, _now), listing, tracer, Asker(state, _new_id), _now_ms)
+
+
+def _new_id() -> str:
+    return str(uuid4())
 
 
 def _now() -> str:

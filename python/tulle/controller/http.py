@@ -13,9 +13,12 @@ from aiohttp import web
 
 from tulle.errors import Conflict, InvalidInput
 
+from .asking import Asker
 from .backups import Backups
 from .http_base import answer_errors, body, json_answer, part
+from .http_inspection import InspectionRoutes
 from .http_networks import NetworkRoutes
+from .inspection import Inspection
 from .intent import Intent
 from .listing import Listing
 from .progress import wait_applied
@@ -51,6 +54,7 @@ class Api:
         intent: Intent,
         listing: Listing,
         tracer: Tracer,
+        asker: Asker,
         now_ms: Callable[[], int],
     ) -> None:
         self._stores = stores
@@ -60,6 +64,7 @@ class Api:
         self._backups = Backups(stores, intent)
         self._now_ms = now_ms
         self._networks = NetworkRoutes(stores, intent)
+        self._inspection = InspectionRoutes(stores, intent, Inspection(listing, tracer, asker))
 
     def application(self) -> web.Application:
         """The routes under `/v1`."""
@@ -83,6 +88,7 @@ class Api:
             ]
         )
         application.add_routes(self._networks.routes())
+        application.add_routes(self._inspection.routes())
         return application
 
     async def wait(self, request: web.Request) -> web.Response:

@@ -6,16 +6,23 @@ Everything here is pure.
 
 from .clone import Place, cloned, renamed
 from .compile import compile_interfaces, compile_network
+from .delivery import Delivery
 from .file import emit_file, order_problems, parse_file
 from .match import emit_match, parse_match
 from .reach import Reach, ReachChange, reach_change
+from .reasons import asked_services, reachability
 from .rules import problems
+from .services import Service, services
 from .snapshot import changes, diff, document_of, network_of
+from .spelling import nearest
 
 __all__ = [
+    "Delivery",
     "Place",
     "Reach",
     "ReachChange",
+    "Service",
+    "asked_services",
     "changes",
     "cloned",
     "compile_interfaces",
@@ -24,11 +31,14 @@ __all__ = [
     "document_of",
     "emit_file",
     "emit_match",
+    "nearest",
     "network_of",
     "order_problems",
     "parse_file",
     "parse_match",
     "problems",
     "reach_change",
+    "reachability",
     "renamed",
+    "services",
 ]

@@ -33,6 +33,7 @@ _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Counter": ("node", True, {"packets", "bytes"}),
     "Drop": ("node", True, {"packets"}),
     "Tunnel_End": ("node", True, {"generation", "receives", "sends"}),
+    "Question": ("node", False, {"status", "answer"}),
     "Trace": ("node", False, {"status", "result"}),
 }
 

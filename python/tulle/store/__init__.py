@@ -22,6 +22,7 @@ from .intent import (
     write_network,
 )
 from .parts import parts_of, read_document, write_document
+from .question import Question, answer_of, questions, write_answer, write_question
 from .state import (
     applied,
     bindings,
@@ -53,6 +54,7 @@ from .trace import (
 from .writer import Row, Source, Writer, source
 
 __all__ = [
+    "Question",
     "Row",
     "Source",
     "StoredNetwork",
@@ -61,6 +63,7 @@ __all__ = [
     "TraceResult",
     "TraceStep",
     "Writer",
+    "answer_of",
     "applied",
     "bindings",
     "canonical",
@@ -73,6 +76,7 @@ __all__ = [
     "nodes",
     "parts_of",
     "preferred",
+    "questions",
     "read_document",
     "reports",
     "source",
@@ -80,6 +84,7 @@ __all__ = [
     "trace_result",
     "tunnel_ends",
     "tunnels",
+    "write_answer",
     "write_binding",
     "write_declared_nodes",
     "write_document",
@@ -88,6 +93,7 @@ __all__ = [
     "write_ids",
     "write_network",
     "write_node",
+    "write_question",
     "write_trace_request",
     "write_trace_result",
     "write_tunnel_ends",

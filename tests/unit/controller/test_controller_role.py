@@ -8,7 +8,7 @@ from tulle.controller.backups import Backups
 from tulle.controller.intent import Intent
 from tulle.controller.stores import Embedded, grant_agent_role
 from tulle.ovsdb import Database
-from tulle.ovsdb.agent_role import has_agent_role
+from tulle.ovsdb.agent_role import _PERMISSIONS, has_agent_role
 from tulle.ovsdb.schema import load
 
 
@@ -40,7 +40,7 @@ def test_a_role_that_somebody_widened_or_broke_is_put_right():
         assert not granted(database), change
         finish(grant_agent_role(Embedded(database)))
         assert granted(database), change
-        assert len(database.rows("RBAC_Role")) == 1 and len(database.rows("RBAC_Permission")) == 6
+        assert len(database.rows("RBAC_Role")) == 1 and len(database.rows("RBAC_Permission")) == len(_PERMISSIONS)
 
 
 def test_a_restored_backup_from_before_the_role_leaves_it_there():
