@@ -8,7 +8,7 @@ RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Carg
 PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central openssl \
   mininet nfdump openvswitch-testcontroller tshark iperf3 iproute2 iputils-ping ethtool tcpdump
 
-.PHONY: help setup packages build demo test test-rust test-python test-slow lint format bench bench-quick fuzz clean
+.PHONY: help setup packages build demo test test-rust test-python test-slow lint reference format bench bench-quick fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,11 @@ lint: setup ## formatting, clippy, ruff, mypy, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+reference: setup ## docs/commands.md, docs/network-file.md and docs/tulle.schema.json, made from the code
+	$(BIN)/python -m tulle.cli.reference > docs/commands.md
+	$(BIN)/python -m tulle.cli.model_page > docs/network-file.md
+	$(BIN)/python -m tulle.cli.schema > docs/tulle.schema.json
 
 format: setup ## format all code
 	cargo fmt --all

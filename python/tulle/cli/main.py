@@ -19,6 +19,7 @@ from .capture import capture
 from .doctor import doctor
 from .flows import flows
 from .output import print_error
+from .schema import schema
 from .top import top
 from .why import reach, why
 
@@ -42,6 +43,7 @@ app.command("capture")(capture)
 app.command("top")(top)
 app.command("doctor")(doctor)
 app.command("watch")(watch.watch)
+app.command("schema")(schema)
 app.command("drops")(views.drops)
 app.command("counters")(views.counters)
 app.command("backup")(backup.backup)

@@ -8,6 +8,7 @@ from .clone import Place, cloned, renamed
 from .compile import compile_interfaces, compile_network
 from .delivery import Delivery
 from .file import emit_file, order_problems, parse_file
+from .file_schema import file_schema
 from .match import emit_match, parse_match
 from .reach import Reach, ReachChange, reach_change
 from .reasons import asked_services, reachability
@@ -31,6 +32,7 @@ __all__ = [
     "document_of",
     "emit_file",
     "emit_match",
+    "file_schema",
     "nearest",
     "network_of",
     "order_problems",

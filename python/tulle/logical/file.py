@@ -35,8 +35,17 @@ def parse_file(
     None leaves references to them unchecked.  Of those that are `exclusive` a node speaks one at most.
     InvalidInput carries `file:line` of each complaint.
     """
-    root = tree.parse_tree(text, name)
-    complaints = Complaints(name)
+    return read_file(tree.parse_tree(text, name), Complaints(name), nodes, encapsulations, exclusive)
+
+
+def read_file(
+    root: tree.Tree,
+    complaints: Complaints,
+    nodes: Collection[str] | None = None,
+    encapsulations: Collection[str] | None = None,
+    exclusive: frozenset[str] = frozenset(),
+) -> LabFile:
+    """The same from a tree."""
     section = Section(root, "the file", ("underlay", "nodes", "networks"), complaints)
     underlay = _underlay(section, complaints)
     own = _nodes(section, underlay, complaints, encapsulations, exclusive)

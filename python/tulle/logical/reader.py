@@ -31,6 +31,12 @@ class Complaints:
         """How many there are."""
         return len(self._found)
 
+    def began(self, node: tree.Tree, what: str, known: Sequence[str]) -> None:
+        """A mapping is about to be read; for those who want to know what is read (see `file_schema`)."""
+
+    def asked(self, what: str, key: str, kind: str, facts: object = None) -> None:
+        """A key of a mapping is read, as a value of this kind."""
+
     def refuse(self) -> None:
         """Raise InvalidInput if there is any complaint, in the order of lines."""
         ordered = sorted(set(self._found))
@@ -51,6 +57,7 @@ class Section:
         self.line = node.line
         self._complaints = complaints
         self._items: dict[str, tree.Tree] = {}
+        complaints.began(node, what, known)
         if isinstance(node, tree.Mapping):
             self._items = node.items
             self._refuse_unknown(node, known)
@@ -62,23 +69,27 @@ class Section:
     def text(self, key: str) -> str:
         """A text that must be there."""
         found = self.optional_text(key)
+        self._complaints.asked(self.what, key, "needed")
         if found is None:
             self._complaints.add(self.line, f"{self.what}: {key} is missing")
         return found or ""
 
     def optional_text(self, key: str) -> str | None:
         """A text, or None where it is absent or null."""
+        self._complaints.asked(self.what, key, "text")
         node = self._present(key)
         return None if node is None else self._scalar(key, node)
 
     def texts(self, key: str) -> tuple[str, ...] | None:
         """A list of texts, or None where it is absent or null."""
+        self._complaints.asked(self.what, key, "texts")
         if self._present(key) is None:
             return None
         return tuple(self._scalar(key, node) for node in self.items(key))
 
     def integer(self, key: str, default: int | None, low: int, high: int) -> int:
         """A whole number within bounds; no default means that it must be there."""
+        self._complaints.asked(self.what, key, "integer", (low, high))
         text = self.optional_text(key) if default is not None else self.text(key)
         if text is None:
             return default or low
@@ -89,6 +100,7 @@ class Section:
 
     def boolean(self, key: str) -> bool:
         """`true` or `false`; absent means false."""
+        self._complaints.asked(self.what, key, "boolean")
         text = self.optional_text(key)
         if text is not None and text not in BOOLEANS:
             self._wrong(key, "true or false", self._items[key])
@@ -96,6 +108,7 @@ class Section:
 
     def choice(self, key: str, choices: Sequence[str]) -> str:
         """One of a few words; it must be there."""
+        self._complaints.asked(self.what, key, "choice", tuple(choices))
         text = self.text(key)
         if text not in choices:
             if key in self._items:
@@ -105,6 +118,7 @@ class Section:
 
     def items(self, key: str) -> Iterator[tree.Tree]:
         """The members of a list; absent and null are empty."""
+        self._complaints.asked(self.what, key, "list")
         node = self._present(key)
         if isinstance(node, tree.Sequence):
             yield from node.items
@@ -113,6 +127,7 @@ class Section:
 
     def child(self, key: str) -> tree.Tree | None:
         """What is under a key, or None where it is absent or null."""
+        self._complaints.asked(self.what, key, "child")
         return self._present(key)
 
     def line_of(self, key: str) -> int:
