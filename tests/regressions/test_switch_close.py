@@ -15,7 +15,9 @@ def test_a_switch_can_be_closed_while_it_is_asked() -> None:
         switch, begun = Switch(f"close{round}", 1, 1), threading.Event()
         failures: list[BaseException] = []
 
-        def ask(switch: Switch = switch, begun: threading.Event = begun) -> None:
+        def ask(
+            switch: Switch = switch, begun: threading.Event = begun, failures: list[BaseException] = failures
+        ) -> None:
             try:
                 while True:
                     switch.flows()
