@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from tulle.agent.external_zones import external_zones
+from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node
 from tulle.errors import NotFound
 from tulle.logical import compile_interfaces, compile_network
@@ -28,9 +29,12 @@ from tulle.values import (
     RouterInterface,
     TunnelInterface,
     TunnelPort,
+    Zone,
 )
 
-Ports = Mapping[LocalPort | TunnelPort, int]
+Ports = Mapping[LocalPort | TunnelPort | Zone, int]
+
+Down = frozenset[tuple[str, str, str]]
 
 
 class Compiled(Struct, frozen=True):
@@ -86,11 +90,15 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort] = frozenset(),
+        down: Down = frozenset(),
     ) -> Compiled:
-        """All flows of these networks, joined; `unheard` as in `emit_flow`."""
+        """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address)."""
         bindings = tuple(bindings)
         outside = external_zones(bindings, tunnels.all, ports.values())
-        numbered: Ports = dict([*ports.items(), *outside.items()])
+        networks = tuple(networks)
+        taken = {*ports.values(), *outside.values()}
+        zones = translation_zones(self._node, networks, bindings, tunnels.all, taken)
+        numbered: Ports = dict([*ports.items(), *outside.items(), *zones.items()])
         kept = {}
         self.pending = {}
         for network in (Network(""), *networks):
@@ -98,12 +106,13 @@ class Compilation:
             numbers = _ids_of(network.name, ids)
             plugged = _ports_of(network.name, numbered)
             ways = (tunnels.of(network.name), tunnels.all)
-            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard)
+            gone = frozenset((balancer, address) for of, balancer, address in down if of == network.name)
+            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard, gone)
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
                 self.compiled_count += 1
                 try:
-                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard)
+                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard, gone)
                     known = (inputs, made)
                 except NotFound as error:
                     self.pending[network.name] = str(error)
@@ -121,13 +130,14 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort],
+        down: frozenset[tuple[str, str]],
     ) -> Compiled:
         """The network without a name stands for what every node has, such as the tunnels."""
         sending, receiving = tunnels
         placed = compile_node(
             self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
         )
-        logical = compile_network(network, ids)
+        logical = compile_network(network, ids, down)
         flows = (*placed, *logical)
         return Compiled(
             flow_texts(flows, ports, self._canonical, unheard),

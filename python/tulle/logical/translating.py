@@ -1,0 +1,73 @@
+"""Flows that ask for a translation or begin one; who asks, and when, is for `nat` and `balancing` to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
+from typing import Final
+
+from tulle.values import Action, FieldMatch, Flow, Slice, Track, Translate, fields, flow
+from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, RETURN, RETURN_TRANSLATION, RETURNED, TRANSLATION
+
+from .match import prefix_field
+from .view import View
+
+ZONE: Final = Slice("reg9", 0, 16)
+ETH_TYPES: Final = {4: ETH_IPV4, 6: ETH_IPV6}
+SOURCES: Final = {4: "nw_src", 6: "ipv6_src"}
+TARGETS: Final = {4: "nw_dst", 6: "ipv6_dst"}
+# ct_state, ovs-fields(7): tracked, and the first of its connection.
+NEW: Final = FieldMatch("ct_state", 0x21, 0x21)
+MAY_ASK: Final = FieldMatch("reg8", 1)
+HAIRPIN_PRIORITY: Final = 500
+RETURN_PRIORITY: Final = 100
+Matched = tuple[FieldMatch, ...]
+
+
+def to(prefix: str) -> Matched:
+    """Packets to an address or a prefix."""
+    return _of(prefix, TARGETS)
+
+
+def by(prefix: str) -> Matched:
+    """Packets from an address or a prefix."""
+    return _of(prefix, SOURCES)
+
+
+def asks(table: int, priority: int, match: Matched, owner: str) -> Flow:
+    """On the way out: these packets belong to a translated connection, or may begin one."""
+    return flow(table, priority, fields((*match, MAY_ASK)), (Track(TRANSLATION, ZONE, nat=True),), owner)
+
+
+def asks_on_return(view: View, switches: Iterable[str], prefix: str, owner: str) -> Iterator[Flow]:
+    """On the way to a port of these switches, packets from `prefix` may belong to a translated connection."""
+    for switch in sorted(switches):
+        match = fields(by(prefix), metadata=view.datapath(switch))
+        yield flow(RETURN, 100, match, (Track(RETURN_TRANSLATION, ZONE, nat=True),), owner)
+
+
+def from_address(view: View, switches: Iterable[str], prefix: str, external: str, owner: str) -> Iterator[Flow]:
+    """Connections from `prefix` that begin to ports of these switches come from `external`."""
+    priority = RETURN_PRIORITY + ip_network(prefix).prefixlen
+    actions = (Translate(RETURNED, ZONE, "src", external),)
+    for switch in sorted(switches):
+        match = fields((*by(prefix), NEW), metadata=view.datapath(switch))
+        yield flow(RETURN_TRANSLATION, priority, match, actions, owner)
+
+
+def hairpins(
+    view: View, switch: str, address: str, external: str, owner: str, transport: Matched = ()
+) -> Iterator[Flow]:
+    """Who gets its own connection to `external` sees it come from there, so that it answers to there."""
+    match = fields((*by(address), *_bare(to(address)), NEW, *transport), metadata=view.datapath(switch))
+    actions: tuple[Action, ...] = (Translate(RETURNED, ZONE, "src", external),)
+    yield flow(RETURN_TRANSLATION, HAIRPIN_PRIORITY, match, actions, owner)
+
+
+def _bare(match: Matched) -> Matched:
+    return tuple(one for one in match if one.field != "dl_type")
+
+
+def _of(prefix: str, names: dict[int, str]) -> Matched:
+    version = ip_network(prefix).version
+    return fields(prefix_field(names[version], prefix), dl_type=ETH_TYPES[version])
