@@ -22,6 +22,8 @@ INTENT_TABLES = (
     "ACL",
     "Port_Group",
     "Address_Set",
+    "NAT",
+    "Load_Balancer",
     "Node",
 )
 PortName = tuple[str, str]

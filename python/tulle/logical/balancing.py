@@ -8,7 +8,6 @@ are up keep theirs.  Established connections stay where they are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_network
 from typing import Final
 
 from msgspec import Struct
@@ -37,8 +36,7 @@ from tulle.values.pipeline import (
     TRANSLATION,
 )
 
-from .fill import derived_mac
-from .targets import Target, targets
+from .targets import Target, own_vips, targets, vip_mac
 from .topology import around, own_addresses
 from .translating import NEW, ZONE, Matched, asks, asks_on_return, by, hairpins, to
 from .view import Station, View
@@ -73,20 +71,8 @@ def balancer_flows(view: View) -> Iterator[Flow]:
 
 def vip_stations(view: View, switch: LogicalSwitch) -> Iterator[Station]:
     """Virtual IPs on a subnet of the switch that balances for them: they have a MAC address of their own."""
-    subnets = [ip_network(one) for one in switch.subnets]
-    for balancer in view.network.load_balancers:
-        own = [one for one in balancer.vips if any(_within(one, subnet) for subnet in subnets)]
-        if balancer.switch == switch.name and own:
-            yield Station(0, vip_mac(view, balancer), tuple(own), view.owner("balancer", balancer.name))
-
-
-def vip_mac(view: View, balancer: LoadBalancer) -> str:
-    """What a virtual IP is reached by on its own subnet."""
-    return derived_mac(f"{view.network.name}/load balancer/{balancer.name}")
-
-
-def _within(address: str, subnet: object) -> bool:
-    return ip_network(address).overlaps(subnet)  # type: ignore[arg-type]
+    for balancer, vips in own_vips(view.network, switch.name):
+        yield Station(0, vip_mac(view.network, balancer), vips, view.owner("balancer", balancer.name))
 
 
 def _service(view: View, balancer: LoadBalancer, vip: str) -> _Service:
@@ -169,7 +155,7 @@ def _next_hops(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
     for balancer in view.network.load_balancers:
         if balancer.switch != switch.name:
             continue
-        mac, owner = vip_mac(view, balancer), view.owner("balancer", balancer.name)
+        mac, owner = vip_mac(view.network, balancer), view.owner("balancer", balancer.name)
         for vip in balancer.vips:
             for target in targets(view.network, balancer, vip):
                 hop = _hop(view, switch, target.address)

@@ -1,12 +1,16 @@
-"""The backends of a load balancer as addresses."""
+"""The backends of a load balancer as addresses, and who answers for what is translated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 from msgspec import Struct
 
 from tulle.values import Backend, LoadBalancer, Network
+
+from .fill import derived_mac
+from .topology import borne
 
 
 class Target(Struct, frozen=True):
@@ -30,3 +34,28 @@ def targets(network: Network, balancer: LoadBalancer, vip: str) -> Iterator[Targ
 def backend_name(backend: Backend) -> str:
     """What people call a backend."""
     return backend.port or backend.address or ""
+
+
+def vip_mac(network: Network, balancer: LoadBalancer) -> str:
+    """What a virtual IP is reached by on the subnet of the switch that balances."""
+    return derived_mac(f"{network.name}/load balancer/{balancer.name}")
+
+
+def own_vips(network: Network, switch: str) -> Iterator[tuple[LoadBalancer, tuple[str, ...]]]:
+    """Load balancers of a switch, with those of their virtual IPs that are on its subnets."""
+    texts = next(one.subnets for one in network.switches if one.name == switch)
+    subnets = [ip_network(one) for one in texts]
+    for balancer in network.load_balancers:
+        if balancer.switch == switch:
+            own = (vip for vip in balancer.vips if any(ip_address(vip) in subnet for subnet in subnets))
+            yield balancer, tuple(own)
+
+
+def answering(network: Network, switch: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """MAC addresses on a switch, and the translated addresses that are reached by them."""
+    for balancer, vips in own_vips(network, switch):
+        yield vip_mac(network, balancer), vips
+    for router in network.routers:
+        for port in router.ports:
+            if port.switch == switch:
+                yield port.mac, tuple(borne(network, router, port))
