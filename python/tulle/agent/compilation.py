@@ -14,7 +14,7 @@ from tulle.agent.external_zones import external_zones
 from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node
 from tulle.errors import NotFound
-from tulle.logical import compile_interfaces, compile_network
+from tulle.logical import compile_interfaces, compile_network, compile_probes
 from tulle.openflow import flow_texts
 from tulle.openflow.flows import meter_id
 from tulle.values import (
@@ -26,6 +26,7 @@ from tulle.values import (
     LocalPort,
     Network,
     Output,
+    Probe,
     RouterInterface,
     TunnelInterface,
     TunnelPort,
@@ -42,7 +43,7 @@ class Compiled(Struct, frozen=True):
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
     by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
-    `sends` are the tunnels that packets leave by.
+    `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
     """
 
     texts: Mapping[str, str]
@@ -51,6 +52,7 @@ class Compiled(Struct, frozen=True):
     routers: tuple[RouterInterface, ...]
     meters: Mapping[int, int] = {}
     sends: frozenset[TunnelPort] = frozenset()
+    probes: tuple[Probe, ...] = ()
 
 
 class Tunnels(Struct, frozen=True):
@@ -146,6 +148,7 @@ class Compilation:
             compile_interfaces(network, ids),
             _meters(flows),
             _tunnels_out(flows),
+            compile_probes(network, ids),
         )
 
 
@@ -198,6 +201,7 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
     routers: list[RouterInterface] = []
     meters: dict[int, int] = {}
     sends: set[TunnelPort] = set()
+    probes: list[Probe] = []
     for part in parts:
         texts |= part.texts
         reasons |= part.reasons
@@ -206,4 +210,5 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
         for number, rate in part.meters.items():
             meters[number] = max(rate, meters.get(number, 0))
         sends |= part.sends
-    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends))
+        probes += part.probes
+    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends), tuple(probes))

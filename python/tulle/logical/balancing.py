@@ -136,7 +136,7 @@ def _returning(view: View, service: _Service) -> Iterator[Flow]:
         number = {"nw_proto": PROTOCOLS[balancer.protocol], f"{balancer.protocol}_dst": target.dport}
         for switch in switches:
             yield from hairpins(
-                view, switch, target.address, service.vip, service.owner, fields(**number)
+                view, switch, target.address, service.vip, f"{service.owner} (hairpin)", fields(**number)
             )
 
 
@@ -155,7 +155,7 @@ def _next_hops(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
     for balancer in view.network.load_balancers:
         if balancer.switch != switch.name:
             continue
-        mac, owner = vip_mac(view.network, balancer), view.owner("balancer", balancer.name)
+        mac, owner = vip_mac(view.network, balancer), view.owner("translation", switch.name)
         for vip in balancer.vips:
             for target in targets(view.network, balancer, vip):
                 hop = _hop(view, switch, target.address)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tulle.values import Flow, Ids, Network, RouterInterface
+from tulle.values import Flow, Ids, Network, Probe, RouterInterface
 
 from .acl import acl_flows
+from .checking import checking_flows, probes
 from .port_security import port_security_flows
 from .responders import responder_flows
 from .router_input import router_input_flows
@@ -38,6 +39,11 @@ def compile_interfaces(network: Network, ids: Ids) -> tuple[RouterInterface, ...
     return tuple(router_interfaces(View(network, ids)))
 
 
+def compile_probes(network: Network, ids: Ids) -> tuple[Probe, ...]:
+    """The backends of load balancers that are to be asked whether they serve."""
+    return tuple(probes(View(network, ids)))
+
+
 def _all_flows(view: View) -> Iterator[Flow]:
     for switch in view.network.switches:
         yield from switching_flows(view, switch)
@@ -48,6 +54,7 @@ def _all_flows(view: View) -> Iterator[Flow]:
     yield from port_security_flows(view)
     yield from acl_flows(view)
     yield from translation_flows(view)
+    yield from checking_flows(view)
 
 
 def _order(one: Flow) -> tuple[int, int, str]:

@@ -61,4 +61,4 @@ def _targets(view: View, router: LogicalRouter, nat: Nat) -> Iterator[Flow]:
     everywhere = around(view.network, [port.switch for port in router.ports])
     yield from asks_on_return(view, everywhere, nat.logical, view.owner("translation", router.name))
     for switch in everywhere:
-        yield from hairpins(view, switch, nat.logical, nat.external, owner)
+        yield from hairpins(view, switch, nat.logical, nat.external, f"{owner} (hairpin)")

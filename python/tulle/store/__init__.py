@@ -21,6 +21,7 @@ from .intent import (
     write_declared_nodes,
     write_network,
 )
+from .health import backends, down, write_backends
 from .parts import parts_of, read_document, write_document
 from .state import (
     applied,
@@ -62,11 +63,13 @@ __all__ = [
     "TraceStep",
     "Writer",
     "applied",
+    "backends",
     "bindings",
     "canonical",
     "declared_nodes",
     "delete_network",
     "delete_tunnel_ends",
+    "down",
     "ids",
     "mute_nodes",
     "networks",
@@ -80,6 +83,7 @@ __all__ = [
     "trace_result",
     "tunnel_ends",
     "tunnels",
+    "write_backends",
     "write_binding",
     "write_declared_nodes",
     "write_document",

@@ -69,6 +69,7 @@ from .service import (
     BackendState,
     LoadBalancer,
     Nat,
+    Probe,
 )
 from .step import (
     AddAttachment,
@@ -132,6 +133,7 @@ __all__ = [
     "Output",
     "OutputInPort",
     "PortGroup",
+    "Probe",
     "Protocol",
     "RemoveAttachment",
     "RemoveTunnel",

@@ -6,7 +6,7 @@ other end, at that port's node, so nothing here names a node.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -65,3 +65,28 @@ class BackendState(Struct, frozen=True):
     balancer: str
     address: str
     up: bool
+
+
+PROBE_PORT_FIRST: Final = 0xF000
+PROBE_PORT_MASK: Final = 0xFF00
+"""The port numbers from which health checks ask: above those that hosts choose from by themselves."""
+
+
+class Probe(Struct, frozen=True):
+    """A backend that is to be asked, in the name of `vip`, whether it serves.
+
+    `port` is its logical port, `datapath` and `key` the numbers of that; it is asked every `every_s` seconds.
+    """
+
+    network: str
+    balancer: str
+    address: str
+    port: str
+    protocol: Transport
+    dport: int
+    vip: str
+    vip_mac: str
+    port_mac: str
+    datapath: int
+    key: int
+    every_s: int
