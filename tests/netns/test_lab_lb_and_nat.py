@@ -16,6 +16,7 @@ import pytest
 from lab_bench import Bench
 from pyroute2 import netns
 
+from tulle.lab import lifecycle
 from tulle.lab.waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lb-and-nat.yaml"
@@ -55,11 +56,12 @@ class Edge(Bench):
         self.servers = Servers(self)
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+@pytest.fixture(scope="module", params=["ours", pytest.param("debian", marks=pytest.mark.slow)])
+def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Edge]:
+    """With our switch on all nodes, or with Debian's on node 1."""
     bench = Edge(tmp_path_factory.mktemp("lab"))
     try:
-        bench.up()
+        lifecycle.up(bench.path, debian_switches=["node1"] if request.param == "debian" else [])
         for name in SERVED:
             bench.servers.start(name)
         wait_until(lambda: states(bench) == dict.fromkeys(WEBS, "up"), what="health checks", limit_s=60)

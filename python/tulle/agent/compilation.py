@@ -90,7 +90,7 @@ class Compilation:
         tunnels: Tunnels,
         ids: Ids,
         encapsulations: Mapping[str, Encapsulation],
-        ports: Ports,
+        ports: Mapping[LocalPort | TunnelPort, int],
         unheard: frozenset[TunnelPort] = frozenset(),
         down: Down = frozenset(),
     ) -> Compiled:

@@ -22,7 +22,7 @@ Place = tuple[str, str, int | None]
 
 
 def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Counts:
-    """(packets, bytes) by (network, "acl", "balancer", "nat" or "port", name); of ports what they sent and were delivered."""
+    """(packets, bytes) by (network, kind, name): of rules what they decided, of ports what they sent and got."""
     found: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for flow in flows:
         kind, _, path = owners.get(flow_cookie(flow.text), "").partition(" ")

@@ -55,7 +55,9 @@ def draw_balancers(network: Document) -> None:
 def _draw(one: Document) -> None:
     checks = f"asked every {one['check_s']} s" if one.get("check_s") else "not asked"
     line(f"load balancer {one['name']} at {_place(one)}", "bold")
-    line(f"{', '.join(one['vips'])} {one['protocol']}/{one['dport']}, by {_affinity(one)}; backends are {checks}")
+    line(
+        f"{', '.join(one['vips'])} {one['protocol']}/{one['dport']}, by {_affinity(one)}; backends are {checks}"
+    )
     rows = [
         (each["name"], ", ".join(each["addresses"]), each["dport"], each["state"], each["begun"])
         for each in one["backends"]
@@ -87,7 +89,9 @@ def _backend(
     families = {":" in vip for vip in one["vips"]}
     addresses = [address for address in own if (":" in address) in families]
     said = [s["up"] for s in states if s["balancer"] == one["name"] and s["address"] in addresses]
-    state = "not asked" if not one.get("check_s") else "unknown" if not said else "up" if all(said) else "down"
+    state = (
+        "not asked" if not one.get("check_s") else "unknown" if not said else "up" if all(said) else "down"
+    )
     begun = counted(rows, "balancer")[f"{one['name']} to {name}", "packets"]
     dport = backend.get("dport") or one["dport"]
     return {"name": name, "addresses": addresses, "dport": dport, "state": state, "begun": begun}

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 Document = dict[str, Any]
 NETWORK_DEFAULTS: Final[Document] = {
-    "port_groups": [], "address_sets": [], "default_deny": [],
+    "port_groups": [],
+    "address_sets": [],
+    "default_deny": [],
     "load_balancers": [],
 }
 PORT_DEFAULTS: Final[Document] = {"port_security": False}

@@ -48,7 +48,7 @@ def _sources(view: View, router: LogicalRouter, nat: Nat) -> Iterator[Flow]:
     )
     for prefix in inside(view.network, router, nat):
         yield from asks_on_return(view, beyond, prefix, asking)
-        yield from from_address(view, beyond, prefix, nat.external, owner)
+        yield from from_address(view, beyond, prefix, nat, owner)
         yield asks(ROUTER_INPUT, 112, fields((*entering, *to(prefix))), asking)
         remembered = (Commit(ZONE, 0), Resubmit(TRANSLATED))
         yield flow(TRANSLATION, 50, fields((*entering, *to(prefix), NEW)), remembered, asking)

@@ -38,7 +38,9 @@ def balancer_references(network: Network) -> Iterator[Problem]:
             if (backend.port is None) == (backend.address is None):
                 yield Problem(place, "a backend needs either a port or an address")
             elif backend.port is not None and backend.port not in ports:
-                yield Problem((*place, "port"), f"unknown port {backend.port!r}{nearest(backend.port, ports)}")
+                yield Problem(
+                    (*place, "port"), f"unknown port {backend.port!r}{nearest(backend.port, ports)}"
+                )
 
 
 def balancer_problems(network: Network) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ def nat_problems(network: Network) -> Iterator[Problem]:
         return
     for path, router, nat in rules:
         yield from _misplaced(path, network, router, nat)
-    yield from _shared(network, rules)
+    yield from _shared(rules)
 
 
 def nat_names(network: Network) -> Iterator[tuple[Path, str, str]]:
@@ -49,7 +49,9 @@ def _malformed(path: Path, nat: Nat) -> Iterator[Problem]:
 def _not_canonical(path: Path, text: str, expected: str, kind: str) -> Iterator[Problem]:
     try:
         if canonical(text, kind) != text:
-            yield Problem(path, f"{canonical(text, kind)!r} was expected as the usual spelling, {text!r} came")
+            yield Problem(
+                path, f"{canonical(text, kind)!r} was expected as the usual spelling, {text!r} came"
+            )
     except ValueError as error:
         yield Problem(path, f"{expected} was expected, {text!r} came ({error})")
 
@@ -109,7 +111,7 @@ def _unknown(
         yield Problem(place, f"port {port.name} ({nat.logical}) is not behind router {router.name}")
 
 
-def _shared(network: Network, rules: list[tuple[Path, LogicalRouter, Nat]]) -> Iterator[Problem]:
+def _shared(rules: list[tuple[Path, LogicalRouter, Nat]]) -> Iterator[Problem]:
     """Many may share an address by `snat`; who is sent what comes to one is alone with it."""
     owners: dict[str, str] = {}
     for path, router, nat in rules:

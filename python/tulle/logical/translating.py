@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import Final
 
-from tulle.values import Action, FieldMatch, Flow, Slice, Track, Translate, fields, flow
+from tulle.values import Action, FieldMatch, Flow, Nat, Slice, Track, Translate, fields, flow
 from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, RETURN, RETURN_TRANSLATION, RETURNED, TRANSLATION
 
 from .match import prefix_field
@@ -46,10 +46,13 @@ def asks_on_return(view: View, switches: Iterable[str], prefix: str, owner: str)
         yield flow(RETURN, 100, match, (Track(RETURN_TRANSLATION, ZONE, nat=True),), owner)
 
 
-def from_address(view: View, switches: Iterable[str], prefix: str, external: str, owner: str) -> Iterator[Flow]:
-    """Connections from `prefix` that begin to ports of these switches come from `external`."""
-    priority = RETURN_PRIORITY + ip_network(prefix).prefixlen
-    actions = (Translate(RETURNED, ZONE, "src", external),)
+def from_address(view: View, switches: Iterable[str], prefix: str, nat: Nat, owner: str) -> Iterator[Flow]:
+    """Connections from `prefix` that begin to ports of these switches come from a rule's external address.
+
+    Of several rules, that with the longest prefix wins.
+    """
+    priority = RETURN_PRIORITY + ip_network(nat.logical).prefixlen
+    actions = (Translate(RETURNED, ZONE, "src", nat.external),)
     for switch in sorted(switches):
         match = fields((*by(prefix), NEW), metadata=view.datapath(switch))
         yield flow(RETURN_TRANSLATION, priority, match, actions, owner)

@@ -11,6 +11,7 @@ Controller and agents share it.  It opens nothing and keeps nothing.
 
 from __future__ import annotations
 
+from .health import backends, down, write_backends
 from .intent import (
     StoredNetwork,
     canonical,
@@ -21,7 +22,6 @@ from .intent import (
     write_declared_nodes,
     write_network,
 )
-from .health import backends, down, write_backends
 from .parts import parts_of, read_document, write_document
 from .state import (
     applied,

@@ -34,7 +34,15 @@ from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]
 _CHECKED_MAX = 1024
-_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL", "Port_Group", "Address_Set", "Load_Balancer")
+_PARTS = (
+    "Logical_Switch",
+    "Logical_Router",
+    "Logical_Port",
+    "ACL",
+    "Port_Group",
+    "Address_Set",
+    "Load_Balancer",
+)
 
 
 class StoredNetwork(msgspec.Struct, frozen=True):

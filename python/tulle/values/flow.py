@@ -195,9 +195,7 @@ def cookie_for(owner: str) -> int:
     return int.from_bytes(blake2b(owner.encode(), digest_size=8).digest(), "big")
 
 
-def fields(
-    masked: tuple[FieldMatch, ...] = (), /, **exact: Value
-) -> tuple[FieldMatch, ...]:
+def fields(masked: tuple[FieldMatch, ...] = (), /, **exact: Value) -> tuple[FieldMatch, ...]:
     """A match in canonical order out of exact fields and ready-made masked ones."""
     made = [FieldMatch(name, value) for name, value in exact.items()]
     return tuple(sorted((*masked, *made), key=lambda one: one.field))
