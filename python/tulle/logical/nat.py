@@ -14,7 +14,7 @@ from tulle.values import Commit, Flow, LogicalRouter, Nat, Resubmit, Translate, 
 from tulle.values.pipeline import ROUTER_INPUT, TRANSLATED, TRANSLATION
 
 from .topology import around, inside, outside, own_addresses, port_of
-from .translating import NEW, ZONE, asks, asks_on_return, from_address, hairpins, to
+from .translating import NEW, NEW_AS_SENT, ZONE, asks, asks_on_return, from_address, hairpins, to
 from .view import View
 
 
@@ -51,7 +51,7 @@ def _sources(view: View, router: LogicalRouter, nat: Nat) -> Iterator[Flow]:
         yield from from_address(view, beyond, prefix, nat, owner)
         yield asks(ROUTER_INPUT, 112, fields((*entering, *to(prefix))), asking)
         remembered = (Commit(ZONE, 0), Resubmit(TRANSLATED))
-        yield flow(TRANSLATION, 50, fields((*entering, *to(prefix), NEW)), remembered, asking)
+        yield flow(TRANSLATION, 50, fields((*entering, *to(prefix), NEW_AS_SENT)), remembered, asking)
 
 
 def _targets(view: View, router: LogicalRouter, nat: Nat) -> Iterator[Flow]:

@@ -18,6 +18,8 @@ SOURCES: Final = {4: "nw_src", 6: "ipv6_src"}
 TARGETS: Final = {4: "nw_dst", 6: "ipv6_dst"}
 # ct_state, ovs-fields(7): tracked, and the first of its connection.
 NEW: Final = FieldMatch("ct_state", 0x21, 0x21)
+# The same, and its destination has not been translated.
+NEW_AS_SENT: Final = FieldMatch("ct_state", 0x21, 0xA1)
 MAY_ASK: Final = FieldMatch("reg8", 1)
 HAIRPIN_PRIORITY: Final = 500
 RETURN_PRIORITY: Final = 100
