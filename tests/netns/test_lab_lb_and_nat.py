@@ -204,6 +204,12 @@ def test_pings_are_translated(lab: Edge) -> None:
     assert lab.pings("shop-client", "192.0.2.1", 1)
 
 
+def test_fragments_are_translated_too(lab: Edge) -> None:
+    for source, target in (("web1", "192.0.2.11"), ("web3", "2001:db8::10"), ("partner", "192.0.2.25")):
+        said = lab.run(lab.workload(f"shop-{source}"), "ping", "-n", "-c", "2", "-s", "4000", target)
+        assert " 2 received" in said, (source, target, said)
+
+
 def test_a_refusal_is_told_about_the_address_that_was_asked(lab: Edge) -> None:
     """ICMP quotes the packet as its sender knows it, else the sender's kernel would not understand it."""
 
@@ -255,6 +261,28 @@ def test_a_backend_that_does_not_serve_gets_no_connections_and_comes_back(lab: E
         what="connections to all",
         limit_s=60,
     )
+
+
+def test_a_connection_lives_on_without_its_agent_and_with_a_new_one(lab: Edge) -> None:
+    client = inside(lab, "client", lambda: socket.create_connection(("192.0.2.80", 80), 10))
+    with client:
+        client.settimeout(10)
+        assert client.recv(100).endswith(b" 192.0.2.10\n")
+        lab.kill("node1/agent")
+        client.sendall(b"without")
+        assert client.recv(100) == b"without"
+        lab.restart("node1/agent")
+        lab.client.wait(lab.client.apply(lab.text, "lb-and-nat.yaml")["generations"], 60)
+        client.sendall(b"with a new one")
+        assert client.recv(100) == b"with a new one"
+
+
+def test_a_client_that_moved_is_served_where_it_is(lab: Edge) -> None:
+    for node in ("node2", "node1"):
+        lab.client.move_port("shop", "client", node, wait=True)
+        _, seen, peer = inside(lab, "client", lambda: asked("192.0.2.80", 80))
+        assert (seen, peer) == ("192.0.2.10", "192.0.2.80")
+        assert inside(lab, "web1", lambda: asked("192.0.2.10", 9000))[1] == "192.0.2.1"
 
 
 def test_a_contradiction_is_refused_with_its_line(lab: Edge) -> None:

@@ -20,7 +20,6 @@ from tulle.values import (
     Resubmit,
     SetField,
     Slice,
-    Translate,
     Untrack,
     fields,
     flow,
@@ -38,7 +37,7 @@ from tulle.values.pipeline import (
 
 from .targets import Target, own_vips, targets, vip_mac
 from .topology import around, own_addresses
-from .translating import NEW, ZONE, Matched, asks, asks_on_return, by, hairpins, to
+from .translating import NEW, Matched, asks, asks_on_return, begins, by, hairpins, to
 from .view import Station, View
 
 PLACE: Final = Slice("reg7", 0, 16)
@@ -114,17 +113,25 @@ def _choosing(view: View, service: _Service) -> Iterator[Flow]:
     for place, target in enumerate(service.targets):
         here = fields(service.match, reg7=place)
         if target in up:
-            yield flow(BACKEND, 100, here, _towards(target), f"{owner} to {target.name}")
+            yield flow(
+                BACKEND,
+                100,
+                here,
+                begins(service.vip, target.address, target.dport),
+                f"{owner} to {target.name}",
+            )
         else:
             again = Choose(PLACE, len(up), chosen, OTHER_BASIS), Resubmit(OTHER_BACKEND)
             yield flow(BACKEND, 100, here, again, f"{owner} past {target.name}")
     for place, target in enumerate(up if len(up) < len(service.targets) else ()):
         here = fields(service.match, reg7=place)
-        yield flow(OTHER_BACKEND, 100, here, _towards(target), f"{owner} to {target.name}")
-
-
-def _towards(target: Target) -> tuple[Translate, ...]:
-    return (Translate(TRANSLATED, ZONE, "dst", target.address, target.dport),)
+        yield flow(
+            OTHER_BACKEND,
+            100,
+            here,
+            begins(service.vip, target.address, target.dport),
+            f"{owner} to {target.name}",
+        )
 
 
 def _returning(view: View, service: _Service) -> Iterator[Flow]:
@@ -133,11 +140,9 @@ def _returning(view: View, service: _Service) -> Iterator[Flow]:
     asking = view.owner("translation", balancer.router or balancer.switch or "")
     for target in service.targets:
         yield from asks_on_return(view, switches, target.address, asking)
-        number = {"nw_proto": PROTOCOLS[balancer.protocol], f"{balancer.protocol}_dst": target.dport}
-        for switch in switches:
-            yield from hairpins(
-                view, switch, target.address, service.vip, f"{service.owner} (hairpin)", fields(**number)
-            )
+        for switch in sorted(switches):
+            owner = f"{service.owner} (hairpin)"
+            yield hairpins(view, switch, target.address, service.vip, owner)
 
 
 def _clients(view: View, balancer: LoadBalancer) -> frozenset[str]:

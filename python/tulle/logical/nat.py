@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tulle.values import Commit, Flow, LogicalRouter, Nat, Resubmit, Translate, fields, flow
+from tulle.values import Commit, Flow, LogicalRouter, Nat, Resubmit, fields, flow
 from tulle.values.pipeline import ROUTER_INPUT, TRANSLATED, TRANSLATION
 
 from .topology import around, inside, outside, own_addresses, port_of
-from .translating import NEW, NEW_AS_SENT, ZONE, asks, asks_on_return, from_address, hairpins, to
+from .translating import NEW, NEW_AS_SENT, ZONE, asks, asks_on_return, begins, from_address, hairpins, to
 from .view import View
 
 
@@ -57,8 +57,8 @@ def _sources(view: View, router: LogicalRouter, nat: Nat) -> Iterator[Flow]:
 def _targets(view: View, router: LogicalRouter, nat: Nat) -> Iterator[Flow]:
     owner = view.owner("nat", nat.name)
     match = fields((*to(nat.external), NEW), metadata=view.datapath(router.name))
-    yield flow(TRANSLATION, 90, match, (Translate(TRANSLATED, ZONE, "dst", nat.logical),), owner)
+    yield flow(TRANSLATION, 90, match, begins(nat.external, nat.logical), owner)
     everywhere = around(view.network, [port.switch for port in router.ports])
     yield from asks_on_return(view, everywhere, nat.logical, view.owner("translation", router.name))
     for switch in everywhere:
-        yield from hairpins(view, switch, nat.logical, nat.external, f"{owner} (hairpin)")
+        yield hairpins(view, switch, nat.logical, nat.external, f"{owner} (hairpin)")

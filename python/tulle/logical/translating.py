@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from ipaddress import ip_network
 from typing import Final
 
-from tulle.values import Action, FieldMatch, Flow, Nat, Slice, Track, Translate, fields, flow
-from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, RETURN, RETURN_TRANSLATION, RETURNED, TRANSLATION
+from tulle.values import Action, FieldMatch, Flow, Nat, SetField, Slice, Track, Translate, fields, flow
+from tulle.values.pipeline import (
+    ETH_IPV4,
+    ETH_IPV6,
+    RETURN,
+    RETURN_TRANSLATION,
+    RETURNED,
+    TRANSLATED,
+    TRANSLATION,
+)
 
 from .match import prefix_field
 from .view import View
@@ -60,13 +69,23 @@ def from_address(view: View, switches: Iterable[str], prefix: str, nat: Nat, own
         yield flow(RETURN_TRANSLATION, priority, match, actions, owner)
 
 
-def hairpins(
-    view: View, switch: str, address: str, external: str, owner: str, transport: Matched = ()
-) -> Iterator[Flow]:
+def begins(external: str, address: str, port: int | None = None) -> tuple[Action, ...]:
+    """On the way out: a connection to `external` begins, and goes to an address and perhaps a transport port."""
+    return SetField("reg6", _mark(external)), Translate(TRANSLATED, ZONE, "dst", address, port)
+
+
+def hairpins(view: View, switch: str, address: str, external: str, owner: str) -> Flow:
     """Who gets its own connection to `external` sees it come from there, so that it answers to there."""
-    match = fields((*by(address), *_bare(to(address)), NEW, *transport), metadata=view.datapath(switch))
-    actions: tuple[Action, ...] = (Translate(RETURNED, ZONE, "src", external),)
-    yield flow(RETURN_TRANSLATION, HAIRPIN_PRIORITY, match, actions, owner)
+    match = fields(
+        (*by(address), *_bare(to(address)), NEW), metadata=view.datapath(switch), reg6=_mark(external)
+    )
+    actions = (Translate(RETURNED, ZONE, "src", external),)
+    return flow(RETURN_TRANSLATION, HAIRPIN_PRIORITY, match, actions, owner)
+
+
+def _mark(external: str) -> int:
+    """A number for an address, so that a register can hold which one was asked for."""
+    return int.from_bytes(blake2b(external.encode(), digest_size=4).digest(), "big")
 
 
 def _bare(match: Matched) -> Matched:
