@@ -206,7 +206,9 @@ def test_pings_are_translated(lab: Edge) -> None:
 
 def test_fragments_are_translated_too(lab: Edge) -> None:
     for source, target in (("web1", "192.0.2.11"), ("web3", "2001:db8::10"), ("partner", "192.0.2.25")):
-        said = lab.run(lab.workload(f"shop-{source}"), "ping", "-n", "-c", "2", "-s", "4000", target)
+        said = lab.run(
+            lab.workload(f"shop-{source}"), "ping", "-n", "-c", "2", "-i", "0.2", "-s", "4000", target
+        )
         assert " 2 received" in said, (source, target, said)
 
 

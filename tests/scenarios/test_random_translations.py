@@ -1,4 +1,7 @@
-"""Random conversations through translations: who is asked answers, and is heard as who was asked."""
+"""Random conversations through translations: who is asked answers, and is heard as who was asked.
+
+Two networks have the same inside, the same addresses too, and hold the same conversations.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from memory_lab import MemoryLab
 from memory_node import Delivered, Hop
+from msgspec.structs import replace
 
 from tulle._native import emit_frame
 from tulle.controller.frame import frame_match
@@ -105,22 +109,23 @@ def labs(draw: st.DrawFn) -> LabFile:
     nodes = [draw(st.sampled_from(("node1", "node2", "node3"))) for _ in range(6)]
     speaks = [draw(st.sampled_from(SPEAKS)) for _ in range(3)]
     how = draw(st.sampled_from(("tcp", "udp"))), draw(st.sampled_from(("connection", "source")))
-    return parse_file(NODES.format(*speaks) + TEXT.format(*nodes, *how), "random")
+    document = parse_file(NODES.format(*speaks) + TEXT.format(*nodes, *how), "random")
+    (red,) = document.networks
+    return replace(document, networks=(replace(red, name="blue"), red))
 
 
 class Conversations:
-    """One lab; `hold` lets two workloads speak and says what was wrong."""
+    """One network; `hold` lets two workloads speak and says what was wrong."""
 
-    def __init__(self, document: LabFile) -> None:
-        self.network: Network = document.networks[0]
-        self.lab = MemoryLab(document)
+    def __init__(self, network: Network, lab: MemoryLab) -> None:
+        self.network, self.lab = network, lab
         self.protocol = self.network.load_balancers[0].protocol
         self.addresses = {port.name: port.addresses for port in self.network.ports}
 
     def send(self, port: str, text: str, flags: str) -> list[Delivered]:
         words = frame_match(self.network, port, parse_match(f"{self.protocol},{text}"))
         frame = emit_frame(words + (f",tcp_flags={flags}" if self.protocol == "tcp" else ""), b"hello")
-        return arrived(self.lab.send(f"red/{port}", frame))
+        return arrived(self.lab.send(f"{self.network.name}/{port}", frame))
 
     def hold(self, client: str, target: str, sport: int) -> None:
         own = next(one for one in self.addresses[client] if (":" in one) == (":" in target))
@@ -128,7 +133,7 @@ class Conversations:
         for flags in ("+syn", "+syn"):  # Perhaps the first one was lost.
             found = self.send(client, asked, flags)
             assert len(found) == 1, (client, asked, found)
-        server, request = found[0].port.removeprefix("red/"), heard(found[0].frame)
+        server, request = found[0].port.removeprefix(f"{self.network.name}/"), heard(found[0].frame)
         assert server in self.may_serve(target), (client, asked, server)
         assert request.source == self.seen(client, own, server, target), (client, asked, request)
         event(
@@ -136,7 +141,12 @@ class Conversations:
         )
         back = f"src={request.target},dst={request.source},sport={request.target_port},dport={request.source_port}"
         answers = self.send(server, back, "+syn+ack")
-        assert [one.port for one in answers] == [f"red/{client}"], (client, asked, request, answers)
+        assert [one.port for one in answers] == [f"{self.network.name}/{client}"], (
+            client,
+            asked,
+            request,
+            answers,
+        )
         assert heard(answers[0].frame) == Heard(target, 80, own, sport), (client, asked, request)
 
     def may_serve(self, target: str) -> set[str]:
@@ -167,8 +177,10 @@ def targets_of(client: str, network: Network) -> list[str]:
 )
 @given(labs(), st.data())
 def test_who_was_asked_is_heard(document: LabFile, data: st.DataObject) -> None:
-    talk = Conversations(document)
-    for _ in range(12):
+    lab = MemoryLab(document)
+    talks = [Conversations(network, lab) for network in document.networks]
+    for _ in range(16):
+        talk = data.draw(st.sampled_from(talks))
         client = data.draw(st.sampled_from(sorted(talk.addresses)))
         target = data.draw(st.sampled_from(targets_of(client, talk.network)))
         # A port number of its own for each way to a server: see the limits in the reference.

@@ -36,7 +36,7 @@ from tulle.values.pipeline import (
 )
 
 from .targets import Target, own_vips, targets, vip_mac
-from .topology import around, own_addresses
+from .topology import own_addresses
 from .translating import NEW, Matched, asks, asks_on_return, begins, by, hairpins, to
 from .view import Station, View
 
@@ -135,22 +135,12 @@ def _choosing(view: View, service: _Service) -> Iterator[Flow]:
 
 
 def _returning(view: View, service: _Service) -> Iterator[Flow]:
-    balancer = service.balancer
-    switches = _clients(view, balancer)
-    asking = view.owner("translation", balancer.router or balancer.switch or "")
+    owner = f"{service.owner} (hairpin)"
+    homes = {address: port.switch for port in view.network.ports for address in port.addresses}
     for target in service.targets:
-        yield from asks_on_return(view, switches, target.address, asking)
-        for switch in sorted(switches):
-            owner = f"{service.owner} (hairpin)"
-            yield hairpins(view, switch, target.address, service.vip, owner)
-
-
-def _clients(view: View, balancer: LoadBalancer) -> frozenset[str]:
-    """The switches where clients may be."""
-    if balancer.switch is not None:
-        return frozenset((balancer.switch,))
-    router = next(one for one in view.network.routers if one.name == balancer.router)
-    return around(view.network, [port.switch for port in router.ports])
+        yield asks_on_return(target.address)
+        if target.address in homes:
+            yield hairpins(view, homes[target.address], target.address, service.vip, owner)
 
 
 def _next_hops(view: View, switch: LogicalSwitch) -> Iterator[Flow]:

@@ -13,8 +13,19 @@ from collections.abc import Iterator
 from tulle.values import Commit, Flow, LogicalRouter, Nat, Resubmit, fields, flow
 from tulle.values.pipeline import ROUTER_INPUT, TRANSLATED, TRANSLATION
 
-from .topology import around, inside, outside, own_addresses, port_of
-from .translating import NEW, NEW_AS_SENT, ZONE, asks, asks_on_return, begins, from_address, hairpins, to
+from .topology import inside, outside, own_addresses, port_of
+from .translating import (
+    NEW,
+    NEW_AS_SENT,
+    ZONE,
+    asks,
+    asks_on_return,
+    asks_outside,
+    begins,
+    from_address,
+    hairpins,
+    to,
+)
 from .view import View
 
 
@@ -47,7 +58,7 @@ def _sources(view: View, router: LogicalRouter, nat: Nat) -> Iterator[Flow]:
         reg14=view.key(router.name, port.name),
     )
     for prefix in inside(view.network, router, nat):
-        yield from asks_on_return(view, beyond, prefix, asking)
+        yield from asks_outside(view, beyond, prefix, asking)
         yield from from_address(view, beyond, prefix, nat, owner)
         yield asks(ROUTER_INPUT, 112, fields((*entering, *to(prefix))), asking)
         remembered = (Commit(ZONE, 0), Resubmit(TRANSLATED))
@@ -58,7 +69,6 @@ def _targets(view: View, router: LogicalRouter, nat: Nat) -> Iterator[Flow]:
     owner = view.owner("nat", nat.name)
     match = fields((*to(nat.external), NEW), metadata=view.datapath(router.name))
     yield flow(TRANSLATION, 90, match, begins(nat.external, nat.logical), owner)
-    everywhere = around(view.network, [port.switch for port in router.ports])
-    yield from asks_on_return(view, everywhere, nat.logical, view.owner("translation", router.name))
-    for switch in everywhere:
-        yield hairpins(view, switch, nat.logical, nat.external, f"{owner} (hairpin)")
+    yield asks_on_return(nat.logical)
+    switch = next(port.switch for port in view.network.ports if nat.logical in port.addresses)
+    yield hairpins(view, switch, nat.logical, nat.external, f"{owner} (hairpin)")

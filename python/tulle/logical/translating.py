@@ -21,6 +21,7 @@ from tulle.values.pipeline import (
 from .match import prefix_field
 from .view import View
 
+OWNER: Final = "translation"
 ZONE: Final = Slice("reg9", 0, 16)
 ETH_TYPES: Final = {4: ETH_IPV4, 6: ETH_IPV6}
 SOURCES: Final = {4: "nw_src", 6: "ipv6_src"}
@@ -50,11 +51,20 @@ def asks(table: int, priority: int, match: Matched, owner: str) -> Flow:
     return flow(table, priority, fields((*match, MAY_ASK)), (Track(TRANSLATION, ZONE, nat=True),), owner)
 
 
-def asks_on_return(view: View, switches: Iterable[str], prefix: str, owner: str) -> Iterator[Flow]:
-    """On the way to a port of these switches, packets from `prefix` may belong to a translated connection."""
+def asks_on_return(address: str) -> Flow:
+    """On the way to a port: packets from an address may belong to a translated connection.
+
+    The same in all networks that translate, whoever has the address there: where nothing is known of a connection,
+    asking for it changes nothing.
+    """
+    return flow(RETURN, 100, by(address), (Track(RETURN_TRANSLATION, ZONE, nat=True),), OWNER)
+
+
+def asks_outside(view: View, switches: Iterable[str], prefix: str, owner: str) -> Iterator[Flow]:
+    """On the way to a port of these switches: packets from `prefix` may begin a translated connection."""
     for switch in sorted(switches):
         match = fields(by(prefix), metadata=view.datapath(switch))
-        yield flow(RETURN, 100, match, (Track(RETURN_TRANSLATION, ZONE, nat=True),), owner)
+        yield flow(RETURN, 90, match, (Track(RETURN_TRANSLATION, ZONE, nat=True),), owner)
 
 
 def from_address(view: View, switches: Iterable[str], prefix: str, nat: Nat, owner: str) -> Iterator[Flow]:

@@ -31,10 +31,9 @@ from tulle.values.pipeline import (
 
 from .balancing import balancer_flows
 from .nat import nat_flows
-from .translating import ZONE
+from .translating import OWNER, ZONE
 from .view import View
 
-OWNER: Final = "translation"
 # RFC 792, RFC 4443 section 2.1: what quotes a packet that may have been translated.
 ICMP_ERRORS: Final = (3, 11, 12)
 ICMP6_ERRORS: Final = (1, 2, 3, 4)
@@ -64,10 +63,8 @@ def _onward(view: View) -> Iterator[Flow]:
     for router in view.network.routers:
         back = (Untrack(), SetField("reg8", 0), Resubmit(ROUTER_INPUT))
         yield flow(TRANSLATED, 0, fields(metadata=view.datapath(router.name)), back, OWNER)
-    for switch in view.network.switches:
-        for kind in _errors():
-            match = fields(metadata=view.datapath(switch.name), **kind)
-            yield flow(RETURN, 60, match, (Track(RETURN_TRANSLATION, ZONE, nat=True),), OWNER)
+    for kind in _errors():
+        yield flow(RETURN, 60, fields(**kind), (Track(RETURN_TRANSLATION, ZONE, nat=True),), OWNER)
 
 
 def _errors() -> Iterator[dict[str, Any]]:
