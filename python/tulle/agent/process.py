@@ -159,14 +159,20 @@ class Agent:
         """Ask the backends that are here whether they serve, and report what has changed."""
         while True:
             await asyncio.sleep(CHECKS_S)
-            if not self.openflow.connected:
-                continue
-            for question in self.checks.due(time.monotonic()):
-                self.openflow.packet_out(OFPP_CONTROLLER, question.actions, question.frame)
-            if self.state.connected:
-                writer = Writer(self.state.schema)
-                store.write_backends(writer, source(self.state), self.name, self.checks.states())
-                await self._write(writer)
+            if self.openflow.connected:
+                try:
+                    await self._check_once()
+                except Exception:
+                    # As with counters: the node must not lose its agent.
+                    _logger.exception("health checks failed")
+
+    async def _check_once(self) -> None:
+        for question in self.checks.due(time.monotonic()):
+            self.openflow.packet_out(OFPP_CONTROLLER, question.actions, question.frame)
+        if self.state.connected:
+            writer = Writer(self.state.schema)
+            store.write_backends(writer, source(self.state), self.name, self.checks.states())
+            await self._write(writer)
 
     async def trace(self) -> None:
         """Answer the traces that ask for this node."""
