@@ -241,6 +241,9 @@ def _is_of_ip(flow: str) -> bool:
 
 
 def _rank(flow: str) -> tuple[int, int]:
-    """The order in which a packet passes the tables; those for ACLs of connections have high numbers."""
+    """The order in which a packet passes the tables; those of connections have high numbers."""
     table = flow_table(flow)
-    return (next((after for first, after in ((60, 40), (50, 10)) if table >= first), table), table)
+    return (
+        next((after for first, after in ((80, 33), (70, 20), (60, 40), (50, 10)) if table >= first), table),
+        table,
+    )

@@ -11,9 +11,10 @@ from typing import Any
 from msgspec import Struct
 
 from tulle.agent.external_zones import external_zones
+from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node
 from tulle.errors import NotFound
-from tulle.logical import compile_interfaces, compile_network
+from tulle.logical import compile_interfaces, compile_network, compile_probes
 from tulle.openflow import flow_texts
 from tulle.openflow.flows import meter_id
 from tulle.values import (
@@ -25,12 +26,16 @@ from tulle.values import (
     LocalPort,
     Network,
     Output,
+    Probe,
     RouterInterface,
     TunnelInterface,
     TunnelPort,
+    Zone,
 )
 
-Ports = Mapping[LocalPort | TunnelPort, int]
+Ports = Mapping[LocalPort | TunnelPort | Zone, int]
+
+Down = frozenset[tuple[str, str, str]]
 
 
 class Compiled(Struct, frozen=True):
@@ -38,7 +43,7 @@ class Compiled(Struct, frozen=True):
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
     by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
-    `sends` are the tunnels that packets leave by.
+    `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
     """
 
     texts: Mapping[str, str]
@@ -47,6 +52,7 @@ class Compiled(Struct, frozen=True):
     routers: tuple[RouterInterface, ...]
     meters: Mapping[int, int] = {}
     sends: frozenset[TunnelPort] = frozenset()
+    probes: tuple[Probe, ...] = ()
 
 
 class Tunnels(Struct, frozen=True):
@@ -84,13 +90,17 @@ class Compilation:
         tunnels: Tunnels,
         ids: Ids,
         encapsulations: Mapping[str, Encapsulation],
-        ports: Ports,
+        ports: Mapping[LocalPort | TunnelPort, int],
         unheard: frozenset[TunnelPort] = frozenset(),
+        down: Down = frozenset(),
     ) -> Compiled:
-        """All flows of these networks, joined; `unheard` as in `emit_flow`."""
+        """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address)."""
         bindings = tuple(bindings)
         outside = external_zones(bindings, tunnels.all, ports.values())
-        numbered: Ports = dict([*ports.items(), *outside.items()])
+        networks = tuple(networks)
+        taken = {*ports.values(), *outside.values()}
+        zones = translation_zones(self._node, networks, bindings, tunnels.all, taken)
+        numbered: Ports = dict([*ports.items(), *outside.items(), *zones.items()])
         kept = {}
         self.pending = {}
         for network in (Network(""), *networks):
@@ -98,12 +108,13 @@ class Compilation:
             numbers = _ids_of(network.name, ids)
             plugged = _ports_of(network.name, numbered)
             ways = (tunnels.of(network.name), tunnels.all)
-            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard)
+            gone = frozenset((balancer, address) for of, balancer, address in down if of == network.name)
+            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard, gone)
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
                 self.compiled_count += 1
                 try:
-                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard)
+                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard, gone)
                     known = (inputs, made)
                 except NotFound as error:
                     self.pending[network.name] = str(error)
@@ -121,13 +132,14 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort],
+        down: frozenset[tuple[str, str]],
     ) -> Compiled:
         """The network without a name stands for what every node has, such as the tunnels."""
         sending, receiving = tunnels
         placed = compile_node(
             self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
         )
-        logical = compile_network(network, ids)
+        logical = compile_network(network, ids, down)
         flows = (*placed, *logical)
         return Compiled(
             flow_texts(flows, ports, self._canonical, unheard),
@@ -136,6 +148,7 @@ class Compilation:
             compile_interfaces(network, ids),
             _meters(flows),
             _tunnels_out(flows),
+            compile_probes(network, ids),
         )
 
 
@@ -188,6 +201,7 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
     routers: list[RouterInterface] = []
     meters: dict[int, int] = {}
     sends: set[TunnelPort] = set()
+    probes: list[Probe] = []
     for part in parts:
         texts |= part.texts
         reasons |= part.reasons
@@ -196,4 +210,5 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
         for number, rate in part.meters.items():
             meters[number] = max(rate, meters.get(number, 0))
         sends |= part.sends
-    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends))
+        probes += part.probes
+    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends), tuple(probes))

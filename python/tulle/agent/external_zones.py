@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeVar
 
-from tulle.values import Binding, LocalPort, TunnelInterface
+from tulle.values import Binding, LocalPort, TunnelInterface, Zone
 
 FIRST: Final = 0x8000
 COUNT: Final = 0x8000
+
+Place = TypeVar("Place", LocalPort, Zone)
 
 
 def external_zones(
@@ -21,17 +23,23 @@ def external_zones(
 ) -> dict[LocalPort, int]:
     """A zone for each port behind an external remote; beyond `COUNT` none are left."""
     remotes = {one.remote for one in tunnels if one.external}
-    free = set(range(FIRST, FIRST + COUNT)).difference(taken) if remotes else set()
-    found: dict[LocalPort, int] = {}
-    for name in sorted(f"{one.network}/{one.port}" for one in bindings if one.node in remotes):
+    names = [f"{one.network}/{one.port}" for one in bindings if one.node in remotes]
+    return {LocalPort(name): number for name, number in free_zones(names, taken).items()}
+
+
+def free_zones(names: Collection[str], taken: Collection[int]) -> dict[str, int]:
+    """A zone that is not taken for each name; beyond `COUNT` none are left."""
+    free = set(range(FIRST, FIRST + COUNT)).difference(taken) if names else set()
+    found: dict[str, int] = {}
+    for name in sorted(names):
         if free:
             number = _first_free(name, free)
             free.remove(number)
-            found[LocalPort(name)] = number
+            found[name] = number
     return found
 
 
-def new_zones(before: Mapping[LocalPort, int] | None, after: Mapping[LocalPort, int]) -> list[int]:
+def new_zones(before: Mapping[Place, int] | None, after: Mapping[Place, int]) -> list[int]:
     """The zones that another port may have had; at the start (None) what is established goes on."""
     return sorted(after[port] for port in after if before is not None and before.get(port) != after[port])
 

@@ -16,9 +16,10 @@ import orjson
 import structlog
 
 from tulle import store
-from tulle._native import canonical_flow, icmp_error
+from tulle._native import canonical_flow, emit_frame, icmp_error
 from tulle.agent import counters
 from tulle.agent.answering import Answers
+from tulle.agent.checks import Checks
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
@@ -42,6 +43,7 @@ POLL_S = 0.1
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
 HEARTBEAT_S = 3.0
 COUNTERS_S = 1.0
+CHECKS_S = 0.25
 OFPP_CONTROLLER = 0xFFFFFFFD
 SWITCH_TABLES = {
     "Open_vSwitch": None,
@@ -86,6 +88,7 @@ class Agent:
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
         self.slow_path = SlowPath(icmp_error, time.monotonic)
         self.policy = PolicyPath(icmp_error, time.monotonic, lambda words: _logger.info("acl", **words))
+        self.checks = Checks(emit_frame, icmp_error)
         self._changed = asyncio.Event()
         self._traces = asyncio.Event()
         self._asked = asyncio.Event()
@@ -121,6 +124,8 @@ class Agent:
         compiled = self.reconciler.compiled
         self.slow_path.configure(compiled.routers, compiled.reasons)
         self.policy.configure(compiled.reasons, compiled.owners)
+        ports, now = self.reconciler.ports, time.monotonic()
+        self.checks.configure(compiled.probes, ports, compiled.reasons.items(), now)
         return True
 
     async def watch_connections(self) -> None:
@@ -155,6 +160,25 @@ class Agent:
                 except Exception:
                     # Whatever is wrong with counters, the node must not lose its agent.
                     _logger.exception("counters failed")
+
+    async def check(self) -> None:
+        """Ask the backends that are here whether they serve, and report what has changed."""
+        while True:
+            await asyncio.sleep(CHECKS_S)
+            if self.openflow.connected:
+                try:
+                    await self._check_once()
+                except Exception:
+                    # As with counters: the node must not lose its agent.
+                    _logger.exception("health checks failed")
+
+    async def _check_once(self) -> None:
+        for question in self.checks.due(time.monotonic()):
+            self.openflow.packet_out(OFPP_CONTROLLER, question.actions, question.frame)
+        if self.state.connected:
+            writer = Writer(self.state.schema)
+            store.write_backends(writer, source(self.state), self.name, self.checks.states())
+            await self._write(writer)
 
     async def trace(self) -> None:
         """Answer the traces that ask for this node."""
@@ -268,7 +292,8 @@ class Agent:
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
-        path = self.policy if self.policy.concerns(packet) else self.slow_path
+        paths = (self.checks, self.policy)
+        path = next((one for one in paths if one.concerns(packet)), self.slow_path)
         answer = path.answer(packet)
         if answer is not None:
             self.openflow.packet_out(OFPP_CONTROLLER, answer.actions, answer.frame)
@@ -281,9 +306,17 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
         stack.callback(agent.reconciler.attacher.close)
         for replica in (agent.intent, agent.state, agent.switch):
             await stack.enter_async_context(replica)
-        tasks = (agent.reconcile(), agent.watch_connections(), agent.beat(), agent.count())
-        asked = (agent.trace(), agent.answer(), agent.answers.keep_checking())
-        async with running(agent.openflow.run(), *tasks, *asked):
+        tasks = (
+            agent.reconcile(),
+            agent.watch_connections(),
+            agent.beat(),
+            agent.count(),
+            agent.check(),
+            agent.trace(),
+            agent.answer(),
+            agent.answers.keep_checking(),
+        )
+        async with running(agent.openflow.run(), *tasks):
             await (leaving or asyncio.Event()).wait()
 
 

@@ -22,6 +22,7 @@ from tulle.agent.flowtable import FlowTable
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
+from tulle.agent.translation_zones import translation_zones
 from tulle.agent.view import PortName, View, read_view
 from tulle.agent.zones import Ports, forget_connections, remembered, reused_zones
 from tulle.control import (
@@ -45,6 +46,7 @@ from tulle.values import (
     TunnelEnd,
     TunnelInterface,
     TunnelPort,
+    Zone,
 )
 
 _logger = structlog.get_logger(__name__)
@@ -109,6 +111,7 @@ class Reconciler:
         self._zones: Ports | None = None
         self.view: View | None = None
         self._outside: dict[LocalPort, int] | None = None
+        self._translating: dict[Zone, int] | None = None
         self._asked = options.encapsulations
         self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
@@ -265,6 +268,10 @@ class Reconciler:
         outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
+        taken = {*self.ports.values(), *outside.values()}
+        zones = translation_zones(self.node.name, placed.networks, placed.bindings, tunnels.all, taken)
+        await forget_connections(self._control, new_zones(self._translating, zones))
+        self._translating = zones
         inputs = (
             placed.networks,
             placed.bindings,
@@ -273,6 +280,7 @@ class Reconciler:
             encapsulations(),
             self.ports,
             interfaces.unheard(now.there),
+            now.view.down,
         )
         self.compiled = self.compilation.compile(*inputs)
         self.recomputed = lambda: Compilation(self.node.name, self._canonical).compile(*inputs)

@@ -22,6 +22,8 @@ INTENT_TABLES = (
     "ACL",
     "Port_Group",
     "Address_Set",
+    "NAT",
+    "Load_Balancer",
     "Node",
 )
 PortName = tuple[str, str]
@@ -29,13 +31,15 @@ PortName = tuple[str, str]
 
 
 class View(Struct, frozen=True):
-    """Intent and state; `bindings` maps ports to nodes."""
+    """Intent and state; `bindings` maps ports to nodes, `down` are backends that do not serve
+    (network, load balancer, address)."""
 
     networks: Mapping[str, StoredNetwork]
     nodes: Mapping[str, Node]
     tunnels: tuple[Tunnel | Unreachable, ...]
     bindings: Mapping[PortName, str]
     ids: Ids
+    down: frozenset[tuple[str, str, str]] = frozenset()
 
     @property
     def requested(self) -> dict[PortName, str | None]:
@@ -66,4 +70,5 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         store.tunnels(state),
         {(one.network, one.port): one.node for one in store.bindings(state)},
         store.ids(state),
+        store.down(state),
     )

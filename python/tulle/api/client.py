@@ -186,6 +186,10 @@ class Client(Questions):
         """Packets and bytes of ports and ACLs: [{"network", "kind", "name", "node", "packets", "bytes"}]."""
         return self._list("/v1/counters" + _query(network=network), "counters")
 
+    def backends(self, network: str | None = None) -> list[Document]:
+        """Whether backends of load balancers serve: [{"network", "balancer", "address", "node", "up"}]."""
+        return self._list("/v1/backends" + _query(network=network), "backends")
+
     def trace(self, network: str, port: str, match: str) -> Document:
         """What happens to a frame: {"frame": text, "halves": [{"node", "steps", "outputs", ...}]}."""
         body = {"port": port, "match": match}

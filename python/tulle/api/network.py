@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from .client import Client
 
 Document = dict[str, Any]
-LISTS: Final = {"switch": "switches", "router": "routers", "port": "ports", "acl": "acls"}
+LISTS: Final = {
+    "switch": "switches",
+    "router": "routers",
+    "port": "ports",
+    "acl": "acls",
+    "load balancer": "load_balancers",
+}
 
 
 class Draft:
@@ -50,8 +56,12 @@ class Draft:
         """Add an ACL, or change these `values` of one."""
         return self._put("acl", name, values)
 
+    def load_balancer(self, name: str, **values: Any) -> Document:
+        """Add a load balancer, or change these `values` of one."""
+        return self._put("load balancer", name, values)
+
     def remove(self, kind: str, name: str) -> None:
-        """Remove a `switch`, `router`, `port` or `acl`; NotFound if it is not there."""
+        """Remove a `switch`, `router`, `port`, `acl` or `load balancer`; NotFound if it is not there."""
         members = self._members(kind)
         left = [one for one in members if one["name"] != name]
         if len(left) == len(members):

@@ -22,9 +22,9 @@ def list_acls(context: typer.Context, network: NetworkName, output: Output = For
     """
     tulle = client(context)
     found = tulle.show_network(network)["network"]
-    counted = _counted(tulle.counters(network))
+    sums = counted(tulle.counters(network), "acl")
     rules = [
-        {**acl, "packets": counted[acl["name"], "packets"], "bytes": counted[acl["name"], "bytes"]}
+        {**acl, "packets": sums[acl["name"], "packets"], "bytes": sums[acl["name"], "bytes"]}
         for acl in sorted(found["acls"], key=_order)
     ]
     rows = [(*acl_row(rule), rule["packets"], rule["bytes"]) for rule in rules]
@@ -61,11 +61,11 @@ def _action(acl: dict[str, Any]) -> str:
     return f"{acl['action']}{audit}" + (f", log {acl['log']}/s" if acl.get("log") else "")
 
 
-def _counted(rows: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
-    """Sums over all nodes, by rule and unit."""
+def counted(rows: list[dict[str, Any]], kind: str) -> Counter[tuple[str, str]]:
+    """Sums over all nodes, by rule of a kind and unit."""
     found: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        if row["kind"] == "acl":
+        if row["kind"] == kind:
             for unit in ("packets", "bytes"):
                 found[row["name"], unit] += row[unit]
     return found

@@ -14,7 +14,7 @@ import typer
 
 from tulle.errors import Conflict, TulleError, Unavailable
 
-from . import acls, backup, networks, ports, preferences, processes, trace, views, watch
+from . import acls, backup, balancers, nats, networks, ports, preferences, processes, trace, views, watch
 from .capture import capture
 from .doctor import doctor
 from .flows import flows
@@ -33,6 +33,8 @@ app.command("apply")(networks.apply)
 app.add_typer(preferences.network_commands, name="network")
 app.add_typer(ports.app, name="port")
 app.add_typer(acls.app, name="acl")
+app.add_typer(nats.app, name="nat")
+app.add_typer(balancers.app, name="lb")
 app.add_typer(preferences.node_commands, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)

@@ -12,7 +12,9 @@ import typer
 
 from . import copies, past
 from .acls import draw_policies
+from .balancers import draw_balancers
 from .context import DryRun, File, Message, NetworkName, Timeout, Wait, client, finish_change, read_text
+from .nats import draw_nats
 from .output import Format, Output, line, show, table
 
 app = typer.Typer(no_args_is_help=True, help="Virtual networks as whole objects.")
@@ -129,6 +131,8 @@ def _draw(found: dict[str, Any]) -> None:
     ]
     table(["port", "switch", "mac", "addresses", "node", "bound"], ports, "no ports")
     draw_policies(network)
+    draw_nats(network)
+    draw_balancers(network)
 
 
 def _draw_tunnels(network: dict[str, Any], tunnels: list[dict[str, Any]]) -> None:

@@ -26,6 +26,7 @@ from tulle.values import (
     Slice,
     TunnelInterface,
     TunnelPort,
+    Zone,
     fields,
     flow,
 )
@@ -38,6 +39,7 @@ from tulle.values.pipeline import (
     PHYSICAL_INGRESS,
     PORT_SECURITY,
     RESPONDERS,
+    RETURN,
     TO_PORT_ACL,
     TO_PORT_TRACK,
     TO_PORT_ZONE,
@@ -62,10 +64,28 @@ class _Place(Struct, frozen=True):
     node: str
     is_secure: bool
     is_tracked: bool
+    is_translated: bool
 
     @property
     def owner(self) -> str:
         return f"port {self.network}/{self.port}"
+
+    @property
+    def outward(self) -> tuple[Action, ...]:
+        """What a packet brings along that may be translated: leave to, and where this is remembered."""
+        return (SetField("reg9", self.zone), SetField("reg8", 1)) if self.is_translated else ()
+
+    @property
+    def inward(self) -> tuple[Action, ...]:
+        """To the to-port ACLs, by way of what may have been translated."""
+        if not self.is_translated:
+            return (Resubmit(TO_PORT_ACL),)
+        return (SetField("reg9", self.zone), Resubmit(RETURN))
+
+    @property
+    def zone(self) -> Zone:
+        """Where its translations are remembered."""
+        return Zone(f"{self.network}/{self.port}")
 
     @property
     def switch_owner(self) -> str:
@@ -144,13 +164,15 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) 
     for network in networks:
         # Connections are for ACLs that speak of them; the others ask for no zones.
         tracked = any(acl.action == "allow-related" for acl in network.acls)
+        translated = bool(network.load_balancers) or any(router.nat for router in network.routers)
         for port in network.ports:
             node = nodes.get((network.name, port.name))
             if node is not None:
                 datapath = f"{network.name}/{port.switch}"
                 numbers = _number(ids.datapaths, datapath), _number(ids.ports, f"{datapath}/{port.name}")
                 names = network.name, port.name, port.switch
-                found.append(_Place(*names, *numbers, port.mac, node, port.port_security, tracked))
+                kind = port.port_security, tracked, translated
+                found.append(_Place(*names, *numbers, port.mac, node, *kind))
     return found
 
 
@@ -206,7 +228,7 @@ class _Writer:
         for place in members:
             match = fields(in_port=port, tun_id=place.datapath, dl_src=place.mac)
             enter = self._enter(place.datapath, place.key, is_secure=place.is_secure)
-            yield flow(PHYSICAL_INGRESS, 110, match, enter, place.owner)
+            yield flow(PHYSICAL_INGRESS, 110, match, (*place.outward, *enter), place.owner)
             yield from _zones(place)
 
     def _enter(self, datapath: int, key: int, *, is_secure: bool = False) -> tuple[Action, ...]:
@@ -218,12 +240,13 @@ class _Writer:
         entry = (
             SetField("metadata", place.datapath),
             SetField("reg14", place.key),
+            *place.outward,
             Resubmit(PORT_SECURITY if place.is_secure else FROM_PORT_ACL),
         )
         yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), entry, place.owner)
         here = fields(metadata=place.datapath, reg15=place.key)
         for table in (OUTPUT, TUNNEL_DELIVERY):
-            yield flow(table, 100, here, (Resubmit(TO_PORT_ACL),), place.owner)
+            yield flow(table, 100, here, place.inward, place.owner)
         yield flow(DELIVER, 100, here, (Output(port),), place.owner)
         # A router may send back to where a packet came from; plain output there does nothing
         # (OpenFlow 1.3.5 section 5.4).
@@ -240,7 +263,7 @@ class _Writer:
         mark = self._mark(place.node, place.datapath, place.key)
         table = OUTPUT
         if end.guarded:
-            yield flow(OUTPUT, 100, match, (Resubmit(TO_PORT_ACL),), place.owner)
+            yield flow(OUTPUT, 100, match, place.inward, place.owner)
             table, match = DELIVER, fields(metadata=place.datapath, reg15=place.key)
         yield flow(table, 100, match, (*mark, Output(port)), place.owner)
         if not carries_ports(end.encapsulation):

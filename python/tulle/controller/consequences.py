@@ -32,6 +32,7 @@ from tulle.values import (
     Tunnel,
     TunnelPort,
     Unreachable,
+    Zone,
 )
 
 from .asked import Pair
@@ -173,13 +174,13 @@ def _listed(step: FlowStep) -> Document:
     return {"change": WORDS[type(step)], "flow": match, "actions": actions, "object": step.flow.owner}
 
 
-class _Names(Mapping[LocalPort | TunnelPort, str]):
+class _Names(Mapping[LocalPort | TunnelPort | Zone, str]):
     """Ports by their names, as `emit_flow` asks for them."""
 
-    def __getitem__(self, port: LocalPort | TunnelPort) -> str:
-        return port.name if isinstance(port, LocalPort) else f"tunnel-to-{port.node}"
+    def __getitem__(self, port: LocalPort | TunnelPort | Zone) -> str:
+        return f"tunnel-to-{port.node}" if isinstance(port, TunnelPort) else port.name
 
-    def __iter__(self) -> Iterator[LocalPort | TunnelPort]:
+    def __iter__(self) -> Iterator[LocalPort | TunnelPort | Zone]:
         return iter(())
 
     def __len__(self) -> int:

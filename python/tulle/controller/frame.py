@@ -13,6 +13,7 @@ from typing import Final
 from tulle.errors import InvalidInput, NotFound
 from tulle.logical.match import families, is_reference
 from tulle.logical.spelling import nearest
+from tulle.logical.targets import answering
 from tulle.values import LogicalPort, Match, Network
 
 Address = IPv4Address | IPv6Address
@@ -124,6 +125,8 @@ def _stations(network: Network, switch: str) -> Iterator[tuple[str, list[Address
         for router_port in router.ports:
             if router_port.switch == switch:
                 yield router_port.mac, [ip_interface(one).ip for one in router_port.addresses]
+    for mac, addresses in answering(network, switch):
+        yield mac, [ip_address(one) for one in addresses]
 
 
 def _subnets(network: Network, name: str) -> tuple[str, ...]:

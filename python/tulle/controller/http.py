@@ -83,6 +83,7 @@ class Api:
                 web.get("/v1/tunnels", self.tunnels),
                 web.get("/v1/drops", self.drops),
                 web.get("/v1/counters", self.counters),
+                web.get("/v1/backends", self.backends),
                 web.get("/v1/backup", self.backup),
                 web.post("/v1/restore", self.restore),
             ]
@@ -144,6 +145,10 @@ class Api:
     async def counters(self, request: web.Request) -> web.Response:
         """GET /v1/counters[?network=NETWORK]."""
         return json_answer({"counters": self._listing.counters(request.query.get("network"))})
+
+    async def backends(self, request: web.Request) -> web.Response:
+        """GET /v1/backends[?network=NETWORK]."""
+        return json_answer({"backends": self._listing.backends(request.query.get("network"))})
 
     async def backup(self, _request: web.Request) -> web.Response:
         """GET /v1/backup: a tar file."""

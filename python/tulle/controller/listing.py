@@ -123,6 +123,11 @@ class Listing:
         columns = ("network", "kind", "name", "node", "packets", "bytes")
         return self._rows("Counter", columns, network=network)
 
+    def backends(self, network: str | None = None) -> list[Document]:
+        """What health checks found of backends, by the node that asked."""
+        columns = ("network", "balancer", "address", "node", "up")
+        return self._rows("Backend", columns, network=network)
+
     def _rows(self, table: str, columns: tuple[str, ...], **wanted: str | None) -> list[Document]:
         rows = (
             {column: row[column] for column in columns}

@@ -31,6 +31,11 @@ class Host(msgspec.Struct, frozen=True):
     prefix: int
     directory: str
 
+    @property
+    def socket_address(self) -> str:
+        """The address as it stands before a port number (RFC 3986 section 3.2.2)."""
+        return f"[{self.address}]" if ":" in self.address else self.address
+
 
 class Layout(msgspec.Struct, frozen=True):
     """The whole lab, before anything exists; saved first, so that `down` knows what to remove."""

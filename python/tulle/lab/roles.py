@@ -47,7 +47,7 @@ def _controller(lab: Lab, role: str) -> Started:
             [*command, "--store", lab.cluster.remotes],
             Path(host.directory) / f"{role}.log",
         )
-    remote = f"{'pssl' if lab.tls else 'ptcp'}:{DATABASE_PORT}:{host.address}"
+    remote = f"{'pssl' if lab.tls else 'ptcp'}:{DATABASE_PORT}:{host.socket_address}"
     return (
         host.namespace,
         [*command, "--remote", remote, *_tls(lab, "controller")],
@@ -69,4 +69,4 @@ def _databases(lab: Lab) -> str:
     """Where agents find the databases."""
     if lab.store_cluster:
         return lab.cluster.remotes
-    return f"{'ssl' if lab.tls else 'tcp'}:{lab.layout.controller.address}:{DATABASE_PORT}"
+    return f"{'ssl' if lab.tls else 'tcp'}:{lab.layout.controller.socket_address}:{DATABASE_PORT}"

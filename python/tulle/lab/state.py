@@ -38,7 +38,7 @@ class Lab(msgspec.Struct):
     @property
     def cluster(self) -> StoreCluster:
         """The cluster that keeps the databases, where there is one."""
-        return StoreCluster(self.directory, self.layout.controller.address, self.store_cluster)
+        return StoreCluster(self.directory, self.layout.controller.socket_address, self.store_cluster)
 
     @property
     def certificates(self) -> Certificates:

@@ -15,6 +15,7 @@ from tulle.lab.layout import Host, Layout
 
 BRIDGE = "underlay"
 FAR_INDEX = 100
+IFA_F_NODAD = 0x02  # linux/if_addr.h
 
 
 def check_free(layout: Layout) -> None:
@@ -57,7 +58,9 @@ def _connect(layout: Layout, host: Host) -> None:
         ns.link("add", ifname="eth0", kind="veth", index=FAR_INDEX, peer=peer)
         index = ns.link_lookup(ifname="eth0")[0]
         ns.link("set", index=index, mtu=layout.mtu, state="up")
-        ns.addr("add", index=index, address=host.address, prefixlen=host.prefix)
+        # Nobody else is there yet: an address that is still probed for could not be listened on.
+        flags = IFA_F_NODAD if ":" in host.address else 0
+        ns.addr("add", index=index, address=host.address, prefixlen=host.prefix, flags=flags)
     _up(host.namespace, "lo")
     with NetNS(layout.underlay) as ns:
         bridge = ns.link_lookup(ifname=BRIDGE)[0]

@@ -5,7 +5,7 @@ Everything here is pure.
 """
 
 from .clone import Place, cloned, renamed
-from .compile import compile_interfaces, compile_network
+from .compile import compile_interfaces, compile_network, compile_probes
 from .delivery import Delivery
 from .file import emit_file, order_problems, parse_file
 from .file_schema import file_schema
@@ -28,6 +28,7 @@ __all__ = [
     "cloned",
     "compile_interfaces",
     "compile_network",
+    "compile_probes",
     "diff",
     "document_of",
     "emit_file",

@@ -12,11 +12,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tulle.values import LogicalPort, LogicalRouter, Network, RouterPort, StaticRoute
 
 from .filtering import Address, Headers, Rules, address, own_address, prefix
 from .services import Service
+from .sources import Sources
 
 ROUTERS_MAX: Final = 64
 
@@ -44,6 +46,7 @@ class Delivery:
             for text in workload.addresses:
                 self._stations[workload.switch, address(text)] = workload
         self._rules = Rules(network)
+        self._sources = Sources(network)
 
     def delivers(self, source: str, target: str, service: Service) -> bool:
         """Whether a packet of this kind, sent to the target's address, arrives there."""
@@ -62,7 +65,8 @@ class Delivery:
     def _arrives(self, at: LogicalPort | Leg | None, receiver: LogicalPort, packet: Headers) -> bool:
         for _ in range(ROUTERS_MAX):
             if not isinstance(at, Leg):
-                return at == receiver and not self._rules.drop("to-port", receiver, packet)
+                seen = self._sources.seen(packet.src, receiver.switch)
+                return at == receiver and not self._rules.drop("to-port", receiver, replace(packet, src=seen))
             at = self._next(at.router, packet.dst)
         return False
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Any, Final
 
 Document = dict[str, Any]
-NETWORK_DEFAULTS: Final[Document] = {"port_groups": [], "address_sets": [], "default_deny": []}
+NETWORK_DEFAULTS: Final[Document] = {
+    "port_groups": [],
+    "address_sets": [],
+    "default_deny": [],
+    "load_balancers": [],
+}
 PORT_DEFAULTS: Final[Document] = {"port_security": False}
+ROUTER_DEFAULTS: Final[Document] = {"nat": []}
 ACL_DEFAULTS: Final[Document] = {"tier": 0, "log": 0, "audit": False}
 
 
 def without_defaults(document: Document) -> Document:
     """The same document, shorter; its ports and ACLs too."""
     made = _without(document, NETWORK_DEFAULTS)
+    made["routers"] = [_without(router, ROUTER_DEFAULTS) for router in document["routers"]]
     made["ports"] = [_without(port, PORT_DEFAULTS) for port in document["ports"]]
     made["acls"] = [_without(acl, ACL_DEFAULTS) for acl in document["acls"]]
     return made

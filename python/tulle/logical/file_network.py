@@ -20,6 +20,7 @@ from tulle.values.network import AclAction, Direction
 
 from . import tree
 from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
+from .file_services import SERVICE_KEYS, read_balancers, read_nat
 from .fill import derived_mac, with_addresses
 from .match import parse_match
 from .reader import Complaints, Section
@@ -36,6 +37,7 @@ NETWORK_KEYS = (
     "ports",
     "acls",
     *POLICY_KEYS,
+    *SERVICE_KEYS,
 )
 GENERATION_MAX = 999_999_999
 PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface", "port_security")
@@ -54,6 +56,7 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         tuple(reader.acl(one) for one in own.items("acls")),
         encapsulations=own.texts("encapsulations") or (),
         paused=own.boolean("paused"),
+        load_balancers=read_balancers(own, complaints),
     )
     return with_policy(with_addresses(network, reader.without_addresses), own, complaints)
 
@@ -75,10 +78,11 @@ class _NetworkReader:
         return LogicalSwitch(own.text("name"), _usual(own.texts("subnets"), "network"))
 
     def router(self, node: tree.Tree) -> LogicalRouter:
-        own = self._section(node, "router", ("name", "ports", "routes"))
+        own = self._section(node, "router", ("name", "ports", "routes", "nat"))
         name = own.text("name")
         ports = tuple(self._router_port(name, one) for one in own.items("ports"))
-        return LogicalRouter(name, ports, tuple(self._route(one) for one in own.items("routes")))
+        routes = tuple(self._route(one) for one in own.items("routes"))
+        return LogicalRouter(name, ports, routes, read_nat(own, self._complaints))
 
     def port(self, node: tree.Tree) -> LogicalPort:
         own = self._section(node, "port", PORT_KEYS)

@@ -138,5 +138,6 @@ def _routed(network: Network) -> Iterator[str]:
     for router in network.routers:
         for route in router.routes:
             yield from (route.prefix, route.next_hop)
+        yield from (nat.logical for nat in router.nat)
         for port in router.ports:
             yield from (str(ip_interface(one).network) for one in port.addresses)

@@ -30,6 +30,7 @@ from tulle.values.pipeline import (
     SWITCH_LOOKUP,
 )
 
+from .balancing import vip_stations
 from .match import prefix_field
 from .view import Station, View
 
@@ -49,7 +50,7 @@ def responder_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
     """Answers for each known address of the switch, and an end for questions about unknown ones."""
     datapath = view.datapath(switch.name)
     owner = view.owner("switch", switch.name)
-    for station in view.stations(switch.name):
+    for station in (*view.stations(switch.name), *vip_stations(view, switch)):
         for address in station.addresses:
             answers = _nd_answers if ":" in address else _arp_answers
             yield from answers(datapath, station, address)

@@ -12,6 +12,8 @@ from tulle.values import PORT_KEY_MAX, Network
 from .problem import Path, Problem, repeated
 from .rules_acl import acl_problems
 from .rules_address import address_problems
+from .rules_balancing import balancer_names, balancer_problems, balancer_references
+from .rules_nat import nat_names, nat_problems
 from .rules_policy import policy_names, policy_problems, policy_references
 from .rules_route import route_problems
 from .spelling import nearest
@@ -26,9 +28,11 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
     found = [*_name_problems(network), *_reference_problems(network, nodes)]
     if found:
         return found
+    misaddressed = address_problems(network)
     return [
         *_count_problems(network),
-        *address_problems(network),
+        *misaddressed,
+        *([] if misaddressed else [*nat_problems(network), *balancer_problems(network)]),
         *route_problems(network),
         *policy_problems(network),
         *acl_problems(network),
@@ -53,6 +57,8 @@ def _names(network: Network) -> Iterator[tuple[Path, str, str]]:
     for at, acl in enumerate(network.acls):
         yield ("acls", at, "name"), "acl", acl.name
     yield from policy_names(network)
+    yield from nat_names(network)
+    yield from balancer_names(network)
 
 
 def _name_problems(network: Network) -> Iterator[Problem]:
@@ -61,7 +67,7 @@ def _name_problems(network: Network) -> Iterator[Problem]:
         if not valid_name(name):
             expected = "a name of 1 to 63 of a-z, 0-9 and dash was expected"
             yield Problem(path, f"{expected}, {name!r} came")
-    for space in ("switch or router", "port", "acl", "port group", "address set"):
+    for space in ("switch or router", "port", "acl", "port group", "address set", "nat", "load balancer"):
         yield from repeated(
             f"the {space} name", [(path, name) for path, kind, name in named if kind == space]
         )
@@ -93,6 +99,7 @@ def _reference_problems(network: Network, nodes: Collection[str] | None) -> Iter
     )
     yield from _acl_places(network, switches)
     yield from policy_references(network)
+    yield from balancer_references(network)
 
 
 def _switch_references(network: Network) -> Iterator[tuple[Path, str]]:

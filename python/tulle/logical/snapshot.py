@@ -29,6 +29,8 @@ IDENTITIES: Final = {
     "port_groups": "name",
     "address_sets": "name",
     "routes": "prefix",
+    "nat": "name",
+    "load_balancers": "name",
     "numbers": "name",
 }
 
@@ -40,6 +42,7 @@ def ordered(network: Network) -> Network:
             router,
             ports=tuple(sorted(router.ports, key=lambda one: one.name)),
             routes=tuple(sorted(router.routes, key=lambda one: one.prefix)),
+            nat=tuple(sorted(router.nat, key=lambda one: one.name)),
         )
         for router in sorted(network.routers, key=lambda one: one.name)
     )
@@ -51,6 +54,7 @@ def ordered(network: Network) -> Network:
         acls=tuple(sorted(network.acls, key=lambda one: one.name)),
         port_groups=tuple(sorted(network.port_groups, key=lambda one: one.name)),
         address_sets=tuple(sorted(network.address_sets, key=lambda one: one.name)),
+        load_balancers=tuple(sorted(network.load_balancers, key=lambda one: one.name)),
     )
 
 

@@ -12,6 +12,8 @@ from msgspec import Struct
 from tulle.errors import NotFound
 from tulle.values import Ids, LogicalPort, LogicalRouter, Network, RouterPort
 
+from .topology import borne
+
 
 class Station(Struct, frozen=True):
     """Something plugged into a switch, with its port key there; addresses are without prefix."""
@@ -25,10 +27,14 @@ class Station(Struct, frozen=True):
 
 
 class View:
-    """Read-only; made anew for each compilation."""
+    """Read-only; made anew for each compilation.
 
-    def __init__(self, network: Network, ids: Ids) -> None:
+    `down` are the backends, as load balancer and address, that do not serve.
+    """
+
+    def __init__(self, network: Network, ids: Ids, down: frozenset[tuple[str, str]] = frozenset()) -> None:
         self.network = network
+        self.down = down
         self._ids = ids
 
     def datapath(self, name: str) -> int:
@@ -70,7 +76,8 @@ class View:
         return Station(key, port.mac, port.addresses, self.owner("port", port.name))
 
     def _router_station(self, router: LogicalRouter, port: RouterPort) -> Station:
-        addresses = tuple(str(ip_interface(one).ip) for one in port.addresses)
+        own = (str(ip_interface(one).ip) for one in port.addresses)
+        addresses = tuple(dict.fromkeys((*own, *borne(self.network, router, port))))
         owner = self.owner("router", router.name)
         return Station(self.key(port.switch, port.name), port.mac, addresses, owner, port.name, router.name)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from msgspec.structs import replace
 
 from tulle import values
-from tulle.values import LocalPort, TunnelPort
+from tulle.values import LocalPort, TunnelPort, Zone
 
-Ports = Mapping[LocalPort | TunnelPort, int | str]
+Ports = Mapping[LocalPort | TunnelPort | Zone, int | str]
 """Numbers of ports; or their names, where the text is for people."""
 
 CONTROLLER_BYTES = 65535
@@ -69,7 +69,7 @@ def flow_texts(
 
 
 def _match(one: values.FieldMatch, ports: Ports) -> str | None:
-    if isinstance(one.value, LocalPort | TunnelPort):
+    if isinstance(one.value, LocalPort | TunnelPort | Zone):
         number = ports.get(one.value)
         return None if number is None else f"{one.field}={number}"
     mask = "" if one.mask is None else f"/{_value(one.mask)}"
@@ -89,13 +89,13 @@ def meter_id(cookie: int) -> int:
 
 
 def _unknown(value: values.Value, ports: Ports) -> bool:
-    return isinstance(value, LocalPort | TunnelPort) and value not in ports
+    return isinstance(value, LocalPort | TunnelPort | Zone) and value not in ports
 
 
 def _action(action: values.Action, ports: Ports, meter: int, unheard: Collection[TunnelPort]) -> str | None:
     match action:
         case values.SetField(field, value):
-            constant = ports[value] if isinstance(value, LocalPort | TunnelPort) else value
+            constant = ports[value] if isinstance(value, LocalPort | TunnelPort | Zone) else value
             return f"set_field:{_value(constant)}->{field}"
         case values.Move(src, dst):
             return f"move:{_slice(src)}->{_slice(dst)}"
@@ -110,12 +110,18 @@ def _action(action: values.Action, ports: Ports, meter: int, unheard: Collection
         case values.Controller(_, rate):
             limit = f"controller(max_len={CONTROLLER_BYTES},meter_id={meter})"
             return limit if rate else f"CONTROLLER:{CONTROLLER_BYTES}"
-        case values.Track(table, zone):
-            return f"ct(table={table},zone={_slice(zone)})"
+        case values.Track(table, zone, nat):
+            return f"ct(table={table},zone={_slice(zone)}{',nat' if nat else ''})"
         case values.Untrack():
             return "ct_clear"
         case values.Commit(zone, mark):
             return f"ct(commit,zone={_slice(zone)},exec(set_field:{mark:#x}->ct_mark))"
+        case values.Translate(table, zone, end, address, port):
+            there = f"nat({end}={_end(address, port)})"
+            return f"ct(commit,table={table},zone={_slice(zone)},{there})"
+        case values.Choose(into, count, by, basis):
+            hashed = "nw_src" if by == "source" else "symmetric_l3l4+udp"
+            return f"multipath({hashed},{basis},hrw,{count},0,{_slice(into)})"
         case values.Clause(number, clause, clauses):
             return f"conjunction({number},{clause}/{clauses})"
 
@@ -134,6 +140,13 @@ def _output(port: LocalPort | TunnelPort, ports: Ports, unheard: Collection[Tunn
 
 def _slice(part: values.Slice) -> str:
     return f"{part.field}[{part.start}..{part.start + part.bits - 1}]"
+
+
+def _end(address: str, port: int | None) -> str:
+    """An address to translate to, with its transport port (ovs-actions(7), `nat`)."""
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def flow_table(canonical: str) -> int:

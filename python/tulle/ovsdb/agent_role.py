@@ -30,6 +30,7 @@ _OF_NODE = {
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Node": ("name", True, _OF_NODE),
     "Binding": ("", True, {"node", "interface"}),
+    "Backend": ("node", True, {"up"}),
     "Counter": ("node", True, {"packets", "bytes"}),
     "Drop": ("node", True, {"packets"}),
     "Tunnel_End": ("node", True, {"generation", "receives", "sends"}),

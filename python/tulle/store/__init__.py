@@ -11,6 +11,7 @@ Controller and agents share it.  It opens nothing and keeps nothing.
 
 from __future__ import annotations
 
+from .health import backends, down, write_backends
 from .intent import (
     StoredNetwork,
     canonical,
@@ -65,11 +66,13 @@ __all__ = [
     "Writer",
     "answer_of",
     "applied",
+    "backends",
     "bindings",
     "canonical",
     "declared_nodes",
     "delete_network",
     "delete_tunnel_ends",
+    "down",
     "ids",
     "mute_nodes",
     "networks",
@@ -85,6 +88,7 @@ __all__ = [
     "tunnel_ends",
     "tunnels",
     "write_answer",
+    "write_backends",
     "write_binding",
     "write_declared_nodes",
     "write_document",

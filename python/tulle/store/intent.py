@@ -29,11 +29,20 @@ from tulle.values import (
     StaticRoute,
 )
 
+from .services import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
 from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]
 _CHECKED_MAX = 1024
-_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL", "Port_Group", "Address_Set")
+_PARTS = (
+    "Logical_Switch",
+    "Logical_Router",
+    "Logical_Port",
+    "ACL",
+    "Port_Group",
+    "Address_Set",
+    "Load_Balancer",
+)
 
 
 class StoredNetwork(msgspec.Struct, frozen=True):
@@ -52,12 +61,13 @@ def networks(
     """
     tables = {table: _by_network(source(table)) for table in _PARTS}
     router_ports = _by_network(source("Router_Port"))
+    nats = _by_network(source("NAT"))
     out = {}
     for row in sorted(source("Network"), key=_name):
         name = row["name"]
         parts = {table: rows[name] for table, rows in tables.items()}
         try:
-            network = _checked(_network(row, parts, router_ports[name]))
+            network = _checked(_network(row, parts, router_ports[name], nats[name]))
         except (TulleError, ValueError) as error:
             if on_problem is not None:
                 on_problem(name, error)
@@ -91,7 +101,8 @@ def write_network(
             "Router_Port", [{"router": router.name, **_router_port_row(port)} for port in router.ports]
         )
         routes = {route.prefix: route.next_hop for route in router.routes}
-        routers.append({"name": router.name, "ports": ports, "routes": routes})
+        nat = upsert("NAT", nat_rows(router))
+        routers.append({"name": router.name, "ports": ports, "routes": routes, "nat": nat})
     root = {
         "name": name,
         "generation": generation,
@@ -104,6 +115,7 @@ def write_network(
         "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
         "default_deny": frozenset(network.default_deny),
         "encapsulations": ",".join(network.encapsulations),
+        "load_balancers": upsert("Load_Balancer", map(balancer_row, network.load_balancers)),
     }
     if numbers is not None:
         root["numbers"] = dict(numbers)
@@ -147,6 +159,7 @@ def canonical(network: Network) -> Network:
             for one in network.address_sets
         ),
         default_deny=tuple(sorted(network.default_deny)),
+        load_balancers=_named(map(canonical_balancer, network.load_balancers)),
     )
 
 
@@ -176,14 +189,14 @@ def node_row(node: Node) -> dict[str, Any]:
     }
 
 
-def _network(root: Row, parts: Rows, router_ports: list[Row]) -> Network:
+def _network(root: Row, parts: Rows, router_ports: list[Row], nats: list[Row]) -> Network:
     ports_of = defaultdict(list)
     for port in router_ports:
         ports_of[port["router"]].append(port)
     return Network(
         root["name"],
         tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
-        tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
+        tuple(_router(row, ports_of[row["name"]], nats) for row in parts["Logical_Router"]),
         tuple(_port(row) for row in parts["Logical_Port"]),
         tuple(_acl(row) for row in parts["ACL"]),
         paused=root["paused"],
@@ -191,6 +204,7 @@ def _network(root: Row, parts: Rows, router_ports: list[Row]) -> Network:
         address_sets=tuple(AddressSet(row["name"], tuple(row["addresses"])) for row in parts["Address_Set"]),
         default_deny=tuple(sorted(root["default_deny"])),
         encapsulations=_listed(root["encapsulations"]),
+        load_balancers=tuple(map(balancer_of, parts["Load_Balancer"])),
     )
 
 
@@ -203,13 +217,14 @@ def _checked(network: Network) -> Network:
     return canonical(network)
 
 
-def _router(row: Row, ports: list[Row]) -> LogicalRouter:
+def _router(row: Row, ports: list[Row], nats: list[Row]) -> LogicalRouter:
     return LogicalRouter(
         row["name"],
         tuple(
             RouterPort(port["name"], port["switch"], port["mac"], tuple(port["addresses"])) for port in ports
         ),
         tuple(StaticRoute(prefix, next_hop) for prefix, next_hop in row["routes"].items()),
+        tuple(nat_of(nat) for nat in nats if nat["router"] == row["name"]),
     )
 
 
@@ -269,7 +284,7 @@ def _set_row(one: AddressSet) -> Row:
 def _canonical_router(router: LogicalRouter) -> LogicalRouter:
     ports = (msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in router.ports)
     routes = tuple(sorted(router.routes, key=lambda route: _subnet_key(route.prefix)))
-    return LogicalRouter(router.name, _named(ports), routes)
+    return LogicalRouter(router.name, _named(ports), routes, _named(router.nat))
 
 
 def _listed(text: str) -> tuple[str, ...]:

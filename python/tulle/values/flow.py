@@ -7,6 +7,7 @@ elsewhere turns them into OpenFlow.
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Literal
 
 from msgspec import Struct
 
@@ -28,7 +29,13 @@ class TunnelPort(Struct, frozen=True, tag=True):
     second: bool = False
 
 
-Value = int | str | LocalPort | TunnelPort
+class Zone(Struct, frozen=True, tag=True):
+    """The zone of connection tracking in which translations of a logical port are; `name` is `network/port`."""
+
+    name: str
+
+
+Value = int | str | LocalPort | TunnelPort | Zone
 
 
 class FieldMatch(Struct, frozen=True):
@@ -92,10 +99,14 @@ class Controller(Struct, frozen=True, tag=True):
 
 
 class Track(Struct, frozen=True, tag=True):
-    """Ask connection tracking in the zone that the slice holds, and go on in `table` with what it says."""
+    """Ask connection tracking in the zone that the slice holds, and go on in `table` with what it says.
+
+    With `nat`, a packet of a connection whose addresses are translated is translated too.
+    """
 
     table: int
     zone: Slice
+    nat: bool = False
 
 
 class Untrack(Struct, frozen=True, tag=True):
@@ -107,6 +118,31 @@ class Commit(Struct, frozen=True, tag=True):
 
     zone: Slice
     mark: int
+
+
+class Translate(Struct, frozen=True, tag=True):
+    """Remember the packet's connection in a zone as one whose `end` is translated to an address; go on in `table`.
+
+    `port` is the transport port, None where it stays if it can.
+    """
+
+    table: int
+    zone: Slice
+    end: Literal["src", "dst"]
+    address: str
+    port: int | None = None
+
+
+class Choose(Struct, frozen=True, tag=True):
+    """Write one of 0 … `count` - 1 into a register's bits: the same for all packets that agree in what is hashed.
+
+    That is the source address, or what tells a connection from others.
+    """
+
+    into: Slice
+    count: int
+    by: Literal["source", "connection"]
+    basis: int = 0
 
 
 class Clause(Struct, frozen=True, tag=True):
@@ -128,6 +164,8 @@ Action = (
     | Track
     | Untrack
     | Commit
+    | Translate
+    | Choose
     | Clause
 )
 
@@ -157,9 +195,7 @@ def cookie_for(owner: str) -> int:
     return int.from_bytes(blake2b(owner.encode(), digest_size=8).digest(), "big")
 
 
-def fields(
-    masked: tuple[FieldMatch, ...] = (), /, **exact: int | str | LocalPort | TunnelPort
-) -> tuple[FieldMatch, ...]:
+def fields(masked: tuple[FieldMatch, ...] = (), /, **exact: Value) -> tuple[FieldMatch, ...]:
     """A match in canonical order out of exact fields and ready-made masked ones."""
     made = [FieldMatch(name, value) for name, value in exact.items()]
     return tuple(sorted((*masked, *made), key=lambda one: one.field))

@@ -10,6 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from .service import LoadBalancer, Nat
+
 Direction = Literal["from-port", "to-port"]
 AclAction = Literal["allow", "allow-related", "drop", "reject", "pass"]
 Protocol = Literal["", "ip", "ip4", "ip6", "tcp", "udp", "icmp", "icmp6", "arp"]
@@ -61,6 +63,7 @@ class LogicalRouter(Struct, frozen=True):
     name: str
     ports: tuple[RouterPort, ...] = ()
     routes: tuple[StaticRoute, ...] = ()
+    nat: tuple[Nat, ...] = ()
 
 
 class LogicalPort(Struct, frozen=True):
@@ -137,6 +140,7 @@ class Network(Struct, frozen=True):
     default_deny: tuple[Direction, ...] = ()
     paused: bool = False
     encapsulations: tuple[str, ...] = ()
+    load_balancers: tuple[LoadBalancer, ...] = ()
 
 
 class Change(Struct, frozen=True):

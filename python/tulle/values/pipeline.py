@@ -4,6 +4,9 @@
 port key.  Bit 0 of `reg10` is set while a packet came from a tunnel that names no egress port.
 For ACLs, `reg11` holds which audit rules have counted the packet, `reg12` the zone of connection
 tracking, `reg13` what is to be done with the packet's connection.
+For translation, `reg6` says which external address a packet was sent to, `reg7` holds the place of
+the chosen backend, `reg8` is 1 while a packet may still be translated on its way out, `reg9` holds
+the zone of translations of the port where it came in, later of that where it goes out.
 """
 
 from __future__ import annotations
@@ -41,6 +44,13 @@ TO_PORT_TIER_2: Final = 65
 TO_PORT_TIER_3: Final = 66
 TO_PORT_DEFAULT: Final = 67
 TO_PORT_VERDICT: Final = 68
+TRANSLATION: Final = 70
+BACKEND: Final = 71
+OTHER_BACKEND: Final = 72
+TRANSLATED: Final = 73
+RETURN: Final = 80
+RETURN_TRANSLATION: Final = 81
+RETURNED: Final = 82
 
 ETH_IPV4: Final = 0x0800
 ETH_ARP: Final = 0x0806

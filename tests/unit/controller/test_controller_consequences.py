@@ -77,3 +77,16 @@ def test_reach_says_when_it_would_take_too_long(monkeypatch: pytest.MonkeyPatch)
     found = reach_change(cores.intent.network("red").network, None)
     assert found.unknown is not None and "3 is the limit" in found.unknown
     assert found.gained == found.lost == ()
+
+
+def test_a_load_balancer_is_told_by_its_name_and_its_zones_by_their_ports():
+    cores = filled()
+    balancer = (
+        "    load_balancers:\n      - {name: shop, switch: web, protocol: tcp, vips: [10.0.1.100], dport: 80,\n"
+        "         backends: [{port: web1}]}\n    acls:\n"
+    )
+    applied = cores.intent.apply(TEXT.replace("    acls:\n", balancer, 1), "two.yaml", DRY)
+    for node in plan(cores, applied)["nodes"]:
+        assert any(one["object"] == "balancer red/shop to web1" for one in node["objects"]), node["objects"]
+        zones = [one["actions"] for one in node["listed"] if "->reg9" in one["actions"]]
+        assert zones and all("set_field:red/" in text for text in zones), zones
