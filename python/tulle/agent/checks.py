@@ -14,7 +14,7 @@ from tulle.agent.rejecting import ACK, SYN, IcmpError, rejection
 from tulle.agent.slowpath import Answer
 from tulle.openflow import PacketIn
 from tulle.values import BackendState, LocalPort, Probe, pipeline
-from tulle.values.service import PROBE_PORT_FIRST, PROBE_PORT_MASK
+from tulle.values.translation import PROBE_PORT_FIRST, PROBE_PORT_MASK
 
 PATIENCE_S: Final = 2.0
 FAILURES: Final = 2

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tulle.values import Controller, FieldMatch, Flow, Probe, fields, flow
 from tulle.values.pipeline import FROM_PORT_ACL, PROTO_ICMP, PROTO_ICMP6, PROTO_TCP, PROTO_UDP
-from tulle.values.service import PROBE_PORT_FIRST, PROBE_PORT_MASK
+from tulle.values.translation import PROBE_PORT_FIRST, PROBE_PORT_MASK
 
 from .targets import targets, vip_mac
 from .translating import Matched, by, to

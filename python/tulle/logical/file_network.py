@@ -20,7 +20,7 @@ from tulle.values.network import AclAction, Direction
 
 from . import tree
 from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
-from .file_services import SERVICE_KEYS, read_balancers, read_nat
+from .file_translation import TRANSLATION_KEYS, read_balancers, read_nat
 from .fill import derived_mac, with_addresses
 from .match import parse_match
 from .reader import Complaints, Section
@@ -37,7 +37,7 @@ NETWORK_KEYS = (
     "ports",
     "acls",
     *POLICY_KEYS,
-    *SERVICE_KEYS,
+    *TRANSLATION_KEYS,
 )
 GENERATION_MAX = 999_999_999
 PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface", "port_security")

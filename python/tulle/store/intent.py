@@ -29,7 +29,7 @@ from tulle.values import (
     StaticRoute,
 )
 
-from .services import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
+from .translation import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
 from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]

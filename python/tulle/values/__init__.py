@@ -64,13 +64,6 @@ from .node import (
     Underlay,
     Unreachable,
 )
-from .service import (
-    Backend,
-    BackendState,
-    LoadBalancer,
-    Nat,
-    Probe,
-)
 from .step import (
     AddAttachment,
     AddFlow,
@@ -85,6 +78,13 @@ from .step import (
     RemoveTunnel,
     Step,
     TunnelInterface,
+)
+from .translation import (
+    Backend,
+    BackendState,
+    LoadBalancer,
+    Nat,
+    Probe,
 )
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .service import LoadBalancer, Nat
+from .translation import LoadBalancer, Nat
 
 Direction = Literal["from-port", "to-port"]
 AclAction = Literal["allow", "allow-related", "drop", "reject", "pass"]

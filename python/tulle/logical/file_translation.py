@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final, cast, get_args
 
 from tulle.values import Backend, LoadBalancer, Nat
-from tulle.values.service import Affinity, NatKind, Transport
+from tulle.values.translation import Affinity, NatKind, Transport
 
 from . import tree
 from .reader import Complaints, Section
 from .rules_address import canonical
 
-SERVICE_KEYS: Final = ("load_balancers",)
+TRANSLATION_KEYS: Final = ("load_balancers",)
 CHECK_MAX_S: Final = 3600
 PORT_MAX: Final = 65535
 BALANCER_KEYS: Final = (
