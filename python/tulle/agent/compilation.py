@@ -13,7 +13,7 @@ from msgspec import Struct
 from tulle.agent.external_zones import external_zones
 from tulle.control import compile_node
 from tulle.errors import NotFound
-from tulle.logical import compile_interfaces, compile_network
+from tulle.logical import compile_interfaces, compile_network, compile_services
 from tulle.openflow import flow_texts
 from tulle.openflow.flows import meter_id
 from tulle.values import (
@@ -24,10 +24,12 @@ from tulle.values import (
     Ids,
     LocalPort,
     Network,
+    NetworkServices,
     Output,
     RouterInterface,
     TunnelInterface,
     TunnelPort,
+    cookie_for,
 )
 
 Ports = Mapping[LocalPort | TunnelPort, int]
@@ -47,6 +49,7 @@ class Compiled(Struct, frozen=True):
     routers: tuple[RouterInterface, ...]
     meters: Mapping[int, int] = {}
     sends: frozenset[TunnelPort] = frozenset()
+    services: tuple[NetworkServices, ...] = ()
 
 
 class Tunnels(Struct, frozen=True):
@@ -136,6 +139,7 @@ class Compilation:
             compile_interfaces(network, ids),
             _meters(flows),
             _tunnels_out(flows),
+            compile_services(network, ids),
         )
 
 
@@ -154,7 +158,7 @@ def _meters(flows: Iterable[Flow]) -> dict[int, int]:
     for flow in flows:
         for action in flow.actions:
             if isinstance(action, Controller) and action.rate:
-                number = meter_id(flow.cookie)
+                number = meter_id(cookie_for(action.share) if action.share else flow.cookie)
                 found[number] = max(action.rate, found.get(number, 0))
     return found
 
@@ -188,6 +192,7 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
     routers: list[RouterInterface] = []
     meters: dict[int, int] = {}
     sends: set[TunnelPort] = set()
+    services: list[NetworkServices] = []
     for part in parts:
         texts |= part.texts
         reasons |= part.reasons
@@ -196,4 +201,5 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
         for number, rate in part.meters.items():
             meters[number] = max(rate, meters.get(number, 0))
         sends |= part.sends
-    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends))
+        services += part.services
+    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends), tuple(services))

@@ -10,6 +10,7 @@ from .file import emit_file, order_problems, parse_file
 from .match import emit_match, parse_match
 from .reach import Reach, ReachChange, reach_change
 from .rules import problems
+from .serving import compile_services
 from .snapshot import changes, diff, document_of, network_of
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "cloned",
     "compile_interfaces",
     "compile_network",
+    "compile_services",
     "diff",
     "document_of",
     "emit_file",

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from tulle.values import Flow, Ids, Network, RouterInterface
 
 from .acl import acl_flows
+from .forwarding import forwarding_flows
 from .port_security import port_security_flows
 from .responders import responder_flows
 from .router_input import router_input_flows
 from .routing import router_interfaces, routing_flows
+from .service_flows import service_flows
 from .switching import switching_flows
 from .view import View
 
@@ -38,9 +40,11 @@ def _all_flows(view: View) -> Iterator[Flow]:
     for switch in view.network.switches:
         yield from switching_flows(view, switch)
         yield from responder_flows(view, switch)
+        yield from service_flows(view, switch)
     for router in view.network.routers:
         yield from router_input_flows(view, router)
         yield from routing_flows(view, router)
+    yield from forwarding_flows(view)
     yield from port_security_flows(view)
     yield from acl_flows(view)
 

@@ -1,18 +1,29 @@
-"""What the document of a network leaves out: what policies are when nobody says anything of them."""
+"""What the document of a network leaves out: what policies and services are when nobody says anything of them."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 Document = dict[str, Any]
-NETWORK_DEFAULTS: Final[Document] = {"port_groups": [], "address_sets": [], "default_deny": []}
-PORT_DEFAULTS: Final[Document] = {"port_security": False}
+NETWORK_DEFAULTS: Final[Document] = {
+    "port_groups": [],
+    "address_sets": [],
+    "default_deny": [],
+    "dns": None,
+    "forwarding": "dual",
+}
+SWITCH_DEFAULTS: Final[Document] = {"dhcp": None, "service_addresses": []}
+ROUTER_PORT_DEFAULTS: Final[Document] = {"ra": "off"}
+PORT_DEFAULTS: Final[Document] = {"port_security": False, "configure": "agent"}
 ACL_DEFAULTS: Final[Document] = {"tier": 0, "log": 0, "audit": False}
 
 
 def without_defaults(document: Document) -> Document:
-    """The same document, shorter; its ports and ACLs too."""
+    """The same document, shorter; its switches, routers, ports and ACLs too."""
     made = _without(document, NETWORK_DEFAULTS)
+    made["switches"] = [_without(switch, SWITCH_DEFAULTS) for switch in document["switches"]]
+    for router in made["routers"]:
+        router["ports"] = [_without(port, ROUTER_PORT_DEFAULTS) for port in router["ports"]]
     made["ports"] = [_without(port, PORT_DEFAULTS) for port in document["ports"]]
     made["acls"] = [_without(acl, ACL_DEFAULTS) for acl in document["acls"]]
     return made

@@ -14,6 +14,7 @@ from .rules_acl import acl_problems
 from .rules_address import address_problems
 from .rules_policy import policy_names, policy_problems, policy_references
 from .rules_route import route_problems
+from .rules_services import service_problems
 from .spelling import nearest
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -26,13 +27,14 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
     found = [*_name_problems(network), *_reference_problems(network, nodes)]
     if found:
         return found
-    return [
+    found = [
         *_count_problems(network),
         *address_problems(network),
         *route_problems(network),
         *policy_problems(network),
         *acl_problems(network),
     ]
+    return found or list(service_problems(network))
 
 
 def valid_name(name: str) -> bool:
