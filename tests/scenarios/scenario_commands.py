@@ -90,8 +90,8 @@ class Commands:
         }[service]()
         hops = self.lab.send(full, frame)
         ends = [end for hop in hops for end in hop.ends if isinstance(end, Delivered)]
-        told = [f"     {line}" for end in ends for line in words.service_lines(end.frame)]
-        return [*self._minutes(hops), *told]
+        told = [f"     {line}".rstrip() for end in ends for line in words.service_lines(end.frame)]
+        return [*self._minutes(hops), *(line for line in told if line)]
 
     def _tunnel(self, rest: str) -> list[str]:
         remote, node, context, words = rest.split(" ", 3)

@@ -154,7 +154,7 @@ def _layers(layer: Any) -> Iterator[str]:
     while layer:
         shown = ", ".join(f"{key} {_text(value)}" for key, value in layer.fields.items() if _matters(key))
         yield f"{layer.name}: {shown}"
-        for inner in getattr(layer, "ianaopts", ()):
+        for inner in layer.fields.get("ianaopts", ()):
             yield f"  {inner.name}: {inner.addr if hasattr(inner, 'addr') else _text(inner.statuscode)}"
         layer = layer.payload
 

@@ -63,7 +63,7 @@ from .node import (
     Underlay,
     Unreachable,
 )
-from .service import Advertiser, Lease, NetworkServices, ServedSwitch, Told, Zone
+from .service import SERVICES, Advertiser, Lease, NetworkServices, ServedSwitch, Told, Zone
 from .step import (
     AddAttachment,
     AddFlow,
@@ -84,6 +84,7 @@ __all__ = [
     "DATAPATH_MAX",
     "FLOOD_KEY",
     "PORT_KEY_MAX",
+    "SERVICES",
     "Acl",
     "AclAction",
     "Action",

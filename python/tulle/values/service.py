@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
 from .network import StaticRoute
+
+SERVICES: Final = ("DHCP", "DHCPv6", "router advertisement", "DNS")
+"""What workloads may ask; a flow hands it up as `DHCP of NETWORK/SWITCH`."""
 
 
 class Lease(Struct, frozen=True):

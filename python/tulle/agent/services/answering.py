@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from tulle.agent.slowpath import Answer, TokenBucket
 from tulle.openflow import PacketIn
-from tulle.values import Lease, NetworkServices, ServedSwitch, pipeline
+from tulle.values import SERVICES, Lease, NetworkServices, ServedSwitch, pipeline
 
 from . import dhcp4, dhcp6, names, router_advertisement
 from .datagram import Datagram, emit_datagram, mac_bytes, parse_datagram
@@ -15,7 +15,6 @@ from .datagram import Datagram, emit_datagram, mac_bytes, parse_datagram
 PORT_PER_S: Final = 50.0
 ETHERNET_MTU: Final = 1500
 BROADCAST_MAC: Final = "ff:ff:ff:ff:ff:ff"
-SERVICES: Final = ("DHCP", "DHCPv6", "router advertisement", "DNS")
 Reasons = Mapping[tuple[int, int], str]
 
 
@@ -48,7 +47,7 @@ class Services:
             "router advertisement": _advertisement,
             "DNS": _dns,
         }
-        self.counts = {"answered": 0, "limited": 0, "silent": 0, "unknown": 0}
+        self.counts = {"answered": 0, "limited": 0, "silent": 0, "unknown": 0, "broken": 0}
 
     def configure(
         self, services: tuple[NetworkServices, ...], reasons: Reasons, mtus: Mapping[str, int]
@@ -78,7 +77,12 @@ class Services:
         if not self._buckets.setdefault(place, TokenBucket(PORT_PER_S, PORT_PER_S)).take(self._clock()):
             self.counts["limited"] += 1
             return None
-        frame = self._answers[service](packet.frame, asker)
+        try:
+            frame = self._answers[service](packet.frame, asker)
+        except Exception:
+            # Whatever somebody has sent, the node must not lose its agent; the counter says that there is a bug.
+            self.counts["broken"] += 1
+            return None
         self.counts["silent" if frame is None else "answered"] += 1
         return None if frame is None else Answer(to_port(*place), frame)
 
