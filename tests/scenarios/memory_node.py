@@ -182,7 +182,7 @@ class MemoryNode:
 
     def _forward(self, entered: str, number: int, frame: bytes, tunnel: TunnelKey | None) -> Hop:
         traced = self._datapath.trace(number, frame, tunnel)
-        tracked = any("ct(table=" in one["actions"] for one in traced["steps"])
+        tracked = any("ct(table=" in (one["actions"] or "") for one in traced["steps"])
         before = self._counted() if tracked else {}
         effects = self._datapath.process(number, frame, tunnel)
         met = [flow for flow, count in self._counted().items() if count > before[flow]] if tracked else []

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from ipaddress import IPv6Network, ip_address, ip_interface, ip_network
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -43,9 +44,8 @@ def with_addresses(network: Network, ports: Collection[str], known: Network | No
         own = slaac_addresses(homes, port)
         if port.name in ports and not port.addresses:
             had = (*dict.fromkeys((*kept.get(port.name, ()), *own)),)
-            lacking = (found for subnet, found in free.get(port.switch, ()) if not _any_in(subnet, had))
-            given = (next(addresses, None) for addresses in lacking)
-            port = replace(port, addresses=(*had, *(one for one in given if one is not None)))
+            given = (_given(subnet, had, found) for subnet, found in free.get(port.switch, ()))
+            port = replace(port, addresses=tuple(one for few in given for one in few))
         elif port.addresses:
             port = replace(port, addresses=(*dict.fromkeys((*port.addresses, *own)),))
         filled.append(port)
@@ -120,8 +120,11 @@ def _home(address: str, subnets: Collection[str]) -> str:
     return next((one for one in subnets if ip_address(address) in ip_network(one)), "")
 
 
-def _any_in(subnet: str, addresses: Iterable[str]) -> bool:
-    return any(ip_address(one) in ip_network(subnet) for one in addresses)
+def _given(subnet: str, had: Iterable[str], free: Iterator[str]) -> tuple[str, ...]:
+    """What a port has in a subnet already, or the next free address there."""
+    network = ip_network(subnet)
+    kept = tuple(one for one in had if ip_address(one) in network)
+    return kept or tuple(islice(free, 1))
 
 
 def _services(
