@@ -111,6 +111,7 @@ def test_the_kernel_makes_the_address_that_the_network_expects(lab: Services) ->
 def test_a_client_gets_an_ipv6_address_where_the_router_says_so(lab: Services) -> None:
     told = lab.ask("db1", 6)
     assert told["new_ip6_address"] == "fd00:9:2::11", told
+    lab.wait_pings("shop-db1", "fd00:9:2::12")
     assert told["new_dhcp6_name_servers"] == "fd00:9:2::1"
     assert told["new_dhcp6_domain_search"].rstrip(".") == "db.shop.internal"
 

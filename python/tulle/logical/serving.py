@@ -150,4 +150,7 @@ def _names(network: Network) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _router_ports(network: Network, switch: str) -> list[RouterPort]:
-    return [port for router in network.routers for port in router.ports if port.switch == switch]
+    """In the order of their names, whatever order they are given in."""
+    routers = sorted(network.routers, key=lambda one: one.name)
+    found = [port for router in routers for port in sorted(router.ports, key=lambda one: one.name)]
+    return [port for port in found if port.switch == switch]

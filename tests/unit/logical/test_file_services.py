@@ -15,7 +15,8 @@ from tulle.logical import (
     network_of,
     parse_file,
 )
-from tulle.values import Dhcp, Dns, Ids, LabFile, Network, StaticRoute
+from tulle.openflow.flows import emit_flow, meter_id
+from tulle.values import Dhcp, Dns, Ids, LabFile, Network, StaticRoute, cookie_for
 
 TEXT = """\
 networks:
@@ -184,3 +185,6 @@ def test_all_questions_of_a_network_share_one_meter() -> None:
     flows = compile_network(network, allocate((network,), Ids()))
     shares = {action.share for one in flows for action in one.actions if getattr(action, "share", "")}
     assert shares == {"services shop"}
+    texts = [emit_flow(one, {}) or "" for one in flows if any(getattr(a, "share", "") for a in one.actions)]
+    meter = f"meter_id={meter_id(cookie_for('services shop'))}"
+    assert len(texts) > 5 and all(meter in text for text in texts), texts
