@@ -14,17 +14,12 @@ from tulle.values.pipeline import ETH_ARP, ETH_IPV4, ETH_IPV6, FROM_PORT_ACL
 from .view import View
 
 PRIORITY: Final = 65535
-UNSPOKEN: Final[dict[str, dict[str, tuple[int, ...]]]] = {
-    "ipv4": {"IPv6": (ETH_IPV6,)},
-    "ipv6": {"IPv4": (ETH_IPV4, ETH_ARP)},
-}
+UNSPOKEN: Final = {"ipv4": (ETH_IPV6,), "ipv6": (ETH_IPV4, ETH_ARP)}
 
 
 def forwarding_flows(view: View) -> Iterator[Flow]:
     """An end, before all ACLs, for what the network does not speak."""
     for switch in view.network.switches:
-        for language, eth_types in UNSPOKEN.get(view.network.forwarding, {}).items():
-            owner = f"{view.owner('forwarding', switch.name)} (no {language})"
-            for eth_type in eth_types:
-                match = fields(metadata=view.datapath(switch.name), dl_type=eth_type)
-                yield flow(FROM_PORT_ACL, PRIORITY, match, (), owner)
+        for eth_type in UNSPOKEN.get(view.network.forwarding, ()):
+            match = fields(metadata=view.datapath(switch.name), dl_type=eth_type)
+            yield flow(FROM_PORT_ACL, PRIORITY, match, (), view.owner("forwarding", switch.name))
