@@ -94,6 +94,7 @@ def test_a_client_gets_the_address_of_its_port(lab: Services, told: dict[str, st
     assert told["new_routers"] == "10.9.1.1" and told["new_domain_name_servers"] == "10.9.1.1"
     assert (told["new_host_name"], told["new_domain_name"]) == ("web1", "shop.internal")
     assert (told["new_dhcp_lease_time"], told["new_interface_mtu"]) == ("3600", str(shown["mtu"]))
+    assert "dhcp lease_s" in lab.tulle("port", "show", "shop", "web1").stdout
     assert shown["dhcp"]["hostname"] == "web1" and shown["dns_name"] == "web1.shop.internal"
 
 

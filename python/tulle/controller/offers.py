@@ -41,7 +41,7 @@ def port_document(network: Network, name: str, bound: str | None, mtu: int) -> D
 def _dhcp(network: Network, switch: LogicalSwitch, port: LogicalPort, mtu: int) -> Document | None:
     if switch.dhcp is None:
         return None
-    lease = next(one for one in leases(network, switch) if one.port == port.name)
+    [lease] = leases(network, switch, [port])
     told, server = told_to(network, switch), server_of(network, switch)
     return {
         "server": server.address(4) or None,

@@ -5,7 +5,8 @@ A router speaks for its switch; where there is none, the switch has service addr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Network, ip_address, ip_interface, ip_network
 from typing import Final
 
@@ -16,6 +17,7 @@ from tulle.values import (
     Dhcp,
     Ids,
     Lease,
+    LogicalPort,
     LogicalSwitch,
     Network,
     NetworkServices,
@@ -78,15 +80,14 @@ def told_to(network: Network, switch: LogicalSwitch) -> Told:
     return Told(dhcp.lease_s, dns, dhcp.domain or domain_of(network), dhcp.routes)
 
 
-def leases(network: Network, switch: LogicalSwitch) -> Iterator[Lease]:
-    """What each port there is told itself."""
+def leases(network: Network, switch: LogicalSwitch, ports: Iterable[LogicalPort]) -> Iterator[Lease]:
+    """What each of these ports, all of the switch, is told itself."""
     routed = [ip_interface(one) for port in _router_ports(network, switch.name) for one in port.addresses]
-    for port in network.ports:
-        if port.switch == switch.name:
-            addresses = tuple(with_prefix(one, switch) for one in port.addresses)
-            homes = {ip_interface(one).network for one in addresses}
-            gateways = (str(one.ip) for one in routed if one.version == 4 and one.network in homes)
-            yield Lease(port.name, port.mac, addresses, next(gateways, ""))
+    for port in ports:
+        addresses = tuple(with_prefix(one, switch) for one in port.addresses)
+        homes = {ip_interface(one).network for one in addresses}
+        gateways = (str(one.ip) for one in routed if one.version == 4 and one.network in homes)
+        yield Lease(port.name, port.mac, addresses, next(gateways, ""))
 
 
 def compile_services(network: Network, ids: Ids) -> tuple[NetworkServices, ...]:
@@ -95,7 +96,10 @@ def compile_services(network: Network, ids: Ids) -> tuple[NetworkServices, ...]:
     if network.paused or not served:
         return ()
     view = View(network, ids)
-    switches = tuple(_served(view, switch) for switch in served)
+    ports: defaultdict[str, list[LogicalPort]] = defaultdict(list)
+    for port in network.ports:
+        ports[port.switch].append(port)
+    switches = tuple(_served(view, switch, ports[switch.name]) for switch in served)
     return (NetworkServices(network.name, switches, _zone(network)),)
 
 
@@ -113,9 +117,9 @@ def advertised(port: RouterPort) -> tuple[str, ...]:
     return tuple(str(one) for one in homes if isinstance(one, IPv6Network))
 
 
-def _served(view: View, switch: LogicalSwitch) -> ServedSwitch:
+def _served(view: View, switch: LogicalSwitch, ports: list[LogicalPort]) -> ServedSwitch:
     network, server = view.network, server_of(view.network, switch)
-    by_key = {view.key(switch.name, one.port): one for one in leases(network, switch)}
+    by_key = {view.key(switch.name, one.port): one for one in leases(network, switch, ports)}
     advertisers = tuple(
         Advertiser(
             port.name, view.key(switch.name, port.name), port.mac, advertised(port), port.ra == "dhcpv6"

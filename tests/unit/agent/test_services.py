@@ -62,7 +62,7 @@ def test_one_port_that_asks_too_often_takes_nothing_from_another() -> None:
     now = [0.0]
     made = services(now)
     answered = sum(made.answer(discover()) is not None for _ in range(200))
-    assert answered == 50 and made.counts["limited"] == 150
+    assert answered == 100 and made.counts["limited"] == 100
     assert made.answer(discover("web2")) is not None
     now[0] = 1.0
     assert made.answer(discover()) is not None

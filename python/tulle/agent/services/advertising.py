@@ -31,10 +31,12 @@ class _Said(Struct):
 
 
 class Advertising:
-    """`due` gives what is to be sent now; it is to be asked once a second, and after each change."""
+    """`due` gives what is to be sent now; it is to be asked once a second, and costs little while nothing is."""
 
     def __init__(self) -> None:
         self._said: dict[tuple[str, str], _Said] = {}
+        self._known: object = None
+        self._next = 0.0
 
     def due(
         self,
@@ -44,6 +46,10 @@ class Advertising:
         now: float,
     ) -> list[Answer]:
         """Frames for the workloads that are `local` (`network/port`); what is said no more ends with a last one."""
+        known = (services, dict(mtus), frozenset(local))
+        if known == self._known and now < self._next:
+            return []
+        self._known, self._next = known, now + INTERVAL_S
         sent: list[Answer] = []
         there = set()
         for network, switch, one in _advertisers(services):
@@ -70,12 +76,14 @@ class Advertising:
         frame = advertisement(one, switch.told, mtu, has_dhcp=switch.has_dhcp)
         before = self._said.get(place)
         is_news = before is None or before.frame != frame or not workloads <= before.workloads
-        if before is not None and now < before.at + _pause(before, is_news):
+        if before is not None and now < (again := before.at + _pause(before, is_news)):
+            self._next = min(self._next, again)
             return
         actions = _to_all(switch, one)
         last = advertisement(one, switch.told, mtu, has_dhcp=switch.has_dhcp, ends=True)
         times = 1 if before is None or is_news else before.times + 1
-        self._said[place] = _Said(frame, Answer(actions, last), workloads, now, times)
+        self._said[place] = made = _Said(frame, Answer(actions, last), workloads, now, times)
+        self._next = min(self._next, now + _pause(made, False))
         yield Answer(actions, frame)
 
 
