@@ -13,6 +13,8 @@ NETWORK_DEFAULTS: Final[Document] = {
     "forwarding": "dual",
 }
 SWITCH_DEFAULTS: Final[Document] = {"dhcp": None, "service_addresses": []}
+DHCP_DEFAULTS: Final[Document] = {"lease_s": 3600, "dns": [], "domain": "", "routes": []}
+DNS_DEFAULTS: Final[Document] = {"domain": ""}
 ROUTER_PORT_DEFAULTS: Final[Document] = {"ra": "off"}
 PORT_DEFAULTS: Final[Document] = {"port_security": False, "configure": "agent"}
 ACL_DEFAULTS: Final[Document] = {"tier": 0, "log": 0, "audit": False}
@@ -21,7 +23,12 @@ ACL_DEFAULTS: Final[Document] = {"tier": 0, "log": 0, "audit": False}
 def without_defaults(document: Document) -> Document:
     """The same document, shorter; its switches, routers, ports and ACLs too."""
     made = _without(document, NETWORK_DEFAULTS)
+    if document.get("dns") is not None:
+        made["dns"] = _without(document["dns"], DNS_DEFAULTS)
     made["switches"] = [_without(switch, SWITCH_DEFAULTS) for switch in document["switches"]]
+    for switch in made["switches"]:
+        if "dhcp" in switch:
+            switch["dhcp"] = _without(switch["dhcp"], DHCP_DEFAULTS)
     for router in made["routers"]:
         router["ports"] = [_without(port, ROUTER_PORT_DEFAULTS) for port in router["ports"]]
     made["ports"] = [_without(port, PORT_DEFAULTS) for port in document["ports"]]

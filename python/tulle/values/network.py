@@ -69,7 +69,7 @@ class StaticRoute(Struct, frozen=True):
     next_hop: str
 
 
-class Dhcp(Struct, frozen=True, omit_defaults=True):
+class Dhcp(Struct, frozen=True):
     """What DHCP tells besides addresses; `lease_s` is how long these are good for.
 
     Without `dns` and `domain` it tells those of the network, if that has names.
@@ -81,7 +81,7 @@ class Dhcp(Struct, frozen=True, omit_defaults=True):
     routes: tuple[StaticRoute, ...] = ()
 
 
-class Dns(Struct, frozen=True, omit_defaults=True):
+class Dns(Struct, frozen=True):
     """Names for the ports of a network in `domain`; where that is empty, in `NETWORK.internal`."""
 
     domain: str = ""
