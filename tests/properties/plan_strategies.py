@@ -5,12 +5,17 @@ from __future__ import annotations
 from itertools import count
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tulle.logical import parse_match
+from tulle.logical.fill import with_service_addresses
 from tulle.logical.rules_acl import acl_problems
+from tulle.logical.rules_services import service_problems
 from tulle.logical.snapshot import ordered
 from tulle.values import (
     Acl,
+    Dhcp,
+    Dns,
     LogicalPort,
     LogicalRouter,
     LogicalSwitch,
@@ -59,14 +64,33 @@ def networks(draw: st.DrawFn, name: str | None = None, with_acls: bool = True) -
         if switches
         else ()
     )
-    made = Network(of, switches, routers, ports)
+    made = _with_services(draw, Network(of, switches, routers, ports))
+    switches, routers = made.switches, made.routers
     if with_acls and switches:
         number_of_acls = draw(st.integers(0, 5))
         acls = tuple(_acl(draw, f"acl{at}", made) for at in range(number_of_acls))
-        made = Network(made.name, switches, routers, ports, acls)
+        made = replace(made, acls=acls)
         if acl_problems(made):
-            made = Network(made.name, switches, routers, ports, acls[:1])
+            made = replace(made, acls=acls[:1])
     return ordered(made)
+
+
+def _with_services(draw: st.DrawFn, network: Network) -> Network:
+    """The network with services here and there, as far as they make sense."""
+    told = st.sampled_from((None, Dhcp(), Dhcp(600, ("10.9.9.9", "fd00:9::9"), "x.internal")))
+    modes = st.sampled_from(("off", "off", "dhcpv6"))
+    routers = tuple(
+        replace(router, ports=tuple(replace(port, ra=draw(modes)) for port in router.ports))
+        for router in network.routers
+    )
+    made = replace(
+        network,
+        switches=tuple(replace(switch, dhcp=draw(told)) for switch in network.switches),
+        routers=routers,
+        dns=draw(st.sampled_from((None, Dns(), Dns("a.internal")))),
+    )
+    made = with_service_addresses(made)
+    return network if any(service_problems(made)) else made
 
 
 def _router(draw: st.DrawFn, at: int, name: str, switches: tuple[LogicalSwitch, ...]) -> LogicalRouter:

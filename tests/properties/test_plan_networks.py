@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from plan_strategies import NODES, networks, nodes
 
 from tulle.control import (
@@ -132,8 +133,12 @@ def test_compilation_does_not_depend_on_the_order_of_members(network: Network, r
     ids = allocate([network], Ids())
     shuffled = list(network.ports)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    other = Network(
-        network.name, network.switches[::-1], network.routers[::-1], tuple(shuffled), network.acls[::-1]
+    other = replace(
+        network,
+        switches=network.switches[::-1],
+        routers=network.routers[::-1],
+        ports=tuple(shuffled),
+        acls=network.acls[::-1],
     )
     assert compile_network(other, ids) == compile_network(network, ids)
     assert compile_network(network, ids) == compile_network(network, ids)

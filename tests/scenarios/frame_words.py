@@ -13,6 +13,8 @@ ICMP6 = {
     3: "time exceeded",
     128: "echo request",
     129: "echo reply",
+    133: "router solicitation",
+    134: "router advertisement",
     135: "solicitation",
     136: "advertisement",
 }

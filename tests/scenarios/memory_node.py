@@ -15,6 +15,7 @@ from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
 from tulle.agent.compilation import NOTHING, Compilation, Tunnels
 from tulle.agent.policy import PolicyPath
+from tulle.agent.services import Services
 from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
 from tulle.openflow import PacketIn, flow_key
@@ -103,6 +104,7 @@ class MemoryNode:
         self._slow_path = SlowPath(icmp_error, lambda: 0.0)
         self.logged: list[dict[str, Any]] = []
         self._policy = PolicyPath(icmp_error, lambda: 0.0, self.logged.append)
+        self._services = Services(lambda: 0.0)
         self.numbers: dict[Symbol, int] = {}
         self.between: Callable[[], None] = lambda: None
 
@@ -127,6 +129,7 @@ class MemoryNode:
         self._remove_ports(symbols)
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
         self._policy.configure(self._compiled.reasons, self._compiled.owners)
+        self._services.configure(self._compiled.services, self._compiled.reasons, {})
         return made
 
     def receive(self, symbol: Symbol, frame: bytes, tunnel: TunnelKey | None = None) -> Hop:
@@ -179,7 +182,7 @@ class MemoryNode:
 
     def _forward(self, entered: str, number: int, frame: bytes, tunnel: TunnelKey | None) -> Hop:
         traced = self._datapath.trace(number, frame, tunnel)
-        tracked = any("ct(table=" in one["actions"] for one in traced["steps"])
+        tracked = any("ct(table=" in (one["actions"] or "") for one in traced["steps"])
         before = self._counted() if tracked else {}
         effects = self._datapath.process(number, frame, tunnel)
         met = [flow for flow, count in self._counted().items() if count > before[flow]] if tracked else []
@@ -229,7 +232,8 @@ class MemoryNode:
             registers=effect["registers"],
             frame=effect["frame"],
         )
-        path = self._policy if self._policy.concerns(given) else self._slow_path
+        paths = (self._policy, self._services)
+        path = next((one for one in paths if one.concerns(given)), self._slow_path)
         reply = path.answer(given)
         reason = self._compiled.reasons[given.table, given.cookie]
         return Punted(reason, None if reply is None else (reply.actions, reply.frame))

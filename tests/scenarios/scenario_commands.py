@@ -5,6 +5,7 @@ frame NETWORK/PORT FIELDS              any frame, in `ovs-ofctl` syntax
 tunnel REMOTE NODE CONTEXT FIELDS      any frame that REMOTE puts into its tunnel to NODE; a context
                                        is a number, or a switch (`red/web`) where it is no more than that
 set PATH VALUE, add PATH VALUE, remove PATH     e.g. `set red/ports/web2/node node3`
+dhcp, dhcpv6, dns, router NETWORK/PORT …       a question to a service, see `service_words`
 snapshot NETWORK NAME, diff NETWORK NAME, rollback NETWORK NAME
 tunnels
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import orjson
@@ -45,6 +47,7 @@ class Commands:
         self._snapshots: dict[tuple[str, str], tuple[Network, dict[str, dict[str, str]]]] = {}
         self._verbs: dict[str, Callable[[str], list[str]]] = {
             "frame": self._frame,
+            **{one: partial(self._ask, one) for one in ("dhcp", "dhcpv6", "dns", "router")},
             "tunnel": self._tunnel,
             "tunnels": self._tunnels,
             "set": lambda rest: self._edit(rest, _set),
@@ -70,6 +73,25 @@ class Commands:
         network, _, name = port.partition("/")
         mac = next(one.mac for one in self.lab.networks[network].ports if one.name == name)
         return self._minutes(self.lab.send(port, frame_of(words, mac)))
+
+    def _ask(self, service: str, rest: str) -> list[str]:
+        """A question to a service; the answer is told in words."""
+        import service_words as words
+
+        full, *said = rest.split()
+        name, _, port_name = full.partition("/")
+        network = self.lab.networks[name]
+        port = next(one for one in network.ports if one.name == port_name)
+        frame = {
+            "dhcp": lambda: words.dhcp(port, said),
+            "dhcpv6": lambda: words.dhcpv6(port, said),
+            "dns": lambda: words.dns(network, port, said),
+            "router": lambda: words.solicitation(port),
+        }[service]()
+        hops = self.lab.send(full, frame)
+        ends = [end for hop in hops for end in hop.ends if isinstance(end, Delivered)]
+        told = [f"     {line}".rstrip() for end in ends for line in words.service_lines(end.frame)]
+        return [*self._minutes(hops), *(line for line in told if line)]
 
     def _tunnel(self, rest: str) -> list[str]:
         remote, node, context, words = rest.split(" ", 3)

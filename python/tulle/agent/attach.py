@@ -101,13 +101,15 @@ def _configure(there: Any, index: int, attachment: Attachment, preferred: bool) 
     name = _rename(there, index)
     _set_system(name)
     _set_link(there, index, attachment, there.link("get", index=index)[0])
+    with contextlib.suppress(NetlinkError):
+        there.link("set", index=there.link_lookup(ifname="lo")[0], state="up")
+    if attachment.configures_itself:
+        return
     metric = _metric(there, index, preferred)
     _set_addresses(there, index, attachment.addresses)
     wanted = {_key(one.network.with_prefixlen, None) for one in map(ip_interface, attachment.addresses)}
     wanted |= {_key("default", gateway) for gateway in attachment.gateways}
     _set_routes(there, index, wanted, metric)
-    with contextlib.suppress(NetlinkError):
-        there.link("set", index=there.link_lookup(ifname="lo")[0], state="up")
 
 
 def _rename(there: Any, index: int) -> str:

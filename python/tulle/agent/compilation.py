@@ -14,7 +14,7 @@ from tulle.agent.external_zones import external_zones
 from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node
 from tulle.errors import NotFound
-from tulle.logical import compile_interfaces, compile_network, compile_probes
+from tulle.logical import compile_interfaces, compile_network, compile_probes, compile_services
 from tulle.openflow import flow_texts
 from tulle.openflow.flows import meter_id
 from tulle.values import (
@@ -25,12 +25,14 @@ from tulle.values import (
     Ids,
     LocalPort,
     Network,
+    NetworkServices,
     Output,
     Probe,
     RouterInterface,
     TunnelInterface,
     TunnelPort,
     Zone,
+    cookie_for,
 )
 
 Ports = Mapping[LocalPort | TunnelPort | Zone, int]
@@ -53,6 +55,7 @@ class Compiled(Struct, frozen=True):
     meters: Mapping[int, int] = {}
     sends: frozenset[TunnelPort] = frozenset()
     probes: tuple[Probe, ...] = ()
+    services: tuple[NetworkServices, ...] = ()
 
 
 class Tunnels(Struct, frozen=True):
@@ -149,6 +152,7 @@ class Compilation:
             _meters(flows),
             _tunnels_out(flows),
             compile_probes(network, ids),
+            compile_services(network, ids),
         )
 
 
@@ -167,7 +171,7 @@ def _meters(flows: Iterable[Flow]) -> dict[int, int]:
     for flow in flows:
         for action in flow.actions:
             if isinstance(action, Controller) and action.rate:
-                number = meter_id(flow.cookie)
+                number = meter_id(cookie_for(action.share) if action.share else flow.cookie)
                 found[number] = max(action.rate, found.get(number, 0))
     return found
 
@@ -202,6 +206,7 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
     meters: dict[int, int] = {}
     sends: set[TunnelPort] = set()
     probes: list[Probe] = []
+    services: list[NetworkServices] = []
     for part in parts:
         texts |= part.texts
         reasons |= part.reasons
@@ -211,4 +216,14 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
             meters[number] = max(rate, meters.get(number, 0))
         sends |= part.sends
         probes += part.probes
-    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends), tuple(probes))
+        services += part.services
+    return Compiled(
+        texts,
+        reasons,
+        owners,
+        tuple(routers),
+        meters,
+        frozenset(sends),
+        tuple(probes),
+        tuple(services),
+    )

@@ -14,8 +14,8 @@ from tulle.values import pipeline
 FLOW_DROP = "flow"
 _PORT_TABLES = {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER}
 _EXPLAINED_BY_FLOWS = {"dropped-by-flow"}
-_REASONS = {"acl", "default", "port security"}
 _RULES = {"acl", "balancer", "nat"}
+_REASONS = {"acl", "default", "forwarding", "port security"}
 Counts = dict[tuple[str, str, str], tuple[int, int]]
 Place = tuple[str, str, int | None]
 """Reason, object, and table of the switch where there is one."""

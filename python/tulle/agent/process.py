@@ -23,6 +23,7 @@ from tulle.agent.checks import Checks
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
+from tulle.agent.services import Advertising, Services
 from tulle.agent.slowpath import SlowPath
 from tulle.agent.tracing import Names, trace
 from tulle.agent.view import INTENT_TABLES
@@ -44,6 +45,7 @@ FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
 HEARTBEAT_S = 3.0
 COUNTERS_S = 1.0
 CHECKS_S = 0.25
+ADVERTISE_S = 1.0
 OFPP_CONTROLLER = 0xFFFFFFFD
 SWITCH_TABLES = {
     "Open_vSwitch": None,
@@ -89,6 +91,8 @@ class Agent:
         self.slow_path = SlowPath(icmp_error, time.monotonic)
         self.policy = PolicyPath(icmp_error, time.monotonic, lambda words: _logger.info("acl", **words))
         self.checks = Checks(emit_frame, icmp_error)
+        self.services = Services(time.monotonic)
+        self.advertising = Advertising()
         self._changed = asyncio.Event()
         self._traces = asyncio.Event()
         self._asked = asyncio.Event()
@@ -126,6 +130,7 @@ class Agent:
         self.policy.configure(compiled.reasons, compiled.owners)
         ports, now = self.reconciler.ports, time.monotonic()
         self.checks.configure(compiled.probes, ports, compiled.reasons.items(), now)
+        self.services.configure(compiled.services, compiled.reasons, self.reconciler.mtus)
         return True
 
     async def watch_connections(self) -> None:
@@ -147,6 +152,16 @@ class Agent:
                 writer = Writer(self.state.schema)
                 store.write_heartbeat(writer, source(self.state), self.name)
                 await self._write(writer)
+
+    async def advertise(self) -> None:
+        """Let routers say that they are there."""
+        while True:
+            await asyncio.sleep(ADVERTISE_S)
+            if self.openflow.connected:
+                local = {port.name for port in self.reconciler.ports if isinstance(port, LocalPort)}
+                services, mtus = self.reconciler.compiled.services, self.reconciler.mtus
+                for answer in self.advertising.due(services, mtus, local, time.monotonic()):
+                    self.openflow.packet_out(OFPP_CONTROLLER, answer.actions, answer.frame)
 
     async def count(self) -> None:
         """Report counters every second, as far as they have changed."""
@@ -248,6 +263,9 @@ class Agent:
         """Packets that the agent itself did not answer or send."""
         counts = {f"icmp-error-{what}": count for what, count in self.slow_path.counts.items()}
         del counts["icmp-error-answered"]
+        counts |= {
+            f"service-{what}": count for what, count in self.services.counts.items() if what != "answered"
+        }
         counts["packet-out-backlog"] = self.openflow.packet_outs_dropped
         return {(reason, "", None): count for reason, count in counts.items() if count}
 
@@ -292,7 +310,7 @@ class Agent:
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
-        paths = (self.checks, self.policy)
+        paths = (self.checks, self.policy, self.services)
         path = next((one for one in paths if one.concerns(packet)), self.slow_path)
         answer = path.answer(packet)
         if answer is not None:
@@ -315,6 +333,7 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
             agent.trace(),
             agent.answer(),
             agent.answers.keep_checking(),
+            agent.advertise(),
         )
         async with running(agent.openflow.run(), *tasks):
             await (leaving or asyncio.Event()).wait()

@@ -108,6 +108,7 @@ class Reconciler:
         self.recomputed: Callable[[], Compiled] = lambda: NOTHING
         """What the last pass should have come to, worked out anew and in full; it may run on another thread."""
         self.ports: dict[LocalPort | TunnelPort, int] = {}
+        self.mtus: dict[str, int] = {}
         self._zones: Ports | None = None
         self.view: View | None = None
         self._outside: dict[LocalPort, int] | None = None
@@ -136,7 +137,8 @@ class Reconciler:
         marks = interfaces.write_marks(self.switch.schema, there, desired)
         await self._commit(self.switch, marks)
         attached = await self.attacher.update(self._attachments(view, places, there))
-        mtus = interfaces.write_mtus(self.switch.schema, there, self._mtus(view, places))
+        self.mtus = self._mtus(view, places)
+        mtus = interfaces.write_mtus(self.switch.schema, there, self.mtus)
         await self._commit(self.switch, mtus)
         kept = self.retiring.update(there, {one.name for one in desired}, self._clock())
         situation = self._situation(view, there, places, attached, kept)

@@ -145,6 +145,10 @@ class Client(Questions):
         """Ports of a network, or of all; `bound` is the node where a port is."""
         return self._list("/v1/ports" + _query(network=network), "ports")
 
+    def port(self, network: str, port: str) -> Document:
+        """One port, with what DHCP, router advertisements and DNS say of it."""
+        return self.get(f"{network_path(network)}/ports/{quote(port, '')}")
+
     def move_port(
         self, network: str, port: str, node: str, *, wait: bool = False, timeout_s: float = WAIT_S, **how: Any
     ) -> Document:

@@ -114,14 +114,14 @@ def _draw(found: dict[str, Any]) -> None:
     for late in found["behind"]:
         line(f"behind: {late}", "yellow")
     _draw_tunnels(network, found["tunnels"])
-    switches = [(one["name"], one["subnets"]) for one in network["switches"]]
-    table(["switch", "subnets"], switches, "no switches")
+    switches = [(one["name"], one["subnets"], "dhcp" in one) for one in network["switches"]]
+    table(["switch", "subnets", "dhcp"], switches, "no switches")
     router_ports = [
-        (router["name"], port["switch"], port["mac"], port["addresses"])
+        (router["name"], port["switch"], port["mac"], port["addresses"], port.get("ra", "off"))
         for router in network["routers"]
         for port in router["ports"]
     ]
-    table(["router", "switch", "mac", "addresses"], router_ports, "no routers")
+    table(["router", "switch", "mac", "addresses", "advertises"], router_ports, "no routers")
     routes = [(r["name"], one["prefix"], one["next_hop"]) for r in network["routers"] for one in r["routes"]]
     if routes:
         table(["router", "prefix", "next hop"], routes, "no routes")

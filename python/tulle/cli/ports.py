@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +12,9 @@ from .context import DryRun, Message, NetworkName, Timeout, Wait, client, finish
 from .output import Format, Output, show, table
 
 app = typer.Typer(no_args_is_help=True, help="Logical ports, where workloads plug in.")
+PortName = Annotated[
+    str, typer.Argument(metavar="PORT", help="The name of a port of that network.", autocompletion=port_names)
+]
 COLUMNS = ("network", "name", "switch", "mac", "addresses", "node", "bound", "namespace")
 
 
@@ -27,14 +31,26 @@ def list_ports(
     show(found, output, lambda: table(heads, rows, "no ports"))
 
 
+@app.command("show")
+def show_port(
+    context: typer.Context,
+    network: NetworkName,
+    port: PortName,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show one port: its addresses, and what DHCP, router advertisements and DNS tell of it.
+
+    tulle port show red web1
+    """
+    found = client(context).port(network, port)
+    show(found, output, lambda: table(["what", "value"], _rows(found), "nothing"))
+
+
 @app.command("move")
 def move(
     context: typer.Context,
     network: NetworkName,
-    port: Annotated[
-        str,
-        typer.Argument(metavar="PORT", help="The name of a port of that network.", autocompletion=port_names),
-    ],
+    port: PortName,
     node: Annotated[
         str, typer.Argument(metavar="NODE", help="Where it is to go.", autocompletion=node_names)
     ],
@@ -50,3 +66,16 @@ def move(
     """
     answer = client(context).move_port(network, port, node, dry_run=dry_run, message=message)
     finish_change(context, answer, output, wait=wait, timeout_s=timeout)
+
+
+def _rows(found: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    """The port's own lines, then those of each service that it has."""
+    for key, value in found.items():
+        if key not in ("dhcp", "advertised"):
+            yield key.replace("_", " "), value
+    if found["dhcp"] is None:
+        yield "dhcp", "no"
+    else:
+        yield from ((f"dhcp {key}", value) for key, value in found["dhcp"].items())
+    for one in found["advertised"]:
+        yield f"advertised by {one['router_port']}", f"{one['mode']} {', '.join(one['prefixes'])}"

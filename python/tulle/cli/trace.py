@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tulle.values import pipeline
+from tulle.values import SERVICES, pipeline
 
 from .context import NetworkName, client
 from .output import Format, Output, line, show, table, waiting
@@ -58,9 +58,16 @@ def _step(step: dict[str, Any]) -> tuple[object, ...]:
 
 def _ends(half: dict[str, Any]) -> list[tuple[str, str]]:
     ends = [(f"=> {_output(one)}", "green") for one in half.get("outputs", ())]
-    ends += [(f"=> agent{_asker(half)}: {reason}", "yellow") for reason in half.get("punts", ())]
+    ends += [_punted(half, reason) for reason in half.get("punts", ())]
     ends += [(f"=> dropped{_culprit(half)}: {reason}", "red") for reason in half.get("drops", ())]
     return ends or [("=> nowhere", "red")]
+
+
+def _punted(half: dict[str, Any], reason: str) -> tuple[str, str]:
+    """What the agent gets: a question to a service ends there, with an answer to who asked."""
+    if reason.partition(" of ")[0] in SERVICES:
+        return f"=> answered by {reason}", "green"
+    return f"=> agent{_asker(half)}: {reason}", "yellow"
 
 
 def _culprit(half: dict[str, Any]) -> str:

@@ -73,6 +73,7 @@ def _attachment(network: Network, port: LogicalPort, mtu: int) -> Attachment:
         port.namespace,
         port.interface,
         mtu,
+        port.configure == "dhcp",
     )
 
 

@@ -78,6 +78,7 @@ class Api:
                 web.post(f"{network}/trace", self.trace),
                 web.get("/v1/watch", self.watch),
                 web.get("/v1/ports", self.ports),
+                web.get(f"{network}/ports/{{port}}", self.port),
                 web.get("/v1/nodes", self.nodes),
                 web.delete("/v1/nodes/{node}", self.forget_node),
                 web.get("/v1/tunnels", self.tunnels),
@@ -117,6 +118,11 @@ class Api:
     async def ports(self, request: web.Request) -> web.Response:
         """GET /v1/ports[?network=NETWORK]."""
         return json_answer({"ports": self._listing.ports(request.query.get("network"))})
+
+    async def port(self, request: web.Request) -> web.Response:
+        """GET /v1/networks/NETWORK/ports/PORT."""
+        stored = self._intent.network(part(request, "network"))
+        return json_answer(self._listing.port(stored, part(request, "port")))
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/watch[?network=NETWORK]: what happens, one JSON object a line."""

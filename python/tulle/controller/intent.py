@@ -352,7 +352,8 @@ class Intent:
 
     def _parsed(self, text: str, filename: str, *, anywhere: bool = False) -> LabFile:
         nodes = None if anywhere else sorted(self.nodes())
-        return parse_file(text, filename, nodes, sorted(encapsulations()), EXCLUSIVE)
+        known = {name: one.network for name, one in store.networks(self.rows).items()}
+        return parse_file(text, filename, nodes, sorted(encapsulations()), EXCLUSIVE, known)
 
     def _refuse_stale(self, pair: Pair, asked: Asked) -> None:
         """Conflict when the network is not as who asks believes it to be; nothing is merged."""

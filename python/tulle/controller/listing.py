@@ -14,6 +14,7 @@ from tulle.store import Row, Source, StoredNetwork
 from tulle.values import Change, NodeReport
 
 from .choice import Pairs, choice_among, ignored_wishes
+from .offers import port_document
 from .progress import behind
 
 Document = dict[str, Any]
@@ -85,6 +86,12 @@ class Listing:
             if network in (None, name)
             for port in stored[name].network.ports
         ]
+
+    def port(self, stored: StoredNetwork, name: str) -> Document:
+        """One port with what the services of its network tell it."""
+        network = stored.network
+        at = {one.port: one.node for one in store.bindings(self._state) if one.network == network.name}
+        return port_document(network, name, at.get(name), self._mtu(network.name))
 
     def nodes(self) -> list[Document]:
         """All nodes: external, registered, and declared ones whose agent has not come yet."""

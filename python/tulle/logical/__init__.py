@@ -14,6 +14,7 @@ from .reach import Reach, ReachChange, reach_change
 from .reasons import asked_services, reachability
 from .rules import problems
 from .services import Service, services
+from .serving import compile_services
 from .snapshot import changes, diff, document_of, network_of
 from .spelling import nearest
 
@@ -29,6 +30,7 @@ __all__ = [
     "compile_interfaces",
     "compile_network",
     "compile_probes",
+    "compile_services",
     "diff",
     "document_of",
     "emit_file",

@@ -11,10 +11,12 @@ from tulle.values import Flow, Ids, Network, Probe, RouterInterface
 
 from .acl import acl_flows
 from .checking import checking_flows, probes
+from .forwarding import forwarding_flows
 from .port_security import port_security_flows
 from .responders import responder_flows
 from .router_input import router_input_flows
 from .routing import router_interfaces, routing_flows
+from .service_flows import service_flows
 from .switching import switching_flows
 from .translation import translation_flows
 from .view import View
@@ -48,9 +50,11 @@ def _all_flows(view: View) -> Iterator[Flow]:
     for switch in view.network.switches:
         yield from switching_flows(view, switch)
         yield from responder_flows(view, switch)
+        yield from service_flows(view, switch)
     for router in view.network.routers:
         yield from router_input_flows(view, router)
         yield from routing_flows(view, router)
+    yield from forwarding_flows(view)
     yield from port_security_flows(view)
     yield from acl_flows(view)
     yield from translation_flows(view)

@@ -2,7 +2,7 @@
 
 What a switch cannot do without stays: ARP and what else is no IP, neighbour discovery (RFC 4861) that no router
 has forwarded, and multicast listener discovery (RFC 2710, RFC 3810) to groups.  Redirects are left out: the
-routers here send none.
+routers here send none.  What a workload asks the services of its own network is asked of nobody else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, PROTO_ICMP6
 from .acl_places import Side
 from .acl_rule import BLOCKED, LIVE, ZONE
 from .match import prefix_field
+from .service_flows import questions
 from .view import View
 
 LISTENER_TYPES: Final = (130, 131, 132, 143)
@@ -31,7 +32,8 @@ def default_flows(view: View, side: Side) -> Iterator[Flow]:
     for switch in view.network.switches:
         at = fields(metadata=view.datapath(switch.name))
         owner = view.owner("default", switch.name)
-        for needed in _needed():
+        own = [one.match for one in questions(view.network, switch)] if side.name == "from-port" else []
+        for needed in (*_needed(), *own):
             yield flow(side.default, 20, fields((*at, *needed)), (Resubmit(side.verdict),), owner)
         for eth_type in (ETH_IPV4, ETH_IPV6):
             fresh = fields((*at, FieldMatch("reg13", 0, LIVE)), dl_type=eth_type)

@@ -5,7 +5,7 @@ A file with anything wrong in it is refused whole; every complaint has its line.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
 import yaml
@@ -13,7 +13,7 @@ import yaml
 from tulle.values import LabFile, Network, Node, Underlay
 
 from . import tree
-from .file_network import read_generation, read_network
+from .file_network import NOTHING_KNOWN, read_generation, read_network
 from .problem import Path
 from .reader import Complaints, Section
 from .rules import problems, valid_name
@@ -28,14 +28,16 @@ def parse_file(
     nodes: Collection[str] | None = None,
     encapsulations: Collection[str] | None = None,
     exclusive: frozenset[str] = frozenset(),
+    known: Mapping[str, Network] = NOTHING_KNOWN,
 ) -> LabFile:
     """The document in `text`; `name` is the file's name for errors.
 
     `nodes` are the known ones when the file itself lists none, `encapsulations` the known ones;
     None leaves references to them unchecked.  Of those that are `exclusive` a node speaks one at most.
+    Ports of networks that are `known` keep what a file leaves out.
     InvalidInput carries `file:line` of each complaint.
     """
-    return read_file(tree.parse_tree(text, name), Complaints(name), nodes, encapsulations, exclusive)
+    return read_file(tree.parse_tree(text, name), Complaints(name), nodes, encapsulations, exclusive, known)
 
 
 def read_file(
@@ -44,13 +46,14 @@ def read_file(
     nodes: Collection[str] | None = None,
     encapsulations: Collection[str] | None = None,
     exclusive: frozenset[str] = frozenset(),
+    known: Mapping[str, Network] = NOTHING_KNOWN,
 ) -> LabFile:
     """The same from a tree."""
     section = Section(root, "the file", ("underlay", "nodes", "networks"), complaints)
     underlay = _underlay(section, complaints)
     own = _nodes(section, underlay, complaints, encapsulations, exclusive)
-    known = {node.name for node in own} if own else nodes
-    found = [_network(node, known, complaints, encapsulations) for node in section.items("networks")]
+    there = {node.name for node in own} if own else nodes
+    found = [_network(node, there, complaints, encapsulations, known) for node in section.items("networks")]
     _refuse_repeated(found, complaints)
     built_upon = {network.name: read_generation(node, complaints) for network, node in found}
     complaints.refuse()
@@ -191,9 +194,10 @@ def _network(
     nodes: Collection[str] | None,
     complaints: Complaints,
     encapsulations: Collection[str] | None,
+    known: Mapping[str, Network],
 ) -> tuple[Network, tree.Tree]:
     before = complaints.count
-    network = read_network(node, complaints)
+    network = read_network(node, complaints, known)
     for one in order_problems(network.encapsulations, encapsulations):
         complaints.add(_line(node, ("encapsulations",)), f"network {network.name}: {one}")
     if complaints.count == before:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast, get_args
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, cast, get_args
 
 from tulle.errors import InvalidInput
 from tulle.values import (
@@ -20,8 +21,16 @@ from tulle.values.network import AclAction, Direction
 
 from . import tree
 from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
+from .file_services import (
+    NETWORK_SERVICE_KEYS,
+    SWITCH_SERVICE_KEYS,
+    with_advertisements,
+    with_configure,
+    with_dhcp,
+    with_services,
+)
 from .file_translation import TRANSLATION_KEYS, read_balancers, read_nat
-from .fill import derived_mac, with_addresses
+from .fill import derived_mac, with_addresses, with_service_addresses
 from .match import parse_match
 from .reader import Complaints, Section
 from .rules_acl import PRIORITY_MAX
@@ -38,14 +47,31 @@ NETWORK_KEYS = (
     "acls",
     *POLICY_KEYS,
     *TRANSLATION_KEYS,
+    *NETWORK_SERVICE_KEYS,
 )
 GENERATION_MAX = 999_999_999
-PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface", "port_security")
+NOTHING_KNOWN: Final[Mapping[str, Network]] = MappingProxyType({})
+PORT_KEYS = (
+    "name",
+    "switch",
+    "node",
+    "mac",
+    "addresses",
+    "namespace",
+    "interface",
+    "port_security",
+    "configure",
+)
 ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action", *ACL_POLICY_KEYS)
 
 
-def read_network(node: tree.Tree, complaints: Complaints) -> Network:
-    """The network that a mapping describes, with what it leaves out filled in."""
+def read_network(
+    node: tree.Tree, complaints: Complaints, known: Mapping[str, Network] = NOTHING_KNOWN
+) -> Network:
+    """The network that a mapping describes, with what it leaves out filled in.
+
+    Ports of a network that is `known` keep what was filled in before.
+    """
     own = Section(node, "network", NETWORK_KEYS, complaints)
     reader = _NetworkReader(own.text("name"), complaints)
     network = Network(
@@ -58,7 +84,9 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         paused=own.boolean("paused"),
         load_balancers=read_balancers(own, complaints),
     )
-    return with_policy(with_addresses(network, reader.without_addresses), own, complaints)
+    before = known.get(network.name)
+    filled = with_addresses(with_services(network, own, complaints), reader.without_addresses, before)
+    return with_policy(with_service_addresses(filled, before), own, complaints)
 
 
 def read_generation(node: tree.Tree, complaints: Complaints) -> int | None:
@@ -74,8 +102,9 @@ class _NetworkReader:
         self._complaints = complaints
 
     def switch(self, node: tree.Tree) -> LogicalSwitch:
-        own = self._section(node, "switch", ("name", "subnets"))
-        return LogicalSwitch(own.text("name"), _usual(own.texts("subnets"), "network"))
+        own = self._section(node, "switch", ("name", "subnets", *SWITCH_SERVICE_KEYS))
+        made = LogicalSwitch(own.text("name"), _usual(own.texts("subnets"), "network"))
+        return with_dhcp(made, own, self._complaints)
 
     def router(self, node: tree.Tree) -> LogicalRouter:
         own = self._section(node, "router", ("name", "ports", "routes", "nat"))
@@ -89,7 +118,7 @@ class _NetworkReader:
         name, addresses = own.text("name"), own.texts("addresses")
         if addresses is None:
             self.without_addresses.add(name)
-        return LogicalPort(
+        made = LogicalPort(
             name,
             own.text("switch"),
             self._mac(own, name),
@@ -99,6 +128,7 @@ class _NetworkReader:
             own.optional_text("interface") or "tap",
             own.boolean("port_security"),
         )
+        return with_configure(made, own)
 
     def acl(self, node: tree.Tree) -> Acl:
         own = self._section(node, "acl", ACL_KEYS)
@@ -114,11 +144,12 @@ class _NetworkReader:
         return with_acl_policy(acl, own)
 
     def _router_port(self, router: str, node: tree.Tree) -> RouterPort:
-        own = self._section(node, "router port", ("name", "switch", "mac", "addresses"))
+        own = self._section(node, "router port", ("name", "switch", "mac", "addresses", "ra"))
         switch = own.text("switch")
         name = own.optional_text("name") or f"{router}-{switch}"
         addresses = _usual(own.texts("addresses"), "interface")
-        return RouterPort(name, switch, self._mac(own, f"{router}/{name}"), addresses)
+        made = RouterPort(name, switch, self._mac(own, f"{router}/{name}"), addresses)
+        return with_advertisements(made, own)
 
     def _route(self, node: tree.Tree) -> StaticRoute:
         own = self._section(node, "route", ("prefix", "next_hop"))

@@ -51,12 +51,17 @@ def responder_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
     datapath = view.datapath(switch.name)
     owner = view.owner("switch", switch.name)
     for station in (*view.stations(switch.name), *vip_stations(view, switch)):
-        for address in station.addresses:
-            answers = _nd_answers if ":" in address else _arp_answers
-            yield from answers(datapath, station, address)
+        yield from address_answers(datapath, station)
     for subnet in switch.subnets:
         yield from _unknown(datapath, subnet, view.owner("unknown address", switch.name))
     yield flow(RESPONDERS, 1, fields(metadata=datapath), (Resubmit(SWITCH_LOOKUP),), owner)
+
+
+def address_answers(datapath: int, station: Station) -> Iterator[Flow]:
+    """Answers for each address of a station."""
+    for address in station.addresses:
+        answers = _nd_answers if ":" in address else _arp_answers
+        yield from answers(datapath, station, address)
 
 
 def _arp_answers(datapath: int, station: Station, address: str) -> Iterator[Flow]:

@@ -16,6 +16,7 @@ from .rules_balancing import balancer_names, balancer_problems, balancer_referen
 from .rules_nat import nat_names, nat_problems
 from .rules_policy import policy_names, policy_problems, policy_references
 from .rules_route import route_problems
+from .rules_services import service_problems
 from .spelling import nearest
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -29,7 +30,7 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
     if found:
         return found
     misaddressed = address_problems(network)
-    return [
+    found = [
         *_count_problems(network),
         *misaddressed,
         *([] if misaddressed else [*nat_problems(network), *balancer_problems(network)]),
@@ -37,6 +38,7 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
         *policy_problems(network),
         *acl_problems(network),
     ]
+    return found or list(service_problems(network))
 
 
 def valid_name(name: str) -> bool:

@@ -159,12 +159,12 @@ def _outside(network: Network) -> Iterator[Problem]:
     subnets = {switch.name: [ip_network(one) for one in switch.subnets] for switch in network.switches}
     for at, port in enumerate(network.ports):
         for address_at, text in enumerate(port.addresses):
-            problem = _misplaced(ip_address(text), subnets[port.switch], port.switch)
+            problem = misplaced(ip_address(text), subnets[port.switch], port.switch)
             if problem:
                 yield Problem(("ports", at, "addresses", address_at), problem)
 
 
-def _misplaced(address: IpAddress, subnets: list[IpNetwork], switch: str) -> str:
+def misplaced(address: IpAddress, subnets: list[IpNetwork], switch: str) -> str:
     """Why an address cannot be on a switch with these subnets; empty when it can."""
     home = next((subnet for subnet in subnets if address in subnet), None)
     if home is None:
@@ -185,7 +185,7 @@ def _reserved(address: IpAddress, subnet: IpNetwork) -> bool:
 def _router_outside(network: Network) -> Iterator[Problem]:
     subnets = {switch.name: [ip_network(one) for one in switch.subnets] for switch in network.switches}
     for path, switch, interface in _router_addresses(network):
-        problem = _misplaced(interface.ip, subnets[switch], switch)
+        problem = misplaced(interface.ip, subnets[switch], switch)
         if problem:
             yield Problem(path, problem)
         elif interface.network not in subnets[switch]:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tulle.errors import InvalidInput
-from tulle.values import Change, Network
+from tulle.values import Change, LogicalSwitch, Network
 
 from .document_policy import without_defaults
 from .match import emit_match, parse_match
@@ -48,7 +48,7 @@ def ordered(network: Network) -> Network:
     )
     return replace(
         network,
-        switches=tuple(sorted(network.switches, key=lambda one: one.name)),
+        switches=tuple(_ordered(one) for one in sorted(network.switches, key=lambda one: one.name)),
         routers=routers,
         ports=tuple(sorted(network.ports, key=lambda one: one.name)),
         acls=tuple(sorted(network.acls, key=lambda one: one.name)),
@@ -56,6 +56,13 @@ def ordered(network: Network) -> Network:
         address_sets=tuple(sorted(network.address_sets, key=lambda one: one.name)),
         load_balancers=tuple(sorted(network.load_balancers, key=lambda one: one.name)),
     )
+
+
+def _ordered(switch: LogicalSwitch) -> LogicalSwitch:
+    if switch.dhcp is None:
+        return switch
+    routes = tuple(sorted(switch.dhcp.routes, key=lambda one: one.prefix))
+    return replace(switch, dhcp=replace(switch.dhcp, routes=routes))
 
 
 def document_of(network: Network) -> Document:

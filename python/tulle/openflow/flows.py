@@ -107,8 +107,9 @@ def _action(action: values.Action, ports: Ports, meter: int, unheard: Collection
             return "IN_PORT"
         case values.Resubmit(table):
             return f"resubmit(,{table})"
-        case values.Controller(_, rate):
-            limit = f"controller(max_len={CONTROLLER_BYTES},meter_id={meter})"
+        case values.Controller(_, rate, share):
+            number = meter_id(values.cookie_for(share)) if share else meter
+            limit = f"controller(max_len={CONTROLLER_BYTES},meter_id={number})"
             return limit if rate else f"CONTROLLER:{CONTROLLER_BYTES}"
         case values.Track(table, zone, nat):
             return f"ct(table={table},zone={_slice(zone)}{',nat' if nat else ''})"

@@ -29,7 +29,8 @@ from tulle.values import (
     StaticRoute,
 )
 
-from .translation import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
+from . import services
+from .translation import balancer_of, canonical_balancer, nat_of, nat_rows
 from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]
@@ -115,7 +116,7 @@ def write_network(
         "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
         "default_deny": frozenset(network.default_deny),
         "encapsulations": ",".join(network.encapsulations),
-        "load_balancers": upsert("Load_Balancer", map(balancer_row, network.load_balancers)),
+        **services.network_columns(network),
     }
     if numbers is not None:
         root["numbers"] = dict(numbers)
@@ -144,7 +145,12 @@ def canonical(network: Network) -> Network:
     return msgspec.structs.replace(
         network,
         switches=_named(
-            msgspec.structs.replace(one, subnets=_sorted_subnets(one.subnets)) for one in network.switches
+            msgspec.structs.replace(
+                one,
+                subnets=_sorted_subnets(one.subnets),
+                service_addresses=tuple(sorted(one.service_addresses, key=lambda text: (":" in text, text))),
+            )
+            for one in network.switches
         ),
         routers=_named(_canonical_router(one) for one in network.routers),
         ports=_named(
@@ -195,7 +201,7 @@ def _network(root: Row, parts: Rows, router_ports: list[Row], nats: list[Row]) -
         ports_of[port["router"]].append(port)
     return Network(
         root["name"],
-        tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
+        tuple(_switch(row) for row in parts["Logical_Switch"]),
         tuple(_router(row, ports_of[row["name"]], nats) for row in parts["Logical_Router"]),
         tuple(_port(row) for row in parts["Logical_Port"]),
         tuple(_acl(row) for row in parts["ACL"]),
@@ -205,7 +211,13 @@ def _network(root: Row, parts: Rows, router_ports: list[Row], nats: list[Row]) -
         default_deny=tuple(sorted(root["default_deny"])),
         encapsulations=_listed(root["encapsulations"]),
         load_balancers=tuple(map(balancer_of, parts["Load_Balancer"])),
+        dns=services.dns_of(root),
+        forwarding=services.forwarding_of(root),
     )
+
+
+def _switch(row: Row) -> LogicalSwitch:
+    return services.with_switch_columns(LogicalSwitch(row["name"], tuple(row["subnets"])), row)
 
 
 @lru_cache(maxsize=_CHECKED_MAX)
@@ -221,7 +233,14 @@ def _router(row: Row, ports: list[Row], nats: list[Row]) -> LogicalRouter:
     return LogicalRouter(
         row["name"],
         tuple(
-            RouterPort(port["name"], port["switch"], port["mac"], tuple(port["addresses"])) for port in ports
+            RouterPort(
+                port["name"],
+                port["switch"],
+                port["mac"],
+                tuple(port["addresses"]),
+                services.advertises_of(port),
+            )
+            for port in ports
         ),
         tuple(StaticRoute(prefix, next_hop) for prefix, next_hop in row["routes"].items()),
         tuple(nat_of(nat) for nat in nats if nat["router"] == row["name"]),
@@ -238,6 +257,7 @@ def _port(row: Row) -> LogicalPort:
         row["namespace"],
         row["interface"],
         row["port_security"],
+        services.configure_of(row),
     )
 
 
@@ -258,11 +278,12 @@ def _acl(row: Row) -> Acl:
 
 
 def _switch_row(switch: LogicalSwitch) -> Row:
-    return {"name": switch.name, "subnets": frozenset(switch.subnets)}
+    columns = services.switch_columns(switch)
+    return {"name": switch.name, "subnets": frozenset(switch.subnets), **columns}
 
 
 def _router_port_row(port: RouterPort) -> Row:
-    return {"name": port.name, "switch": port.switch, "mac": port.mac, "addresses": frozenset(port.addresses)}
+    return {**msgspec.structs.asdict(port), "addresses": frozenset(port.addresses)}
 
 
 def _port_row(port: LogicalPort) -> Row:

@@ -91,11 +91,13 @@ class Resubmit(Struct, frozen=True, tag=True):
 class Controller(Struct, frozen=True, tag=True):
     """Hand the packet to the agent; `reason` says what it has to answer.
 
-    At most `rate` packets a second are handed over of one owner; 0 leaves that to the agent.
+    At most `rate` packets a second are handed over of one owner, or of all flows with the same `share` together;
+    0 leaves that to the agent.
     """
 
     reason: str
     rate: int = 0
+    share: str = ""
 
 
 class Track(Struct, frozen=True, tag=True):

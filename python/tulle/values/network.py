@@ -14,6 +14,9 @@ from .translation import LoadBalancer, Nat
 
 Direction = Literal["from-port", "to-port"]
 AclAction = Literal["allow", "allow-related", "drop", "reject", "pass"]
+Configure = Literal["agent", "dhcp"]
+Forwarding = Literal["dual", "ipv4", "ipv6", "l2"]
+Advertises = Literal["off", "slaac", "dhcpv6"]
 Protocol = Literal["", "ip", "ip4", "ip6", "tcp", "udp", "icmp", "icmp6", "arp"]
 
 
@@ -35,19 +38,30 @@ class Match(Struct, frozen=True, omit_defaults=True):
 
 
 class LogicalSwitch(Struct, frozen=True):
-    """One broadcast domain and the subnets (`10.0.1.0/24`) that live on it."""
+    """One broadcast domain and the subnets (`10.0.1.0/24`) that live on it.
+
+    With `dhcp` every node tells workloads there their addresses.  DHCP and DNS speak with the address of the
+    router, or with `service_addresses` where there is none of a family.
+    """
 
     name: str
     subnets: tuple[str, ...] = ()
+    dhcp: Dhcp | None = None
+    service_addresses: tuple[str, ...] = ()
 
 
 class RouterPort(Struct, frozen=True):
-    """Where a router meets a switch; `addresses` carry their prefix (`10.0.1.1/24`)."""
+    """Where a router meets a switch; `addresses` carry their prefix (`10.0.1.1/24`).
+
+    `ra` is what its router advertisements (RFC 4861) say: that workloads make IPv6 addresses of the prefix
+    themselves, or that they ask DHCPv6; or there are none.
+    """
 
     name: str
     switch: str
     mac: str
     addresses: tuple[str, ...] = ()
+    ra: Advertises = "off"
 
 
 class StaticRoute(Struct, frozen=True):
@@ -55,6 +69,24 @@ class StaticRoute(Struct, frozen=True):
 
     prefix: str
     next_hop: str
+
+
+class Dhcp(Struct, frozen=True):
+    """What DHCP tells besides addresses; `lease_s` is how long these are good for.
+
+    Without `dns` and `domain` it tells those of the network, if that has names.
+    """
+
+    lease_s: int = 3600
+    dns: tuple[str, ...] = ()
+    domain: str = ""
+    routes: tuple[StaticRoute, ...] = ()
+
+
+class Dns(Struct, frozen=True):
+    """Names for the ports of a network in `domain`; where that is empty, in `NETWORK.internal`."""
+
+    domain: str = ""
 
 
 class LogicalRouter(Struct, frozen=True):
@@ -72,6 +104,7 @@ class LogicalPort(Struct, frozen=True):
     `node` is the node that is asked for, or None while the port is unbound.  `namespace` is the
     network namespace into which the agent puts `interface`; None leaves it in the agent's own.
     With `port_security` the workload may speak only as itself: with its MAC and IP addresses.
+    The agent gives the interface its addresses, or leaves that to a client of DHCP (`configure`).
     """
 
     name: str
@@ -82,6 +115,7 @@ class LogicalPort(Struct, frozen=True):
     namespace: str | None = None
     interface: str = "tap"
     port_security: bool = False
+    configure: Configure = "agent"
 
 
 class PortGroup(Struct, frozen=True):
@@ -128,6 +162,8 @@ class Network(Struct, frozen=True):
     In the directions of `default_deny`, IP packets that no ACL speaks of are dropped.
     `encapsulations` are what it wants to be carried by, best first, for the control plane to understand;
     empty: as the nodes prefer.
+    With `dns` its ports have names.  `forwarding` is what it speaks; a network that is `l2` speaks anything, but
+    knows no addresses.
     """
 
     name: str
@@ -141,6 +177,8 @@ class Network(Struct, frozen=True):
     paused: bool = False
     encapsulations: tuple[str, ...] = ()
     load_balancers: tuple[LoadBalancer, ...] = ()
+    dns: Dns | None = None
+    forwarding: Forwarding = "dual"
 
 
 class Change(Struct, frozen=True):

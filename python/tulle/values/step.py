@@ -25,7 +25,8 @@ class Attachment(Struct, frozen=True):
     """A logical port as a switch port of one node; `port` is `network/port`.
 
     `addresses` carry the prefix of their subnet; `gateways` are the router's addresses there;
-    `mtu` is for the workload's interface, in bytes.
+    `mtu` is for the workload's interface, in bytes.  With `configures_itself` addresses and routes are the
+    workload's own business.
     """
 
     port: str
@@ -35,6 +36,7 @@ class Attachment(Struct, frozen=True):
     namespace: str | None
     interface: str
     mtu: int
+    configures_itself: bool = False
 
 
 class NodeState(Struct, frozen=True):

@@ -36,6 +36,11 @@ def test_drops_name_the_acl_or_what_the_flow_stands_for() -> None:
     assert counters.flow_drops(FLOWS, OWNERS) == {("acl", "red/no-ssh", 40): 3, ("flow", "", 9): 4}
 
 
+def test_what_a_network_does_not_speak_is_a_reason_of_its_own() -> None:
+    dropped = flow("cookie=0x7,table=10,priority=65535,ipv6,metadata=0x1 actions=drop", 6)
+    assert counters.flow_drops([dropped], {7: "forwarding red/web"}) == {("forwarding", "red/web", 10): 6}
+
+
 def test_drops_of_the_switch_name_the_port_and_leave_out_what_flows_explain() -> None:
     drops = [
         {"reason": "no-match", "port": 1, "table": 12, "packets": 2},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from tulle import store
 from tulle.errors import ProtocolError
@@ -14,6 +15,8 @@ from tulle.store import TraceOutput, TraceRequest, TraceResult, TraceStep, Write
 from tulle.values import (
     Acl,
     Binding,
+    Dhcp,
+    Dns,
     Ids,
     LogicalPort,
     LogicalRouter,
@@ -78,6 +81,36 @@ def test_network_comes_back_as_it_was_written_in_canonical_order():
     assert stored.network == store.canonical(NETWORK)
     assert stored.generation == 7
     assert stored.network.switches[1].subnets == ("10.0.1.0/24", "fd00:1::/64")
+
+
+def test_services_come_back_as_they_were_written():
+    database = intent()
+    dhcp = Dhcp(600, ("10.0.2.53", "fd00::53"), "db.internal", (StaticRoute("10.7.0.0/16", "10.0.2.9"),))
+    [web, db] = NETWORK.switches
+    [core] = NETWORK.routers
+    advertised = tuple(replace(port, ra="slaac") if port.name == "core-web" else port for port in core.ports)
+    made = replace(
+        NETWORK,
+        switches=(web, replace(db, dhcp=dhcp)),
+        routers=(replace(core, ports=advertised),),
+        ports=(replace(NETWORK.ports[1], configure="dhcp"),),
+        acls=(),
+        dns=Dns(),
+    )
+    put(database, made)
+    assert store.networks(store.source(database))["red"].network == store.canonical(made)
+    assert put(database, made) == 0
+    put(database, replace(NETWORK, forwarding="dual"))
+    assert store.networks(store.source(database))["red"].network == store.canonical(NETWORK)
+
+
+def test_rows_without_the_columns_of_services_are_as_before_there_were_any():
+    database = intent()
+    put(database, NETWORK)
+    empty = {"Network": {"forwarding": ""}, "Router_Port": {"ra": ""}, "Logical_Port": {"configure": ""}}
+    for table, columns in empty.items():
+        database.transact([{"op": "update", "table": table, "where": [], "row": columns}])
+    assert store.networks(store.source(database))["red"].network == store.canonical(NETWORK)
 
 
 def test_writing_the_same_network_again_writes_nothing():
