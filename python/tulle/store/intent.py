@@ -116,6 +116,7 @@ def write_network(
         "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
         "default_deny": frozenset(network.default_deny),
         "encapsulations": ",".join(network.encapsulations),
+        "load_balancers": upsert("Load_Balancer", map(balancer_row, network.load_balancers)),
         **services.network_columns(network),
     }
     if numbers is not None:
