@@ -22,9 +22,10 @@ from tulle.agent.flowtable import FlowTable
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
+from tulle.agent.stranded import stranded
 from tulle.agent.translation_zones import translation_zones
 from tulle.agent.view import PortName, View, read_view
-from tulle.agent.zones import Ports, forget_connections, remembered, reused_zones
+from tulle.agent.zones import Ports, forget, forget_connections, remembered, reused_zones
 from tulle.control import (
     all_tunnels_of,
     attachments,
@@ -113,6 +114,7 @@ class Reconciler:
         self.view: View | None = None
         self._outside: dict[LocalPort, int] | None = None
         self._translating: dict[Zone, int] | None = None
+        self._down: frozenset[tuple[str, str, str]] = frozenset()
         self._asked = options.encapsulations
         self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
@@ -287,6 +289,9 @@ class Reconciler:
         self.compiled = self.compilation.compile(*inputs)
         self.recomputed = lambda: Compilation(self.node.name, self._canonical).compile(*inputs)
         await self._flows.apply(self.compiled.texts, self.compiled.meters)
+        down, by_name = now.view.down, {one.name: one for one in placed.networks}
+        await forget(self._control, list(stranded(by_name, zones, down - self._down)))
+        self._down = down
 
     def _tunnels(self, now: Situation) -> Tunnels:
         """What the flows receive and send by; networks that nobody tells apart share what is usual."""

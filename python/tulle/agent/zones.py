@@ -41,13 +41,19 @@ def remembered(before: Ports | None, after: Ports, plugged: Collection[LocalPort
 
 
 async def forget_connections(control: Path, zones: Collection[int]) -> None:
-    """Ask the switch to forget them; raises `Unavailable` if it does not answer, as they may still be there.
+    """Ask the switch to forget those of zones, see `forget`."""
+    await forget(control, [(zone,) for zone in zones])
 
+
+async def forget(control: Path, some: Collection[tuple[int, *tuple[str, ...]]]) -> None:
+    """Ask the switch to forget connections of a zone: all, or those with a first packet and an answer.
+
+    Raises `Unavailable` if it does not answer, as they may still be there.
     A switch of another make may have no such command, or not at this place.
     """
-    for zone in zones:
+    for zone, *ends in some:
         try:
-            await call(control, "dpctl/flush-conntrack", f"zone={zone}")
+            await call(control, "dpctl/flush-conntrack", f"zone={zone}", *ends)
         except (ConnectionError, TimeoutError, ProtocolError) as error:
             raise Unavailable(f"connections of port {zone} not forgotten: {error!r}") from None
         except (OSError, TulleError) as error:

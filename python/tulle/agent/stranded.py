@@ -1,0 +1,44 @@
+"""Connections that are translated to a backend which does not serve any more.
+
+Of TCP the host itself tells the client; whoever speaks UDP from one port number would be sent there as long as it
+goes on, so what is known of it is forgotten, and its next packet begins anew.  Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tulle.logical.targets import targets
+from tulle.values import Network, Zone
+from tulle.values.pipeline import PROTO_UDP
+
+Down = frozenset[tuple[str, str, str]]
+
+
+def stranded(
+    networks: Mapping[str, Network], zones: Mapping[Zone, int], down: Down
+) -> Iterator[tuple[int, str, str]]:
+    """Zone, first packet and answer of such connections, as `dpctl/flush-conntrack` takes them."""
+    for name, balancer_name, address in sorted(down):
+        network = networks.get(name)
+        own = [
+            number for zone, number in sorted(zones.items(), key=_name) if zone.name.startswith(f"{name}/")
+        ]
+        for balancer in network.load_balancers if network is not None else ():
+            if balancer.name == balancer_name and balancer.protocol == "udp":
+                for vip in balancer.vips:
+                    for target in targets(network, balancer, vip) if network is not None else ():
+                        if target.address == address:
+                            yield from (
+                                (zone, *_tuples(vip, balancer.dport, address, target.dport)) for zone in own
+                            )
+
+
+def _tuples(vip: str, dport: int, address: str, target_dport: int) -> tuple[str, str]:
+    family = "ipv6" if ":" in vip else "nw"
+    asked = f"ct_{family}_dst={vip},ct_nw_proto={PROTO_UDP},ct_tp_dst={dport}"
+    return asked, f"ct_{family}_src={address},ct_nw_proto={PROTO_UDP},ct_tp_src={target_dport}"
+
+
+def _name(one: tuple[Zone, int]) -> str:
+    return one[0].name
