@@ -30,7 +30,7 @@ from tulle.values import (
 )
 
 from . import services
-from .translation import balancer_of, canonical_balancer, nat_of, nat_rows
+from .translation import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
 from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]
