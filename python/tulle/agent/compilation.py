@@ -6,12 +6,14 @@ Only networks whose inputs changed are compiled again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
+from tulle.agent.editions import Edition, Live, placed
 from tulle.agent.external_zones import external_zones
-from tulle.control import compile_node
+from tulle.control import compile_node, versioned
 from tulle.errors import NotFound
 from tulle.logical import compile_interfaces, compile_network
 from tulle.openflow import flow_texts
@@ -31,6 +33,10 @@ from tulle.values import (
 )
 
 Ports = Mapping[LocalPort | TunnelPort, int]
+Ways = tuple[tuple[TunnelInterface, ...], tuple[TunnelInterface, ...]]
+Inputs = tuple[
+    Edition, bool, Mapping[str, int], Ways, Mapping[str, Encapsulation], Ports, frozenset[TunnelPort]
+]
 
 
 class Compiled(Struct, frozen=True):
@@ -65,16 +71,17 @@ NOTHING = Compiled({}, {}, {}, ())
 
 
 class Compilation:
-    """Keeps the result of each network with the inputs that it came from.
+    """Keeps the result of each network, in each version that is live, with the inputs that it came from.
 
-    `pending` names the networks that cannot be compiled yet, and why: they stay as they were.
+    `latest` are the networks as they were compiled last.  `pending` names the networks that cannot be compiled yet, and why: they stay as they were.
     """
 
     def __init__(self, node: str, canonical: Callable[[str], str]) -> None:
         self._node = node
         self._canonical = canonical
-        self._kept: dict[str, tuple[Any, Compiled]] = {}
+        self._kept: dict[tuple[str, int], tuple[Any, Compiled]] = {}
         self.compiled_count = 0
+        self.latest: dict[str, Edition] = {}
         self.pending: dict[str, str] = {}
 
     def compile(
@@ -86,54 +93,76 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort] = frozenset(),
+        live: Mapping[str, Live] = MappingProxyType({}),
     ) -> Compiled:
-        """All flows of these networks, joined; `unheard` as in `emit_flow`."""
+        """All flows of these networks, joined; `unheard` as in `emit_flow`, `live` which versions there are."""
         bindings = tuple(bindings)
         outside = external_zones(bindings, tunnels.all, ports.values())
         numbered: Ports = dict([*ports.items(), *outside.items()])
         kept = {}
-        self.pending = {}
+        self.pending, self.latest = {}, {}
         for network in (Network(""), *networks):
             own = tuple(one for one in bindings if one.network == network.name)
-            numbers = _ids_of(network.name, ids)
-            plugged = _ports_of(network.name, numbered)
-            ways = (tunnels.of(network.name), tunnels.all)
-            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard)
-            known = self._kept.get(network.name)
-            if known is None or known[0] != inputs:
-                self.compiled_count += 1
-                try:
-                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard)
-                    known = (inputs, made)
-                except NotFound as error:
-                    self.pending[network.name] = str(error)
-                    known = (None, known[1] if known is not None else NOTHING)
-            kept[network.name] = known
+            version = live.get(network.name, Live()).version
+            self.latest[network.name] = Edition(network, version, own, _ids_of(network.name, ids))
+        former = [placed(one, bindings) for several in live.values() for one in several.kept]
+        for edition in (*self.latest.values(), *former):
+            name = edition.network.name
+            now = live.get(name, Live())
+            entering = edition.version == now.stamped
+            ways = (tunnels.of(name), tunnels.all)
+            plugged = _ports_of(name, numbered)
+            inputs = (edition, entering, now.behind, ways, dict(encapsulations), plugged, unheard)
+            kept[name, edition.version] = self._kept_or_made(inputs, is_wanted=edition.version == now.version)
         self._kept = kept
         return _join([compiled for _, compiled in kept.values()])
 
+    def _kept_or_made(self, inputs: Inputs, *, is_wanted: bool) -> tuple[Any, Compiled]:
+        edition = inputs[0]
+        name = edition.network.name
+        known = self._kept.get((name, edition.version))
+        if known is not None and known[0] == inputs:
+            return known
+        self.compiled_count += 1
+        try:
+            return inputs, self._compile(*inputs)
+        except NotFound as error:
+            if is_wanted:
+                self.pending[name] = str(error)
+            return None, known[1] if known is not None else NOTHING
+
     def _compile(
         self,
-        network: Network,
-        bindings: tuple[Binding, ...],
-        tunnels: tuple[tuple[TunnelInterface, ...], tuple[TunnelInterface, ...]],
-        ids: Ids,
+        edition: Edition,
+        entering: bool,
+        behind: Mapping[str, int],
+        tunnels: Ways,
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort],
     ) -> Compiled:
         """The network without a name stands for what every node has, such as the tunnels."""
         sending, receiving = tunnels
-        placed = compile_node(
-            self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
+        network, version, ids = edition.network, edition.version, edition.ids
+        placed_here = compile_node(
+            self._node,
+            (network,),
+            edition.bindings,
+            sending,
+            ids,
+            encapsulations,
+            version,
+            receiving,
+            behind,
+            entering=entering,
         )
-        logical = compile_network(network, ids)
-        flows = (*placed, *logical)
+        numbers = versioned(ids, version)
+        flows = (*placed_here, *compile_network(network, numbers))
         return Compiled(
             flow_texts(flows, ports, self._canonical, unheard),
             _reasons(flows),
             {flow.cookie: flow.owner for flow in flows},
-            compile_interfaces(network, ids),
+            compile_interfaces(network, numbers),
             _meters(flows),
             _tunnels_out(flows),
         )

@@ -5,6 +5,7 @@ After each connection the switch is asked what it has: a new agent finds the old
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -13,6 +14,8 @@ from tulle._native import NativeError
 from tulle.openflow import FlowRefused, OpenFlowClient, changes, flow_key
 from tulle.openflow.meters import emit_meter_deletions, emit_meters
 
+_MATCHED = re.compile(r"[ ,]metadata=(0x[0-9a-f]+)[ ,]")
+_WRITTEN = re.compile(r"set_field:(0x[0-9a-f]+)->metadata")
 _logger = structlog.get_logger(__name__)
 
 
@@ -30,23 +33,34 @@ class FlowTable:
         self._installed = None
         self._meters = {}
 
-    async def apply(self, desired: Mapping[str, str], meters: Mapping[int, int] | None = None) -> None:
+    async def present(self) -> Mapping[str, str]:
+        """What the switch has, by flow key."""
+        if self._installed is None:
+            self._installed = await self._dump()
+        return self._installed
+
+    async def apply(
+        self,
+        desired: Mapping[str, str],
+        meters: Mapping[int, int] | None = None,
+        frozen: frozenset[int] = frozenset(),
+    ) -> None:
         """Return when the switch has them; raises `Unavailable`, or `FlowRefused`.
+
+        Flows for packets whose `metadata` is one of `frozen` stay as they are.
 
         `meters` (number: packets a second) are made before the flows that use them, and go after them.
         """
         wanted = dict(meters or {})
         if added := emit_meters(self._meters, wanted):
             self._client.send_raw(added)
-        await self._apply_flows(desired)
+        await self._apply_flows({**as_found(await self.present(), frozen), **desired} if frozen else desired)
         if removed := sorted(self._meters.keys() - wanted.keys()):
             self._client.send_raw(emit_meter_deletions(removed))
         self._meters = wanted
 
     async def _apply_flows(self, desired: Mapping[str, str]) -> None:
-        if self._installed is None:
-            self._installed = await self._dump()
-        todo = changes(self._installed, desired)
+        todo = changes(await self.present(), desired)
         if not todo.commands:
             return
         self._installed = None
@@ -67,3 +81,23 @@ class FlowTable:
                 text = flow.text
             found[flow_key(text)] = text
         return found
+
+
+def as_found(flows: Mapping[str, str], frozen: frozenset[int]) -> dict[str, str]:
+    """The flows of packets with such `metadata`, those that give it to them, and those that do not ask for it."""
+    return {
+        key: text for key, text in flows.items() if (found := metadata_of(text)) is None or found in frozen
+    }
+
+
+def metadata_of(text: str) -> int | None:
+    """What a flow matches in `metadata`, or in the first table writes into it; None for flows of all networks.
+
+    A flow of the first table that writes nothing belongs to nobody, which 0 stands for.
+    """
+    if (found := _MATCHED.search(text)) is not None:
+        return int(found[1], 16)
+    if ",table=0," not in text:
+        return None
+    found = _WRITTEN.search(text)
+    return 0 if found is None else int(found[1], 16)

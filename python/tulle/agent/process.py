@@ -59,7 +59,9 @@ SWITCH_TABLES = {
     ),
 }
 _QUIET_TABLES = frozenset({"Counter", "Drop", "Tunnel_End"})
-_QUIET_COLUMNS = frozenset({"heartbeat", "applied", "statistics", "next_cfg", "cur_cfg"})
+_QUIET_COLUMNS = frozenset(
+    {"heartbeat", "applied", "prepared", "stamped", "statistics", "next_cfg", "cur_cfg"}
+)
 
 _logger = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ not needed any more goes last.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,9 @@ from tulle import store
 from tulle.agent import abilities, interfaces, placing
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
+from tulle.agent.editions import Editions, Live, left_behind
 from tulle.agent.external_zones import external_zones, new_zones
-from tulle.agent.flowtable import FlowTable
+from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
@@ -100,6 +101,7 @@ class Reconciler:
         self.attacher = Attacher()
         self.lingering = Lingering()
         self.retiring = Retiring()
+        self.editions = Editions(options.name)
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
         self.ports: dict[LocalPort | TunnelPort, int] = {}
@@ -157,7 +159,7 @@ class Reconciler:
 
     def next_end(self) -> float | None:
         """When something that is still served is to go."""
-        ends = (self.lingering.next_end(), self.retiring.next_end())
+        ends = (self.lingering.next_end(), self.retiring.next_end(), self.editions.next_end())
         return min((end for end in ends if end is not None), default=None)
 
     def _places(self, view: View, there: dict[str, Present]) -> Places:
@@ -258,6 +260,7 @@ class Reconciler:
         outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
+        live, frozen = await self._live(now.view)
         self.compiled = self.compilation.compile(
             placed.networks,
             placed.bindings,
@@ -266,8 +269,22 @@ class Reconciler:
             encapsulations(),
             self.ports,
             interfaces.unheard(now.there),
+            live,
         )
-        await self._flows.apply(self.compiled.texts, self.compiled.meters)
+        await self._flows.apply(self.compiled.texts, self.compiled.meters, frozen)
+
+    async def _live(self, view: View) -> tuple[Mapping[str, Live], frozenset[int]]:
+        """Which versions of networks there are, and what `metadata` holds in those that only the switch knows of."""
+        self.editions.follow(view.turns)
+        latest = self.compilation.latest
+        frozen: frozenset[int] = frozenset()
+        found: dict[str, set[int]] = {}
+        if missing := left_behind(view.ids, self.editions.missing(view.versions, latest)):
+            there = {metadata_of(text) for text in (await self._flows.present()).values()}
+            for name, versions in missing.items():
+                found[name] = {one for one, numbers in versions.items() if numbers & there}
+                frozen |= frozenset().union(*(versions[one] for one in found[name]))
+        return self.editions.update(view.versions, view.turns, latest, found, self._clock()), frozen
 
     def _tunnels(self, now: Situation) -> Tunnels:
         """What the flows receive and send by; networks that nobody tells apart share what is usual."""
@@ -310,18 +327,27 @@ class Reconciler:
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
         report = NodeReport(self._underlay_mtu, abilities.capabilities(source(self.switch)))
-        store.write_node(writer, state, self.node, self._applied(now), report)
+        applied = self._applied(now)
+        store.write_node(writer, state, self.node, applied, report)
+        here = {*self.compilation.latest, *applied, *self.editions.holding()}
+        told = self.editions.report(here, self.compilation.pending)
+        store.write_version_report(writer, state, name, told)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         if writer.operations:
             await self.state.transact(writer.operations)
 
     def _applied(self, now: Situation) -> dict[str, int]:
+        """The generation of each network here; one with two versions keeps the generation of the former."""
         local = {one.network for one in now.bindings if one.node == self.node.name}
-        return {
-            name: stored.generation
-            for name, stored in now.view.networks.items()
-            if name in local and name not in self.compilation.pending
-        }
+        before = store.applied(source(self.state)).get(self.node.name, {})
+        applied = {}
+        for name, stored in now.view.networks.items():
+            if self.editions.is_settled(name):
+                if name in local and name not in self.compilation.pending:
+                    applied[name] = stored.generation
+            elif name in before and (name in local or name in self.editions.holding()):
+                applied[name] = before[name]
+        return applied
 
     async def _write_interfaces(self, add: list[Interface], remove: list[Present]) -> None:
         _logger.info(

@@ -76,11 +76,13 @@ from .step import (
     Step,
     TunnelInterface,
 )
+from .version import VERSIONS, Turn, VersionReport
 
 __all__ = [
     "DATAPATH_MAX",
     "FLOOD_KEY",
     "PORT_KEY_MAX",
+    "VERSIONS",
     "Acl",
     "AclAction",
     "Action",
@@ -133,10 +135,12 @@ __all__ = [
     "TunnelEnd",
     "TunnelInterface",
     "TunnelPort",
+    "Turn",
     "Underlay",
     "Unreachable",
     "Untrack",
     "Value",
+    "VersionReport",
     "cookie_for",
     "fields",
     "flow",
