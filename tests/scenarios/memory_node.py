@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
 from tulle.agent.compilation import NOTHING, Compilation, Tunnels
+from tulle.agent.editions import Edition, Live
 from tulle.agent.policy import PolicyPath
 from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
@@ -100,7 +102,8 @@ class MemoryNode:
         self._compilation = Compilation(node.name, canonical_flow)
         self._compiled = NOTHING
         self._datapath = Datapath()
-        self._slow_path = SlowPath(icmp_error, lambda: 0.0)
+        self.clock: Callable[[], float] = lambda: 0.0
+        self._slow_path = SlowPath(icmp_error, lambda: self.clock())
         self.logged: list[dict[str, Any]] = []
         self._policy = PolicyPath(icmp_error, lambda: 0.0, self.logged.append)
         self.numbers: dict[Symbol, int] = {}
@@ -112,6 +115,7 @@ class MemoryNode:
         tunnels: Tunnels,
         ids: Ids,
         known: Mapping[str, Encapsulation],
+        live: Mapping[str, Live] = MappingProxyType({}),
     ) -> FlowChanges:
         """Bring ports and flows to what the placement asks for; what had to change."""
         needed = _needed(tunnels, placed)
@@ -119,7 +123,7 @@ class MemoryNode:
         self._add_ports(symbols)
         ports = {one: number for one, number in self.ports.items() if one in symbols}
         self._compiled = self._compilation.compile(
-            placed.networks, placed.bindings, needed, ids, known, ports
+            placed.networks, placed.bindings, needed, ids, known, ports, live=live
         )
         assert not self._compilation.pending, self._compilation.pending
         self.owners |= self._compiled.owners
@@ -128,6 +132,11 @@ class MemoryNode:
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
         self._policy.configure(self._compiled.reasons, self._compiled.owners)
         return made
+
+    @property
+    def latest(self) -> Mapping[str, Edition]:
+        """The networks as they were compiled last."""
+        return self._compilation.latest
 
     def receive(self, symbol: Symbol, frame: bytes, tunnel: TunnelKey | None = None) -> Hop:
         """What becomes of a frame that comes in at a port."""
