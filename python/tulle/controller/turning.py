@@ -82,7 +82,9 @@ class Turning:
         """As they are to be now; a network that has its first version alone has none."""
         current = store.turns(store.source(self._state))
         found: dict[str, Turn] = {}
-        for name, version in store.versions(store.source(self._intent)).items():
+        wanted = store.versions(store.source(self._intent))
+        self._since = {name: step for name, step in self._since.items() if name in wanted}
+        for name, version in wanted.items():
             turn = current.get(name, Turn())
             if is_turning(turn, version):
                 turn = self._advanced(name, turn, version)
@@ -90,7 +92,6 @@ class Turning:
                 self._since.pop(name, None)
             if turn != Turn():
                 found[name] = turn
-        self._since = {name: step for name, step in self._since.items() if name in found or name in current}
         return found
 
     def _advanced(self, name: str, turn: Turn, version: int) -> Turn:
