@@ -126,7 +126,7 @@ def test_the_numbers_of_versions_begin_again_after_the_last_one() -> None:
 
 
 @settings(
-    max_examples=250,
+    max_examples=200,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

@@ -14,7 +14,7 @@ from memory_node import Delivered, Hop, Sent
 
 from tulle.agent.editions import GRACE_S, Editions
 from tulle.control import Wanted, advance_turn, allocate, next_version, placement, requested_bindings
-from tulle.values import Ids, LabFile, LocalPort, Network, Turn, VersionReport
+from tulle.values import Ids, LabFile, LocalPort, Network, TunnelPort, Turn, VersionReport
 
 Deliveries = frozenset[tuple[str, bytes]]
 Packet = tuple[str, bytes]
@@ -65,6 +65,15 @@ class VersionedLab(MemoryLab):
     def is_settled(self, node: str) -> bool:
         """Whether a node has one version of every network."""
         return all(self._editions[node].is_settled(name) for name in self.networks)
+
+    def receive_popped(
+        self, sender: str, receiver: str, context: int, frame: bytes, encapsulation: str | None = None
+    ) -> Hop:
+        """A node that has no port of the network any more has no tunnel either, and drops what still comes."""
+        port = TunnelPort(sender, encapsulation or self.encapsulation(sender, receiver))
+        if port not in self.nodes[receiver].ports:
+            return Hop(receiver, "no tunnel", (), ())
+        return super().receive_popped(sender, receiver, context, frame, encapsulation)
 
     def pass_time(self) -> None:
         """As long as flows outlive their version; nothing may be under way."""
