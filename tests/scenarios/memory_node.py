@@ -16,6 +16,7 @@ from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
 from tulle.agent.compilation import NOTHING, Compilation, Tunnels
 from tulle.agent.editions import Edition, Live
+from tulle.agent.flowtable import as_found
 from tulle.agent.policy import PolicyPath
 from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
@@ -116,6 +117,7 @@ class MemoryNode:
         ids: Ids,
         known: Mapping[str, Encapsulation],
         live: Mapping[str, Live] = MappingProxyType({}),
+        frozen: frozenset[int] = frozenset(),
     ) -> FlowChanges:
         """Bring ports and flows to what the placement asks for; what had to change."""
         needed = _needed(tunnels, placed)
@@ -127,11 +129,16 @@ class MemoryNode:
         )
         assert not self._compilation.pending, self._compilation.pending
         self.owners |= self._compiled.owners
-        made = self._install(self._compiled.texts)
+        kept = as_found(self.installed, frozen) if frozen else {}
+        made = self._install({**kept, **self._compiled.texts})
         self._remove_ports(symbols)
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
         self._policy.configure(self._compiled.reasons, self._compiled.owners)
         return made
+
+    def forget(self) -> None:
+        """An agent that has just begun."""
+        self._compilation = Compilation(self.node.name, canonical_flow)
 
     @property
     def latest(self) -> Mapping[str, Edition]:
@@ -240,7 +247,7 @@ class MemoryNode:
         )
         path = self._policy if self._policy.concerns(given) else self._slow_path
         reply = path.answer(given)
-        reason = self._compiled.reasons[given.table, given.cookie]
+        reason = self._compiled.reasons.get((given.table, given.cookie), "unknown")
         return Punted(reason, None if reply is None else (reply.actions, reply.frame))
 
 

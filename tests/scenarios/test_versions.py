@@ -20,6 +20,12 @@ from tulle.values import Acl, LabFile, LogicalPort, LogicalSwitch, Match, Networ
 
 NODES = all_nodes([("stt",)] * 3)
 STEPS_MAX = 200
+WALK = settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
 
 
 def acl(direction: str, port: str) -> Acl:
@@ -44,7 +50,13 @@ def probes(network: Network, *said: tuple[str, str]) -> tuple[Packet, ...]:
 
 
 def turned(
-    lab: VersionedLab, judge: Judge, new: tuple[Network, ...], random: Random, *, atomic: bool = True
+    lab: VersionedLab,
+    judge: Judge,
+    new: tuple[Network, ...],
+    random: Random,
+    *,
+    atomic: bool = True,
+    mortal: bool = False,
 ) -> list[Turn]:
     """Bring all nodes to `new` in some order, and look at any moment; the turns that there were."""
     for node in lab.nodes.values():
@@ -52,7 +64,10 @@ def turned(
     lab.want(new, atomic=atomic)
     turns = []
     for _ in range(STEPS_MAX):
-        lab.hear(random.choice(list(lab.nodes)))
+        node = random.choice(list(lab.nodes))
+        if mortal and random.random() < 0.3:
+            lab.die(node)
+        lab.hear(node)
         judge.look(hold=random.random() < 0.5)
         if random.random() < 0.5 and lab.lead():
             turns.append(dict(lab.turns))
@@ -125,12 +140,7 @@ def test_the_numbers_of_versions_begin_again_after_the_last_one() -> None:
     assert lab.versions == {"red": 2}
 
 
-@settings(
-    max_examples=20,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-)
+@WALK
 @given(st.data())
 def test_every_packet_meets_the_old_or_the_new_network_alone(data: st.DataObject) -> None:
     old = data.draw(networks("red"))
@@ -144,6 +154,44 @@ def test_every_packet_meets_the_old_or_the_new_network_alone(data: st.DataObject
     lab, judge = judged(old, new, frames, carriers)
     turned(lab, judge, (new,), Random(data.draw(st.integers(0, 1000))))
     assert judge.wrong == []
+
+
+@WALK
+@given(st.data())
+def test_an_agent_that_begins_anew_at_any_moment_leaves_no_packet_to_a_mix(data: st.DataObject) -> None:
+    old = data.draw(networks("red"))
+    new = data.draw(turned_round(old))
+    said = [data.draw(packets(old)) for _ in range(5)]
+    frames = tuple(frame for port, match in said for frame in built(old, port, match))
+    lab, judge = judged(old, new, frames)
+    judge.spare_errors()
+    turned(lab, judge, (new,), Random(data.draw(st.integers(0, 1000))), mortal=True)
+    assert judge.wrong == []
+
+
+def test_a_node_that_does_not_follow_is_gone_on_without_and_keeps_its_traffic() -> None:
+    old, new = pair()
+    said = probes(old, ("a", "udp,dst=10.0.0.3,dport=9"), ("c", "udp,dst=10.0.0.1,dport=9"))
+    lab, judge = judged(old, new, said)
+    lab.want((new,))
+    for late in ((), ("node3",), ("node3",), ("node3",)):
+        for node in ("node1", "node2"):
+            lab.hear(node)
+            judge.look()
+        lab.lead(late)
+        lab.pass_time()
+    assert lab.turns == {"red": Turn(1, (), {"node3": 0})}
+    for _ in range(3):
+        for node in lab.nodes:
+            lab.hear(node)
+            judge.look()
+        lab.lead()
+    lab.pass_time()
+    for node in lab.nodes:
+        lab.hear(node)
+        judge.look()
+    assert judge.wrong == []
+    assert lab.turns == {"red": Turn(1)} and all(map(lab.is_settled, lab.nodes))
 
 
 def at_home(network: Network, old: Network) -> Network:

@@ -12,7 +12,8 @@ from itertools import count
 from memory_lab import MemoryLab
 from memory_node import Delivered, Hop, Sent
 
-from tulle.agent.editions import GRACE_S, Editions
+from tulle.agent.editions import GRACE_S, Editions, found_in_switch
+from tulle.agent.flowtable import metadata_of
 from tulle.control import Wanted, advance_turn, allocate, next_version, placement, requested_bindings
 from tulle.values import Ids, LabFile, LocalPort, Network, TunnelPort, Turn, VersionReport
 
@@ -47,10 +48,19 @@ class VersionedLab(MemoryLab):
     def hear(self, node: str) -> None:
         """A node's agent makes one pass, and reports."""
         bindings = requested_bindings(self.networks.values(), self._declared)
-        live = self._editions[node].update(self.versions, self.turns, self.nodes[node].latest, {}, self.now_s)
+        editions, latest = self._editions[node], self.nodes[node].latest
+        missing = editions.missing(self.versions, self.turns, latest)
+        there = {metadata_of(text) for text in self.nodes[node].installed.values()} if missing else set()
+        found = found_in_switch(self.ids, missing, there)
+        live = editions.update(self.versions, self.turns, latest, found, self.now_s)
         placed = placement(node, tuple(self.networks.values()), bindings)
-        self.nodes[node].apply(placed, self._tunnels(node), self.ids, self.known, live)
+        self.nodes[node].apply(placed, self._tunnels(node), self.ids, self.known, live, found.metadata)
         self.reports[node] = self._editions[node].report(live, ())
+
+    def die(self, node: str) -> None:
+        """A node's agent begins anew, and knows nothing of what was."""
+        self.nodes[node].forget()
+        self._editions[node] = Editions(node)
 
     def lead(self, late: tuple[str, ...] = ()) -> bool:
         """The controller takes the next step if all have reported; whether there was one to take."""
@@ -132,6 +142,14 @@ class Judge:
     def telling(self) -> int:
         """For how many packets old and new differ."""
         return sum(before != after for before, after in self._fates.values())
+
+    def spare_errors(self) -> None:
+        """Look no more at packets that an agent answers: one that has just begun may not know why it gets them."""
+        self._fates = {
+            packet: fates
+            for packet, fates in self._fates.items()
+            if not any(port == packet[0] for fate in fates for port, _ in fate)
+        }
 
     def look(self, *, hold: bool = False) -> None:
         """Send every packet; with `hold`, those that go to another node are under way until `land`."""

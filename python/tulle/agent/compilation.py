@@ -73,7 +73,8 @@ NOTHING = Compiled({}, {}, {}, ())
 class Compilation:
     """Keeps the result of each network, in each version that is live, with the inputs that it came from.
 
-    `latest` are the networks as they were compiled last.  `pending` names the networks that cannot be compiled yet, and why: they stay as they were.
+    `latest` are the networks as they were compiled last.
+    `pending` names the networks that cannot be compiled yet, and why: they stay as they were.
     """
 
     def __init__(self, node: str, canonical: Callable[[str], str]) -> None:

@@ -43,6 +43,13 @@ class Live(Struct, frozen=True):
     kept: tuple[Edition, ...] = ()
 
 
+class Found(Struct, frozen=True):
+    """Versions of networks that only the switch knows of, and what `metadata` holds in all of them."""
+
+    versions: Mapping[str, frozenset[int]] = MappingProxyType({})
+    metadata: frozenset[int] = frozenset()
+
+
 class Editions:
     """Remembers what networks were for as long as it is needed."""
 
@@ -58,7 +65,7 @@ class Editions:
         versions: Mapping[str, int],
         turns: Mapping[str, Turn],
         latest: Mapping[str, Edition],
-        found: Mapping[str, Collection[int]],
+        found: Found,
         now: float,
     ) -> Mapping[str, Live]:
         """What is live now, by network; networks that never had a second version are left out.
@@ -74,21 +81,26 @@ class Editions:
             turn = turns.get(name)
             if version or turn is not None or name in self._kept:
                 self._keep(name, version, turn or Turn(), latest.get(name), now)
-                self._live[name] = self._now(name, version, turn or Turn(), found.get(name, ()))
+                self._live[name] = self._now(
+                    name, version, turn or Turn(), found.versions.get(name, frozenset())
+                )
         self._until = {
             (name, one): end for (name, one), end in self._until.items() if one in self._kept[name]
         }
         self._kept = defaultdict(dict, {name: kept for name, kept in self._kept.items() if kept})
         return self._live
 
-    def missing(self, versions: Mapping[str, int], latest: Mapping[str, Edition]) -> dict[str, set[int]]:
+    def missing(
+        self, versions: Mapping[str, int], turns: Mapping[str, Turn], latest: Mapping[str, Edition]
+    ) -> dict[str, set[int]]:
         """The versions that are needed and whose networks are not known here, by network."""
         wanted = {}
-        for name, turn in self._turns.items():
-            known = {versions.get(name), *self._kept.get(name, ())}
+        for name, version in versions.items():
+            turn = turns.get(name, Turn())
+            known = {version, *self._kept.get(name, ())}
             if name in latest:
                 known.add(latest[name].version)
-            if name in versions and (unknown := self._needed(turn) - known):
+            if unknown := self._needed(turn) - known:
                 wanted[name] = unknown
         return wanted
 
@@ -110,10 +122,6 @@ class Editions:
     def next_end(self) -> float | None:
         """When the flows of a version are to go."""
         return min(self._until.values(), default=None)
-
-    def follow(self, turns: Mapping[str, Turn]) -> None:
-        """Take note of what the controller says before anything is decided."""
-        self._turns = turns
 
     def _needed(self, turn: Turn) -> set[int]:
         return {
@@ -147,10 +155,13 @@ def placed(edition: Edition, bindings: Iterable[Binding]) -> Edition:
     return edition if moved == edition.bindings else replace(edition, bindings=moved)
 
 
-def left_behind(ids: Ids, wanted: Mapping[str, Collection[int]]) -> dict[str, dict[int, frozenset[int]]]:
-    """For networks and versions of them: what `metadata` holds while a packet is in one of their datapaths."""
-    found: dict[str, dict[int, frozenset[int]]] = {}
-    for name, versions in wanted.items():
+def found_in_switch(ids: Ids, missing: Mapping[str, Collection[int]], there: Collection[int | None]) -> Found:
+    """Which of the versions that are missing have flows; `there` is what flows ask of `metadata`."""
+    versions: dict[str, frozenset[int]] = {}
+    metadata: set[int] = set()
+    for name, wanted in missing.items():
         numbers = [number for path, number in ids.datapaths.items() if path.startswith(f"{name}/")]
-        found[name] = {one: frozenset(in_version(number, one) for number in numbers) for one in versions}
-    return found
+        held = {one: {in_version(number, one) for number in numbers} for one in wanted}
+        versions[name] = frozenset(one for one in wanted if not held[one].isdisjoint(there))
+        metadata.update(*(held[one] for one in versions[name]))
+    return Found(versions, frozenset(metadata))

@@ -17,7 +17,7 @@ from tulle import store
 from tulle.agent import abilities, interfaces, placing
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
-from tulle.agent.editions import Editions, Live, left_behind
+from tulle.agent.editions import Editions, Found, Live, found_in_switch
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.interfaces import Interface, Present
@@ -275,16 +275,12 @@ class Reconciler:
 
     async def _live(self, view: View) -> tuple[Mapping[str, Live], frozenset[int]]:
         """Which versions of networks there are, and what `metadata` holds in those that only the switch knows of."""
-        self.editions.follow(view.turns)
-        latest = self.compilation.latest
-        frozen: frozenset[int] = frozenset()
-        found: dict[str, set[int]] = {}
-        if missing := left_behind(view.ids, self.editions.missing(view.versions, latest)):
-            there = {metadata_of(text) for text in (await self._flows.present()).values()}
-            for name, versions in missing.items():
-                found[name] = {one for one, numbers in versions.items() if numbers & there}
-                frozen |= frozenset().union(*(versions[one] for one in found[name]))
-        return self.editions.update(view.versions, view.turns, latest, found, self._clock()), frozen
+        latest, found = self.compilation.latest, Found()
+        if missing := self.editions.missing(view.versions, view.turns, latest):
+            flows = await self._flows.present()
+            found = found_in_switch(view.ids, missing, {metadata_of(text) for text in flows.values()})
+        live = self.editions.update(view.versions, view.turns, latest, found, self._clock())
+        return live, found.metadata
 
     def _tunnels(self, now: Situation) -> Tunnels:
         """What the flows receive and send by; networks that nobody tells apart share what is usual."""
