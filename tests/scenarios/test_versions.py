@@ -89,6 +89,8 @@ SAID = (
     ("a", "udp,dst=10.0.0.2,dport=7"),
     ("a", "udp,dst=10.0.0.3,dport=7"),
     ("c", "udp,dst=10.0.0.2,dport=7"),
+    ("a", "udp,dst=10.0.0.2,dport=9"),
+    ("c", "udp,dst=10.0.0.1,dport=9"),
 )
 
 
