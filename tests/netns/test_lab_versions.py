@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 import pytest
 from lab_bench import Bench
 
+from tulle.errors import TulleError
 from tulle.lab.waiting import wait_until
 
 PORTS = 200
@@ -204,3 +205,70 @@ def test_a_rollback_of_200_ports_under_traffic_mixes_and_loses_nothing(lab: Benc
         assert leaked(sent) == 0
         turned_once(sent, to_second=snapshot == "second")
     assert {node: len(lab.rules(node)) for node in NODES} == flows
+
+
+def finished(lab: Bench, generations: dict[str, int]) -> None:
+    """Return when every node has the network in one version alone."""
+
+    def reached() -> bool:
+        with suppress(TulleError):
+            lab.client.wait(generations, 1)
+            return True
+        return False
+
+    wait_until(reached, what="the end of the rollback", limit_s=60)
+
+
+def check(sent: Traffic) -> None:
+    assert lost(sent)["sent"] > 1000
+    assert (lost(sent)["lost"], leaked(sent)) == (0, 0), (lost(sent), leaked(sent))
+
+
+def test_a_rollback_waits_for_an_agent_and_outlives_the_controller(lab: Bench) -> None:
+    with traffic(lab) as sent:
+        lab.kill("node2/agent")
+        generations = lab.client.rollback("red", "first")["generations"]
+        time.sleep(0.5)
+        lab.kill("controller")
+        lab.restart("controller")
+        lab.restart("node2/agent")
+        finished(lab, generations)
+    check(sent)
+    turned_once(sent, to_second=False)
+    lab.client.rollback("red", "second", wait=True, timeout_s=60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay_ms", [20, 80, 150, 300, 600])
+@pytest.mark.parametrize("roles", [("controller",), ("node1/agent",), ("node2/agent", "controller")])
+def test_killed_at_any_step_a_rollback_ends_and_mixes_nothing(
+    lab: Bench, roles: tuple[str, ...], delay_ms: int
+) -> None:
+    for snapshot in ("first", "second"):
+        with traffic(lab) as sent:
+            generations = lab.client.rollback("red", snapshot)["generations"]
+            time.sleep(delay_ms / 1000)
+            for role in roles:
+                lab.kill(role)
+            for role in roles:
+                lab.restart(role)
+            finished(lab, generations)
+        check(sent)
+        turned_once(sent, to_second=snapshot == "second")
+
+
+@pytest.mark.slow
+def test_a_node_without_an_agent_is_gone_on_without_and_keeps_its_traffic(lab: Bench) -> None:
+    """Between it and the others packets may meet a mix until its agent is back; that they arrive counts more."""
+    lab.kill("node3/agent")
+    with traffic(lab) as sent:
+        generations = lab.client.rollback("red", "first")["generations"]
+        time.sleep(12)
+    assert lost(sent)["lost"] == 0, lost(sent)
+    gone_on = sent.count(OPENED)[NODES.index("node1")]
+    assert 0 < len(gone_on[1]) < gone_on[0], "node1 waits for ever"
+    with traffic(lab) as sent:
+        lab.restart("node3/agent")
+        finished(lab, generations)
+    assert lost(sent)["lost"] == 0, lost(sent)
+    lab.client.rollback("red", "second", wait=True, timeout_s=60)

@@ -113,6 +113,31 @@ def test_without_versions_it_gets_through() -> None:
     assert any("from red/a: ['red/b']" in one for one in judge.wrong), judge.wrong
 
 
+def test_a_packet_under_way_finds_the_flows_of_its_version_until_it_must_have_arrived() -> None:
+    old, _ = pair()
+    new = replace(old, acls=())
+    lab, judge = judged(old, new, probes(old, SAID[3]))
+    lab.want((new,))
+    for late in (False, True):
+        judge.look(hold=True)
+        for _ in range(2):  # all prepare, then all stamp
+            for node in lab.nodes:
+                lab.hear(node)
+            assert lab.lead()
+        assert lab.turns["red"].former == ()
+        for _ in range(2):
+            for node in lab.nodes:
+                lab.hear(node)
+            if late:
+                lab.pass_time()
+        judge.land()
+        assert bool(judge.wrong) == late, judge.wrong
+        lab.pass_time()
+        for node in lab.nodes:
+            lab.hear(node)
+        lab.want((old,))
+
+
 def test_afterwards_there_are_as_many_flows_as_before() -> None:
     old, _ = pair()
     lab, judge = judged(old, replace(old, acls=()), probes(old, *SAID))
