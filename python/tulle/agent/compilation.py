@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tulle.agent.editions import Edition, Live, placed
 from tulle.agent.external_zones import external_zones
-from tulle.control import compile_node, versioned
+from tulle.control import compile_node, lets_in, versioned
 from tulle.errors import NotFound
 from tulle.logical import compile_interfaces, compile_network
 from tulle.openflow import flow_texts
@@ -34,9 +34,7 @@ from tulle.values import (
 
 Ports = Mapping[LocalPort | TunnelPort, int]
 Ways = tuple[tuple[TunnelInterface, ...], tuple[TunnelInterface, ...]]
-Inputs = tuple[
-    Edition, bool, Mapping[str, int], Ways, Mapping[str, Encapsulation], Ports, frozenset[TunnelPort]
-]
+Inputs = tuple[Edition, Mapping[str, int], Ways, Mapping[str, Encapsulation], Ports, frozenset[TunnelPort]]
 
 
 class Compiled(Struct, frozen=True):
@@ -44,7 +42,8 @@ class Compiled(Struct, frozen=True):
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
     by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
-    `sends` are the tunnels that packets leave by.
+    `sends` are the tunnels that packets leave by.  `entries` are the flows by which packets get into the version of
+    the network, which belong to `texts` while they are to.
     """
 
     texts: Mapping[str, str]
@@ -53,6 +52,7 @@ class Compiled(Struct, frozen=True):
     routers: tuple[RouterInterface, ...]
     meters: Mapping[int, int] = {}
     sends: frozenset[TunnelPort] = frozenset()
+    entries: Mapping[str, str] = {}
 
 
 class Tunnels(Struct, frozen=True):
@@ -110,13 +110,15 @@ class Compilation:
         for edition in (*self.latest.values(), *former):
             name = edition.network.name
             now = live.get(name, Live())
-            entering = edition.version == now.stamped
             ways = (tunnels.of(name), tunnels.all)
             plugged = _ports_of(name, numbered)
-            inputs = (edition, entering, now.behind, ways, dict(encapsulations), plugged, unheard)
+            inputs = (edition, now.behind, ways, dict(encapsulations), plugged, unheard)
             kept[name, edition.version] = self._kept_or_made(inputs, is_wanted=edition.version == now.version)
         self._kept = kept
-        return _join([compiled for _, compiled in kept.values()])
+        return _join(
+            (compiled, version == live.get(name, Live()).stamped)
+            for (name, version), (_, compiled) in kept.items()
+        )
 
     def _kept_or_made(self, inputs: Inputs, *, is_wanted: bool) -> tuple[Any, Compiled]:
         edition = inputs[0]
@@ -135,7 +137,6 @@ class Compilation:
     def _compile(
         self,
         edition: Edition,
-        entering: bool,
         behind: Mapping[str, int],
         tunnels: Ways,
         encapsulations: Mapping[str, Encapsulation],
@@ -155,17 +156,17 @@ class Compilation:
             version,
             receiving,
             behind,
-            entering=entering,
         )
         numbers = versioned(ids, version)
         flows = (*placed_here, *compile_network(network, numbers))
         return Compiled(
-            flow_texts(flows, ports, self._canonical, unheard),
+            flow_texts((one for one in flows if not lets_in(one)), ports, self._canonical, unheard),
             _reasons(flows),
             {flow.cookie: flow.owner for flow in flows},
             compile_interfaces(network, numbers),
             _meters(flows),
             _tunnels_out(flows),
+            flow_texts(filter(lets_in, flows), ports, self._canonical, unheard),
         )
 
 
@@ -211,15 +212,16 @@ def _ports_of(network: str, ports: Ports) -> Ports:
     }
 
 
-def _join(parts: Iterable[Compiled]) -> Compiled:
+def _join(parts: Iterable[tuple[Compiled, bool]]) -> Compiled:
+    """All of them, each with its entries or without."""
     texts: dict[str, str] = {}
     reasons: dict[tuple[int, int], str] = {}
     owners: dict[int, str] = {}
     routers: list[RouterInterface] = []
     meters: dict[int, int] = {}
     sends: set[TunnelPort] = set()
-    for part in parts:
-        texts |= part.texts
+    for part, is_entered in parts:
+        texts |= {**part.texts, **part.entries} if is_entered else part.texts
         reasons |= part.reasons
         owners |= part.owners
         routers += part.routers

@@ -8,7 +8,7 @@ from .allocate import allocate
 from .choice import Choice, choice_between
 from .context import in_version, versioned
 from .mtu import network_mtu
-from .physical import compile_node
+from .physical import compile_node, lets_in
 from .placement import Placement, attachments, placement, requested_bindings
 from .plan import plan, plan_attachments, plan_flows, plan_tunnels
 from .preference import in_use, passed_over
@@ -31,6 +31,7 @@ __all__ = [
     "in_use",
     "in_version",
     "is_turning",
+    "lets_in",
     "network_mtu",
     "next_version",
     "passed_over",

@@ -99,8 +99,6 @@ def compile_node(
     version: int = 0,
     receiving: Iterable[TunnelInterface] = (),
     behind: Mapping[str, int] = MappingProxyType({}),
-    *,
-    entering: bool = True,
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
@@ -108,7 +106,6 @@ def compile_node(
     others that it only receives by; a remote port without a tunnel to its node is left out.
     `version` (8 bits) is that of these networks; it goes into contexts that have room for it.  `behind` are nodes
     that have another one and are spoken to in that, while what they send counts as of this one.
-    Without `entering` nothing gets into this version here: it only handles what is in it already.
     """
     networks = tuple(networks)
     places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF)
@@ -117,8 +114,7 @@ def compile_node(
     ends = _ends((*sending, *receiving), encapsulations)
     ways = {one.remote: ends[one.remote, one.encapsulation] for one in sending}
     writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind)
-    made = (*writer.flows(places), *_paused(node, stopped))
-    flows = made if entering else (one for one in made if not _lets_in(one))
+    flows = (*writer.flows(places), *_paused(node, stopped))
     return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
 
 
@@ -324,8 +320,8 @@ def _onward(end: _End) -> tuple[Action, ...]:
     return (SetField("reg10", FROM_TUNNEL | (0 if is_versioned else UNVERSIONED)), Resubmit(RESPONDERS))
 
 
-def _lets_in(one: Flow) -> bool:
-    """Whether a flow says in which version a packet is."""
+def lets_in(one: Flow) -> bool:
+    """Whether a flow says in which version a packet is: without these, a version only handles what is in it."""
     return one.table == PHYSICAL_INGRESS or one.owner.startswith(VERSION_OF)
 
 
