@@ -105,6 +105,18 @@ def test_what_both_drop_at_different_ends_never_gets_through(seed: int, carrier:
     assert lab.turns == {"red": replace(lab.turns["red"], stamped=1, former=(), behind={})}
 
 
+@pytest.mark.parametrize("carrier", ["vxlan", "geneve", "nvgre"])
+def test_where_tunnels_carry_no_version_what_nothing_touches_still_arrives(carrier: str) -> None:
+    """Each node handles a packet in one version; two nodes may do so in different ones for a moment."""
+    old, new = pair()
+    lab, judge = judged(old, new, probes(old, *SAID[3:]), all_nodes([(carrier,)] * 3))
+    turned(lab, judge, (new,), Random(1))
+    assert judge.wrong == []
+    after = Judge(lab, *[MemoryLab(LabFile((new,), all_nodes([(carrier,)] * 3)))] * 2, probes(new, *SAID))
+    after.look()
+    assert after.wrong == []
+
+
 def test_without_versions_it_gets_through() -> None:
     old, new = pair()
     lab, judge = judged(old, new, probes(old, *SAID))
