@@ -173,6 +173,11 @@ def traffic(lab: Bench) -> Iterator[Traffic]:
         made.close()
 
 
+def counters(lab: Bench) -> dict[tuple[str, str], int]:
+    """Packets by object and node."""
+    return {(one["name"], one["node"]): one["packets"] for one in lab.client.counters("red")}
+
+
 def lost(traffic: Traffic) -> dict[str, int]:
     counts = traffic.count(STEADY)
     return {"sent": sum(sent for sent, _ in counts), "lost": sum(sent - len(got) for sent, got in counts)}
@@ -194,6 +199,7 @@ def turned_once(traffic: Traffic, *, to_second: bool) -> None:
 
 def test_a_rollback_of_200_ports_under_traffic_mixes_and_loses_nothing(lab: Bench) -> None:
     flows = {node: len(lab.rules(node)) for node in NODES}
+    counted = counters(lab)
     for snapshot in ("first", "second"):
         with traffic(lab) as sent:
             began = time.monotonic()
@@ -204,6 +210,9 @@ def test_a_rollback_of_200_ports_under_traffic_mixes_and_loses_nothing(lab: Benc
         assert lost(sent)["lost"] == 0, lost(sent)
         assert leaked(sent) == 0
         turned_once(sent, to_second=snapshot == "second")
+        before, counted = counted, counters(lab)
+        backwards = {one: (packets, counted.get(one, 0)) for one, packets in before.items() if one in counted}
+        assert all(was <= now for was, now in backwards.values()), backwards
     assert {node: len(lab.rules(node)) for node in NODES} == flows
 
 

@@ -51,7 +51,7 @@ class Found(Struct, frozen=True):
 
 
 class Editions:
-    """Remembers what networks were for as long as it is needed."""
+    """Remembers what networks were for as long as it is needed; `has_ended` says that just now one was not any more."""
 
     def __init__(self, node: str) -> None:
         self._node = node
@@ -59,6 +59,7 @@ class Editions:
         self._until: dict[tuple[str, int], float] = {}
         self._live: dict[str, Live] = {}
         self._turns: Mapping[str, Turn] = {}
+        self.has_ended = False
 
     def update(
         self,
@@ -74,6 +75,7 @@ class Editions:
         left in the switch.  `now` is in seconds.
         """
         self._turns = turns
+        self.has_ended = False
         for name in self._kept.keys() - versions.keys():
             del self._kept[name]
         self._live = {}
@@ -140,6 +142,7 @@ class Editions:
                 self._until.pop((name, one), None)
             elif self._until.setdefault((name, one), now + GRACE_S) <= now:
                 del kept[one]
+                self.has_ended = True
 
     def _now(self, name: str, version: int, turn: Turn, found: Collection[int]) -> Live:
         """Packets enter in the version that all agreed on; a node that never had it takes the one that comes."""

@@ -5,13 +5,16 @@ After each connection the switch is asked what it has: a new agent finds the old
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from tulle._native import NativeError
-from tulle.openflow import FlowRefused, OpenFlowClient, changes, flow_key
+from tulle.openflow import DumpedFlow, FlowRefused, OpenFlowClient, changes, flow_key
+from tulle.openflow.changes import FlowChanges
+from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.openflow.meters import emit_meter_deletions, emit_meters
 
 _MATCHED = re.compile(r"[ ,]metadata=(0x[0-9a-f]+)[ ,]")
@@ -27,6 +30,13 @@ class FlowTable:
         self._canonical = canonical
         self._installed: dict[str, str] | None = None
         self._meters: dict[int, int] = {}
+        self._gone: dict[str, DumpedFlow] = {}
+        self._counting = asyncio.Lock()
+
+    async def counted(self) -> list[DumpedFlow]:
+        """All flows with their counters, and what those of former versions have counted when they went."""
+        async with self._counting:
+            return [*await self._client.dump(), *self._gone.values()]
 
     def forget(self) -> None:
         """The connection is new: what the switch has is not known any more."""
@@ -44,9 +54,12 @@ class FlowTable:
         desired: Mapping[str, str],
         meters: Mapping[int, int] | None = None,
         frozen: frozenset[int] = frozenset(),
+        *,
+        count_gone: bool = False,
     ) -> None:
         """Return when the switch has them; raises `Unavailable`, or `FlowRefused`.
 
+        With `count_gone`, what is deleted has its counters kept for `counted`.
         Flows for packets whose `metadata` is one of `frozen` stay as they are.
 
         `meters` (number: packets a second) are made before the flows that use them, and go after them.
@@ -54,15 +67,25 @@ class FlowTable:
         wanted = dict(meters or {})
         if added := emit_meters(self._meters, wanted):
             self._client.send_raw(added)
-        await self._apply_flows({**as_found(await self.present(), frozen), **desired} if frozen else desired)
+        if frozen:
+            desired = {**as_found(await self.present(), frozen), **desired}
+        await self._apply_flows(desired, count_gone=count_gone)
         if removed := sorted(self._meters.keys() - wanted.keys()):
             self._client.send_raw(emit_meter_deletions(removed))
         self._meters = wanted
 
-    async def _apply_flows(self, desired: Mapping[str, str]) -> None:
+    async def _apply_flows(self, desired: Mapping[str, str], *, count_gone: bool) -> None:
         todo = changes(await self.present(), desired)
         if not todo.commands:
             return
+        if not (count_gone and todo.delete):
+            await self._change(todo, desired)
+            return
+        async with self._counting:
+            self._count_gone(await self._client.dump(), frozenset(todo.delete))
+            await self._change(todo, desired)
+
+    async def _change(self, todo: FlowChanges, desired: Mapping[str, str]) -> None:
         self._installed = None
         _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
         try:
@@ -71,6 +94,15 @@ class FlowTable:
             _logger.error("flows refused", error=str(error))
             raise
         self._installed = dict(desired)
+
+    def _count_gone(self, flows: Iterable[DumpedFlow], keys: frozenset[str]) -> None:
+        for one in flows:
+            if one.packets and flow_key(self._canonical(one.text)) in keys:
+                actions = one.text.rpartition(" actions=")[2]
+                text = f"cookie={flow_cookie(one.text):#x},table={flow_table(one.text)} actions={actions}"
+                known = self._gone.get(text, DumpedFlow(text, 0, 0, 0.0))
+                sums = known.packets + one.packets, known.bytes + one.bytes
+                self._gone[text] = DumpedFlow(text, *sums, one.duration_s)
 
     async def _dump(self) -> dict[str, str]:
         found = {}

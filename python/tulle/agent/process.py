@@ -178,7 +178,7 @@ class Agent:
 
     async def _count_once(self) -> None:
         owners = self.reconciler.compiled.owners
-        flows = await self.openflow.dump()
+        flows = await self.flows.counted()
         ports = self.reconciler.ports.items()
         names = {
             number: port.name if isinstance(port, LocalPort) else f"tunnel {port.node}"

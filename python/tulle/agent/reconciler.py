@@ -271,7 +271,8 @@ class Reconciler:
             interfaces.unheard(now.there),
             live,
         )
-        await self._flows.apply(self.compiled.texts, self.compiled.meters, frozen)
+        ended = self.editions.has_ended
+        await self._flows.apply(self.compiled.texts, self.compiled.meters, frozen, count_gone=ended)
 
     async def _live(self, view: View) -> tuple[Mapping[str, Live], frozenset[int]]:
         """Which versions of networks there are, and what `metadata` holds in those that only the switch knows of."""
