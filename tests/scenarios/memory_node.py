@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
 from tulle.agent.compilation import NOTHING, Compilation, Tunnels
+from tulle.agent.editions import Edition, Live
+from tulle.agent.flowtable import as_found
 from tulle.agent.policy import PolicyPath
 from tulle.agent.services import Services
 from tulle.agent.slowpath import SlowPath
@@ -101,7 +104,8 @@ class MemoryNode:
         self._compilation = Compilation(node.name, canonical_flow)
         self._compiled = NOTHING
         self._datapath = Datapath()
-        self._slow_path = SlowPath(icmp_error, lambda: 0.0)
+        self.clock: Callable[[], float] = lambda: 0.0
+        self._slow_path = SlowPath(icmp_error, lambda: self.clock())
         self.logged: list[dict[str, Any]] = []
         self._policy = PolicyPath(icmp_error, lambda: 0.0, self.logged.append)
         self._services = Services(lambda: 0.0)
@@ -114,6 +118,8 @@ class MemoryNode:
         tunnels: Tunnels,
         ids: Ids,
         known: Mapping[str, Encapsulation],
+        live: Mapping[str, Live] = MappingProxyType({}),
+        frozen: frozenset[int] = frozenset(),
     ) -> FlowChanges:
         """Bring ports and flows to what the placement asks for; what had to change."""
         needed = _needed(tunnels, placed)
@@ -121,16 +127,26 @@ class MemoryNode:
         self._add_ports(symbols)
         ports = {one: number for one, number in self.ports.items() if one in symbols}
         self._compiled = self._compilation.compile(
-            placed.networks, placed.bindings, needed, ids, known, ports
+            placed.networks, placed.bindings, needed, ids, known, ports, live=live
         )
         assert not self._compilation.pending, self._compilation.pending
         self.owners |= self._compiled.owners
-        made = self._install(self._compiled.texts)
+        kept = as_found(self.installed, frozen) if frozen else {}
+        made = self._install({**kept, **self._compiled.texts})
         self._remove_ports(symbols)
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
         self._policy.configure(self._compiled.reasons, self._compiled.owners)
         self._services.configure(self._compiled.services, self._compiled.reasons, {})
         return made
+
+    def forget(self) -> None:
+        """An agent that has just begun."""
+        self._compilation = Compilation(self.node.name, canonical_flow)
+
+    @property
+    def latest(self) -> Mapping[str, Edition]:
+        """The networks as they were compiled last."""
+        return self._compilation.latest
 
     def receive(self, symbol: Symbol, frame: bytes, tunnel: TunnelKey | None = None) -> Hop:
         """What becomes of a frame that comes in at a port."""
@@ -235,7 +251,7 @@ class MemoryNode:
         paths = (self._policy, self._services)
         path = next((one for one in paths if one.concerns(given)), self._slow_path)
         reply = path.answer(given)
-        reason = self._compiled.reasons[given.table, given.cookie]
+        reason = self._compiled.reasons.get((given.table, given.cookie), "unknown")
         return Punted(reason, None if reply is None else (reply.actions, reply.frame))
 
 

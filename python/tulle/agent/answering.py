@@ -62,8 +62,10 @@ class Answers:
     async def repair(self) -> Drift:
         """Compare the switch with everything computed anew, and let a pass mend what differs."""
         async with self._passing:
-            thought = self._reconciler.compiled.texts
-            full = await asyncio.to_thread(self._reconciler.recomputed)
+            thought, recomputed = self._reconciler.compiled.texts, self._reconciler.recomputed
+            if recomputed is None:
+                return Drift(len(thought))
+            full = await asyncio.to_thread(recomputed)
             found = drift(await self._flows.installed(), thought, full.texts)
         if found:
             self._repaired += 1

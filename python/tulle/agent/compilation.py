@@ -6,13 +6,15 @@ Only networks whose inputs changed are compiled again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
+from tulle.agent.editions import Edition, Live, placed
 from tulle.agent.external_zones import external_zones
 from tulle.agent.translation_zones import translation_zones
-from tulle.control import compile_node
+from tulle.control import compile_node, lets_in, versioned
 from tulle.errors import NotFound
 from tulle.logical import compile_interfaces, compile_network, compile_probes, compile_services
 from tulle.openflow import flow_texts
@@ -38,6 +40,19 @@ from tulle.values import (
 Ports = Mapping[LocalPort | TunnelPort | Zone, int]
 
 Down = frozenset[tuple[str, str, str]]
+Ways = tuple[tuple[TunnelInterface, ...], tuple[TunnelInterface, ...]]
+
+
+class Inputs(Struct, frozen=True):
+    """What the flows of one version of a network follow from; `down` are (balancer, address)."""
+
+    edition: Edition
+    behind: Mapping[str, int]
+    ways: Ways
+    encapsulations: Mapping[str, Encapsulation]
+    ports: Ports
+    unheard: frozenset[TunnelPort]
+    down: frozenset[tuple[str, str]]
 
 
 class Compiled(Struct, frozen=True):
@@ -46,6 +61,8 @@ class Compiled(Struct, frozen=True):
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
     by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
     `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
+    `entries` are the flows by which packets get into the version of the network, which belong to `texts` while they
+    are to.
     """
 
     texts: Mapping[str, str]
@@ -56,6 +73,7 @@ class Compiled(Struct, frozen=True):
     sends: frozenset[TunnelPort] = frozenset()
     probes: tuple[Probe, ...] = ()
     services: tuple[NetworkServices, ...] = ()
+    entries: Mapping[str, str] = {}
 
 
 class Tunnels(Struct, frozen=True):
@@ -74,16 +92,18 @@ NOTHING = Compiled({}, {}, {}, ())
 
 
 class Compilation:
-    """Keeps the result of each network with the inputs that it came from.
+    """Keeps the result of each network, in each version that is live, with the inputs that it came from.
 
+    `latest` are the networks as they were compiled last.
     `pending` names the networks that cannot be compiled yet, and why: they stay as they were.
     """
 
     def __init__(self, node: str, canonical: Callable[[str], str]) -> None:
         self._node = node
         self._canonical = canonical
-        self._kept: dict[str, tuple[Any, Compiled]] = {}
+        self._kept: dict[tuple[str, int], tuple[Any, Compiled]] = {}
         self.compiled_count = 0
+        self.latest: dict[str, Edition] = {}
         self.pending: dict[str, str] = {}
 
     def compile(
@@ -96,8 +116,12 @@ class Compilation:
         ports: Mapping[LocalPort | TunnelPort, int],
         unheard: frozenset[TunnelPort] = frozenset(),
         down: Down = frozenset(),
+        live: Mapping[str, Live] = MappingProxyType({}),
     ) -> Compiled:
-        """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address)."""
+        """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address).
+
+        `live` says which versions there are.
+        """
         bindings = tuple(bindings)
         outside = external_zones(bindings, tunnels.all, ports.values())
         networks = tuple(networks)
@@ -105,54 +129,68 @@ class Compilation:
         zones = translation_zones(self._node, networks, bindings, tunnels.all, taken)
         numbered: Ports = dict([*ports.items(), *outside.items(), *zones.items()])
         kept = {}
-        self.pending = {}
+        self.pending, self.latest = {}, {}
         for network in (Network(""), *networks):
             own = tuple(one for one in bindings if one.network == network.name)
-            numbers = _ids_of(network.name, ids)
-            plugged = _ports_of(network.name, numbered)
-            ways = (tunnels.of(network.name), tunnels.all)
-            gone = frozenset((balancer, address) for of, balancer, address in down if of == network.name)
-            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard, gone)
-            known = self._kept.get(network.name)
-            if known is None or known[0] != inputs:
-                self.compiled_count += 1
-                try:
-                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard, gone)
-                    known = (inputs, made)
-                except NotFound as error:
-                    self.pending[network.name] = str(error)
-                    known = (None, known[1] if known is not None else NOTHING)
-            kept[network.name] = known
+            version = live.get(network.name, Live()).version
+            self.latest[network.name] = Edition(network, version, own, _ids_of(network.name, ids))
+        former = [placed(one, bindings) for several in live.values() for one in several.kept]
+        for edition in (*self.latest.values(), *former):
+            name = edition.network.name
+            now = live.get(name, Live())
+            ways = (tunnels.of(name), tunnels.all)
+            plugged = _ports_of(name, numbered)
+            gone = frozenset((balancer, address) for of, balancer, address in down if of == name)
+            inputs = Inputs(edition, now.behind, ways, dict(encapsulations), plugged, unheard, gone)
+            kept[name, edition.version] = self._kept_or_made(inputs, is_wanted=edition.version == now.version)
         self._kept = kept
-        return _join([compiled for _, compiled in kept.values()])
-
-    def _compile(
-        self,
-        network: Network,
-        bindings: tuple[Binding, ...],
-        tunnels: tuple[tuple[TunnelInterface, ...], tuple[TunnelInterface, ...]],
-        ids: Ids,
-        encapsulations: Mapping[str, Encapsulation],
-        ports: Ports,
-        unheard: frozenset[TunnelPort],
-        down: frozenset[tuple[str, str]],
-    ) -> Compiled:
-        """The network without a name stands for what every node has, such as the tunnels."""
-        sending, receiving = tunnels
-        placed = compile_node(
-            self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
+        return _join(
+            (compiled, version == live.get(name, Live()).stamped)
+            for (name, version), (_, compiled) in kept.items()
         )
-        logical = compile_network(network, ids, down)
-        flows = (*placed, *logical)
+
+    def _kept_or_made(self, inputs: Inputs, *, is_wanted: bool) -> tuple[Any, Compiled]:
+        edition = inputs.edition
+        name = edition.network.name
+        known = self._kept.get((name, edition.version))
+        if known is not None and known[0] == inputs:
+            return known
+        self.compiled_count += 1
+        try:
+            return inputs, self._compile(inputs)
+        except NotFound as error:
+            if is_wanted:
+                self.pending[name] = str(error)
+            return None, known[1] if known is not None else NOTHING
+
+    def _compile(self, inputs: Inputs) -> Compiled:
+        """The network without a name stands for what every node has, such as the tunnels."""
+        edition, ports, unheard = inputs.edition, inputs.ports, inputs.unheard
+        sending, receiving = inputs.ways
+        network, version = edition.network, edition.version
+        placed_here = compile_node(
+            self._node,
+            (network,),
+            edition.bindings,
+            sending,
+            edition.ids,
+            inputs.encapsulations,
+            version,
+            receiving,
+            inputs.behind,
+        )
+        numbers = versioned(edition.ids, version)
+        flows = (*placed_here, *compile_network(network, numbers, inputs.down))
         return Compiled(
-            flow_texts(flows, ports, self._canonical, unheard),
+            flow_texts((one for one in flows if not lets_in(one)), ports, self._canonical, unheard),
             _reasons(flows),
             {flow.cookie: flow.owner for flow in flows},
-            compile_interfaces(network, ids),
+            compile_interfaces(network, numbers),
             _meters(flows),
             _tunnels_out(flows),
-            compile_probes(network, ids),
-            compile_services(network, ids),
+            compile_probes(network, numbers),
+            compile_services(network, numbers),
+            flow_texts(filter(lets_in, flows), ports, self._canonical, unheard),
         )
 
 
@@ -198,7 +236,8 @@ def _ports_of(network: str, ports: Ports) -> Ports:
     }
 
 
-def _join(parts: Iterable[Compiled]) -> Compiled:
+def _join(parts: Iterable[tuple[Compiled, bool]]) -> Compiled:
+    """All of them, each with its entries or without."""
     texts: dict[str, str] = {}
     reasons: dict[tuple[int, int], str] = {}
     owners: dict[int, str] = {}
@@ -207,15 +246,15 @@ def _join(parts: Iterable[Compiled]) -> Compiled:
     sends: set[TunnelPort] = set()
     probes: list[Probe] = []
     services: list[NetworkServices] = []
-    for part in parts:
-        texts |= part.texts
+    for part, is_entered in parts:
+        texts |= {**part.texts, **part.entries} if is_entered else part.texts
         reasons |= part.reasons
         owners |= part.owners
         routers += part.routers
         for number, rate in part.meters.items():
             meters[number] = max(rate, meters.get(number, 0))
         sends |= part.sends
-        probes += part.probes
+        probes += part.probes if is_entered else ()
         services += part.services
     return Compiled(
         texts,

@@ -5,14 +5,20 @@ After each connection the switch is asked what it has: a new agent finds the old
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from tulle._native import NativeError
-from tulle.openflow import FlowRefused, OpenFlowClient, changes, flow_key
+from tulle.openflow import DumpedFlow, FlowRefused, OpenFlowClient, changes, flow_key
+from tulle.openflow.changes import FlowChanges
+from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.openflow.meters import emit_meter_deletions, emit_meters
 
+_MATCHED = re.compile(r"[ ,]metadata=(0x[0-9a-f]+)[ ,]")
+_WRITTEN = re.compile(r"set_field:(0x[0-9a-f]+)->metadata")
 _logger = structlog.get_logger(__name__)
 
 
@@ -24,35 +30,66 @@ class FlowTable:
         self._canonical = canonical
         self._installed: dict[str, str] | None = None
         self._meters: dict[int, int] = {}
+        self._gone: dict[str, DumpedFlow] = {}
+        self._counting = asyncio.Lock()
+
+    async def counted(self) -> list[DumpedFlow]:
+        """All flows with their counters, and what those of former versions have counted when they went."""
+        async with self._counting:
+            return [*await self._client.dump(), *self._gone.values()]
 
     def forget(self) -> None:
         """The connection is new: what the switch has is not known any more."""
         self._installed = None
         self._meters = {}
 
-    async def apply(self, desired: Mapping[str, str], meters: Mapping[int, int] | None = None) -> None:
+    async def installed(self) -> dict[str, str]:
+        """What the switch has, by flow key, asked anew."""
+        return await self._dump()
+
+    async def present(self) -> Mapping[str, str]:
+        """What the switch has, by flow key."""
+        if self._installed is None:
+            self._installed = await self._dump()
+        return self._installed
+
+    async def apply(
+        self,
+        desired: Mapping[str, str],
+        meters: Mapping[int, int] | None = None,
+        frozen: frozenset[int] = frozenset(),
+        *,
+        count_gone: bool = False,
+    ) -> None:
         """Return when the switch has them; raises `Unavailable`, or `FlowRefused`.
+
+        With `count_gone`, what is deleted has its counters kept for `counted`.
+        Flows for packets whose `metadata` is one of `frozen` stay as they are.
 
         `meters` (number: packets a second) are made before the flows that use them, and go after them.
         """
         wanted = dict(meters or {})
         if added := emit_meters(self._meters, wanted):
             self._client.send_raw(added)
-        await self._apply_flows(desired)
+        if frozen:
+            desired = {**as_found(await self.present(), frozen), **desired}
+        await self._apply_flows(desired, count_gone=count_gone)
         if removed := sorted(self._meters.keys() - wanted.keys()):
             self._client.send_raw(emit_meter_deletions(removed))
         self._meters = wanted
 
-    async def installed(self) -> dict[str, str]:
-        """What the switch has, by key (see `flow_key`), asked anew."""
-        return await self._dump()
-
-    async def _apply_flows(self, desired: Mapping[str, str]) -> None:
-        if self._installed is None:
-            self._installed = await self._dump()
-        todo = changes(self._installed, desired)
+    async def _apply_flows(self, desired: Mapping[str, str], *, count_gone: bool) -> None:
+        todo = changes(await self.present(), desired)
         if not todo.commands:
             return
+        if not (count_gone and todo.delete):
+            await self._change(todo, desired)
+            return
+        async with self._counting:
+            self._count_gone(await self._client.dump(), frozenset(todo.delete))
+            await self._change(todo, desired)
+
+    async def _change(self, todo: FlowChanges, desired: Mapping[str, str]) -> None:
         self._installed = None
         _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
         try:
@@ -61,6 +98,15 @@ class FlowTable:
             _logger.error("flows refused", error=str(error))
             raise
         self._installed = dict(desired)
+
+    def _count_gone(self, flows: Iterable[DumpedFlow], keys: frozenset[str]) -> None:
+        for one in flows:
+            if one.packets and flow_key(self._canonical(one.text)) in keys:
+                actions = one.text.rpartition(" actions=")[2]
+                text = f"cookie={flow_cookie(one.text):#x},table={flow_table(one.text)} actions={actions}"
+                known = self._gone.get(text, DumpedFlow(text, 0, 0, 0.0))
+                sums = known.packets + one.packets, known.bytes + one.bytes
+                self._gone[text] = DumpedFlow(text, *sums, one.duration_s)
 
     async def _dump(self) -> dict[str, str]:
         found = {}
@@ -71,3 +117,23 @@ class FlowTable:
                 text = flow.text
             found[flow_key(text)] = text
         return found
+
+
+def as_found(flows: Mapping[str, str], frozen: frozenset[int]) -> dict[str, str]:
+    """The flows of packets with such `metadata`, those that give it to them, and those that do not ask for it."""
+    return {
+        key: text for key, text in flows.items() if (found := metadata_of(text)) is None or found in frozen
+    }
+
+
+def metadata_of(text: str) -> int | None:
+    """What a flow matches in `metadata`, or in the first table writes into it; None for flows of all networks.
+
+    A flow of the first table that writes nothing belongs to nobody, which 0 stands for.
+    """
+    if (found := _MATCHED.search(text)) is not None:
+        return int(found[1], 16)
+    if ",table=0," not in text:
+        return None
+    found = _WRITTEN.search(text)
+    return 0 if found is None else int(found[1], 16)

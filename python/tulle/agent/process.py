@@ -65,7 +65,9 @@ SWITCH_TABLES = {
     ),
 }
 _QUIET_TABLES = frozenset({"Counter", "Drop", "Tunnel_End"})
-_QUIET_COLUMNS = frozenset({"heartbeat", "applied", "statistics", "next_cfg", "cur_cfg"})
+_QUIET_COLUMNS = frozenset(
+    {"heartbeat", "applied", "prepared", "stamped", "statistics", "next_cfg", "cur_cfg"}
+)
 
 _logger = structlog.get_logger(__name__)
 
@@ -246,7 +248,7 @@ class Agent:
 
     async def _count_once(self) -> None:
         owners = self.reconciler.compiled.owners
-        flows = await self.openflow.dump()
+        flows = await self.flows.counted()
         ports = self.reconciler.ports.items()
         names = {
             number: port.name if isinstance(port, LocalPort) else f"tunnel {port.node}"

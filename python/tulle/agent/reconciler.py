@@ -6,7 +6,7 @@ not needed any more goes last.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,9 @@ from tulle import store
 from tulle.agent import abilities, interfaces, placing
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
+from tulle.agent.editions import Editions, Found, Live, found_in_switch
 from tulle.agent.external_zones import external_zones, new_zones
-from tulle.agent.flowtable import FlowTable
+from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
@@ -104,10 +105,15 @@ class Reconciler:
         self.lingering = Lingering()
         self.retiring = Retiring()
         self._canonical = canonical
+        self.editions = Editions(options.name)
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
-        self.recomputed: Callable[[], Compiled] = lambda: NOTHING
-        """What the last pass should have come to, worked out anew and in full; it may run on another thread."""
+        self.recomputed: Callable[[], Compiled] | None = None
+        """What the last pass should have come to, worked out anew and in full; it may run on another thread.
+
+        None while the switch has flows that no computation gives: of networks that wait for numbers, or of versions
+        that only the switch knows of.
+        """
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self.mtus: dict[str, int] = {}
         self._zones: Ports | None = None
@@ -171,7 +177,7 @@ class Reconciler:
 
     def next_end(self) -> float | None:
         """When something that is still served is to go."""
-        ends = (self.lingering.next_end(), self.retiring.next_end())
+        ends = (self.lingering.next_end(), self.retiring.next_end(), self.editions.next_end())
         return min((end for end in ends if end is not None), default=None)
 
     def _places(self, view: View, there: dict[str, Present]) -> Places:
@@ -276,6 +282,7 @@ class Reconciler:
         zones = translation_zones(self.node.name, placed.networks, placed.bindings, tunnels.all, taken)
         await forget_connections(self._control, new_zones(self._translating, zones))
         self._translating = zones
+        live, frozen = await self._live(now.view)
         inputs = (
             placed.networks,
             placed.bindings,
@@ -285,13 +292,26 @@ class Reconciler:
             self.ports,
             interfaces.unheard(now.there),
             now.view.down,
+            live,
         )
         self.compiled = self.compilation.compile(*inputs)
-        self.recomputed = lambda: Compilation(self.node.name, self._canonical).compile(*inputs)
-        await self._flows.apply(self.compiled.texts, self.compiled.meters)
+        self.recomputed = None
+        if not (self.compilation.pending or frozen):
+            self.recomputed = lambda: Compilation(self.node.name, self._canonical).compile(*inputs)
+        ended = self.editions.has_ended
+        await self._flows.apply(self.compiled.texts, self.compiled.meters, frozen, count_gone=ended)
         down, by_name = now.view.down, {one.name: one for one in placed.networks}
         await forget(self._control, list(stranded(by_name, zones, down - self._down)))
         self._down = down
+
+    async def _live(self, view: View) -> tuple[Mapping[str, Live], frozenset[int]]:
+        """Which versions of networks there are, and what `metadata` holds in those that only the switch knows of."""
+        latest, found = self.compilation.latest, Found()
+        if missing := self.editions.missing(view.versions, view.turns, latest):
+            flows = await self._flows.present()
+            found = found_in_switch(view.ids, missing, {metadata_of(text) for text in flows.values()})
+        live = self.editions.update(view.versions, view.turns, latest, found, self._clock())
+        return live, found.metadata
 
     def _tunnels(self, now: Situation) -> Tunnels:
         """What the flows receive and send by; networks that nobody tells apart share what is usual."""
@@ -334,18 +354,27 @@ class Reconciler:
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
         report = NodeReport(self.underlay_mtu, abilities.capabilities(source(self.switch)))
-        store.write_node(writer, state, self.node, self._applied(now), report)
+        applied = self._applied(now)
+        store.write_node(writer, state, self.node, applied, report)
+        here = {*self.compilation.latest, *applied, *self.editions.holding()}
+        told = self.editions.report(here, self.compilation.pending)
+        store.write_version_report(writer, state, name, told)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         if writer.operations:
             await self.state.transact(writer.operations)
 
     def _applied(self, now: Situation) -> dict[str, int]:
+        """The generation of each network here; one with two versions keeps the generation of the former."""
         local = {one.network for one in now.bindings if one.node == self.node.name}
-        return {
-            name: stored.generation
-            for name, stored in now.view.networks.items()
-            if name in local and name not in self.compilation.pending
-        }
+        before = store.applied(source(self.state)).get(self.node.name, {})
+        applied = {}
+        for name, stored in now.view.networks.items():
+            if self.editions.is_settled(name):
+                if name in local and name not in self.compilation.pending:
+                    applied[name] = stored.generation
+            elif name in before and (name in local or name in self.editions.holding()):
+                applied[name] = before[name]
+        return applied
 
     async def _write_interfaces(self, add: list[Interface], remove: list[Present]) -> None:
         _logger.info(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import structlog
 from msgspec import Struct
 
 from tulle import store
 from tulle.store import Source, StoredNetwork
-from tulle.values import Ids, Network, Node, Tunnel, Unreachable
+from tulle.values import Ids, Network, Node, Tunnel, Turn, Unreachable
 
 _logger = structlog.get_logger(__name__)
 
@@ -40,6 +41,12 @@ class View(Struct, frozen=True):
     bindings: Mapping[PortName, str]
     ids: Ids
     down: frozenset[tuple[str, str, str]] = frozenset()
+    turns: Mapping[str, Turn] = MappingProxyType({})
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each network that users want."""
+        return {name: one.version for name, one in self.networks.items()}
 
     @property
     def requested(self) -> dict[PortName, str | None]:
@@ -71,4 +78,5 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         {(one.network, one.port): one.node for one in store.bindings(state)},
         store.ids(state),
         store.down(state),
+        store.turns(state),
     )

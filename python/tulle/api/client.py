@@ -52,12 +52,15 @@ class Client(Questions):
         timeout_s: float = WAIT_S,
         message: str = "",
         expected: Mapping[str, int] | None = None,
+        atomic: bool = False,
     ) -> Document:
         """Make the networks as in the text of a file: {"changes": [...], "generations": {network: n}, "undo"}.
 
+        `atomic`: no packet meets a mix of what was and what the file says, on whichever nodes it passes.
+
         `expected`: the generation that each network must have now (0: none), else Conflict says what has changed.
         """
-        body = {"text": text, "filename": filename, "dry_run": dry_run, "message": message}
+        body = {"text": text, "filename": filename, "dry_run": dry_run, "message": message, "atomic": atomic}
         return self.change("/v1/apply", {**body, "expected": dict(expected or {})}, wait, timeout_s)
 
     def import_network(
@@ -137,7 +140,10 @@ class Client(Questions):
     def rollback(
         self, network: str, snapshot: str, *, wait: bool = False, timeout_s: float = WAIT_S, **how: Any
     ) -> Document:
-        """Put the network of a snapshot, or as it was after a change, in place of the present one."""
+        """Put the network of a snapshot, or as it was after a change, in place of the present one.
+
+        With `atomic=False` nodes change one by one, each for itself.
+        """
         body = {"snapshot": snapshot, **how}
         return self.change(f"{network_path(network)}/rollback", body, wait, timeout_s)
 

@@ -34,6 +34,13 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Show what would change, on which node and for whom; change nothing."),
 ]
+Atomic = Annotated[
+    bool,
+    typer.Option(
+        "--atomic/--no-atomic",
+        help="Let all nodes change as one, so that no packet meets old and new; or each for itself.",
+    ),
+]
 Message = Annotated[str, typer.Option("--message", "-m", help="Why; it stands in the history.")]
 File = Annotated[Path, typer.Option("--file", "-f", help="A YAML file, or - for standard input.")]
 

@@ -13,7 +13,18 @@ import typer
 from . import copies, past
 from .acls import draw_policies
 from .balancers import draw_balancers
-from .context import DryRun, File, Message, NetworkName, Timeout, Wait, client, finish_change, read_text
+from .context import (
+    Atomic,
+    DryRun,
+    File,
+    Message,
+    NetworkName,
+    Timeout,
+    Wait,
+    client,
+    finish_change,
+    read_text,
+)
 from .nats import draw_nats
 from .output import Format, Output, line, show, table
 
@@ -24,6 +35,7 @@ LINES = ("name", "generation", "switches", "routers", "ports", "acls", "paused",
 def apply(
     context: typer.Context,
     file: File,
+    atomic: Atomic = False,
     dry_run: DryRun = False,
     message: Message = "",
     wait: Wait = True,
@@ -37,9 +49,11 @@ def apply(
     tulle apply -f examples/two-tenants.yaml
 
     tulle apply -f red.yaml --dry-run
+
+    tulle apply -f red.yaml --atomic
     """
     tulle = client(context)
-    answer = tulle.apply(read_text(file), str(file), dry_run=dry_run, message=message)
+    answer = tulle.apply(read_text(file), str(file), dry_run=dry_run, message=message, atomic=atomic)
     finish_change(context, answer, output, wait=wait, timeout_s=timeout)
 
 

@@ -11,6 +11,7 @@ from tulle.errors import InvalidInput
 
 from .completion import change_numbers, snapshot_names
 from .context import (
+    Atomic,
     DryRun,
     Message,
     NetworkName,
@@ -144,6 +145,7 @@ def rollback(
             "--to", metavar="CHANGE", help="After which change, as in history.", autocompletion=change_numbers
         ),
     ] = None,
+    atomic: Atomic = True,
     dry_run: DryRun = False,
     message: Message = "",
     wait: Wait = True,
@@ -154,11 +156,14 @@ def rollback(
 
     tulle network rollback red before-upgrade
 
+    No packet meets a mix of both: it is handled as it was or as it will be, on all nodes that it passes.
+
     tulle network rollback red --to 7 --dry-run
     """
     if (snapshot is None) == (to is None):
         raise InvalidInput("the name of a snapshot or --to CHANGE was expected")
-    answer = client(context).rollback(network, snapshot or to or "", dry_run=dry_run, message=message)
+    point = snapshot or to or ""
+    answer = client(context).rollback(network, point, dry_run=dry_run, message=message, atomic=atomic)
     done = f"rolled {network} back" if answer["changes"] else ""
     finish_change(context, answer, output, wait=wait, timeout_s=timeout, done=done)
 

@@ -6,18 +6,22 @@ Everything here is pure.
 
 from .allocate import allocate
 from .choice import Choice, choice_between
+from .context import in_version, versioned
 from .mtu import network_mtu
-from .physical import compile_node
+from .physical import compile_node, lets_in
 from .placement import Placement, attachments, placement, requested_bindings
 from .plan import plan, plan_attachments, plan_flows, plan_tunnels
 from .preference import in_use, passed_over
 from .retunnel import advance, settled
 from .tunnels import all_tunnels_of, choose, tunnels_by_remote, tunnels_of
+from .turns import Wanted, advance_turn, is_turning, next_version
 
 __all__ = [
     "Choice",
     "Placement",
+    "Wanted",
     "advance",
+    "advance_turn",
     "all_tunnels_of",
     "allocate",
     "attachments",
@@ -25,7 +29,11 @@ __all__ = [
     "choose",
     "compile_node",
     "in_use",
+    "in_version",
+    "is_turning",
+    "lets_in",
     "network_mtu",
+    "next_version",
     "passed_over",
     "placement",
     "plan",
@@ -36,4 +44,5 @@ __all__ = [
     "settled",
     "tunnels_by_remote",
     "tunnels_of",
+    "versioned",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -46,9 +47,19 @@ from tulle.values.pipeline import (
     TUNNEL_DELIVERY,
 )
 
-from .context import DATAPATH, EGRESS, INGRESS, carries_ports, context
+from .context import (
+    DATAPATH,
+    EGRESS,
+    INGRESS,
+    VERSION_BITS,
+    carries_ports,
+    context,
+    in_version,
+    version_place,
+)
 
-FROM_TUNNEL = 1
+FROM_TUNNEL, UNVERSIONED = 1, 2
+VERSION_OF = "version of"
 NOT_FROM_TUNNEL = FieldMatch("reg10", 0, FROM_TUNNEL)
 
 
@@ -65,6 +76,12 @@ class _Place(Struct, frozen=True):
     is_secure: bool
     is_tracked: bool
     is_translated: bool
+    version: int
+
+    @property
+    def metadata(self) -> int:
+        """The datapath in this version of the network."""
+        return in_version(self.datapath, self.version)
 
     @property
     def owner(self) -> str:
@@ -101,20 +118,22 @@ def compile_node(
     encapsulations: Mapping[str, Encapsulation],
     version: int = 0,
     receiving: Iterable[TunnelInterface] = (),
+    behind: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
     `networks` are those with a port here, `tunnels` those that this node sends by, one to a remote, `receiving`
     others that it only receives by; a remote port without a tunnel to its node is left out.
-    `version` (8 bits) goes into contexts that have room for it.
+    `version` (8 bits) is that of these networks; it goes into contexts that have room for it.  `behind` are nodes
+    that have another one and are spoken to in that, while what they send counts as of this one.
     """
     networks = tuple(networks)
-    places = _places((one for one in networks if not one.paused), bindings, ids)
-    stopped = _places((one for one in networks if one.paused), bindings, ids)
+    places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF)
+    stopped = _places((one for one in networks if one.paused), bindings, ids, version & 0xFF)
     sending = tuple(tunnels)
     ends = _ends((*sending, *receiving), encapsulations)
     ways = {one.remote: ends[one.remote, one.encapsulation] for one in sending}
-    writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], version & 0xFF)
+    writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind)
     flows = (*writer.flows(places), *_paused(node, stopped))
     return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
 
@@ -158,7 +177,7 @@ def _ends(
     return found
 
 
-def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) -> list[_Place]:
+def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids, version: int) -> list[_Place]:
     nodes = {(binding.network, binding.port): binding.node for binding in bindings}
     found = []
     for network in networks:
@@ -172,7 +191,7 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) 
                 numbers = _number(ids.datapaths, datapath), _number(ids.ports, f"{datapath}/{port.name}")
                 names = network.name, port.name, port.switch
                 kind = port.port_security, tracked, translated
-                found.append(_Place(*names, *numbers, port.mac, node, *kind))
+                found.append(_Place(*names, *numbers, port.mac, node, *kind, version))
     return found
 
 
@@ -184,11 +203,13 @@ def _number(numbers: Mapping[str, int], name: str) -> int:
 
 
 class _Writer:
-    def __init__(self, node: str, ways: Mapping[str, _End], ends: Iterable[_End], version: int) -> None:
+    def __init__(
+        self, node: str, ways: Mapping[str, _End], ends: Iterable[_End], behind: Mapping[str, int]
+    ) -> None:
         self._node = node
         self._ways = ways
-        self._ends = ends
-        self._version = version
+        self._ends = tuple(ends)
+        self._behind = behind
 
     def flows(self, places: list[_Place]) -> Iterator[Flow]:
         for end in self._ends:
@@ -202,6 +223,7 @@ class _Writer:
             yield from self._local(place) if place.node == self._node else self._remote(place)
         for members in by_datapath.values():
             yield from self._flood(members)
+            yield from self._in_this_version(members[0])
         yield from _nowhere()
 
     def _from_tunnel(self, end: _End, port: TunnelPort) -> Flow:
@@ -209,12 +231,23 @@ class _Writer:
         if end.guarded:
             return flow(PHYSICAL_INGRESS, 100, match, (), f"unknown context from {end.remote}")
         actions: list[Action] = [Move(DATAPATH, Slice("metadata", 0, DATAPATH.bits))]
-        if carries_ports(end.encapsulation):
-            actions += [Move(EGRESS, Slice("reg15", 0, 16)), Move(INGRESS, Slice("reg14", 0, 16))]
-            actions.append(Resubmit(TUNNEL_DELIVERY))
-        else:
-            actions += [SetField("reg10", FROM_TUNNEL), Resubmit(RESPONDERS)]
-        return flow(PHYSICAL_INGRESS, 100, match, tuple(actions), owner)
+        if place := version_place(end.encapsulation):
+            actions.append(Move(place, Slice("metadata", DATAPATH.bits, VERSION_BITS)))
+        return flow(PHYSICAL_INGRESS, 100, match, (*actions, *_onward(end)), owner)
+
+    def _in_this_version(self, place: _Place) -> Iterator[Flow]:
+        """What comes to a switch without a version, or in that of a node that is behind, is of this version."""
+        owner = f"{VERSION_OF} {place.network}"
+        if place.version and any(version_place(one.encapsulation) is None for one in self._ends):
+            match = fields((FieldMatch("reg10", UNVERSIONED, UNVERSIONED),), metadata=place.datapath)
+            known = SetField("metadata", place.metadata), SetField("reg10", FROM_TUNNEL)
+            yield flow(RESPONDERS, 65000, match, (*known, Resubmit(RESPONDERS)), owner)
+        for end in self._ends:
+            if end.remote in self._behind and not end.guarded and version_place(end.encapsulation):
+                for port in end.ports:
+                    match = fields((_of_datapath(place.datapath),), in_port=port)
+                    actions = (SetField("metadata", place.metadata), *_onward(end))
+                    yield flow(PHYSICAL_INGRESS, 102, match, actions, owner)
 
     def _from_external(self, end: _End, members: list[_Place]) -> Iterator[Flow]:
         """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs.
@@ -224,27 +257,28 @@ class _Writer:
         port = end.port
         for datapath in sorted({place.datapath for place in members if not place.is_secure}):
             match = fields(in_port=port, tun_id=datapath)
-            yield flow(PHYSICAL_INGRESS, 105, match, self._enter(datapath, 0), f"tunnel {end.remote}")
+            entry = self._enter(in_version(datapath, members[0].version), 0)
+            yield flow(PHYSICAL_INGRESS, 105, match, entry, f"tunnel {end.remote}")
         for place in members:
             match = fields(in_port=port, tun_id=place.datapath, dl_src=place.mac)
-            enter = self._enter(place.datapath, place.key, is_secure=place.is_secure)
+            enter = self._enter(place.metadata, place.key, is_secure=place.is_secure)
             yield flow(PHYSICAL_INGRESS, 110, match, (*place.outward, *enter), place.owner)
             yield from _zones(place)
 
-    def _enter(self, datapath: int, key: int, *, is_secure: bool = False) -> tuple[Action, ...]:
-        mark = (SetField("metadata", datapath), SetField("reg14", key), SetField("reg10", FROM_TUNNEL))
+    def _enter(self, metadata: int, key: int, *, is_secure: bool = False) -> tuple[Action, ...]:
+        mark = (SetField("metadata", metadata), SetField("reg14", key), SetField("reg10", FROM_TUNNEL))
         return (*mark, Resubmit(PORT_SECURITY if is_secure else FROM_PORT_ACL))
 
     def _local(self, place: _Place) -> Iterator[Flow]:
         port = LocalPort(f"{place.network}/{place.port}")
         entry = (
-            SetField("metadata", place.datapath),
+            SetField("metadata", place.metadata),
             SetField("reg14", place.key),
             *place.outward,
             Resubmit(PORT_SECURITY if place.is_secure else FROM_PORT_ACL),
         )
         yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), entry, place.owner)
-        here = fields(metadata=place.datapath, reg15=place.key)
+        here = fields(metadata=place.metadata, reg15=place.key)
         for table in (OUTPUT, TUNNEL_DELIVERY):
             yield flow(table, 100, here, place.inward, place.owner)
         yield flow(DELIVER, 100, here, (Output(port),), place.owner)
@@ -257,26 +291,26 @@ class _Writer:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""
         if place.node not in self._ways:
             return
-        match = fields((NOT_FROM_TUNNEL,), metadata=place.datapath, reg15=place.key)
+        match = fields((NOT_FROM_TUNNEL,), metadata=place.metadata, reg15=place.key)
         end = self._ways[place.node]
         port = end.port
-        mark = self._mark(place.node, place.datapath, place.key)
+        mark = self._mark(place.node, place, place.key)
         table = OUTPUT
         if end.guarded:
             yield flow(OUTPUT, 100, match, place.inward, place.owner)
-            table, match = DELIVER, fields(metadata=place.datapath, reg15=place.key)
+            table, match = DELIVER, fields(metadata=place.metadata, reg15=place.key)
         yield flow(table, 100, match, (*mark, Output(port)), place.owner)
         if not carries_ports(end.encapsulation):
             # An endpoint without an agent lets us route for it, perhaps back to itself.
             yield flow(table, 110, fields(match, in_port=port), (*mark, OutputInPort()), place.owner)
 
     def _flood(self, members: list[_Place]) -> Iterator[Flow]:
-        datapath, owner = members[0].datapath, members[0].switch_owner
+        owner = members[0].switch_owner
         local = tuple(self._flood_local(members))
         remote: tuple[Action, ...] = ()
         for node in sorted({place.node for place in members} & self._ways.keys()):
-            remote += (*self._mark(node, datapath, FLOOD_KEY), Output(self._ways[node].port))
-        match = fields(metadata=datapath, reg15=FLOOD_KEY)
+            remote += (*self._mark(node, members[0], FLOOD_KEY), Output(self._ways[node].port))
+        match = fields(metadata=members[0].metadata, reg15=FLOOD_KEY)
         yield flow(OUTPUT, 90, match, local, f"{owner} (flood)")
         yield flow(TUNNEL_DELIVERY, 90, match, local, f"{owner} (flood)")
         if remote:
@@ -289,14 +323,33 @@ class _Writer:
                 yield SetField("reg15", place.key)
                 yield Resubmit(TO_PORT_ACL)
 
-    def _mark(self, node: str, datapath: int, egress: int) -> tuple[Action, ...]:
-        """Write the context for what goes to `node`."""
-        encapsulation = self._ways[node].encapsulation
-        number = context(encapsulation, datapath, egress, self._version)
+    def _mark(self, node: str, place: _Place, egress: int) -> tuple[Action, ...]:
+        """Write the context for what goes to `node`; to an endpoint without an agent versions mean nothing."""
+        encapsulation, is_external = self._ways[node].encapsulation, self._ways[node].tunnel.external
+        version = 0 if is_external else self._behind.get(node, place.version)
+        number = context(encapsulation, place.datapath, egress, version)
         actions: tuple[Action, ...] = (SetField("tun_id", number),)
         if carries_ports(encapsulation):
             actions += (Move(Slice("reg14", 0, 16), INGRESS),)
         return actions
+
+
+def _onward(end: _End) -> tuple[Action, ...]:
+    """Where what came out of a tunnel goes, its datapath being known."""
+    if carries_ports(end.encapsulation):
+        ports = Move(EGRESS, Slice("reg15", 0, 16)), Move(INGRESS, Slice("reg14", 0, 16))
+        return (*ports, Resubmit(TUNNEL_DELIVERY))
+    is_versioned = version_place(end.encapsulation) is not None
+    return (SetField("reg10", FROM_TUNNEL | (0 if is_versioned else UNVERSIONED)), Resubmit(RESPONDERS))
+
+
+def lets_in(one: Flow) -> bool:
+    """Whether a flow says in which version a packet is: without these, a version only handles what is in it."""
+    return one.table == PHYSICAL_INGRESS or one.owner.startswith(VERSION_OF)
+
+
+def _of_datapath(datapath: int) -> FieldMatch:
+    return FieldMatch("tun_id", datapath, (1 << DATAPATH.bits) - 1)
 
 
 def _paused(node: str, places: list[_Place]) -> Iterator[Flow]:
@@ -319,7 +372,7 @@ def _zones(place: _Place) -> Iterator[Flow]:
         (FROM_PORT_ZONE, "reg14", FROM_PORT_TRACK),
         (TO_PORT_ZONE, "reg15", TO_PORT_TRACK),
     ):
-        here = FieldMatch("metadata", place.datapath), FieldMatch(register, place.key)
+        here = FieldMatch("metadata", place.metadata), FieldMatch(register, place.key)
         yield flow(table, 100, here, (SetField("reg12", port), Resubmit(following)), place.owner)
 
 

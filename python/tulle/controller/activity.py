@@ -28,6 +28,7 @@ from .listing import Listing
 from .reaction import Reaction
 from .stores import Store, grant_agent_role
 from .tracing import Tracer
+from .turning import Turning
 
 Stores = tuple[Store, Store]
 BIND_RETRY_S = 0.1
@@ -45,7 +46,11 @@ async def active(stores: Stores, api: Path, patience_s: float = 0.0) -> AsyncIte
         reaction.start()
         stack.callback(reaction.stop)
         await reaction.catch_up()
+        turning = Turning(*stores, time.monotonic)
+        turning.start()
+        stack.callback(turning.stop)
         await stack.enter_async_context(background(reaction.run()))
+        await stack.enter_async_context(background(turning.run()))
         await _serve_api(stack, api, stores, patience_s)
         yield
 

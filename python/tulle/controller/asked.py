@@ -14,13 +14,15 @@ class Asked(msgspec.Struct, frozen=True):
     """`by` is who asks, as the transport knows it; `message` is why, in the user's own words.
 
     `expected` maps networks to the generation that the change builds upon (0: does not exist); where that is not the
-    present one, the change is refused.  With `dry_run` nothing is written.
+    present one, the change is refused.  With `dry_run` nothing is written.  `atomic`: whether all nodes go over to
+    the change as one, so that no packet meets old and new; None is as the operation usually does it.
     """
 
     by: str = ""
     message: str = ""
     expected: Mapping[str, int] = msgspec.field(default_factory=dict)
     dry_run: bool = False
+    atomic: bool | None = None
 
 
 class Pair(msgspec.Struct, frozen=True):

@@ -32,16 +32,17 @@ Kept = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 class ChangeRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What every change may say: why, what it builds upon, and whether it is only to be planned."""
+    """What every change may say: why, what it builds upon, whether it is only to be planned, and made as one."""
 
     message: Kept = ""
     expected: dict[str, int] = msgspec.field(default_factory=dict)
     dry_run: bool = False
+    atomic: bool | None = None
 
 
 def asked(request: web.Request, body: ChangeRequest) -> Asked:
     """How a change was asked for."""
-    return Asked(caller(request), body.message, body.expected, body.dry_run)
+    return Asked(caller(request), body.message, body.expected, body.dry_run, body.atomic)
 
 
 @web.middleware

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import msgspec
 
 from tulle import store
+from tulle.control import next_version
 from tulle.encap import EXCLUSIVE, encapsulations
 from tulle.errors import Conflict, InvalidInput, NotFound
 from tulle.logical import Place, cloned, diff, order_problems, parse_file, problems, renamed
@@ -275,6 +276,8 @@ class Intent:
         numbers = self.ledger.numbers_kept(network, to)
         self._refuse_unknown_nodes(kept)
         pair = Pair(network, self.networks().get(network), kept)
+        if asked.atomic is None:
+            asked = msgspec.structs.replace(asked, atomic=True)
         return await self._change([pair], asked, f"roll back to {to}", automatic="rollback", numbers=numbers)
 
     @_in_turn
@@ -322,16 +325,24 @@ class Intent:
         for one in different:
             if automatic is not None and one.old is not None:
                 kept = self.ledger.add_automatic(writer, automatic, one.old, asked)
-            self._write(writer, one, raised[one.name], numbers)
+            self._write(writer, one, raised[one.name], numbers, asked)
             self.ledger.add_change(writer, one, raised[one.name], asked, what)
         await self._commit(writer)
         return msgspec.structs.replace(applied, kept=kept)
 
-    def _write(self, writer: Writer, pair: Pair, generation: int, numbers: Mapping[str, int] | None) -> None:
+    def _write(
+        self,
+        writer: Writer,
+        pair: Pair,
+        generation: int,
+        numbers: Mapping[str, int] | None,
+        asked: Asked,
+    ) -> None:
         if pair.new is None:
             store.delete_network(writer, self.rows, pair.name)
-        else:
-            store.write_network(writer, self.rows, pair.new, generation, numbers)
+            return
+        version = next_version(pair.old.version) if asked.atomic and pair.old is not None else None
+        store.write_network(writer, self.rows, pair.new, generation, numbers, version)
 
     def _generations_at(self, node: str) -> dict[str, int]:
         """The networks with a port that asks for a node or is there."""

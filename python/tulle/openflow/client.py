@@ -188,8 +188,8 @@ class OpenFlowClient:
             while data := await reader.read(READ_BYTES):
                 if not self._take(session, writer, session.receive(data)):
                     break
+                # Not drained: the switch may read no more before it is rid of what it says, as in a long dump.
                 writer.write(session.outgoing())
-                await _drain(writer)
             return self._session is session
         finally:
             self._lose(session)

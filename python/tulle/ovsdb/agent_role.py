@@ -25,6 +25,8 @@ _OF_NODE = {
     "heartbeat",
     "underlay_mtu",
     "capabilities",
+    "prepared",
+    "stamped",
 }
 # table: (column that holds the node's name, whether rows may come and go, columns that may change)
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {

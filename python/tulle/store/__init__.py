@@ -52,6 +52,7 @@ from .trace import (
     write_trace_request,
     write_trace_result,
 )
+from .turns import turns, version_reports, versions, write_turns, write_version_report
 from .writer import Row, Source, Writer, source
 
 __all__ = [
@@ -87,6 +88,9 @@ __all__ = [
     "trace_result",
     "tunnel_ends",
     "tunnels",
+    "turns",
+    "version_reports",
+    "versions",
     "write_answer",
     "write_backends",
     "write_binding",
@@ -102,4 +106,6 @@ __all__ = [
     "write_trace_result",
     "write_tunnel_ends",
     "write_tunnels",
+    "write_turns",
+    "write_version_report",
 ]

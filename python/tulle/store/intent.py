@@ -47,10 +47,11 @@ _PARTS = (
 
 
 class StoredNetwork(msgspec.Struct, frozen=True):
-    """A network and the generation that it has."""
+    """A network, the generation that it has, and the version that its packets carry."""
 
     network: Network
     generation: int
+    version: int = 0
 
 
 def networks(
@@ -73,7 +74,7 @@ def networks(
             if on_problem is not None:
                 on_problem(name, error)
             continue
-        out[name] = StoredNetwork(network, row["generation"])
+        out[name] = StoredNetwork(network, row["generation"], row["version"])
     return out
 
 
@@ -83,9 +84,11 @@ def write_network(
     network: Network,
     generation: int,
     numbers: Mapping[str, int] | None = None,
+    version: int | None = None,
 ) -> None:
     """Operations that make the stored network equal this one; rows that stay keep their uuids.
 
+    `version` None leaves it as it is.
     `numbers` are those that it had once and is to have again where they are free: a switch's or a router's by its
     name, a port's on it as `switch/port`.
     """
@@ -121,6 +124,8 @@ def write_network(
     }
     if numbers is not None:
         root["numbers"] = dict(numbers)
+    if version is not None:
+        root["version"] = version
     writer.upsert("Network", source("Network"), [root])
 
 

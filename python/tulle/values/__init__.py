@@ -89,12 +89,14 @@ from .translation import (
     Nat,
     Probe,
 )
+from .version import VERSIONS, Turn, VersionReport
 
 __all__ = [
     "DATAPATH_MAX",
     "FLOOD_KEY",
     "PORT_KEY_MAX",
     "SERVICES",
+    "VERSIONS",
     "Acl",
     "AclAction",
     "Action",
@@ -162,10 +164,12 @@ __all__ = [
     "TunnelEnd",
     "TunnelInterface",
     "TunnelPort",
+    "Turn",
     "Underlay",
     "Unreachable",
     "Untrack",
     "Value",
+    "VersionReport",
     "Zone",
     "cookie_for",
     "fields",

@@ -1,7 +1,8 @@
 """The stages that a packet passes inside a switch, shared by all who write flows.
 
-`metadata` holds the current logical datapath, `reg14` the ingress port key, `reg15` the egress
-port key.  Bit 0 of `reg10` is set while a packet came from a tunnel that names no egress port.
+`metadata` holds the current logical datapath (24 bits) and above it the version of its network (8 bits),
+`reg14` the ingress port key, `reg15` the egress port key.  Bit 0 of `reg10` is set while a packet came from
+a tunnel that names no egress port, bit 1 while its version is not known either.
 For ACLs, `reg11` holds which audit rules have counted the packet, `reg12` the zone of connection
 tracking, `reg13` what is to be done with the packet's connection.
 For translation, `reg6` says which external address a packet was sent to, `reg7` holds the place of

@@ -57,6 +57,15 @@ async def test_thousands_of_changes_pass_in_order(rig: Rig) -> None:
     assert len(await rig.client.dump()) == 10
 
 
+async def test_a_long_dump_and_a_long_change_do_not_wait_for_each_other(rig: Rig) -> None:
+    texts = [f"table=1,priority={number},actions=output:2" for number in range(1, 8001)]
+    await rig.client.change([("add", texts)])
+    dumps = [rig.client.dump() for _ in range(4)]
+    async with asyncio.timeout(PATIENCE_S / 3):
+        *counts, _ = await asyncio.gather(*dumps, rig.client.change([("modify-strict", texts)]))
+    assert [len(one) for one in counts] == [8000] * 4
+
+
 async def test_a_refused_change_says_which_and_the_others_are_applied(rig: Rig) -> None:
     with pytest.raises(FlowRefused, match="table=255"):
         await rig.client.change([("add", ["table=255,actions=drop", "table=1,actions=drop"])])
