@@ -19,19 +19,21 @@ def stranded(
     networks: Mapping[str, Network], zones: Mapping[Zone, int], down: Down
 ) -> Iterator[tuple[int, str, str]]:
     """Zone, first packet and answer of such connections, as `dpctl/flush-conntrack` takes them."""
-    for name, balancer_name, address in sorted(down):
-        network = networks.get(name)
+    for name, balancer, address in sorted(down):
         own = [
             number for zone, number in sorted(zones.items(), key=_name) if zone.name.startswith(f"{name}/")
         ]
-        for balancer in network.load_balancers if network is not None else ():
-            if balancer.name == balancer_name and balancer.protocol == "udp":
-                for vip in balancer.vips:
-                    for target in targets(network, balancer, vip) if network is not None else ():
-                        if target.address == address:
-                            yield from (
-                                (zone, *_tuples(vip, balancer.dport, address, target.dport)) for zone in own
-                            )
+        for ends in _ends(networks[name], balancer, address) if name in networks else ():
+            yield from ((zone, *ends) for zone in own)
+
+
+def _ends(network: Network, name: str, address: str) -> Iterator[tuple[str, str]]:
+    udp = (one for one in network.load_balancers if one.name == name and one.protocol == "udp")
+    for balancer in udp:
+        for vip in balancer.vips:
+            for target in targets(network, balancer, vip):
+                if target.address == address:
+                    yield _tuples(vip, balancer.dport, address, target.dport)
 
 
 def _tuples(vip: str, dport: int, address: str, target_dport: int) -> tuple[str, str]:
