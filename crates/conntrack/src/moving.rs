@@ -5,6 +5,8 @@
 //! a segment that lies outside the window, as it knows it, moves the window
 //! ([`Connection::is_lenient`](crate::connection::Connection)), as conntrackd does it after a fail-over.
 
+use std::net::IpAddr;
+
 use crate::connection::Connection;
 use crate::conntrack::Conntrack;
 use crate::record::Record;
@@ -26,16 +28,29 @@ impl Conntrack {
     /// The connections of a zone, or those of them that have one of these addresses at some end, and at
     /// most so many: those in use first. Looks at all connections of all zones.
     #[must_use]
-    pub fn export(&self, zone: u16, addresses: &[std::net::IpAddr], most: usize, now_ns: u64) -> Vec<Record> {
+    pub fn export(&self, zone: u16, addresses: &[IpAddr], most: usize, now_ns: u64) -> Vec<Record> {
+        let picked = self.picked(zone, addresses, most, now_ns);
+        picked.into_iter().map(|id| Record::of(&self.store[id], now_ns)).collect()
+    }
+
+    /// The same connections may move their windows here for `lenient_ns`, as another tracker sees some of
+    /// their packets from now on.
+    pub fn relax(&mut self, zone: u16, addresses: &[IpAddr], most: usize, lenient_ns: u64, now_ns: u64) {
+        for id in self.picked(zone, addresses, most, now_ns) {
+            self.store[id].extra_mut().lenient_until_ns = now_ns.saturating_add(lenient_ns);
+        }
+    }
+
+    fn picked(&self, zone: u16, addresses: &[IpAddr], most: usize, now_ns: u64) -> Vec<u32> {
         let addresses: Vec<Address> = addresses.iter().copied().map(address_of).collect();
-        let wanted = |connection: &&Connection| {
+        let wanted = |connection: &Connection| {
             connection.original.zone == zone
                 && connection.expires_at_ns > now_ns
                 && (addresses.is_empty() || addresses.iter().any(|address| has(connection, address)))
         };
-        let all = self.store.iter().map(|(_, connection)| connection).filter(wanted);
-        let (idle, used): (Vec<&Connection>, Vec<_>) = all.partition(|connection| connection.is_expendable());
-        used.into_iter().chain(idle).take(most).map(|it| Record::of(it, now_ns)).collect()
+        let all = self.store.iter().filter(|(_, connection)| wanted(connection));
+        let (idle, used): (Vec<_>, Vec<_>) = all.partition(|(_, connection)| connection.is_expendable());
+        used.into_iter().chain(idle).take(most).map(|(id, _)| id).collect()
     }
 
     /// Takes connections over into a zone. For `lenient_ns` they may move their windows.

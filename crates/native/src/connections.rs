@@ -10,18 +10,20 @@ use crate::error::NativeError;
 use crate::switch::{Switch, detached};
 
 #[pyfunction]
-#[pyo3(signature = (switch, zone, addresses, most))]
+#[pyo3(signature = (switch, zone, addresses, most, lenient_ms = 0))]
 pub(crate) fn export_connections(
     py: Python<'_>,
     switch: PyRef<'_, Switch>,
     zone: u16,
     addresses: Vec<String>,
     most: usize,
+    lenient_ms: u32,
 ) -> PyResult<Vec<String>> {
     let addresses: Result<Vec<IpAddr>, _> = addresses.iter().map(|one| one.parse()).collect();
     let addresses = addresses.map_err(|error| PyValueError::new_err(error.to_string()))?;
     let native = &switch.switch;
-    detached(py, || native.export_connections(zone, addresses, most))
+    let lenient_ns = u64::from(lenient_ms) * 1_000_000;
+    detached(py, || native.export_connections(zone, addresses, most, lenient_ns))
 }
 
 #[pyfunction]

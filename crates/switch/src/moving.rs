@@ -10,16 +10,22 @@ use crate::switch::Switch;
 
 impl Switch {
     /// A line about each connection of a zone with one of these addresses (none: all of the zone), at most so
-    /// many: all that another switch needs to go on with it.
+    /// many: all that another switch needs to go on with it.  For `lenient_ns` the windows of these follow here too what
+    /// the other switch may see.
     pub fn export_connections(
         &self,
         zone: u16,
         addresses: Vec<IpAddr>,
         most: usize,
+        lenient_ns: u64,
     ) -> Result<Vec<String>, SwitchError> {
         let records = self.call(move |engine| {
-            let tracker = engine.datapath.connections();
-            tracker.map(|tracker| tracker.export(zone, &addresses, most, monotonic_ns())).unwrap_or_default()
+            let Some(tracker) = engine.datapath.connections() else { return Vec::new() };
+            let now = monotonic_ns();
+            if lenient_ns > 0 {
+                tracker.relax(zone, &addresses, most, lenient_ns, now);
+            }
+            tracker.export(zone, &addresses, most, now)
         })?;
         Ok(records.iter().map(Record::to_string).collect())
     }

@@ -29,6 +29,7 @@ from tulle.values import (
     TunnelInterface,
     TunnelPort,
 )
+from tulle.values.moving import Transit
 
 Ports = Mapping[LocalPort | TunnelPort, int]
 
@@ -86,9 +87,10 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort] = frozenset(),
+        transits: Iterable[Transit] = (),
     ) -> Compiled:
         """All flows of these networks, joined; `unheard` as in `emit_flow`."""
-        bindings = tuple(bindings)
+        bindings, transits = tuple(bindings), tuple(transits)
         outside = external_zones(bindings, tunnels.all, ports.values())
         numbered: Ports = dict([*ports.items(), *outside.items()])
         kept = {}
@@ -98,12 +100,13 @@ class Compilation:
             numbers = _ids_of(network.name, ids)
             plugged = _ports_of(network.name, numbered)
             ways = (tunnels.of(network.name), tunnels.all)
-            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard)
+            moving = tuple(one for one in transits if one.network == network.name)
+            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard, moving)
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
                 self.compiled_count += 1
                 try:
-                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard)
+                    made = self._compile(*inputs)
                     known = (inputs, made)
                 except NotFound as error:
                     self.pending[network.name] = str(error)
@@ -121,11 +124,19 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort],
+        transits: tuple[Transit, ...],
     ) -> Compiled:
         """The network without a name stands for what every node has, such as the tunnels."""
         sending, receiving = tunnels
         placed = compile_node(
-            self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
+            self._node,
+            (network,),
+            bindings,
+            sending,
+            ids,
+            encapsulations,
+            receiving=receiving,
+            transits=transits,
         )
         logical = compile_network(network, ids)
         flows = (*placed, *logical)

@@ -20,15 +20,20 @@ Place = tuple[str, str, int | None]
 """Reason, object, and table of the switch where there is one."""
 
 
+def flow_object(text: str, owners: Mapping[int, str]) -> tuple[str, str, str] | None:
+    """(network, "acl" or "port", name) that a flow counts for; of ports what they sent and were delivered."""
+    kind, _, path = owners.get(flow_cookie(text), "").partition(" ")
+    network, slash, name = path.partition("/")
+    counted = kind == "acl" or (kind == "port" and flow_table(text) in _PORT_TABLES)
+    return (network, kind, name) if slash and counted else None
+
+
 def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Counts:
     """(packets, bytes) by (network, "acl" or "port", name); of ports what they sent and were delivered."""
     found: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for flow in flows:
-        kind, _, path = owners.get(flow_cookie(flow.text), "").partition(" ")
-        network, slash, name = path.partition("/")
-        counted = kind == "acl" or (kind == "port" and flow_table(flow.text) in _PORT_TABLES)
-        if slash and counted:
-            sums = found[network, kind, name]
+        if (key := flow_object(flow.text, owners)) is not None:
+            sums = found[key]
             sums[0] += flow.packets
             sums[1] += flow.bytes
     return {key: (sums[0], sums[1]) for key, sums in found.items()}

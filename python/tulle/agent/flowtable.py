@@ -5,23 +5,38 @@ After each connection the switch is asked what it has: a new agent finds the old
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 import structlog
 
 from tulle._native import NativeError
-from tulle.openflow import FlowRefused, OpenFlowClient, changes, flow_key
+from tulle.openflow import DumpedFlow, FlowRefused, OpenFlowClient, changes, flow_key
+from tulle.openflow.flows import flow_table
 from tulle.openflow.meters import emit_meter_deletions, emit_meters
+from tulle.values import pipeline
 
+COUNTED_OF_PORTS = (pipeline.PHYSICAL_INGRESS, pipeline.DELIVER)
 _logger = structlog.get_logger(__name__)
 
 
 class FlowTable:
-    """`apply` makes the switch have these flows and no others."""
+    """`apply` makes the switch have these flows and no others.
 
-    def __init__(self, client: OpenFlowClient, canonical: Callable[[str], str]) -> None:
+    `before_deletion` is given the flows with their counters before some of a port go.  Who else reads counters does so while
+    holding `reading`, so that they are seen in the order in which they rise.
+    """
+
+    def __init__(
+        self,
+        client: OpenFlowClient,
+        canonical: Callable[[str], str],
+        before_deletion: Callable[[list[DumpedFlow]], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._canonical = canonical
+        self._before_deletion = before_deletion
+        self.reading = asyncio.Lock()
         self._installed: dict[str, str] | None = None
         self._meters: dict[int, int] = {}
 
@@ -52,7 +67,10 @@ class FlowTable:
         self._installed = None
         _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
         try:
-            await self._client.change(todo.commands)
+            async with self.reading:
+                if any(flow_table(flow) in COUNTED_OF_PORTS for flow in todo.delete):
+                    self._before_deletion(await self._client.dump())
+                await self._client.change(todo.commands)
         except FlowRefused as error:
             _logger.error("flows refused", error=str(error))
             raise

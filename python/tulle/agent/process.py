@@ -21,10 +21,12 @@ from tulle.agent.flowtable import FlowTable
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
 from tulle.agent.slowpath import SlowPath
+from tulle.agent.tally import Tally, write_tally
 from tulle.agent.tracing import Names, trace
 from tulle.agent.view import INTENT_TABLES
+from tulle.control.transits import ACTIVATE
 from tulle.errors import TulleError, Unavailable
-from tulle.openflow import OpenFlowClient, PacketIn
+from tulle.openflow import DumpedFlow, OpenFlowClient, PacketIn
 from tulle.ovsdb import Replica, RowEvent, RowUpdated
 from tulle.ovsdb.cluster import Remotes
 from tulle.ovsdb.tls import tls_for
@@ -73,13 +75,17 @@ class Agent:
         self.control = directory / "vswitchd.ctl"
         tls = tls_for(Remotes(options.controller).addresses, options.credentials)
         self.intent = Replica(options.controller, "Tulle", INTENT_TABLES, tls=tls)
-        own = {"Tunnel_End": [("node", "==", options.name)]}
+        own = {
+            "Tunnel_End": [("node", "==", options.name)],
+            "Port_State": [("node", "==", options.name), ("target", "==", options.name)],
+        }
         self.state = Replica(options.controller, "Tulle_State", conditions=own, tls=tls)
         self.switch = Replica(f"unix:{directory / 'db.sock'}", "Open_vSwitch", SWITCH_TABLES)
         self.openflow = OpenFlowClient(
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
         )
-        self.flows = FlowTable(self.openflow, canonical_flow)
+        self.tally = Tally()
+        self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters)
         replicas = (self.intent, self.state, self.switch)
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
         self.slow_path = SlowPath(icmp_error, time.monotonic)
@@ -176,7 +182,9 @@ class Agent:
 
     async def _count_once(self) -> None:
         owners = self.reconciler.compiled.owners
-        flows = await self.openflow.dump()
+        async with self.flows.reading:
+            flows = await self.openflow.dump()
+            self._note_counters(flows)
         ports = self.reconciler.ports.items()
         names = {
             number: port.name if isinstance(port, LocalPort) else f"tunnel {port.node}"
@@ -185,9 +193,27 @@ class Agent:
         own = await _switch_drops(self.control)
         drops = counters.flow_drops(flows, owners) | counters.switch_drops(own, names) | self._own_drops()
         writer, state = Writer(self.state.schema), source(self.state)
-        counters.write_counters(writer, state, self.name, counters.flow_counters(flows, owners))
+        if self.reconciler.has_compiled:
+            self.tally.begin(row for row in state("Counter") if row["node"] == self.name)
+            self._forget_counters()
+            write_tally(writer, state, self.name, self.tally)
         counters.write_drops(writer, state, self.name, drops)
         await self._write(writer)
+
+    def _note_counters(self, flows: list[DumpedFlow]) -> None:
+        compiled = self.reconciler.compiled
+        self.tally.note(flows, {**self.reconciler.former_owners, **compiled.owners})
+
+    def _forget_counters(self) -> None:
+        """Of what users have deleted."""
+        if (view := self.reconciler.view) is not None:
+            known = {
+                (name, kind, one.name)
+                for name, stored in view.networks.items()
+                for kind, all_ in (("port", stored.network.ports), ("acl", stored.network.acls))
+                for one in all_
+            }
+            self.tally.forget(known)
 
     def _own_drops(self) -> dict[counters.Place, int]:
         """Packets that the agent itself did not answer or send."""
@@ -235,6 +261,12 @@ class Agent:
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
+        compiled = self.reconciler.compiled
+        if compiled.reasons.get((packet.table, packet.cookie)) == ACTIVATE:
+            network, _, port = compiled.owners[packet.cookie].removeprefix("port ").partition("/")
+            self.reconciler.activate((network, port))
+            self._changed.set()
+            return
         path = self.policy if self.policy.concerns(packet) else self.slow_path
         answer = path.answer(packet)
         if answer is not None:

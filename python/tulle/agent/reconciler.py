@@ -6,7 +6,7 @@ not needed any more goes last.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable
+from tulle.agent.handing import Handing, write_states
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
@@ -35,7 +36,7 @@ from tulle.control import (
 from tulle.encap import encapsulations
 from tulle.ovsdb import Replica, Transaction
 from tulle.ovsdb.tls import Credentials
-from tulle.store import Writer, source
+from tulle.store import Writer, moving, source
 from tulle.values import (
     Attachment,
     Binding,
@@ -100,8 +101,12 @@ class Reconciler:
         self.attacher = Attacher()
         self.lingering = Lingering()
         self.retiring = Retiring()
+        self.handing = Handing(options.name, options.switch / "vswitchd.ctl")
+        self._waiting: frozenset[PortName] = frozenset()
+        self._activated: set[PortName] = set()
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
+        self.former_owners: Mapping[int, str] = {}
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self._zones: Ports | None = None
         self.view: View | None = None
@@ -122,6 +127,7 @@ class Reconciler:
         self.view = view
         there = interfaces.present(source(self.switch))
         places = self._places(view, there)
+        await self._hand_over(view, places, interfaces.numbers(there))
         desired = self._desired_interfaces(view, places)
         if added := interfaces.missing(there, desired):
             await self._write_interfaces(added, interfaces.renamed(there, added))
@@ -135,11 +141,32 @@ class Reconciler:
         kept = self.retiring.update(there, {one.name for one in desired}, self._clock())
         situation = self._situation(view, there, places, attached, kept)
         await self._apply_flows(situation)
+        await self._hand_over(view, places, self.ports)
         self.lingering.serve(frozenset(situation.ready & places.local))
         await self._report(situation)
         surplus = interfaces.surplus(interfaces.present(source(self.switch)), desired)
         if removed := [one for one in surplus if one.interface.name not in kept]:
             await self._write_interfaces([], removed)
+
+    def activate(self, port: PortName) -> None:
+        """A port that is prepared here has spoken here: the next pass takes it."""
+        if port not in self._activated:
+            _logger.info("speaks here", port="/".join(port))
+            self._activated.add(port)
+
+    @property
+    def has_compiled(self) -> bool:
+        """Whether it is known which flow counts for what."""
+        return self.compiled is not NOTHING
+
+    async def _hand_over(self, view: View, places: Places, ports: Ports) -> None:
+        """Give connections to the nodes that ports move to, as soon as there is something to give."""
+        departing = placing.departing(view, self.node.name, places)
+        given = await self.handing.give(departing, places.lingering, ports, self._clock())
+        writer = Writer(self.state.schema)
+        write_states(writer, source(self.state), self.node.name, given, departing)
+        if writer.operations:
+            await self.state.transact(writer.operations)
 
     def _health(self, view: View, there: dict[str, Present], desired: list[Interface]) -> Transaction:
         """A node with one endpoint waits for those with two; these do as they are to at once."""
@@ -157,14 +184,17 @@ class Reconciler:
 
     def next_end(self) -> float | None:
         """When something that is still served is to go."""
-        ends = (self.lingering.next_end(), self.retiring.next_end())
+        ends = (self.lingering.next_end(), self.retiring.next_end(), self.handing.next_end())
         return min((end for end in ends if end is not None), default=None)
 
     def _places(self, view: View, there: dict[str, Present]) -> Places:
         name = self.node.name
-        wanted = placing.wanted(view, name, interfaces.foreign_ports(there))
-        held = placing.held(view, name)
-        return Places(wanted, held, self.lingering.update(view, name, wanted | held, self._clock()))
+        coming = placing.coming(view, name)
+        self._activated &= coming
+        wanted = placing.wanted(view, name, interfaces.foreign_ports(there)) | self._activated
+        held, coming = placing.held(view, name), coming - self._activated
+        lingering = self.lingering.update(view, name, wanted | held | coming, self._clock())
+        return Places(wanted, held, lingering, coming)
 
     def _desired_interfaces(self, view: View, places: Places) -> list[Interface]:
         """Taps for the ports that have a namespace here, and tunnels to the nodes that share a network."""
@@ -200,7 +230,7 @@ class Reconciler:
             tap = taps.get((network, port))
             if tap is not None:
                 claimed = view.bindings.get((network, port)) == self.node.name
-                preferred = claimed or (network, port) not in places.wanted
+                preferred = claimed or (network, port) not in places.wanted | places.coming
                 out[attachment.port] = Wanted(attachment, tap.interface.name, tap.ifindex, preferred)
         return out
 
@@ -251,6 +281,7 @@ class Reconciler:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
         tunnels = self._tunnels(now)
         self.ports = interfaces.numbers(now.there)
+        self.handing.forget(now.places.local)
         await forget_connections(self._control, reused_zones(self._zones, self.ports))
         names = (one.logical_port for one in now.there.values())
         plugged = {LocalPort("/".join(name)) for name in names if name is not None}
@@ -258,6 +289,10 @@ class Reconciler:
         outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
+        await self.handing.take(moving.port_states(source(self.state)), self.ports)
+        wanted = now.places.wanted - self._activated
+        self._waiting = self.handing.waiting(now.view, wanted, now.ready, self._clock())
+        self.former_owners = self.compiled.owners
         self.compiled = self.compilation.compile(
             placed.networks,
             placed.bindings,
@@ -266,6 +301,7 @@ class Reconciler:
             encapsulations(),
             self.ports,
             interfaces.unheard(now.there),
+            placing.transits(now.view, self.node.name, now.places, now.ready, self._waiting),
         )
         await self._flows.apply(self.compiled.texts, self.compiled.meters)
 
@@ -302,7 +338,7 @@ class Reconciler:
     async def _report(self, now: Situation) -> None:
         """Claim what is ready here, let go what is not wanted, and say what has been applied."""
         writer, state, name = Writer(self.state.schema), source(self.state), self.node.name
-        for port in placing.claims(now.view, name, now.places, now.ready):
+        for port in placing.claims(now.view, name, now.places, now.ready - self._waiting):
             _logger.info("claimed", port="/".join(port))
             store.write_binding(writer, state, Binding(*port, name), _interface_of(now.there, port))
         gone = set(placing.releases(now.view, name, now.places))

@@ -8,8 +8,9 @@ import structlog
 from msgspec import Struct
 
 from tulle import store
-from tulle.store import Source, StoredNetwork
+from tulle.store import Source, StoredNetwork, moving
 from tulle.values import Ids, Network, Node, Tunnel, Unreachable
+from tulle.values.moving import Prepared
 
 _logger = structlog.get_logger(__name__)
 
@@ -36,13 +37,24 @@ class View(Struct, frozen=True):
     tunnels: tuple[Tunnel | Unreachable, ...]
     bindings: Mapping[PortName, str]
     ids: Ids
+    prepared: Mapping[PortName, Prepared] = {}
 
     @property
     def requested(self) -> dict[PortName, str | None]:
-        """Every port that exists, and the node that it asks for."""
+        """Every port that exists, and the node that it asks for.
+
+        One that a prepared node has taken asks for that node, also before users' intent says so.
+        """
         return {
-            (name, port.name): port.node for name, one in self.networks.items() for port in one.network.ports
+            (name, port.name): self._asked((name, port.name), port.node)
+            for name, one in self.networks.items()
+            for port in one.network.ports
         }
+
+    def _asked(self, port: PortName, asked: str | None) -> str | None:
+        one = self.prepared.get(port)
+        taken = one is not None and one.source == asked and self.bindings.get(port) == one.target
+        return one.target if one is not None and taken else asked
 
     @property
     def all_networks(self) -> tuple[Network, ...]:
@@ -66,4 +78,5 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         store.tunnels(state),
         {(one.network, one.port): one.node for one in store.bindings(state)},
         store.ids(state),
+        moving.prepared(state),
     )

@@ -30,8 +30,9 @@ _OF_NODE = {
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Node": ("name", True, _OF_NODE),
     "Binding": ("", True, {"node", "interface"}),
-    "Counter": ("node", True, {"packets", "bytes"}),
+    "Counter": ("node", True, {"packets", "bytes", "past_packets", "past_bytes"}),
     "Drop": ("node", True, {"packets"}),
+    "Port_State": ("node", True, {"target", "serial", "connections", "problem"}),
     "Tunnel_End": ("node", True, {"generation", "receives", "sends"}),
     "Trace": ("node", False, {"status", "result"}),
 }

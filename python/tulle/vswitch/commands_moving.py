@@ -26,7 +26,9 @@ Find = Callable[[Mapping[str, Bridge], str], Bridge]
 def register(server: ControlServer, bridges: Mapping[str, Bridge], find: Find) -> None:
     """Offer the commands."""
     server.register(
-        "tulle/ct-export", "bridge zone [address]...", lambda words: export(find(bridges, words[0]), words[1:])
+        "tulle/ct-export",
+        "bridge zone lenient-ms [address]...",
+        lambda words: export(find(bridges, words[0]), words[1:]),
     )
     server.register(
         "tulle/ct-import",
@@ -36,9 +38,13 @@ def register(server: ControlServer, bridges: Mapping[str, Bridge], find: Find) -
 
 
 def export(bridge: Bridge, words: list[str]) -> str:
-    """The connections of a zone that have one of the addresses at an end; all of it without any."""
-    addresses = [_address(word) for word in words[1:]]
-    lines = export_connections(bridge.switch, _number(words[0], 0xFFFF), addresses, MOST)
+    """The connections of a zone that have one of the addresses at an end; all of it without any.
+
+    For so many milliseconds their windows follow here too what the other switch may see.
+    """
+    zone, lenient_ms = _number(words[0], 0xFFFF), _number(words[1], MOST_LENIENT_MS)
+    addresses = [_address(word) for word in words[2:]]
+    lines = export_connections(bridge.switch, zone, addresses, MOST, lenient_ms)
     return orjson.dumps({"version": VERSION, "connections": lines}).decode()
 
 
