@@ -229,8 +229,8 @@ class Reconciler:
             network, _, port = attachment.port.partition("/")
             tap = taps.get((network, port))
             if tap is not None:
-                claimed = view.bindings.get((network, port)) == self.node.name
-                preferred = claimed or (network, port) not in places.wanted | places.coming
+                # Not while it lingers: what is sent by a device that is about to go would be lost with it.
+                preferred = view.bindings.get((network, port)) == self.node.name
                 out[attachment.port] = Wanted(attachment, tap.interface.name, tap.ifindex, preferred)
         return out
 
