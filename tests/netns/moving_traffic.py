@@ -1,4 +1,4 @@
-"""What goes between the client and the server of the example of a migration, while a test moves the server."""
+"""What goes between the origin and the worker of the example of a migration, while a test moves the worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tulle.lab.waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "migration.yaml"
 TRAFFIC = Path(__file__).with_name("live_traffic.py")
-CLIENT, SERVER = "10.9.0.10", "10.9.1.10"
+ORIGIN, WORKER = "10.9.0.10", "10.9.1.10"
 
 
 class Migration(Bench):
@@ -26,7 +26,7 @@ class Migration(Bench):
         self.text = re.sub("namespace: (?=farm)", f"namespace: {self.name}-", EXAMPLE.read_text())
         self.path.write_text(self.text)
 
-    def bound(self, port: str = "server") -> str:
+    def bound(self, port: str = "worker") -> str:
         return str(next(one["bound"] for one in self.client.ports("farm") if one["name"] == port))
 
     def counted(self, kind: str, name: str) -> int:
@@ -57,26 +57,27 @@ class Side:
 
 
 class Traffic:
-    """Probes both ways once a millisecond, and a download of 50 Mbit a second."""
+    """Probes both ways once a millisecond, and a download of 50 Mbit a second, both begun by the worker."""
 
     def __init__(self, lab: Migration, stack: ExitStack) -> None:
-        client, server = lab.workload("farm-client"), lab.workload("farm-server")
-        self._probes = [Side(client, "probe", CLIENT, SERVER), Side(server, "probe", SERVER, CLIENT)]
-        self._serving = Side(server, "serve", SERVER)
+        origin, worker = lab.workload("farm-origin"), lab.workload("farm-worker")
+        self._probes = [Side(worker, "probe", WORKER, ORIGIN), Side(origin, "probe", ORIGIN, WORKER)]
+        self._serving = Side(origin, "serve", ORIGIN)
         for side in (*self._probes, self._serving):
             stack.callback(side.close)
             assert side.read() == "ready"
-        self._fetching = Side(client, "fetch", CLIENT, SERVER)
+        self._fetching = Side(worker, "fetch", WORKER, ORIGIN)
         stack.callback(self._fetching.close)
         assert self._fetching.read() == "ready"
-        # What the server sends passes the client's rules as an answer only.
+        # What the origin sends passes the worker's rules as an answer only.
+        before = lab.counted("acl", "probes")
         self._probes[0].write("go")
-        wait_until(lambda: lab.counted("acl", "probes") > 0, what="the first probe", limit_s=20)
+        wait_until(lambda: lab.counted("acl", "probes") > before, what="the first probe", limit_s=20)
         self._probes[1].write("go")
 
     def lost(self) -> tuple[int, int, list[str]]:
         """(sent, lost, the first of these), both directions together."""
-        for side in reversed(self._probes):
+        for side in self._probes:
             side.write("end")
         sent = [int(side.read().split()[1]) for side in self._probes]
         for side, other in zip(self._probes, reversed(sent), strict=True):
@@ -94,6 +95,6 @@ class Traffic:
 
 @contextmanager
 def traffic(lab: Migration) -> Iterator[Traffic]:
-    lab.wait_pings("farm-client", SERVER)
+    lab.wait_pings("farm-origin", WORKER)
     with ExitStack() as stack:
         yield Traffic(lab, stack)

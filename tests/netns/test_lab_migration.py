@@ -1,4 +1,4 @@
-"""A server moves from node to node while a client probes it and downloads from it, through stateful ACLs."""
+"""A worker moves from node to node while it probes and downloads, through stateful ACLs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
 def test_a_moving_port_loses_no_probe_and_no_byte_of_a_download(lab: Migration) -> None:
     with traffic(lab) as flowing:
         for node in ("node3", "node1", "node2"):
-            lab.client.move_port("farm", "server", node, wait=True)
+            lab.client.move_port("farm", "worker", node, wait=True)
             assert lab.bound() == node
             time.sleep(0.4)  # so much traffic by the new node as by the old one, not a wait for anything
         downloaded = flowing.downloaded()
