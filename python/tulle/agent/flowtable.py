@@ -23,8 +23,8 @@ _logger = structlog.get_logger(__name__)
 class FlowTable:
     """`apply` makes the switch have these flows and no others.
 
-    `before_deletion` is given the flows with their counters before some of a port go.  Who else reads counters does so while
-    holding `reading`, so that they are seen in the order in which they rise.
+    `before_deletion` is given the flows with their counters before some of a port go.  Who else reads counters does so
+    while holding `reading`, so that they are seen in the order in which they rise.
     """
 
     def __init__(

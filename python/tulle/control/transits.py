@@ -59,7 +59,9 @@ def coming_flows(datapath: int, key: int, port: LocalPort, owner: str) -> Iterat
     yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), owner)
 
 
-def ingress_flows(port: LocalPort, entry: tuple[Action, ...], owner: str, *, activates: bool) -> Iterator[Flow]:
+def ingress_flows(
+    port: LocalPort, entry: tuple[Action, ...], owner: str, *, activates: bool
+) -> Iterator[Flow]:
     """What its device sends is taken as that of any other port, and heard of if it is to switch the port over."""
     here = fields(in_port=port)
     told = (Controller(ACTIVATE, ACTIVATIONS_PER_S),) if activates else ()

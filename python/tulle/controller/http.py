@@ -15,9 +15,11 @@ from tulle.errors import Conflict, InvalidInput
 
 from .backups import Backups
 from .http_base import answer_errors, body, json_answer, part
+from .http_moving import MovingRoutes
 from .http_networks import NetworkRoutes
 from .intent import Intent
 from .listing import Listing
+from .moving import Moving
 from .progress import wait_applied
 from .stores import Store
 from .tracing import Tracer
@@ -52,6 +54,7 @@ class Api:
         listing: Listing,
         tracer: Tracer,
         now_ms: Callable[[], int],
+        moving: Moving,
     ) -> None:
         self._stores = stores
         self._intent = intent
@@ -59,7 +62,8 @@ class Api:
         self._tracer = tracer
         self._backups = Backups(stores, intent)
         self._now_ms = now_ms
-        self._networks = NetworkRoutes(stores, intent)
+        self._networks = NetworkRoutes(stores, intent, moving)
+        self._moving = MovingRoutes(moving, listing.is_connected)
 
     def application(self) -> web.Application:
         """The routes under `/v1`."""
@@ -83,6 +87,7 @@ class Api:
             ]
         )
         application.add_routes(self._networks.routes())
+        application.add_routes(self._moving.routes())
         return application
 
     async def wait(self, request: web.Request) -> web.Response:
