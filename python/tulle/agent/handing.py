@@ -16,7 +16,7 @@ from tulle.agent.view import PortName, View
 from tulle.errors import TulleError
 from tulle.ovsdb.unixctl import call
 from tulle.store import Source, Writer, moving
-from tulle.values import LocalPort, TunnelPort
+from tulle.values import LocalPort, Tunnel, TunnelPort
 from tulle.values.moving import PortState
 
 BRIDGE = "br-int"
@@ -24,6 +24,7 @@ PATIENCE_S = 2.0
 """How long a new node waits for connections before it takes a port without."""
 LENIENT_MS = 5000
 """How long both trackers put up with packets that the other has seen: the move, and a moment."""
+LOOK_AGAIN_S = 0.05
 AGAIN_S = 2.0
 """How often connections are handed on while a port is about to move."""
 AFTERWARDS_S = (0.0, 0.05, 0.2, 0.6)
@@ -93,15 +94,24 @@ class Handing:
         _logger.warning("connections not taken", port=name, source=one.node, problem=problem)
 
     def waiting(
-        self, view: View, wanted: Collection[PortName], ready: Collection[PortName], now: float
+        self,
+        view: View,
+        wanted: Collection[PortName],
+        ready: Collection[PortName],
+        heard: Collection[str],
+        now: float,
     ) -> frozenset[PortName]:
-        """The ports that are not to be taken yet: their connections are on their way."""
+        """The ports that are not to be taken yet.
+
+        Their connections are on their way, or other nodes of the network have no tunnel to here; `heard` are those
+        that have one.
+        """
         found = {
             port
             for port in wanted
             if port in ready
             and (at := view.bindings.get(port)) not in (None, self._node)
-            and self._is_given(view, port, at)
+            and (self._is_given(view, port, at) or self._peers(view, port[0]) - set(heard))
         }
         self._now = now
         self._since = {port: self._since.get(port, now) for port in found}
@@ -115,6 +125,19 @@ class Handing:
         came = self._taken.get(port, ("", 0))[0] == at
         return tracked and source is not None and not source.external and not came
 
+    def _peers(self, view: View, network: str) -> set[str]:
+        """The nodes that send to a network's ports, as far as tunnels join them to this one."""
+        joined = {
+            end
+            for one in view.tunnels
+            if isinstance(one, Tunnel) and self._node in (one.local, one.remote)
+            for end in (one.local, one.remote)
+        }
+        bound = {at for (name, _), at in view.bindings.items() if name == network}
+        return {at for at in bound & joined if at in view.nodes and not view.nodes[at].external} - {
+            self._node
+        }
+
     def forget(self, kept: Collection[PortName]) -> None:
         """Ports that have gone begin anew when they come again."""
         self._taken = {port: stamp for port, stamp in self._taken.items() if port in kept}
@@ -122,8 +145,8 @@ class Handing:
     def next_end(self) -> float | None:
         """When something is due."""
         times = [times[0] for times in self._due.values() if times]
-        ends = (since + PATIENCE_S for since in self._since.values())
-        times += [end for end in ends if end > self._now]
+        if any(self._now < since + PATIENCE_S for since in self._since.values()):
+            times.append(self._now + LOOK_AGAIN_S)
         return min(times, default=None)
 
 

@@ -161,4 +161,5 @@ def needed_remotes(view: View, node: str, places: Places, bindings: Collection[B
     nodes = {one.node for one in bindings if one.network in networks}
     asked = {at for (network, _), at in view.requested.items() if network in networks and at is not None}
     bound = {at for (network, _), at in view.bindings.items() if network in networks}
+    bound |= {one.target for (network, _), one in view.prepared.items() if network in networks}
     return frozenset((nodes | asked | bound) & view.nodes.keys()) - {node}

@@ -76,7 +76,7 @@ class Agent:
         tls = tls_for(Remotes(options.controller).addresses, options.credentials)
         self.intent = Replica(options.controller, "Tulle", INTENT_TABLES, tls=tls)
         own = {
-            "Tunnel_End": [("node", "==", options.name)],
+            "Tunnel_End": [("node", "==", options.name), ("remote", "==", options.name)],
             "Port_State": [("node", "==", options.name), ("target", "==", options.name)],
         }
         self.state = Replica(options.controller, "Tulle_State", conditions=own, tls=tls)

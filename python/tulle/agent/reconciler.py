@@ -291,7 +291,9 @@ class Reconciler:
         self._outside = outside
         await self.handing.take(moving.port_states(source(self.state)), self.ports)
         wanted = now.places.wanted - self._activated
-        self._waiting = self.handing.waiting(now.view, wanted, now.ready, self._clock())
+        ends = store.tunnel_ends(source(self.state))
+        heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}
+        self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
         self.former_owners = self.compiled.owners
         self.compiled = self.compilation.compile(
             placed.networks,

@@ -24,21 +24,23 @@ class Tally:
     def __init__(self) -> None:
         self._past: dict[Key, Pair] = {}
         self._flows: dict[tuple[str, int], tuple[Key, Pair]] = {}
+        self._ages: dict[tuple[str, int], float] = {}
         self._begun = False
 
     def note(self, flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> None:
         """Take in what flows have counted by now; dumps must come in the order in which they were made."""
         seen: dict[tuple[str, int], tuple[Key, Pair]] = {}
+        ages: dict[tuple[str, int], float] = {}
         for flow in flows:
             name = flow_key(flow.text), flow_cookie(flow.text)
             known = self._flows.get(name)
             key = flow_object(flow.text, owners) or (known[0] if known is not None else None)
             if key is not None:
-                seen[name] = key, (flow.packets, flow.bytes)
+                seen[name], ages[name] = (key, (flow.packets, flow.bytes)), flow.duration_s
         for name, (key, before) in self._flows.items():
-            if name not in seen or seen[name][1][0] < before[0]:
+            if name not in seen or seen[name][1][0] < before[0] or ages[name] < self._ages[name]:
                 self._leave(key, before)
-        self._flows = seen
+        self._flows, self._ages = seen, ages
 
     def begin(self, rows: Iterable[Row]) -> None:
         """Go on from what an earlier agent has written, once something has been noted.

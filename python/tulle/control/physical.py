@@ -268,7 +268,9 @@ class _Writer:
             else:
                 mark = self._mark(transit.node, place.datapath, place.key)
                 tunnel = self._ways[transit.node].port
-                yield from leaving_flows(place.datapath, place.key, place.owner, mark, tunnel)
+                yield from leaving_flows(
+                    place.datapath, place.key, place.local_port, place.owner, mark, tunnel
+                )
 
     def _remote(self, place: _Place) -> Iterator[Flow]:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""

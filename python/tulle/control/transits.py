@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from tulle.values import (
     Action,
     Controller,
+    FieldMatch,
     Flow,
     LocalPort,
     Output,
@@ -39,10 +40,11 @@ of the workload."""
 
 
 def leaving_flows(
-    datapath: int, key: int, owner: str, mark: tuple[Action, ...], tunnel: TunnelPort
+    datapath: int, key: int, port: LocalPort, owner: str, mark: tuple[Action, ...], tunnel: TunnelPort
 ) -> Iterator[Flow]:
     """What comes out of a tunnel for a port that has left goes to where it is, as if it came from its sender."""
     here = fields(metadata=datapath, reg15=key)
+    yield from _delivery(here, port, owner)
     for table, priority in ((OUTPUT, 95), (TUNNEL_DELIVERY, 100)):
         yield flow(table, priority, here, (Resubmit(REDIRECT),), owner)
     yield flow(REDIRECT, 100, here, (*mark, Output(tunnel)), owner)
@@ -55,6 +57,11 @@ def coming_flows(datapath: int, key: int, port: LocalPort, owner: str) -> Iterat
     here = fields(metadata=datapath, reg15=key)
     for table, priority in ((OUTPUT, 95), (TUNNEL_DELIVERY, 100)):
         yield flow(table, priority, here, (Resubmit(TO_PORT_ACL),), owner)
+    yield from _delivery(here, port, owner)
+
+
+def _delivery(here: tuple[FieldMatch, ...], port: LocalPort, owner: str) -> Iterator[Flow]:
+    """A port that leaves keeps it until nothing comes any more, so that its last counters can be read."""
     yield flow(DELIVER, 100, here, (Output(port),), owner)
     yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), owner)
 
