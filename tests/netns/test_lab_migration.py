@@ -125,12 +125,23 @@ def test_counters_of_a_port_that_has_moved_ten_times_are_what_it_sent_and_got(la
             side.close()
         assert seen == sorted(seen), "never backwards"
         after = quiet(lab, frames)
-        assert after[0] - before[0] == after[1] - before[1] > 1000
+        assert after[0] - before[0] == after[1] - before[1] > 1000, told(frames)
         lab.restart("node2/agent")
         lab.restart("node3/agent")
         lab.pings("farm-origin", WORKER)
-        again = quiet(lab, frames)
-        assert again[0] - before[0] == again[1] - before[1] > after[0] - before[0]
+
+        def both_go_on() -> bool:
+            counted, sent = lab.counted("port", "worker"), int(told(frames).split()[0])
+            return counted - before[0] == sent - before[1] > after[0] - before[0]
+
+        # New agents take some time to begin.
+        wait_until(both_go_on, what="the counters of the new agents", limit_s=60)
+
+
+def told(frames: Side) -> str:
+    """What the workload has seen, for the report of a failed test."""
+    frames.write("?")
+    return frames.read()
 
 
 def quiet(lab: Migration, frames: Side) -> tuple[int, int]:
@@ -138,7 +149,7 @@ def quiet(lab: Migration, frames: Side) -> tuple[int, int]:
 
     def both() -> tuple[int, int]:
         frames.write("?")
-        return lab.counted("port", "worker"), int(frames.read())
+        return lab.counted("port", "worker"), int(frames.read().split()[0])
 
     last: list[tuple[int, int]] = []
 
