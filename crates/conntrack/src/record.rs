@@ -85,7 +85,12 @@ impl Record {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "orig={} reply={}", Ends(&self.original), Ends(&self.reply))?;
-        write!(f, " ns={} flags={}", self.expires_in_ns, u8::from(self.replied) | u8::from(self.related) << 1)?;
+        write!(
+            f,
+            " ns={} flags={}",
+            self.expires_in_ns,
+            u8::from(self.replied) | u8::from(self.related) << 1
+        )?;
         if (self.mark, self.label) != (0, 0) {
             write!(f, " mark={:x} label={:x}", self.mark, self.label)?;
         }

@@ -166,10 +166,20 @@ fn request() -> impl Strategy<Value = Request> {
         1 => Just(Nat::Destination(NatRange::to(ip("198.51.100.2")))),
     ];
     let alg = prop_oneof![4 => Just(None), 1 => Just(Some(Alg::Ftp))];
-    (0..2_u16, prop::bool::weighted(0.7), nat, alg, any::<u32>()).prop_map(|(zone, commit, nat, alg, value)| {
-        let label = Masked { value: u128::from(value) << 80, mask: u128::MAX << 64 };
-        Request { zone, commit, nat, alg, mark: Masked { value, mask: 0xff }, label, ..Request::default() }
-    })
+    (0..2_u16, prop::bool::weighted(0.7), nat, alg, any::<u32>()).prop_map(
+        |(zone, commit, nat, alg, value)| {
+            let label = Masked { value: u128::from(value) << 80, mask: u128::MAX << 64 };
+            Request {
+                zone,
+                commit,
+                nat,
+                alg,
+                mark: Masked { value, mask: 0xff },
+                label,
+                ..Request::default()
+            }
+        },
+    )
 }
 
 fn verdict(tracker: &mut Conntrack, frame: &Frame, request: &Request, now_ns: u64) -> String {

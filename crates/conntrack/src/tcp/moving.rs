@@ -9,14 +9,8 @@ use crate::tcp::segment::Segment;
 use crate::tuple::Direction;
 use tulle_wire::tcp::flag::{ACK, RST, SYN};
 
-const STATES: [State; 6] = [
-    State::Unseen,
-    State::SynSent,
-    State::Established,
-    State::Closing,
-    State::Closed,
-    State::Reset,
-];
+const STATES: [State; 6] =
+    [State::Unseen, State::SynSent, State::Established, State::Closing, State::Closed, State::Reset];
 /// How far a connection may have come while another tracker saw it, in bytes: more would be a guess.
 const FARTHEST: u32 = 1 << 28;
 
@@ -109,12 +103,7 @@ impl FromStr for Tcp {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { end, limit, acked, window, scale, offers_scale, state } = *self;
-        write!(
-            f,
-            "{end:x},{limit:x},{acked:x},{window:x},{scale},{},{}",
-            u8::from(offers_scale),
-            state as u8
-        )
+        write!(f, "{end:x},{limit:x},{acked:x},{window:x},{scale},{},{}", u8::from(offers_scale), state as u8)
     }
 }
 
