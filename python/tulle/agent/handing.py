@@ -120,10 +120,8 @@ class Handing:
     def _is_given(self, view: View, port: PortName, at: str | None) -> bool:
         """Whether connections are still expected from a node that has some to give."""
         source = view.nodes.get(at or "")
-        acls = view.networks[port[0]].network.acls if port[0] in view.networks else ()
-        tracked = any(acl.action == "allow-related" for acl in acls)
         came = self._taken.get(port, ("", 0))[0] == at
-        return tracked and source is not None and not source.external and not came
+        return is_tracked(view, port[0]) and source is not None and not source.external and not came
 
     def _peers(self, view: View, network: str) -> set[str]:
         """The nodes that send to a network's ports, as far as tunnels join them to this one."""
@@ -148,6 +146,12 @@ class Handing:
         if any(self._now < since + PATIENCE_S for since in self._since.values()):
             times.append(self._now + LOOK_AGAIN_S)
         return min(times, default=None)
+
+
+def is_tracked(view: View, network: str) -> bool:
+    """Whether a network's ports have connections."""
+    stored = view.networks.get(network)
+    return stored is not None and any(acl.action == "allow-related" for acl in stored.network.acls)
 
 
 def _first(is_gone: bool, now: float) -> list[float]:

@@ -19,7 +19,7 @@ from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable
-from tulle.agent.handing import Handing, write_states
+from tulle.agent.handing import Handing, is_tracked, write_states
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
@@ -34,6 +34,7 @@ from tulle.control import (
     tunnels_of,
 )
 from tulle.encap import encapsulations
+from tulle.errors import TulleError
 from tulle.ovsdb import Replica, Transaction
 from tulle.ovsdb.tls import Credentials
 from tulle.store import Writer, moving, source
@@ -161,12 +162,20 @@ class Reconciler:
 
     async def _hand_over(self, view: View, places: Places, ports: Ports) -> None:
         """Give connections to the nodes that ports move to, as soon as there is something to give."""
-        departing = placing.departing(view, self.node.name, places)
+        departing = {
+            port: target
+            for port, target in placing.departing(view, self.node.name, places).items()
+            if is_tracked(view, port[0])
+        }
         given = await self.handing.give(departing, places.lingering, ports, self._clock())
         writer = Writer(self.state.schema)
         write_states(writer, source(self.state), self.node.name, given, departing)
         if writer.operations:
-            await self.state.transact(writer.operations)
+            try:
+                await self.state.transact(writer.operations)
+            except TulleError as error:
+                # A port moves without its connections rather than not at all.
+                _logger.warning("connections not handed on", error=str(error))
 
     def _health(self, view: View, there: dict[str, Present], desired: list[Interface]) -> Transaction:
         """A node with one endpoint waits for those with two; these do as they are to at once."""
