@@ -59,6 +59,8 @@ class Handing:
             number = ports.get(LocalPort("/".join(port)))
             if number is not None:
                 given.append(await self._export(port, departing[port], number, now))
+                if given[-1].problem:
+                    self._due[port, is_gone] = []  # it would be the same again
         return given
 
     async def _export(self, port: PortName, target: str, zone: int, now: float) -> PortState:
@@ -106,13 +108,13 @@ class Handing:
         Their connections are on their way, or other nodes of the network have no tunnel to here; `heard` are those
         that have one.
         """
-        found = {
-            port
+        moved = {
+            port: at
             for port in wanted
-            if port in ready
-            and (at := view.bindings.get(port)) not in (None, self._node)
-            and (self._is_given(view, port, at) or self._peers(view, port[0]) - set(heard))
+            if port in ready and (at := view.bindings.get(port)) not in (None, self._node)
         }
+        deaf = {network: self._peers(view, network) - set(heard) for network in {name for name, _ in moved}}
+        found = {port for port, at in moved.items() if deaf[port[0]] or self._is_given(view, port, at)}
         self._now = now
         self._since = {port: self._since.get(port, now) for port in found}
         return frozenset(port for port, since in self._since.items() if now < since + PATIENCE_S)

@@ -76,7 +76,7 @@ def wanted(view: View, node: str, foreign: Collection[PortName]) -> frozenset[Po
 
 def coming(view: View, node: str) -> frozenset[PortName]:
     """Ports that are prepared here and still bound elsewhere, as users have not asked for a third place since."""
-    requested = view.requested
+    requested = view.requested if view.prepared else {}
     return frozenset(
         port
         for port, one in view.prepared.items()
@@ -89,7 +89,8 @@ def coming(view: View, node: str) -> frozenset[PortName]:
 
 def departing(view: View, node: str, places: Places) -> dict[PortName, str]:
     """The ports whose connections another node needs from this one, and which node that is."""
-    found = {port: at for port in places.held if (at := view.requested[port]) is not None}
+    requested = view.requested if places.held else {}
+    found = {port: at for port in places.held if (at := requested[port]) is not None}
     for port, one in view.prepared.items():
         if view.bindings.get(port) == node and port in places.wanted and one.target != node:
             found[port] = one.target

@@ -45,11 +45,12 @@ class View(Struct, frozen=True):
 
         One that a prepared node has taken asks for that node, also before users' intent says so.
         """
-        return {
-            (name, port.name): self._asked((name, port.name), port.node)
-            for name, one in self.networks.items()
-            for port in one.network.ports
+        found = {
+            (name, port.name): port.node for name, one in self.networks.items() for port in one.network.ports
         }
+        for port in self.prepared.keys() & found.keys():
+            found[port] = self._asked(port, found[port])
+        return found
 
     def _asked(self, port: PortName, asked: str | None) -> str | None:
         one = self.prepared.get(port)

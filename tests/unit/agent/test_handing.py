@@ -70,8 +70,10 @@ def test_connections_are_handed_on_at_once_and_again_after_the_port_has_gone(swi
 
 def test_a_switch_that_cannot_says_so(switch: Switch) -> None:
     switch.refuses = True
-    (first,) = given(Handing(ME, Path("x")), {WEB: OTHER}, set(), 10.0)
+    one = Handing(ME, Path("x"))
+    (first,) = given(one, {WEB: OTHER}, set(), 10.0)
     assert first.connections == "" and "no such command" in first.problem
+    assert given(one, {WEB: OTHER}, set(), 10.0 + 2 * AGAIN_S) == [], "once is enough"
 
 
 def test_what_has_come_is_taken_once_and_only_for_this_node(switch: Switch) -> None:
