@@ -161,6 +161,34 @@ def quiet(lab: Migration, frames: Side) -> tuple[int, int]:
     return last[-1]
 
 
+@pytest.mark.slow
+def test_a_move_whose_agents_die_ends_at_the_new_node(lab: Migration) -> None:
+    for victims in (("node2", "node1"), ("node2",), ("node1",)):
+        move(lab, "node2")
+        lab.client.move_port("farm", "worker", "node1")
+        for node in victims:
+            lab.kill(f"{node}/agent")
+        for node in reversed(victims):
+            lab.restart(f"{node}/agent")
+        wait_until(lambda: lab.bound() == "node1", what=f"the move without {victims}", limit_s=60)
+        lab.wait_pings("farm-origin", WORKER)
+        wait_until_one(lab)
+
+
+@pytest.mark.slow
+def test_a_port_does_not_wait_for_the_connections_of_a_dead_node(lab: Migration) -> None:
+    move(lab, "node2")
+    lab.kill("node2/agent")
+    try:
+        lab.client.move_port("farm", "worker", "node1")
+        wait_until(lambda: lab.bound() == "node1", what="the new node to take the port", limit_s=60)
+        lab.wait_pings("farm-origin", WORKER)
+    finally:
+        lab.restart("node2/agent")
+    wait_until_one(lab)
+    move(lab, "node2")
+
+
 def test_a_drained_node_keeps_no_port(lab: Migration) -> None:
     home = lab.bound()
     planned = lab.tulle("node", "drain", home, "--dry-run")
