@@ -7,7 +7,7 @@ no say, and the way of the packet is read off the counters of the flows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from tulle.openflow import PacketIn, flow_key
 from tulle.openflow.changes import FlowChanges, changes
 from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.values import Encapsulation, Ids, LocalPort, TunnelInterface, TunnelPort
+from tulle.values.moving import Transit
 
 Symbol = LocalPort | TunnelPort
 TunnelKey = tuple[int, str, str]
@@ -112,6 +113,7 @@ class MemoryNode:
         tunnels: Tunnels,
         ids: Ids,
         known: Mapping[str, Encapsulation],
+        transits: Iterable[Transit] = (),
     ) -> FlowChanges:
         """Bring ports and flows to what the placement asks for; what had to change."""
         needed = _needed(tunnels, placed)
@@ -119,7 +121,7 @@ class MemoryNode:
         self._add_ports(symbols)
         ports = {one: number for one, number in self.ports.items() if one in symbols}
         self._compiled = self._compilation.compile(
-            placed.networks, placed.bindings, needed, ids, known, ports
+            placed.networks, placed.bindings, needed, ids, known, ports, transits=transits
         )
         assert not self._compilation.pending, self._compilation.pending
         self.owners |= self._compiled.owners
