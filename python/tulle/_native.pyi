@@ -31,6 +31,18 @@ def device_features(device: str, names: list[str]) -> tuple[list[bool], int | No
     """Which features of a device are on, by the names that `ethtool -k` calls the kernel's own, and by how many queues
     it sends, None where its driver does not say."""
 
+def export_connections(
+    switch: Switch, zone: int, addresses: Sequence[str], most: int, lenient_ms: int = 0
+) -> list[str]:
+    """A line about each connection of a zone (of some addresses, if any are given) that another switch can go on with;
+    for `lenient_ms` their windows follow what that one sees."""
+
+def import_connections(
+    switch: Switch, zone: int, lines: Sequence[str], lenient_ms: int
+) -> tuple[int, int, int]:
+    """Takes such lines over: how many were new, known, refused.  Raises NativeError, with nothing done, for a line
+    that is no connection."""
+
 class Switch:
     """One bridge: a datapath on a native thread of its own, with ports, tunnels and OpenFlow sessions."""
 

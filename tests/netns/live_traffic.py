@@ -4,6 +4,8 @@ live_traffic.py probe OWN PEER       "ready", starts at a line; after the next "
                                      sent, and prints "lost [NUMBERS] N"
 live_traffic.py receive OWN          prints the digest and number of the bytes that came
 live_traffic.py send OWN PEER        prints the same of what it sent
+live_traffic.py serve OWN            sends to whoever connects, and prints the same of what it sent
+live_traffic.py fetch OWN PEER       connects, and prints the same of what came
 """
 
 from __future__ import annotations
@@ -56,20 +58,40 @@ def listen(sock: socket.socket, until: float, heard: set[int]) -> None:
 
 
 def receive(own: str) -> None:
-    digest, total = hashlib.sha256(), 0
     with socket.create_server((own, STREAM_PORT)) as server:
         print("ready", flush=True)
-        peer, _ = server.accept()
-        while data := peer.recv(CHUNK_BYTES):
-            digest.update(data)
-            total += len(data)
+        take_all(server.accept()[0])
+
+
+def fetch(own: str, peer: str) -> None:
+    with socket.create_connection((peer, STREAM_PORT), 10, (own, 0)) as sock:
+        print("ready", flush=True)
+        take_all(sock)
+
+
+def take_all(sock: socket.socket) -> None:
+    digest, total = hashlib.sha256(), 0
+    while data := sock.recv(CHUNK_BYTES):
+        digest.update(data)
+        total += len(data)
     print(digest.hexdigest(), total)
 
 
+def serve(own: str) -> None:
+    with socket.create_server((own, STREAM_PORT)) as server:
+        print("ready", flush=True)
+        give_all(server.accept()[0])
+
+
 def send(own: str, peer: str) -> None:
-    digest, total, source = hashlib.sha256(), 0, random.Random(1)
     with socket.create_connection((peer, STREAM_PORT), 10, (own, 0)) as sock:
         print("ready", flush=True)
+        give_all(sock)
+
+
+def give_all(sock: socket.socket) -> None:
+    digest, total, source = hashlib.sha256(), 0, random.Random(1)
+    with sock:
         while not asked_to_end():
             data = source.randbytes(CHUNK_BYTES)
             sock.sendall(data)
@@ -80,4 +102,5 @@ def send(own: str, peer: str) -> None:
 
 
 if __name__ == "__main__":
-    {"probe": probe, "receive": receive, "send": send}[sys.argv[1]](*sys.argv[2:])
+    roles = {"probe": probe, "receive": receive, "send": send, "serve": serve, "fetch": fetch}
+    roles[sys.argv[1]](*sys.argv[2:])

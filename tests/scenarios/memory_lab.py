@@ -24,7 +24,8 @@ from tulle.control import (
 )
 from tulle.encap import encapsulations
 from tulle.openflow.changes import FlowChanges
-from tulle.values import Ids, LabFile, LocalPort, Network, Tunnel, TunnelPort
+from tulle.values import Binding, Ids, LabFile, LocalPort, Network, Tunnel, TunnelPort
+from tulle.values.moving import Transit
 
 HOPS_MAX = 64
 
@@ -86,6 +87,20 @@ class MemoryLab:
             )
             for name, node in self.nodes.items()
         }
+
+    def move(self, port: str, node: str, transit: Transit | None) -> FlowChanges:
+        """What changes at a node that has a port's device: it has the port, or the port is on its way."""
+        network, _, name = port.partition("/")
+        networks = tuple(self.networks.values())
+        bindings = [
+            one
+            for one in requested_bindings(networks, self._declared)
+            if (one.network, one.port) != (network, name)
+        ]
+        placed = placement(node, networks, [*bindings, Binding(network, name, node)])
+        transits = () if transit is None else (transit,)
+        self.homes[port] = node
+        return self.nodes[node].apply(placed, self._tunnels(node), self.ids, self.known, transits)
 
     def send(self, port: str, frame: bytes) -> list[Hop]:
         """All that becomes of a frame that the workload at `network/port` sends, in order."""

@@ -7,7 +7,7 @@ no say, and the way of the packet is read off the counters of the flows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +25,7 @@ from tulle.openflow import PacketIn, flow_key
 from tulle.openflow.changes import FlowChanges, changes
 from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.values import Encapsulation, Ids, LocalPort, TunnelInterface, TunnelPort
+from tulle.values.moving import Transit
 
 Symbol = LocalPort | TunnelPort
 TunnelKey = tuple[int, str, str]
@@ -120,6 +121,7 @@ class MemoryNode:
         known: Mapping[str, Encapsulation],
         live: Mapping[str, Live] = MappingProxyType({}),
         frozen: frozenset[int] = frozenset(),
+        transits: Iterable[Transit] = (),
     ) -> FlowChanges:
         """Bring ports and flows to what the placement asks for; what had to change."""
         needed = _needed(tunnels, placed)
@@ -127,7 +129,7 @@ class MemoryNode:
         self._add_ports(symbols)
         ports = {one: number for one, number in self.ports.items() if one in symbols}
         self._compiled = self._compilation.compile(
-            placed.networks, placed.bindings, needed, ids, known, ports, live=live
+            placed.networks, placed.bindings, needed, ids, known, ports, live=live, transits=transits
         )
         assert not self._compilation.pending, self._compilation.pending
         self.owners |= self._compiled.owners

@@ -8,6 +8,7 @@ set PATH VALUE, add PATH VALUE, remove PATH     e.g. `set red/ports/web2/node no
 dhcp, dhcpv6, dns, router NETWORK/PORT …       a question to a service, see `service_words`
 snapshot NETWORK NAME, diff NETWORK NAME, rollback NETWORK NAME
 tunnels
+node NODE has|comes|activates|leaves NETWORK/PORT [OTHER]     NODE has the port's device; the port itself is at OTHER
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tulle.logical import diff, document_of, network_of, parse_match
 from tulle.openflow.changes import FlowChanges
 from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.values import Network, Tunnel, pipeline
+from tulle.values.moving import Transit
 
 STAGES = {
     number: name.lower().replace("_", " ")
@@ -50,6 +52,7 @@ class Commands:
             **{one: partial(self._ask, one) for one in ("dhcp", "dhcpv6", "dns", "router")},
             "tunnel": self._tunnel,
             "tunnels": self._tunnels,
+            "node": self._move,
             "set": lambda rest: self._edit(rest, _set),
             "add": lambda rest: self._edit(rest, _add),
             "remove": lambda rest: self._edit(rest, _remove),
@@ -104,6 +107,12 @@ class Commands:
             f"{_ways(one) if isinstance(one, Tunnel) else f'unreachable, {one.reason}'}"
             for one in self.lab.tunnels
         ]
+
+    def _move(self, rest: str) -> list[str]:
+        node, what, port, *other = rest.split()
+        network, _, name = port.partition("/")
+        transit = Transit(network, name, other[0], what != "leaves", what == "activates") if other else None
+        return _changes(self.lab.nodes[node], self.lab.move(port, node, transit))
 
     def _edit(self, rest: str, edit: Callable[[Any, list[str], str], None]) -> list[str]:
         path, _, value = rest.partition(" ")

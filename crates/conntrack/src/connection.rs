@@ -18,6 +18,8 @@ pub(crate) struct Extra {
     pub expected: Option<Tuple>,
     /// How far sequence numbers have moved because payload grew or shrank.
     pub adjustment: Adjustment,
+    /// Until then segments beside the window move it, since another tracker has seen some (0: never).
+    pub lenient_until_ns: u64,
 }
 
 /// Three cache lines: what every packet needs comes first, then replies, then TCP.
@@ -114,6 +116,13 @@ impl Connection {
             }
             None => *segment,
         }
+    }
+
+    /// Takes in a segment that does not fit, if another tracker may have seen what came before it.
+    #[cold]
+    pub fn adopt(&mut self, direction: Direction, segment: &Segment, now_ns: u64) -> bool {
+        let is_lenient = self.extra.as_ref().is_some_and(|extra| extra.lenient_until_ns > now_ns);
+        is_lenient && self.tcp.adopt(direction, segment)
     }
 
     #[inline]

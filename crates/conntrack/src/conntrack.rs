@@ -198,6 +198,15 @@ impl Conntrack {
         self.sort_in(id);
     }
 
+    /// Lets a connection expire at another time, if no packet comes.
+    pub(crate) fn set_expiry(&mut self, id: u32, at_ns: u64) {
+        self.store[id].expires_at_ns = at_ns;
+        if Wheel::is_late(self.store[id].due, at_ns) {
+            self.wheel.remove(id, &mut self.store);
+            self.wheel.place(id, &mut self.store);
+        }
+    }
+
     /// Keeps the list of connections that may be given up right.
     #[inline]
     fn sort_in(&mut self, id: u32) {

@@ -3,6 +3,10 @@
 //! Numbers up to the last change move by what came before it, later ones by all of it. A change that is
 //! made again, because its segment is sent again, moves nothing more.
 
+use std::fmt;
+use std::str::FromStr;
+
+use crate::record::{RecordError, number};
 use crate::tuple::Direction;
 
 /// How far numbers of one direction have moved.
@@ -56,6 +60,31 @@ impl Adjustment {
             *shift = Shift { at: sequence, before: shift.after, after: shift.after.wrapping_add(by) };
         }
     }
+}
+
+/// `AT,BEFORE,AFTER;AT,BEFORE,AFTER`, the original direction first.
+impl fmt::Display for Adjustment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b] = &self.shifts;
+        write!(f, "{},{},{};{},{},{}", a.at, a.before, a.after, b.at, b.before, b.after)
+    }
+}
+
+impl FromStr for Adjustment {
+    type Err = RecordError;
+
+    fn from_str(text: &str) -> Result<Self, RecordError> {
+        let (a, b) = text.split_once(';').ok_or(RecordError("expected two adjustments"))?;
+        Ok(Self { shifts: [shift(a)?, shift(b)?] })
+    }
+}
+
+fn shift(text: &str) -> Result<Shift, RecordError> {
+    let wrong = RecordError("expected AT,BEFORE,AFTER");
+    let parts: Vec<&str> = text.splitn(4, ',').collect();
+    let [at, before, after] = parts[..] else { return Err(wrong) };
+    let signed = |text: &str| text.parse::<i32>().map_err(|_| wrong.clone());
+    Ok(Shift { at: number(at)?, before: signed(before)?, after: signed(after)? })
 }
 
 #[cfg(test)]

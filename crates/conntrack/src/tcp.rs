@@ -6,6 +6,7 @@
 //! (RFC 5961 section 3). A connection whose SYN was not seen is picked up in the middle, with windows
 //! scaled as far as they could be.
 
+mod moving;
 mod segment;
 
 pub(crate) use segment::Segment;
@@ -39,7 +40,7 @@ pub(crate) enum State {
     Reset,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Peer {
     /// Behind the last byte that it has sent.
     end: u32,
@@ -68,7 +69,7 @@ pub(crate) enum Fit {
 }
 
 /// Both sides of a connection; the one that opened it first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tcp {
     peers: [Peer; 2],
 }

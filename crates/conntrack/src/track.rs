@@ -100,7 +100,11 @@ impl Conntrack {
         let fit = match &pass.parsed.segment {
             // An earlier call about the same frame has counted it.
             Some(segment) if !pass.is_translated() => {
-                connection.tcp.update(direction, &connection.own_numbers(direction, segment))
+                let own = connection.own_numbers(direction, segment);
+                match connection.tcp.update(direction, &own) {
+                    Fit::Invalid if connection.adopt(direction, &own, pass.now_ns) => Fit::Valid,
+                    fit => fit,
+                }
             }
             _ => Fit::Valid,
         };

@@ -9,6 +9,7 @@
 
 mod bridging;
 mod capabilities;
+mod connections;
 mod controller;
 mod counters;
 mod datapath;
@@ -37,6 +38,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frame::icmp_error, module)?)?;
     module.add_function(wrap_pyfunction!(capabilities::probe_kernel, module)?)?;
     module.add_function(wrap_pyfunction!(capabilities::device_features, module)?)?;
+    module.add_function(wrap_pyfunction!(connections::export_connections, module)?)?;
+    module.add_function(wrap_pyfunction!(connections::import_connections, module)?)?;
     module.add_class::<switch::Switch>()?;
     module.add_class::<session::SwitchSession>()?;
     module.add_class::<controller::ControllerSession>()?;

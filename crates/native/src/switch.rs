@@ -28,11 +28,14 @@ use crate::values::{self, TunnelTuple, emit_mac, parse_ip, parse_mac, parse_tunn
 
 #[pyclass(module = "tulle._native")]
 pub(crate) struct Switch {
-    switch: tulle_switch::Switch,
+    pub(crate) switch: tulle_switch::Switch,
 }
 
 /// Lets other Python threads run while native code waits.
-fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, SwitchError> + Send) -> PyResult<T> {
+pub(crate) fn detached<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T, SwitchError> + Send,
+) -> PyResult<T> {
     py.detach(work).map_err(refused)
 }
 

@@ -19,6 +19,7 @@ mod health;
 mod job;
 mod journal;
 mod lane;
+mod moving;
 mod notice;
 mod outbox;
 mod patch;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from errno import EEXIST
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tulle.values import Attachment
 
 NETNS_DIRECTORY = Path("/run/netns")
 FIRST_METRIC = 100_000
+METRIC_ATTEMPTS = 4
 ROUTE_PROTOCOL = 84
 """Marks the routes that are put here (rtnetlink(7), `rtm_protocol`)."""
 MAIN_TABLE = 254
@@ -105,11 +107,17 @@ def _configure(there: Any, index: int, attachment: Attachment, preferred: bool) 
         there.link("set", index=there.link_lookup(ifname="lo")[0], state="up")
     if attachment.configures_itself:
         return
-    metric = _metric(there, index, preferred)
     _set_addresses(there, index, attachment.addresses)
     wanted = {_key(one.network.with_prefixlen, None) for one in map(ip_interface, attachment.addresses)}
     wanted |= {_key("default", gateway) for gateway in attachment.gateways}
-    _set_routes(there, index, wanted, metric)
+    for attempt in range(METRIC_ATTEMPTS):
+        try:
+            _set_routes(there, index, wanted, _metric(there, index, preferred))
+            break
+        except NetlinkError as error:
+            # The agent of another node, where the port comes from or goes to, has just taken the same metric.
+            if error.code != EEXIST or attempt == METRIC_ATTEMPTS - 1:
+                raise
 
 
 def _rename(there: Any, index: int) -> str:

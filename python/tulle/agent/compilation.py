@@ -36,6 +36,7 @@ from tulle.values import (
     Zone,
     cookie_for,
 )
+from tulle.values.moving import Transit
 
 Ports = Mapping[LocalPort | TunnelPort | Zone, int]
 
@@ -53,6 +54,7 @@ class Inputs(Struct, frozen=True):
     ports: Ports
     unheard: frozenset[TunnelPort]
     down: frozenset[tuple[str, str]]
+    transits: tuple[Transit, ...]
 
 
 class Compiled(Struct, frozen=True):
@@ -117,12 +119,13 @@ class Compilation:
         unheard: frozenset[TunnelPort] = frozenset(),
         down: Down = frozenset(),
         live: Mapping[str, Live] = MappingProxyType({}),
+        transits: Iterable[Transit] = (),
     ) -> Compiled:
         """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address).
 
         `live` says which versions there are.
         """
-        bindings = tuple(bindings)
+        bindings, transits = tuple(bindings), tuple(transits)
         outside = external_zones(bindings, tunnels.all, ports.values())
         networks = tuple(networks)
         taken = {*ports.values(), *outside.values()}
@@ -141,7 +144,8 @@ class Compilation:
             ways = (tunnels.of(name), tunnels.all)
             plugged = _ports_of(name, numbered)
             gone = frozenset((balancer, address) for of, balancer, address in down if of == name)
-            inputs = Inputs(edition, now.behind, ways, dict(encapsulations), plugged, unheard, gone)
+            moving = tuple(one for one in transits if one.network == name)
+            inputs = Inputs(edition, now.behind, ways, dict(encapsulations), plugged, unheard, gone, moving)
             kept[name, edition.version] = self._kept_or_made(inputs, is_wanted=edition.version == now.version)
         self._kept = kept
         return _join(
@@ -178,6 +182,7 @@ class Compilation:
             version,
             receiving,
             inputs.behind,
+            inputs.transits,
         )
         numbers = versioned(edition.ids, version)
         flows = (*placed_here, *compile_network(network, numbers, inputs.down))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tulle.openflow import DumpedFlow
 from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.store import Source, Writer
-from tulle.values import pipeline
+from tulle.values import Network, pipeline
 
 FLOW_DROP = "flow"
 _PORT_TABLES = {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER}
@@ -21,15 +21,33 @@ Place = tuple[str, str, int | None]
 """Reason, object, and table of the switch where there is one."""
 
 
+def flow_object(text: str, owners: Mapping[int, str]) -> tuple[str, str, str] | None:
+    """(network, kind, name) that a flow counts for: of rules what they decided, of ports what they sent and got."""
+    kind, _, path = owners.get(flow_cookie(text), "").partition(" ")
+    network, slash, name = path.partition("/")
+    counted = kind in _RULES or (kind == "port" and flow_table(text) in _PORT_TABLES)
+    return (network, kind, name) if slash and counted else None
+
+
+def counted_objects(network: Network) -> Iterator[tuple[str, str, str]]:
+    """(network, kind, name) of all that counts."""
+    rules = (rule for router in network.routers for rule in router.nat)
+    kinds = (
+        ("port", network.ports),
+        ("acl", network.acls),
+        ("nat", rules),
+        ("balancer", network.load_balancers),
+    )
+    for kind, found in kinds:
+        yield from ((network.name, kind, one.name) for one in found)
+
+
 def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Counts:
     """(packets, bytes) by (network, kind, name): of rules what they decided, of ports what they sent and got."""
     found: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for flow in flows:
-        kind, _, path = owners.get(flow_cookie(flow.text), "").partition(" ")
-        network, slash, name = path.partition("/")
-        counted = kind in _RULES or (kind == "port" and flow_table(flow.text) in _PORT_TABLES)
-        if slash and counted:
-            sums = found[network, kind, name]
+        if (key := flow_object(flow.text, owners)) is not None:
+            sums = found[key]
             sums[0] += flow.packets
             sums[1] += flow.bytes
     return {key: (sums[0], sums[1]) for key, sums in found.items()}

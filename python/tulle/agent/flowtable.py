@@ -16,27 +16,39 @@ from tulle.openflow import DumpedFlow, FlowRefused, OpenFlowClient, changes, flo
 from tulle.openflow.changes import FlowChanges
 from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.openflow.meters import emit_meter_deletions, emit_meters
+from tulle.values import pipeline
 
+COUNTED_OF_PORTS = (pipeline.PHYSICAL_INGRESS, pipeline.DELIVER)
 _MATCHED = re.compile(r"[ ,]metadata=(0x[0-9a-f]+)[ ,]")
 _WRITTEN = re.compile(r"set_field:(0x[0-9a-f]+)->metadata")
 _logger = structlog.get_logger(__name__)
 
 
 class FlowTable:
-    """`apply` makes the switch have these flows and no others."""
+    """`apply` makes the switch have these flows and no others.
 
-    def __init__(self, client: OpenFlowClient, canonical: Callable[[str], str]) -> None:
+    `before_deletion` is given the flows with their counters before some of a port go.  Who else reads counters does so
+    while holding `reading`, so that they are seen in the order in which they rise.
+    """
+
+    def __init__(
+        self,
+        client: OpenFlowClient,
+        canonical: Callable[[str], str],
+        before_deletion: Callable[[list[DumpedFlow]], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._canonical = canonical
+        self._before_deletion = before_deletion
+        self.reading = asyncio.Lock()
         self._installed: dict[str, str] | None = None
         self._meters: dict[int, int] = {}
         self._gone: dict[str, DumpedFlow] = {}
-        self._counting = asyncio.Lock()
 
-    async def counted(self) -> list[DumpedFlow]:
-        """All flows with their counters, and what those of former versions have counted when they went."""
-        async with self._counting:
-            return [*await self._client.dump(), *self._gone.values()]
+    @property
+    def gone(self) -> list[DumpedFlow]:
+        """What flows of former versions had counted when they went, together by cookie, table and actions."""
+        return list(self._gone.values())
 
     def forget(self) -> None:
         """The connection is new: what the switch has is not known any more."""
@@ -63,7 +75,7 @@ class FlowTable:
     ) -> None:
         """Return when the switch has them; raises `Unavailable`, or `FlowRefused`.
 
-        With `count_gone`, what is deleted has its counters kept for `counted`.
+        With `count_gone`, what is deleted has its counters kept in `gone`.
         Flows for packets whose `metadata` is one of `frozen` stay as they are.
 
         `meters` (number: packets a second) are made before the flows that use them, and go after them.
@@ -82,22 +94,26 @@ class FlowTable:
         todo = changes(await self.present(), desired)
         if not todo.commands:
             return
-        if not (count_gone and todo.delete):
-            await self._change(todo, desired)
-            return
-        async with self._counting:
-            self._count_gone(await self._client.dump(), frozenset(todo.delete))
-            await self._change(todo, desired)
-
-    async def _change(self, todo: FlowChanges, desired: Mapping[str, str]) -> None:
         self._installed = None
         _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
         try:
-            await self._client.change(todo.commands)
+            async with self.reading:
+                await self._count_before(todo, count_gone=count_gone)
+                await self._client.change(todo.commands)
         except FlowRefused as error:
             _logger.error("flows refused", error=str(error))
             raise
         self._installed = dict(desired)
+
+    async def _count_before(self, todo: FlowChanges, *, count_gone: bool) -> None:
+        """Read the counters of what is about to go."""
+        ports = any(flow_table(flow) in COUNTED_OF_PORTS for flow in todo.delete)
+        if not (ports or (count_gone and todo.delete)):
+            return
+        flows = await self._client.dump()
+        self._before_deletion(flows)
+        if count_gone:
+            self._count_gone(flows, frozenset(todo.delete))
 
     def _count_gone(self, flows: Iterable[DumpedFlow], keys: frozenset[str]) -> None:
         for one in flows:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tulle.agent.view import PortName, View
 from tulle.values import Binding
+from tulle.values.moving import Transit
 
 GRACE_S = 1.0
 """How long the old node of a moved port still serves: time for all others to follow the binding."""
@@ -21,17 +22,18 @@ class Places(Struct, frozen=True):
     """The ports of this node.
 
     `wanted` belong here; `held` are still bound here while another node prepares; `lingering` have
-    just gone and are still served.
+    just gone and are still served; `coming` are to be ready here, and stay where they are until they speak here.
     """
 
     wanted: frozenset[PortName]
     held: frozenset[PortName]
     lingering: frozenset[PortName]
+    coming: frozenset[PortName] = frozenset()
 
     @property
     def local(self) -> frozenset[PortName]:
         """All that need an interface here."""
-        return self.wanted | self.held | self.lingering
+        return self.wanted | self.held | self.lingering | self.coming
 
 
 class Lingering:
@@ -64,9 +66,53 @@ class Lingering:
 
 def wanted(view: View, node: str, foreign: Collection[PortName]) -> frozenset[PortName]:
     """Ports that ask for this node, or for none while somebody has plugged them in here (`foreign`)."""
+    expected = coming(view, node)
     return frozenset(
-        port for port, asked in view.requested.items() if asked == node or (asked is None and port in foreign)
+        port
+        for port, asked in view.requested.items()
+        if asked == node or (asked is None and port in foreign and port not in expected)
     )
+
+
+def coming(view: View, node: str) -> frozenset[PortName]:
+    """Ports that are prepared here and still bound elsewhere, as users have not asked for a third place since."""
+    requested = view.requested if view.prepared else {}
+    return frozenset(
+        port
+        for port, one in view.prepared.items()
+        if one.target == node
+        and port in requested
+        and requested[port] == one.source
+        and view.bindings.get(port) != node
+    )
+
+
+def departing(view: View, node: str, places: Places) -> dict[PortName, str]:
+    """The ports whose connections another node needs from this one, and which node that is."""
+    requested = view.requested if places.held else {}
+    found = {port: at for port in places.held if (at := requested[port]) is not None}
+    for port, one in view.prepared.items():
+        if view.bindings.get(port) == node and port in places.wanted and one.target != node:
+            found[port] = one.target
+    for port in places.lingering:
+        found[port] = view.bindings[port]
+    return found
+
+
+def transits(
+    view: View, node: str, places: Places, ready: Collection[PortName], waiting: Collection[PortName]
+) -> tuple[Transit, ...]:
+    """The ports whose devices are served here while others look for them elsewhere.
+
+    `waiting` are wanted here and not taken before their connections have come.
+    """
+    found = [
+        Transit(*port, view.bindings[port], comes=False) for port in places.lingering if port in view.bindings
+    ]
+    for port in (places.coming | frozenset(waiting)) & frozenset(ready):
+        if (at := view.bindings.get(port)) is not None and at != node:
+            found.append(Transit(*port, at, comes=True, activates=port in places.coming))
+    return tuple(sorted(found, key=lambda one: (one.network, one.port)))
 
 
 def held(view: View, node: str) -> frozenset[PortName]:
@@ -116,4 +162,5 @@ def needed_remotes(view: View, node: str, places: Places, bindings: Collection[B
     nodes = {one.node for one in bindings if one.network in networks}
     asked = {at for (network, _), at in view.requested.items() if network in networks and at is not None}
     bound = {at for (network, _), at in view.bindings.items() if network in networks}
+    bound |= {one.target for (network, _), one in view.prepared.items() if network in networks}
     return frozenset((nodes | asked | bound) & view.nodes.keys()) - {node}

@@ -25,10 +25,12 @@ from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
 from tulle.agent.services import Advertising, Services
 from tulle.agent.slowpath import SlowPath
+from tulle.agent.tally import Tally, write_tally
 from tulle.agent.tracing import Names, trace
 from tulle.agent.view import INTENT_TABLES
+from tulle.control.transits import ACTIVATE
 from tulle.errors import TulleError, Unavailable
-from tulle.openflow import OpenFlowClient, PacketIn
+from tulle.openflow import DumpedFlow, OpenFlowClient, PacketIn
 from tulle.ovsdb import Replica, RowEvent, RowUpdated
 from tulle.ovsdb.cluster import Remotes
 from tulle.ovsdb.tls import tls_for
@@ -81,13 +83,18 @@ class Agent:
         self.control = directory / "vswitchd.ctl"
         tls = tls_for(Remotes(options.controller).addresses, options.credentials)
         self.intent = Replica(options.controller, "Tulle", INTENT_TABLES, tls=tls)
-        own = {table: [("node", "==", options.name)] for table in ("Question", "Tunnel_End")}
+        own = {
+            "Question": [("node", "==", options.name)],
+            "Tunnel_End": [("node", "==", options.name), ("remote", "==", options.name)],
+            "Port_State": [("node", "==", options.name), ("target", "==", options.name)],
+        }
         self.state = Replica(options.controller, "Tulle_State", conditions=own, tls=tls)
         self.switch = Replica(f"unix:{directory / 'db.sock'}", "Open_vSwitch", SWITCH_TABLES)
         self.openflow = OpenFlowClient(
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
         )
-        self.flows = FlowTable(self.openflow, canonical_flow)
+        self.tally = Tally()
+        self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters)
         replicas = (self.intent, self.state, self.switch)
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
         self.slow_path = SlowPath(icmp_error, time.monotonic)
@@ -248,18 +255,37 @@ class Agent:
 
     async def _count_once(self) -> None:
         owners = self.reconciler.compiled.owners
-        flows = await self.flows.counted()
+        async with self.flows.reading:
+            flows = await self.openflow.dump()
+            self._note_counters(flows)
         ports = self.reconciler.ports.items()
         names = {
             number: port.name if isinstance(port, LocalPort) else f"tunnel {port.node}"
             for port, number in ports
         }
         own = await _switch_drops(self.control)
-        drops = counters.flow_drops(flows, owners) | counters.switch_drops(own, names) | self._own_drops()
+        drops = (
+            counters.flow_drops([*flows, *self.flows.gone], owners)
+            | counters.switch_drops(own, names)
+            | self._own_drops()
+        )
         writer, state = Writer(self.state.schema), source(self.state)
-        counters.write_counters(writer, state, self.name, counters.flow_counters(flows, owners))
+        if self.reconciler.has_compiled:
+            self.tally.begin(row for row in state("Counter") if row["node"] == self.name)
+            self._forget_counters()
+            write_tally(writer, state, self.name, self.tally)
         counters.write_drops(writer, state, self.name, drops)
         await self._write(writer)
+
+    def _note_counters(self, flows: list[DumpedFlow]) -> None:
+        compiled = self.reconciler.compiled
+        self.tally.note(flows, {**self.reconciler.former_owners, **compiled.owners})
+
+    def _forget_counters(self) -> None:
+        """Of what users have deleted."""
+        if (view := self.reconciler.view) is not None:
+            networks = [stored.network for stored in view.networks.values()]
+            self.tally.forget({found for network in networks for found in counters.counted_objects(network)})
 
     def _own_drops(self) -> dict[counters.Place, int]:
         """Packets that the agent itself did not answer or send."""
@@ -312,6 +338,12 @@ class Agent:
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
+        compiled = self.reconciler.compiled
+        if compiled.reasons.get((packet.table, packet.cookie)) == ACTIVATE:
+            network, _, port = compiled.owners[packet.cookie].removeprefix("port ").partition("/")
+            self.reconciler.activate((network, port))
+            self._changed.set()
+            return
         paths = (self.checks, self.policy, self.services)
         path = next((one for one in paths if one.concerns(packet)), self.slow_path)
         answer = path.answer(packet)

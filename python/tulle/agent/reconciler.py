@@ -20,6 +20,7 @@ from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.editions import Editions, Found, Live, found_in_switch
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable, metadata_of
+from tulle.agent.handing import Handing, is_tracked, write_states
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
@@ -36,9 +37,10 @@ from tulle.control import (
     tunnels_of,
 )
 from tulle.encap import encapsulations
+from tulle.errors import TulleError
 from tulle.ovsdb import Replica, Transaction
 from tulle.ovsdb.tls import Credentials
-from tulle.store import Writer, source
+from tulle.store import Writer, moving, source
 from tulle.values import (
     Attachment,
     Binding,
@@ -114,6 +116,10 @@ class Reconciler:
         None while the switch has flows that no computation gives: of networks that wait for numbers, or of versions
         that only the switch knows of.
         """
+        self.handing = Handing(options.name, options.switch / "vswitchd.ctl")
+        self._waiting: frozenset[PortName] = frozenset()
+        self._activated: set[PortName] = set()
+        self.former_owners: Mapping[int, str] = {}
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self.mtus: dict[str, int] = {}
         self._zones: Ports | None = None
@@ -137,6 +143,7 @@ class Reconciler:
         self.view = view
         there = interfaces.present(source(self.switch))
         places = self._places(view, there)
+        await self._hand_over(view, places, interfaces.numbers(there))
         desired = self._desired_interfaces(view, places)
         if added := interfaces.missing(there, desired):
             await self._write_interfaces(added, interfaces.renamed(there, added))
@@ -151,11 +158,40 @@ class Reconciler:
         kept = self.retiring.update(there, {one.name for one in desired}, self._clock())
         situation = self._situation(view, there, places, attached, kept)
         await self._apply_flows(situation)
+        await self._hand_over(view, places, self.ports)
         self.lingering.serve(frozenset(situation.ready & places.local))
         await self._report(situation)
         surplus = interfaces.surplus(interfaces.present(source(self.switch)), desired)
         if removed := [one for one in surplus if one.interface.name not in kept]:
             await self._write_interfaces([], removed)
+
+    def activate(self, port: PortName) -> None:
+        """A port that is prepared here has spoken here: the next pass takes it."""
+        if port not in self._activated:
+            _logger.info("speaks here", port="/".join(port))
+            self._activated.add(port)
+
+    @property
+    def has_compiled(self) -> bool:
+        """Whether it is known which flow counts for what."""
+        return self.compiled is not NOTHING
+
+    async def _hand_over(self, view: View, places: Places, ports: Ports) -> None:
+        """Give connections to the nodes that ports move to, as soon as there is something to give."""
+        departing = {
+            port: target
+            for port, target in placing.departing(view, self.node.name, places).items()
+            if is_tracked(view, port[0])
+        }
+        given = await self.handing.give(departing, places.lingering, ports, self._clock())
+        writer = Writer(self.state.schema)
+        write_states(writer, source(self.state), self.node.name, given, departing)
+        if writer.operations:
+            try:
+                await self.state.transact(writer.operations)
+            except TulleError as error:
+                # A port moves without its connections rather than not at all.
+                _logger.warning("connections not handed on", error=str(error))
 
     def _health(self, view: View, there: dict[str, Present], desired: list[Interface]) -> Transaction:
         """A node with one endpoint waits for those with two; these do as they are to at once."""
@@ -177,14 +213,18 @@ class Reconciler:
 
     def next_end(self) -> float | None:
         """When something that is still served is to go."""
-        ends = (self.lingering.next_end(), self.retiring.next_end(), self.editions.next_end())
+        holders = (self.lingering, self.retiring, self.handing, self.editions)
+        ends = [one.next_end() for one in holders]
         return min((end for end in ends if end is not None), default=None)
 
     def _places(self, view: View, there: dict[str, Present]) -> Places:
         name = self.node.name
-        wanted = placing.wanted(view, name, interfaces.foreign_ports(there))
-        held = placing.held(view, name)
-        return Places(wanted, held, self.lingering.update(view, name, wanted | held, self._clock()))
+        coming = placing.coming(view, name)
+        self._activated &= coming
+        wanted = placing.wanted(view, name, interfaces.foreign_ports(there)) | self._activated
+        held, coming = placing.held(view, name), coming - self._activated
+        lingering = self.lingering.update(view, name, wanted | held | coming, self._clock())
+        return Places(wanted, held, lingering, coming)
 
     def _desired_interfaces(self, view: View, places: Places) -> list[Interface]:
         """Taps for the ports that have a namespace here, and tunnels to the nodes that share a network."""
@@ -219,8 +259,8 @@ class Reconciler:
             network, _, port = attachment.port.partition("/")
             tap = taps.get((network, port))
             if tap is not None:
-                claimed = view.bindings.get((network, port)) == self.node.name
-                preferred = claimed or (network, port) not in places.wanted
+                # Not while it lingers: what is sent by a device that is about to go would be lost with it.
+                preferred = view.bindings.get((network, port)) == self.node.name
                 out[attachment.port] = Wanted(attachment, tap.interface.name, tap.ifindex, preferred)
         return out
 
@@ -271,6 +311,7 @@ class Reconciler:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
         tunnels = self._tunnels(now)
         self.ports = interfaces.numbers(now.there)
+        self.handing.forget(now.places.local)
         await forget_connections(self._control, reused_zones(self._zones, self.ports))
         names = (one.logical_port for one in now.there.values())
         plugged = {LocalPort("/".join(name)) for name in names if name is not None}
@@ -283,6 +324,12 @@ class Reconciler:
         await forget_connections(self._control, new_zones(self._translating, zones))
         self._translating = zones
         live, frozen = await self._live(now.view)
+        await self.handing.take(moving.port_states(source(self.state)), self.ports)
+        wanted = now.places.wanted - self._activated
+        ends = store.tunnel_ends(source(self.state))
+        heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}
+        self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
+        self.former_owners = self.compiled.owners
         inputs = (
             placed.networks,
             placed.bindings,
@@ -293,6 +340,7 @@ class Reconciler:
             interfaces.unheard(now.there),
             now.view.down,
             live,
+            placing.transits(now.view, self.node.name, now.places, now.ready, self._waiting),
         )
         self.compiled = self.compilation.compile(*inputs)
         self.recomputed = None
@@ -346,7 +394,7 @@ class Reconciler:
     async def _report(self, now: Situation) -> None:
         """Claim what is ready here, let go what is not wanted, and say what has been applied."""
         writer, state, name = Writer(self.state.schema), source(self.state), self.node.name
-        for port in placing.claims(now.view, name, now.places, now.ready):
+        for port in placing.claims(now.view, name, now.places, now.ready - self._waiting):
             _logger.info("claimed", port="/".join(port))
             store.write_binding(writer, state, Binding(*port, name), _interface_of(now.there, port))
         gone = set(placing.releases(now.view, name, now.places))

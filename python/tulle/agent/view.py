@@ -9,8 +9,9 @@ import structlog
 from msgspec import Struct
 
 from tulle import store
-from tulle.store import Source, StoredNetwork
+from tulle.store import Source, StoredNetwork, moving
 from tulle.values import Ids, Network, Node, Tunnel, Turn, Unreachable
+from tulle.values.moving import Prepared
 
 _logger = structlog.get_logger(__name__)
 
@@ -48,12 +49,25 @@ class View(Struct, frozen=True):
         """The version of each network that users want."""
         return {name: one.version for name, one in self.networks.items()}
 
+    prepared: Mapping[PortName, Prepared] = {}
+
     @property
     def requested(self) -> dict[PortName, str | None]:
-        """Every port that exists, and the node that it asks for."""
-        return {
+        """Every port that exists, and the node that it asks for.
+
+        One that a prepared node has taken asks for that node, also before users' intent says so.
+        """
+        found = {
             (name, port.name): port.node for name, one in self.networks.items() for port in one.network.ports
         }
+        for port in self.prepared.keys() & found.keys():
+            found[port] = self._asked(port, found[port])
+        return found
+
+    def _asked(self, port: PortName, asked: str | None) -> str | None:
+        one = self.prepared.get(port)
+        taken = one is not None and one.source == asked and self.bindings.get(port) == one.target
+        return one.target if one is not None and taken else asked
 
     @property
     def all_networks(self) -> tuple[Network, ...]:
@@ -79,4 +93,5 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         store.ids(state),
         store.down(state),
         store.turns(state),
+        moving.prepared(state),
     )

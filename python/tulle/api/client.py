@@ -162,6 +162,22 @@ class Client(Questions):
         target = f"{network_path(network)}/ports/{quote(port, '')}/move"
         return self.change(target, {"node": node, **how}, wait, timeout_s)
 
+    def prepare_port(self, network: str, port: str, node: str) -> None:
+        """Have a node ready for a port, which it takes with the first packet that the port's device sends there."""
+        self.post(f"{network_path(network)}/ports/{quote(port, '')}/prepare", {"node": node})
+
+    def cancel_prepared(self, network: str, port: str) -> None:
+        """Prepare a port no more."""
+        path = f"{network_path(network)}/ports/{quote(port, '')}/prepare"
+        request(self.path, "DELETE", path, None, REQUEST_S)
+
+    def drain(
+        self, node: str, *, to: str | None = None, wait: bool = False, timeout_s: float = WAIT_S, **how: Any
+    ) -> Document:
+        """Move all ports away from a node: {"moves": [{"network", "port", "to", "reason"}], "changes",
+        "generations", "dry_run"}; `to` is None for those that could not be moved."""
+        return self.change(f"/v1/nodes/{quote(node, '')}/drain", {"to": to, **how}, wait, timeout_s)
+
     def prefer(
         self, network: str, encapsulations: list[str], *, wait: bool = False, timeout_s: float = WAIT_S
     ) -> Document:

@@ -14,7 +14,20 @@ import typer
 
 from tulle.errors import Conflict, TulleError, Unavailable
 
-from . import acls, backup, balancers, nats, networks, ports, preferences, processes, trace, views, watch
+from . import (
+    acls,
+    backup,
+    balancers,
+    draining,
+    nats,
+    networks,
+    ports,
+    preferences,
+    processes,
+    trace,
+    views,
+    watch,
+)
 from .capture import capture
 from .doctor import doctor
 from .flows import flows
@@ -35,7 +48,7 @@ app.add_typer(ports.app, name="port")
 app.add_typer(acls.app, name="acl")
 app.add_typer(nats.app, name="nat")
 app.add_typer(balancers.app, name="lb")
-app.add_typer(preferences.node_commands, name="node")
+app.add_typer(draining.app, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)
 app.command("why")(why)

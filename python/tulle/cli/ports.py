@@ -7,15 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from tulle.errors import InvalidInput
+
 from .completion import node_names, port_names
 from .context import DryRun, Message, NetworkName, Timeout, Wait, client, finish_change
-from .output import Format, Output, show, table
+from .output import Format, Output, line, show, table
 
 app = typer.Typer(no_args_is_help=True, help="Logical ports, where workloads plug in.")
 PortName = Annotated[
     str, typer.Argument(metavar="PORT", help="The name of a port of that network.", autocompletion=port_names)
 ]
-COLUMNS = ("network", "name", "switch", "mac", "addresses", "node", "bound", "namespace")
+COLUMNS = ("network", "name", "switch", "mac", "addresses", "node", "bound", "prepared", "namespace")
 
 
 @app.command("list")
@@ -24,7 +26,7 @@ def list_ports(
     network: Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="Default: all.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List ports: the node asked for, and the node where each is bound."""
+    """List ports: the node asked for, the node where each is bound, and one that is ready to take it."""
     found = client(context).ports(network)
     rows = [[one[name] for name in COLUMNS] for one in found]
     heads = ["port" if name == "name" else name for name in COLUMNS]
@@ -79,3 +81,33 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, object]]:
         yield from ((f"dhcp {key}", value) for key, value in found["dhcp"].items())
     for one in found["advertised"]:
         yield f"advertised by {one['router_port']}", f"{one['mode']} {', '.join(one['prefixes'])}"
+
+
+@app.command("prepare")
+def prepare(
+    context: typer.Context,
+    network: NetworkName,
+    port: Annotated[
+        str,
+        typer.Argument(metavar="PORT", help="The name of a port of that network.", autocompletion=port_names),
+    ],
+    node: Annotated[
+        str,
+        typer.Argument(metavar="[NODE]", help="Where it will go.", autocompletion=node_names),
+    ] = "",
+    cancel: Annotated[bool, typer.Option("--cancel", help="Prepare it no more.")] = False,
+) -> None:
+    """Have a node ready for a port: the first packet that the port's device sends there moves it.
+
+    This is the first half of the migration of a virtual machine; its start at the other node is the second.
+
+    tulle port prepare red web1 node3
+    """
+    if cancel == bool(node):
+        raise InvalidInput("expected a node, or --cancel")
+    if cancel:
+        client(context).cancel_prepared(network, port)
+        line(f"{network}/{port} is prepared nowhere")
+    else:
+        client(context).prepare_port(network, port, node)
+        line(f"{node} takes {network}/{port} with its first packet there")

@@ -146,13 +146,31 @@ def _show_switch_drops(directory: Path, output: Format) -> None:
 def counters(
     context: typer.Context,
     network: Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="Default: all.")] = None,
+    sum_up: Annotated[
+        bool, typer.Option("--sum", help="Over all nodes: what an object has counted, wherever it was.")
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """List packets and bytes of ports and ACLs, by node."""
-    columns = ("network", "kind", "name", "node", "packets", "bytes")
+    """List packets and bytes of ports and ACLs, by node or over all nodes."""
+    columns: tuple[str, ...] = ("network", "kind", "name", "node", "packets", "bytes")
     found = client(context).counters(network)
+    if sum_up:
+        columns, found = tuple(name for name in columns if name != "node"), summed(found)
     rows = [[one[name] for name in columns] for one in found]
     show(found, output, lambda: table(columns, rows, "no counters"))
+
+
+def summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Counters of each object over all nodes."""
+    sums: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in rows:
+        names = {name: row[name] for name in ("network", "kind", "name")}
+        total = sums.setdefault(
+            (row["network"], row["kind"], row["name"]), {**names, "packets": 0, "bytes": 0}
+        )
+        total["packets"] += row["packets"]
+        total["bytes"] += row["bytes"]
+    return [sums[key] for key in sorted(sums)]
 
 
 def _number(number: int | None) -> str:

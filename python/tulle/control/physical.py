@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tulle.errors import NotFound
 from tulle.values import (
@@ -31,6 +32,7 @@ from tulle.values import (
     fields,
     flow,
 )
+from tulle.values.moving import Transit
 from tulle.values.pipeline import (
     DELIVER,
     FROM_PORT_ACL,
@@ -57,6 +59,7 @@ from .context import (
     in_version,
     version_place,
 )
+from .transits import coming_flows, ingress_flows, leaving_flows
 
 FROM_TUNNEL, UNVERSIONED = 1, 2
 VERSION_OF = "version of"
@@ -82,6 +85,14 @@ class _Place(Struct, frozen=True):
     def metadata(self) -> int:
         """The datapath in this version of the network."""
         return in_version(self.datapath, self.version)
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return (self.network, self.port)
+
+    @property
+    def local_port(self) -> LocalPort:
+        return LocalPort(f"{self.network}/{self.port}")
 
     @property
     def owner(self) -> str:
@@ -119,6 +130,7 @@ def compile_node(
     version: int = 0,
     receiving: Iterable[TunnelInterface] = (),
     behind: Mapping[str, int] = MappingProxyType({}),
+    transits: Iterable[Transit] = (),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
@@ -126,6 +138,7 @@ def compile_node(
     others that it only receives by; a remote port without a tunnel to its node is left out.
     `version` (8 bits) is that of these networks; it goes into contexts that have room for it.  `behind` are nodes
     that have another one and are spoken to in that, while what they send counts as of this one.
+    Ports of `transits` are served here whatever their binding says, and looked for where the transit says.
     """
     networks = tuple(networks)
     places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF)
@@ -134,8 +147,20 @@ def compile_node(
     ends = _ends((*sending, *receiving), encapsulations)
     ways = {one.remote: ends[one.remote, one.encapsulation] for one in sending}
     writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind)
-    flows = (*writer.flows(places), *_paused(node, stopped))
+    by_port = {(one.network, one.port): one for one in transits if _is_reached(one, ways)}
+    moving = [(place, by_port[place.name]) for place in places if place.name in by_port]
+    sought = [_sought(place, by_port.get(place.name)) for place in places]
+    flows = (*writer.flows(sought), *writer.transits(moving), *_paused(node, stopped))
     return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
+
+
+def _is_reached(transit: Transit, ways: Mapping[str, _End]) -> bool:
+    """Whether what comes for a port can be sent on; if not, it is delivered here as long as its device is here."""
+    return transit.comes or (transit.node in ways and not ways[transit.node].guarded)
+
+
+def _sought(place: _Place, transit: Transit | None) -> _Place:
+    return place if transit is None else replace(place, node=transit.node)
 
 
 class _End(Struct, frozen=True):
@@ -270,14 +295,8 @@ class _Writer:
         return (*mark, Resubmit(PORT_SECURITY if is_secure else FROM_PORT_ACL))
 
     def _local(self, place: _Place) -> Iterator[Flow]:
-        port = LocalPort(f"{place.network}/{place.port}")
-        entry = (
-            SetField("metadata", place.metadata),
-            SetField("reg14", place.key),
-            *place.outward,
-            Resubmit(PORT_SECURITY if place.is_secure else FROM_PORT_ACL),
-        )
-        yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), entry, place.owner)
+        port = place.local_port
+        yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), self._entry(place), place.owner)
         here = fields(metadata=place.metadata, reg15=place.key)
         for table in (OUTPUT, TUNNEL_DELIVERY):
             yield flow(table, 100, here, place.inward, place.owner)
@@ -286,6 +305,31 @@ class _Writer:
         # (OpenFlow 1.3.5 section 5.4).
         yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), place.owner)
         yield from _zones(place)
+
+    def _entry(self, place: _Place) -> tuple[Action, ...]:
+        return (
+            SetField("metadata", place.metadata),
+            SetField("reg14", place.key),
+            *place.outward,
+            Resubmit(PORT_SECURITY if place.is_secure else FROM_PORT_ACL),
+        )
+
+    def transits(self, moving: Iterable[tuple[_Place, Transit]]) -> Iterator[Flow]:
+        """What ports on their way need besides the flows of ports that are elsewhere."""
+        for place, transit in moving:
+            entry, activates = self._entry(place), transit.activates
+            yield from ingress_flows(place.local_port, entry, place.owner, activates=activates)
+            yield from _zones(place)
+            if transit.comes:
+                yield from coming_flows(
+                    place.metadata, place.key, place.local_port, place.owner, place.inward
+                )
+            else:
+                mark = self._mark(transit.node, place, place.key)
+                tunnel = self._ways[transit.node].port
+                yield from leaving_flows(
+                    place.metadata, place.key, place.local_port, place.owner, mark, tunnel
+                )
 
     def _remote(self, place: _Place) -> Iterator[Flow]:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""

@@ -25,6 +25,7 @@ from .heartbeat import Heartbeats
 from .http import Api
 from .intent import Intent
 from .listing import Listing
+from .moving import Moving
 from .reaction import Reaction
 from .stores import Store, grant_agent_role
 from .tracing import Tracer
@@ -51,7 +52,10 @@ async def active(stores: Stores, api: Path, patience_s: float = 0.0) -> AsyncIte
         stack.callback(turning.stop)
         await stack.enter_async_context(background(reaction.run()))
         await stack.enter_async_context(background(turning.run()))
-        await _serve_api(stack, api, stores, patience_s)
+        intent = Intent(*stores, _now)
+        moving = Moving(intent, stores[1])
+        await stack.enter_async_context(background(moving.run()))
+        await _serve_api(stack, api, _api(stack, stores, intent, moving), patience_s)
         yield
 
 
@@ -66,8 +70,8 @@ async def background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _serve_api(stack: AsyncExitStack, path: Path, stores: Stores, patience_s: float) -> None:
-    runner = web.AppRunner(_api(stack, stores).application(), access_log=None, shutdown_timeout=1.0)
+async def _serve_api(stack: AsyncExitStack, path: Path, offered: Api, patience_s: float) -> None:
+    runner = web.AppRunner(offered.application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
@@ -113,13 +117,13 @@ def _bound_socket(path: Path) -> socket.socket:
     return made
 
 
-def _api(stack: AsyncExitStack, stores: Stores) -> Api:
+def _api(stack: AsyncExitStack, stores: Stores, intended: Intent, moving: Moving) -> Api:
     intent, state = stores
     heartbeats = Heartbeats(state, time.monotonic)
     stack.callback(heartbeats.stop)
     listing = Listing(store.source(intent), store.source(state), heartbeats.connected)
     tracer = Tracer(state, _new_id, _emit_frame)
-    return Api(stores, Intent(intent, state, _now), listing, tracer, Asker(state, _new_id), _now_ms)
+    return Api(stores, intended, listing, tracer, Asker(state, _new_id), _now_ms, moving)
 
 
 def _new_id() -> str:

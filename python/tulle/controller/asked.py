@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,10 @@ class Asked(msgspec.Struct, frozen=True):
     expected: Mapping[str, int] = msgspec.field(default_factory=dict)
     dry_run: bool = False
     atomic: bool | None = None
+
+
+ANYBODY: Final = Asked()
+"""Who asks for nothing special."""
 
 
 class Pair(msgspec.Struct, frozen=True):

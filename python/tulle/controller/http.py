@@ -17,10 +17,12 @@ from .asking import Asker
 from .backups import Backups
 from .http_base import answer_errors, body, json_answer, part
 from .http_inspection import InspectionRoutes
+from .http_moving import MovingRoutes
 from .http_networks import NetworkRoutes
 from .inspection import Inspection
 from .intent import Intent
 from .listing import Listing
+from .moving import Moving
 from .progress import wait_applied
 from .stores import Store
 from .tracing import Tracer
@@ -56,6 +58,7 @@ class Api:
         tracer: Tracer,
         asker: Asker,
         now_ms: Callable[[], int],
+        moving: Moving,
     ) -> None:
         self._stores = stores
         self._intent = intent
@@ -63,8 +66,9 @@ class Api:
         self._tracer = tracer
         self._backups = Backups(stores, intent)
         self._now_ms = now_ms
-        self._networks = NetworkRoutes(stores, intent)
         self._inspection = InspectionRoutes(stores, intent, Inspection(listing, tracer, asker))
+        self._networks = NetworkRoutes(stores, intent, moving)
+        self._moving = MovingRoutes(moving, listing.is_connected)
 
     def application(self) -> web.Application:
         """The routes under `/v1`."""
@@ -91,6 +95,7 @@ class Api:
         )
         application.add_routes(self._networks.routes())
         application.add_routes(self._inspection.routes())
+        application.add_routes(self._moving.routes())
         return application
 
     async def wait(self, request: web.Request) -> web.Response:

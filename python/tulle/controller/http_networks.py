@@ -18,6 +18,7 @@ from .consequences import consequences, read_world
 from .http_base import ChangeRequest, Kept, asked, body, json_answer, part
 from .intent import Intent
 from .listing import change_document, history_document, snapshot_document
+from .moving import Moving
 from .stores import Store
 
 
@@ -89,9 +90,10 @@ class DiffRequest(msgspec.Struct, forbid_unknown_fields=True):
 class NetworkRoutes:
     """One handler a route; every change answers what it did, or with `dry_run` what it would do."""
 
-    def __init__(self, stores: tuple[Store, Store], intent: Intent) -> None:
+    def __init__(self, stores: tuple[Store, Store], intent: Intent, moving: Moving) -> None:
         self._sources = store.source(stores[0]), store.source(stores[1])
         self._intent = intent
+        self._moving = moving
 
     def routes(self) -> Iterable[web.RouteDef]:
         """All of them."""
@@ -175,7 +177,7 @@ class NetworkRoutes:
         given = await body(request, MoveRequest)
         network, port = part(request, "network"), part(request, "port")
         return await self._answer(
-            await self._intent.move(network, port, given.node, asked(request, given)), given
+            await self._moving.move(network, port, given.node, asked(request, given)), given
         )
 
     async def prefer(self, request: web.Request) -> web.Response:

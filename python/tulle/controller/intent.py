@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import wraps
 from itertools import count
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
@@ -21,11 +21,10 @@ from tulle.ovsdb import OvsdbError
 from tulle.store import Row, StoredNetwork, Writer
 from tulle.values import Change, LabFile, LogicalPort, Network, Node
 
-from .asked import Applied, Asked, Pair
+from .asked import ANYBODY, Applied, Asked, Pair
 from .ledger import Ledger, refuse_automatic
 from .stores import Store
 
-ANYBODY: Final = Asked()
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -171,16 +170,26 @@ class Intent:
     @_in_turn
     async def move(self, name: str, port: str, node: str, asked: Asked = ANYBODY) -> Applied:
         """Ask for a port to be at another node."""
+        return await self._move(name, {port: node}, f"move {port} to {node}", asked)
+
+    @_in_turn
+    async def move_all(
+        self, name: str, places: Mapping[str, str], what: str, asked: Asked = ANYBODY
+    ) -> Applied:
+        """The same for several ports of a network, in one transaction."""
+        return await self._move(name, places, what, asked)
+
+    async def _move(self, name: str, places: Mapping[str, str], what: str, asked: Asked) -> Applied:
         stored = self.network(name)
-        ports = {one.name: one for one in stored.network.ports}
-        if port not in ports:
-            raise NotFound(f"no port {port!r} in network {name}{nearest(port, ports)}")
-        known = self.nodes()
-        if node not in known:
-            raise NotFound(f"no node {node!r}{nearest(node, known)}")
-        ports[port] = msgspec.structs.replace(ports[port], node=node)
+        ports, known = {one.name: one for one in stored.network.ports}, self.nodes()
+        for port, node in places.items():
+            if port not in ports:
+                raise NotFound(f"no port {port!r} in network {name}{nearest(port, ports)}")
+            if node not in known:
+                raise NotFound(f"no node {node!r}{nearest(node, known)}")
+            ports[port] = msgspec.structs.replace(ports[port], node=node)
         new = _with_ports(stored.network, ports.values())
-        return await self._change([Pair(name, stored, new)], asked, f"move {port} to {node}")
+        return await self._change([Pair(name, stored, new)], asked, what)
 
     @_in_turn
     async def prefer(self, name: str, encapsulations: tuple[str, ...], asked: Asked = ANYBODY) -> Applied:

@@ -10,7 +10,7 @@ from tulle.control import network_mtu, requested_bindings
 from tulle.encap import encapsulations
 from tulle.errors import NotFound
 from tulle.logical import document_of
-from tulle.store import Row, Source, StoredNetwork
+from tulle.store import Row, Source, StoredNetwork, moving
 from tulle.values import Change, NodeReport
 
 from .choice import Pairs, choice_among, ignored_wishes
@@ -66,11 +66,19 @@ class Listing:
         return network_mtu(network, places, tunnels, encapsulations(), nodes=nodes.values(), reports=reports)
 
     def ports(self, network: str | None) -> list[Document]:
-        """All ports, of one network or of all; `bound` is where a port is, `node` where it should be."""
+        """All ports, of one network or of all.
+
+        `bound` is where a port is, `node` where it should be, `prepared` where it goes when it speaks there.
+        """
         stored = store.networks(self._intent)
         if network is not None and network not in stored:
             raise NotFound(f"no network {network!r}")
         at = {(one.network, one.port): one.node for one in store.bindings(self._state)}
+        ready = {
+            port: one.target
+            for port, one in moving.prepared(self._state).items()
+            if at.get(port) != one.target
+        }
         return [
             {
                 "network": name,
@@ -80,6 +88,7 @@ class Listing:
                 "addresses": list(port.addresses),
                 "node": port.node,
                 "bound": at.get((name, port.name)),
+                "prepared": ready.get((name, port.name)),
                 "namespace": port.namespace,
             }
             for name in sorted(stored)

@@ -25,6 +25,7 @@ ROUTER_INPUT: Final = 20
 ROUTING: Final = 21
 OUTPUT: Final = 30
 TUNNEL_DELIVERY: Final = 32
+REDIRECT: Final = 33
 TO_PORT_ACL: Final = 40
 DELIVER: Final = 41
 FROM_PORT_ZONE: Final = 50

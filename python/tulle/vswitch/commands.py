@@ -20,6 +20,7 @@ from tulle.vswitch import (
     commands_conntrack,
     commands_datapath,
     commands_log,
+    commands_moving,
     commands_trace,
 )
 from tulle.vswitch.bridge import Bridge
@@ -45,6 +46,7 @@ def register(server: ControlServer, bridges: Mapping[str, Bridge], leave: Callab
     commands_datapath.register(server, bridges, find_bridge)
     commands_bridge.register(server, bridges, find_bridge)
     commands_conntrack.register(server, bridges)
+    commands_moving.register(server, bridges, find_bridge)
     commands_bfd.register(server, bridges)
     commands_log.register(server)
 

@@ -1,0 +1,169 @@
+"""Hands the connections of moving ports from the old node's switch to the new one's.
+
+The old node exports them when it hears of the move, again once others have been told of the new node, and a little
+later, for what it has still seen; the new node imports whatever has come.  They travel in rows of `Port_State`.
+A switch of another make can do neither; then the port moves without, and the row says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import structlog
+
+from tulle.agent.view import PortName, View
+from tulle.errors import TulleError
+from tulle.ovsdb.unixctl import call
+from tulle.store import Source, Writer, moving
+from tulle.values import LocalPort, Tunnel, TunnelPort
+from tulle.values.moving import PortState
+
+BRIDGE = "br-int"
+PATIENCE_S = 2.0
+"""How long a new node waits for connections before it takes a port without."""
+LENIENT_MS = 5000
+"""How long both trackers put up with packets that the other has seen: the move, and a moment."""
+LOOK_AGAIN_S = 0.05
+AGAIN_S = 2.0
+"""How often connections are handed on while a port is about to move."""
+AFTERWARDS_S = (0.0, 0.05, 0.2, 0.6)
+"""When, after a port has gone."""
+Ports = Mapping[LocalPort | TunnelPort, int]
+_logger = structlog.get_logger(__name__)
+
+
+class Handing:
+    """Remembers what has been given, what has been taken, and what is waited for; `control` is the switch's socket."""
+
+    def __init__(self, node: str, control: Path) -> None:
+        self._node = node
+        self._control = control
+        self._due: dict[tuple[PortName, bool], list[float]] = {}
+        self._taken: dict[PortName, tuple[str, int]] = {}
+        self._since: dict[PortName, float] = {}
+        self._now = 0.0
+
+    async def give(
+        self, departing: Mapping[PortName, str], gone: Collection[PortName], ports: Ports, now: float
+    ) -> list[PortState]:
+        """What is to be handed on now of ports, to nodes; `gone` are bound there already."""
+        asked = {(port, port in gone) for port in departing}
+        self._due = {key: self._due.get(key, _first(key[1], now)) for key in asked}
+        given = []
+        for (port, is_gone), times in self._due.items():
+            if not times or times[0] > now:
+                continue
+            left = [time for time in times if time > now]
+            self._due[port, is_gone] = left if is_gone else [now + AGAIN_S]
+            number = ports.get(LocalPort("/".join(port)))
+            if number is not None:
+                given.append(await self._export(port, departing[port], number, now))
+                if given[-1].problem:
+                    self._due[port, is_gone] = []  # it would be the same again
+        return given
+
+    async def _export(self, port: PortName, target: str, zone: int, now: float) -> PortState:
+        serial = int(now * 1000)
+        try:
+            text = await call(self._control, "tulle/ct-export", BRIDGE, str(zone), str(LENIENT_MS))
+            return PortState(self._node, *port, target, serial, text)
+        except (TulleError, OSError, TimeoutError) as error:
+            _logger.warning("connections do not move", port="/".join(port), error=str(error))
+            return PortState(self._node, *port, target, serial, problem=f"{self._node}: {error}")
+
+    async def take(self, states: Collection[PortState], ports: Ports) -> None:
+        """Import what has come for ports that are served here."""
+        for one in states:
+            port = (one.network, one.port)
+            number = ports.get(LocalPort("/".join(port)))
+            stamp = (one.node, one.serial)
+            if one.target != self._node or number is None or self._taken.get(port) == stamp:
+                continue
+            self._taken[port] = stamp
+            await self._import(one, number)
+
+    async def _import(self, one: PortState, zone: int) -> None:
+        name, problem = f"{one.network}/{one.port}", one.problem
+        if not problem:
+            words = (BRIDGE, str(zone), str(LENIENT_MS), one.connections)
+            try:
+                done = await call(self._control, "tulle/ct-import", *words)
+                _logger.info("connections taken", port=name, source=one.node, done=done)
+                return
+            except (TulleError, OSError, TimeoutError) as error:
+                problem = str(error)
+        _logger.warning("connections not taken", port=name, source=one.node, problem=problem)
+
+    def waiting(
+        self,
+        view: View,
+        wanted: Collection[PortName],
+        ready: Collection[PortName],
+        heard: Collection[str],
+        now: float,
+    ) -> frozenset[PortName]:
+        """The ports that are not to be taken yet.
+
+        Their connections are on their way, or other nodes of the network have no tunnel to here; `heard` are those
+        that have one.
+        """
+        moved = {
+            port: at
+            for port in wanted
+            if port in ready and (at := view.bindings.get(port)) not in (None, self._node)
+        }
+        deaf = {network: self._peers(view, network) - set(heard) for network in {name for name, _ in moved}}
+        found = {port for port, at in moved.items() if deaf[port[0]] or self._is_given(view, port, at)}
+        self._now = now
+        self._since = {port: self._since.get(port, now) for port in found}
+        return frozenset(port for port, since in self._since.items() if now < since + PATIENCE_S)
+
+    def _is_given(self, view: View, port: PortName, at: str | None) -> bool:
+        """Whether connections are still expected from a node that has some to give."""
+        source = view.nodes.get(at or "")
+        came = self._taken.get(port, ("", 0))[0] == at
+        return is_tracked(view, port[0]) and source is not None and not source.external and not came
+
+    def _peers(self, view: View, network: str) -> set[str]:
+        """The nodes that send to a network's ports, as far as tunnels join them to this one."""
+        joined = {
+            end
+            for one in view.tunnels
+            if isinstance(one, Tunnel) and self._node in (one.local, one.remote)
+            for end in (one.local, one.remote)
+        }
+        bound = {at for (name, _), at in view.bindings.items() if name == network}
+        return {at for at in bound & joined if at in view.nodes and not view.nodes[at].external} - {
+            self._node
+        }
+
+    def forget(self, kept: Collection[PortName]) -> None:
+        """Ports that have gone begin anew when they come again."""
+        self._taken = {port: stamp for port, stamp in self._taken.items() if port in kept}
+
+    def next_end(self) -> float | None:
+        """When something is due."""
+        times = [times[0] for times in self._due.values() if times]
+        if any(self._now < since + PATIENCE_S for since in self._since.values()):
+            times.append(self._now + LOOK_AGAIN_S)
+        return min(times, default=None)
+
+
+def is_tracked(view: View, network: str) -> bool:
+    """Whether a network's ports have connections."""
+    stored = view.networks.get(network)
+    return stored is not None and any(acl.action == "allow-related" for acl in stored.network.acls)
+
+
+def _first(is_gone: bool, now: float) -> list[float]:
+    return [now + wait for wait in AFTERWARDS_S] if is_gone else [now]
+
+
+def write_states(
+    writer: Writer, source: Source, node: str, given: Collection[PortState], kept: Collection[PortName]
+) -> None:
+    """Operations that hand on what is given, and take back what is of no use any more."""
+    for one in given:
+        moving.write_port_state(writer, source, one)
+    moving.delete_port_states(writer, source, node, kept)

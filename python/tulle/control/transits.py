@@ -1,0 +1,79 @@
+"""The flows of a port on its way: its device is served here, but others look for it at another node.
+
+The node that a port leaves goes on to take what its device sends, and sends on what still comes for it.
+The node that it comes to has the same ready, and delivers what is sent on.
+Broadcasts are not sent on: they would come twice where the sender already knows both nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tulle.values import (
+    Action,
+    Controller,
+    FieldMatch,
+    Flow,
+    LocalPort,
+    Output,
+    OutputInPort,
+    Resubmit,
+    TunnelPort,
+    fields,
+    flow,
+)
+from tulle.values.pipeline import (
+    DELIVER,
+    OUTPUT,
+    PHYSICAL_INGRESS,
+    REDIRECT,
+    TUNNEL_DELIVERY,
+)
+
+ACTIVATE = "activate"
+"""The reason for which a port's first packet is handed to the agent."""
+ACTIVATIONS_PER_S = 5
+KERNEL_GROUPS = ("33:33:00:00:00:02", "33:33:00:00:00:16")
+"""Linux speaks to these (router solicitation, multicast listener reports) as soon as a device is up; that says nothing
+of the workload."""
+
+
+def leaving_flows(
+    metadata: int, key: int, port: LocalPort, owner: str, mark: tuple[Action, ...], tunnel: TunnelPort
+) -> Iterator[Flow]:
+    """What comes out of a tunnel for a port that has left goes to where it is, as if it came from its sender."""
+    here = fields(metadata=metadata, reg15=key)
+    yield from _delivery(here, port, owner)
+    for table, priority in ((OUTPUT, 95), (TUNNEL_DELIVERY, 100)):
+        yield flow(table, priority, here, (Resubmit(REDIRECT),), owner)
+    yield flow(REDIRECT, 100, here, (*mark, Output(tunnel)), owner)
+    # The node that has the port now may not have known it when it sent this.
+    yield flow(REDIRECT, 110, fields(here, in_port=tunnel), (*mark, OutputInPort()), owner)
+
+
+def coming_flows(
+    metadata: int, key: int, port: LocalPort, owner: str, inward: tuple[Action, ...]
+) -> Iterator[Flow]:
+    """What the old node sends on is delivered, by way of `inward`; what begins here goes to the old node."""
+    here = fields(metadata=metadata, reg15=key)
+    for table, priority in ((OUTPUT, 95), (TUNNEL_DELIVERY, 100)):
+        yield flow(table, priority, here, inward, owner)
+    yield from _delivery(here, port, owner)
+
+
+def _delivery(here: tuple[FieldMatch, ...], port: LocalPort, owner: str) -> Iterator[Flow]:
+    """A port that leaves keeps it until nothing comes any more, so that its last counters can be read."""
+    yield flow(DELIVER, 100, here, (Output(port),), owner)
+    yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), owner)
+
+
+def ingress_flows(
+    port: LocalPort, entry: tuple[Action, ...], owner: str, *, activates: bool
+) -> Iterator[Flow]:
+    """What its device sends is taken as that of any other port, and heard of if it is to switch the port over."""
+    here = fields(in_port=port)
+    told = (Controller(ACTIVATE, ACTIVATIONS_PER_S),) if activates else ()
+    yield flow(PHYSICAL_INGRESS, 100, here, (*told, *entry), owner)
+    if activates:
+        for group in KERNEL_GROUPS:
+            yield flow(PHYSICAL_INGRESS, 105, fields(here, dl_dst=group), entry, owner)
