@@ -13,6 +13,8 @@ const MOST_PACKET: usize = 65535;
 
 /// What stands between the outer IP header and the inner frame.
 pub(crate) trait Carrier {
+    /// Whether the transport header is UDP's, so that a device may cut within the tunnel.
+    const IS_UDP: bool = false;
     /// Length of the transport header, which a train of frames has once.
     const TRANSPORT_LEN: usize;
 
@@ -90,7 +92,11 @@ impl<C: Carrier> Sender<'_, C> {
         let headers_len = self.header_at() + self.carrier.header().len();
         let packet_len = headers_len - ethernet::HEADER_LEN + buffer.len();
         let is_plain = layers.network == ethernet::HEADER_LEN && !offload.ecn;
-        passage.takes_uncut && is_plain && packet_len <= MOST_PACKET && buffer.headroom() >= headers_len
+        C::IS_UDP
+            && passage.takes_uncut
+            && is_plain
+            && packet_len <= MOST_PACKET
+            && buffer.headroom() >= headers_len
     }
 
     /// One packet with all of the frame, cut by whoever sends it.
