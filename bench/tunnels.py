@@ -107,6 +107,7 @@ def measure(console: Console, options: argparse.Namespace) -> tuple[Figures, dic
 
 def _measure_one(built: Way, wire: Wire, seconds: int, figures: Figures, failures: dict[str, str]) -> None:
     wires.use(built.rig, wire)
+    built.wait_until_known(wire)
     columns = figures[wire].setdefault(built.name, {})
     for work in (*EVERYWHERE, *(ON_WIRE_A if wire == "A" else ())):
         try:

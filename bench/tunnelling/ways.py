@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from tunnelling import wires
 from tunnelling.hosts import WIRE_MTU, Host, Rig, plug, rig, set_up
 
 CONTEXT = 5001
+PATIENCE_S = 10
 UNDERLAY_BRIDGE = "br-phy"
 MTU = {"vxlan": 1450, "geneve": 1450, "gre": 1458, "nvgre": 1458}
 """What a workload may send so that the wire takes it; STT has no limit of this kind."""
@@ -31,6 +33,17 @@ class Way:
     def cpu_ns(self) -> int:
         """Processor time of all switch processes."""
         return sum(switch.cpu_ns() for switch in self.switches)
+
+    def wait_until_known(self, wire: wires.Wire) -> None:
+        """Until our switches have noticed which wire they have, which takes them up to two seconds."""
+        stale = wires.as_switches_tell("B" if wire == "A" else "A")
+        words = ("--if-exists", "get", "Open_vSwitch", ".", "external_ids:tulle-capabilities")
+        end = time.monotonic() + PATIENCE_S
+        for switch in self.switches:
+            while isinstance(switch, Ours) and stale in switch.vsctl(*words):
+                if time.monotonic() > end:
+                    raise RuntimeError(f"{self.name}: a switch does not notice that it has wire {wire}")
+                time.sleep(0.1)
 
 
 Build = Callable[[Rig, Path, ExitStack], list[Switch]]

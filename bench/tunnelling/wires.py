@@ -26,6 +26,11 @@ def use(rig: Rig, wire: Wire) -> None:
         _switch(link, {"gro": True} | dict.fromkeys(TUNNEL_OFFLOADS, wire == "A"))
 
 
+def as_switches_tell(wire: Wire) -> str:
+    """What ours say of a device that is the end of such a wire, in the text of `tulle-capabilities`."""
+    return 'wire/udp-tunnel-segmentation\\":\\"' + ("yes" if wire == "A" else "no")
+
+
 def without_checksums(space: str, device: str) -> None:
     """Have a device finish checksums itself, for a switch that takes frames as they come."""
     _switch((space, device), {"tx": False})

@@ -192,6 +192,8 @@ class Switch:
     def remove_port(self, number: int) -> None: ...
     def open_underlay(self, device: str) -> None:
         """Opens a device that carries tunnels; again only where it is another one than before."""
+    def look_at_underlay(self) -> None:
+        """Looks again at what the devices that carry tunnels cut by themselves."""
     def close_underlay(self, device: str) -> None: ...
     def set_underlay_addresses(self, addresses: list[str]) -> None:
         """This host's addresses: packets to others are not taken."""

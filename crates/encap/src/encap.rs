@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use tulle_wire::FrameBuf;
-use tulle_wire::vnet::Offload;
+use tulle_wire::vnet::{Offload, Tunnel};
 
 use crate::outer::Outer;
 use crate::{DropReason, Endpoints, MixedFamilies, Template, TunnelOptions};
@@ -45,6 +45,8 @@ pub struct Passage<'a> {
     pub oam: bool,
     /// VXLAN with group policy: the frame's.
     pub gbp: Option<Gbp>,
+    /// Whether whoever sends takes a TCP super-frame in a tunnel over UDP whole, to have it cut within the tunnel.
+    pub takes_uncut: bool,
 }
 
 impl<'a> Passage<'a> {
@@ -52,7 +54,8 @@ impl<'a> Passage<'a> {
     #[inline]
     #[must_use]
     pub fn new(context: u64, entropy: u32, frame_id: &'a mut u32) -> Self {
-        Self { context, entropy, frame_id, dscp: None, ttl: None, options: &[], oam: false, gbp: None }
+        let (dscp, ttl, options, oam, gbp, takes_uncut) = (None, None, &[][..], false, None, false);
+        Self { context, entropy, frame_id, dscp, ttl, options, oam, gbp, takes_uncut }
     }
 
     /// A number for one more outer frame.
@@ -81,6 +84,9 @@ pub struct Outers<'a> {
     frame_len: usize,
     /// What is left undone on each.
     pub offload: &'a Offload,
+    /// The tunnel that a super-frame is in, where it is to be cut within; the offload is that of the inner frame, with
+    /// offsets from the outer one's first byte.
+    pub tunnel: Option<Tunnel>,
 }
 
 impl<'a> Outers<'a> {
@@ -90,7 +96,7 @@ impl<'a> Outers<'a> {
     /// Frames of `frame_len` bytes each, the last of which may be shorter.
     #[inline]
     pub(crate) fn new(bytes: &'a [u8], frame_len: usize, offload: &'a Offload) -> Self {
-        Self { bytes, frame_len: frame_len.max(1), offload }
+        Self { bytes, frame_len: frame_len.max(1), offload, tunnel: None }
     }
 
     /// The one frame that `push` has left in the buffer ([`Pushed::Whole`]).
@@ -98,6 +104,12 @@ impl<'a> Outers<'a> {
     #[must_use]
     pub fn whole(frame: &'a [u8], offload: &'a Offload) -> Self {
         Self::new(frame, frame.len(), offload)
+    }
+
+    /// One super-frame, to be cut within the tunnel that it is in.
+    #[inline]
+    pub(crate) fn uncut(frame: &'a [u8], offload: &'a Offload, tunnel: Tunnel) -> Self {
+        Self { tunnel: Some(tunnel), ..Self::whole(frame, offload) }
     }
 
     /// Each of them, from Ethernet header to end.

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use tulle_wire::vnet::{GsoKind, Offload};
-use tulle_wire::{FrameBuf, Layers, TcpCutter};
+use tulle_wire::vnet::{GsoKind, Offload, Tunnel};
+use tulle_wire::{FrameBuf, Layers, TcpCutter, ethernet};
 
 use crate::template::Look;
 use crate::{DropReason, Outers, Passage, Pushed, Template, inner};
@@ -13,6 +13,8 @@ const MOST_PACKET: usize = 65535;
 
 /// What stands between the outer IP header and the inner frame.
 pub(crate) trait Carrier {
+    /// Whether the transport header is UDP's, so that a device may cut within the tunnel.
+    const IS_UDP: bool = false;
     /// Length of the transport header, which a train of frames has once.
     const TRANSPORT_LEN: usize;
 
@@ -43,6 +45,9 @@ pub(crate) fn push<C: Carrier>(
     let sender = Sender { carrier, template, look };
     if offload.gso != GsoKind::None {
         let cutter = sender.cutter(buffer.bytes(), offload, layers.as_ref())?;
+        if let Some(layers) = layers.filter(|layers| sender.goes_uncut(passage, buffer, offload, layers)) {
+            return sender.push_uncut(passage, buffer, offload, &layers, each);
+        }
         return sender.push_cut(passage, &cutter, scratch, each).map(Pushed::Cut);
     }
     sender.push_whole(passage, buffer, offload).map(Pushed::Whole)
@@ -73,6 +78,54 @@ impl<C: Carrier> Sender<'_, C> {
         let out = buffer.push_front(header_at + header.len()).ok_or(DropReason::NoHeadroom)?;
         out[header_at..].copy_from_slice(header);
         Ok(self.emit_outer(passage, buffer.bytes_mut(), 0))
+    }
+
+    /// Whether a super-frame may leave whole.  What carries CWR may not, since only the first of its segments may, and
+    /// not everybody who cuts knows that.
+    fn goes_uncut(
+        &self,
+        passage: &Passage<'_>,
+        buffer: &FrameBuf,
+        offload: &Offload,
+        layers: &Layers,
+    ) -> bool {
+        let headers_len = self.header_at() + self.carrier.header().len();
+        let packet_len = headers_len - ethernet::HEADER_LEN + buffer.len();
+        let is_plain = layers.network == ethernet::HEADER_LEN && !offload.ecn;
+        C::IS_UDP
+            && passage.takes_uncut
+            && is_plain
+            && packet_len <= MOST_PACKET
+            && buffer.headroom() >= headers_len
+    }
+
+    /// One packet with all of the frame, cut by whoever sends it.
+    fn push_uncut(
+        &self,
+        passage: &mut Passage<'_>,
+        buffer: &mut FrameBuf,
+        offload: &Offload,
+        layers: &Layers,
+        each: &mut dyn FnMut(Outers<'_>),
+    ) -> Result<Pushed, DropReason> {
+        let (header, header_at) = (self.carrier.header(), self.header_at());
+        let headers_len = (header_at + header.len()) as u16;
+        let out = buffer.push_front(headers_len.into()).ok_or(DropReason::NoHeadroom)?;
+        out[header_at..].copy_from_slice(header);
+        self.emit_outer(passage, buffer.bytes_mut(), 0);
+        let offload = Offload {
+            csum_start: offload.csum_start + headers_len,
+            hdr_len: offload.hdr_len.saturating_add(headers_len),
+            ..*offload
+        };
+        let tunnel = Tunnel {
+            is_v4: self.template.is_v4(),
+            has_checksum: self.template.has_checksum(),
+            transport: self.template.network_len() as u16,
+            network: headers_len + layers.network as u16,
+        };
+        each(Outers::uncut(buffer.bytes(), &offload, tunnel));
+        Ok(Pushed::Cut(1))
     }
 
     fn cutter<'a>(

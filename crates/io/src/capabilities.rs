@@ -17,12 +17,11 @@ use crate::outgoing::Outgoing;
 use crate::packet::{PacketOptions, PacketSocket};
 use crate::sys::{check, interface_ioctl, interface_request, set_option};
 use crate::tap::CONTROL_FILE;
+use crate::tunnel_tap::{TUN_F_UDP_TUNNEL_GSO, TUN_F_UDP_TUNNEL_GSO_CSUM, TunnelTap};
 
 /// SOL_UDP options (linux/udp.h).
 const UDP_SEGMENT: c_int = 103;
 const UDP_GRO: c_int = 104;
-const TUN_F_UDP_TUNNEL_GSO: c_uint = 0x80;
-const TUN_F_UDP_TUNNEL_GSO_CSUM: c_uint = 0x100;
 /// `virtio_net_hdr_v1_hash_tunnel`.
 const TUNNEL_HEADER_LEN: c_int = 24;
 /// The kernel puts a number in the place of %d.
@@ -43,6 +42,8 @@ pub struct Capabilities {
     pub tap_udp_segmentation: bool,
     /// TAP devices hand over and take tunnel packets to be cut inside (`TUN_F_UDP_TUNNEL_GSO`, 24-byte header).
     pub tap_tunnel_segmentation: bool,
+    /// What is in a tunnel over UDP reaches a device uncut ([`TunnelTap`]: the above, and programs of Linux 6.6).
+    pub tunnel_tap: bool,
     /// Packets are received through shared memory (`TPACKET_V2`).
     pub packet_ring: bool,
     /// Frames are sent in batches without a copy to the socket's queue (AF_XDP in copy mode).
@@ -78,6 +79,7 @@ fn try_all() -> Capabilities {
         udp_merging: received_at_once(true).is_ok_and(|len| len == 2 * DATAGRAM_LEN as usize),
         tap_udp_segmentation: try_tap(None, libc::TUN_F_USO4 | libc::TUN_F_USO6).is_ok(),
         tap_tunnel_segmentation: try_tunnel().is_ok(),
+        tunnel_tap: Device::open(LOOPBACK).and_then(|loopback| TunnelTap::open(loopback.index())).is_ok(),
         packet_ring: try_ring().is_ok(),
         direct_sending: direct.is_ok(),
         direct_checksums: direct.is_ok_and(|direct| direct.takes_checksums()),

@@ -6,6 +6,7 @@
 //! filters match on. Nothing here blocks except [`Poller::wait`] and what
 //! opens, closes or looks at devices.
 
+mod bpf;
 pub mod capabilities;
 pub mod clock;
 pub mod descriptor;
@@ -28,6 +29,7 @@ pub mod steering;
 mod sys;
 pub mod tap;
 pub mod thread;
+pub mod tunnel_tap;
 
 pub use capabilities::Capabilities;
 pub use device::Device;
@@ -42,3 +44,4 @@ pub use pcap::PcapWriter;
 pub use poll::{Event, Poller, Waker};
 pub use port::{DevicePort, DevicePortOptions};
 pub use tap::{Tap, TapOptions};
+pub use tunnel_tap::TunnelTap;

@@ -8,14 +8,13 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
+use crate::bpf::{self, Instruction, instruction, leave, put};
 use crate::sys::check;
 
-const PROG_LOAD: c_int = 5;
+/// `BPF_PROG_TYPE_SOCKET_FILTER`.
 const SOCKET_FILTER: u32 = 1;
-/// The attribute's size up to the last field that is given here; what is behind counts as zero.
-const ATTRIBUTE_LEN: usize = size_of::<LoadAttribute>();
 
 /// Registers that survive a load from the frame.
 const CONTEXT: u8 = 6;
@@ -33,30 +32,6 @@ const IS_FRAGMENT: i32 = 0x3fff;
 /// An odd number, so that multiplying mixes low bits into high ones and loses none (2^32 over the golden ratio).
 const MIX: i32 = 0x9e37_79b1_u32 as i32;
 
-/// `bpf_attr` of `BPF_PROG_LOAD`.
-#[repr(C)]
-struct LoadAttribute {
-    kind: u32,
-    instructions: u32,
-    at: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-}
-
-/// `bpf_insn`: code, both registers, where to jump, a number.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-struct Instruction {
-    code: u8,
-    registers: u8,
-    jump: i16,
-    number: i32,
-}
-
 /// What a load from the frame takes.
 #[derive(Clone, Copy)]
 enum Width {
@@ -69,23 +44,7 @@ enum Width {
 /// CAP_SYS_ADMIN, ENOSYS if the kernel has no BPF.
 pub(crate) fn program(queues: usize) -> io::Result<OwnedFd> {
     let instructions = instructions(i32::try_from(queues.max(1)).unwrap_or(i32::MAX));
-    let attribute = LoadAttribute {
-        kind: SOCKET_FILTER,
-        instructions: instructions.len() as u32,
-        at: instructions.as_ptr() as u64,
-        license: c"Apache-2.0".as_ptr() as u64,
-        log_level: 0,
-        log_size: 0,
-        log: 0,
-        kernel_version: 0,
-        flags: 0,
-    };
-    // SAFETY: the attribute, the instructions and the license outlive the call, and the kernel writes to none of
-    // them; the descriptor that comes out is new and owned by nobody else.
-    unsafe {
-        let fd = libc::syscall(libc::SYS_bpf, PROG_LOAD, &raw const attribute, ATTRIBUTE_LEN);
-        Ok(OwnedFd::from_raw_fd(check(fd as c_int)?))
-    }
+    bpf::load(SOCKET_FILTER, &instructions)
 }
 
 /// Sets the program of a TAP device, by the descriptor of any of its queues.
@@ -150,12 +109,6 @@ fn ports() -> Vec<Instruction> {
     all
 }
 
-fn instruction(code: u8, to: u8, from: u8, jump: i16, number: i32) -> Instruction {
-    // The lower half of the byte is the lower field on both byte orders that the kernel has, but in its place.
-    let registers = if cfg!(target_endian = "little") { from << 4 | to } else { to << 4 | from };
-    Instruction { code, registers, jump, number }
-}
-
 /// Into register 0, in host byte order; a frame that is too short ends the program with 0.
 fn load(width: Width, at: i32) -> Instruction {
     instruction(0x20 | width as u8, 0, 0, 0, at)
@@ -167,10 +120,6 @@ fn load_behind(register: u8, at: i32) -> Instruction {
 
 fn copy(to: u8, from: u8) -> Instruction {
     instruction(0xbf, to, from, 0, 0)
-}
-
-fn put(to: u8, number: i32) -> Instruction {
-    instruction(0xb7, to, 0, 0, number)
 }
 
 fn mask(to: u8, number: i32) -> Instruction {
@@ -208,8 +157,4 @@ fn jump_if(register: u8, number: i32, over: i16) -> Instruction {
 
 fn jump_unless(register: u8, number: i32, over: i16) -> Instruction {
     instruction(0x55, register, 0, over, number)
-}
-
-fn leave() -> Instruction {
-    instruction(0x95, 0, 0, 0, 0)
 }

@@ -26,6 +26,7 @@ fn what_taps_and_direct_sending_can_agrees_with_the_kernels_release() {
     let found = Capabilities::probe();
     assert_eq!(found.tap_udp_segmentation, release >= (6, 2), "{release:?}");
     assert_eq!(found.tap_tunnel_segmentation, release >= (6, 17), "{release:?}");
+    assert_eq!(found.tunnel_tap, found.tap_tunnel_segmentation, "{release:?}");
     assert!(!found.direct_checksums || found.direct_sending, "{found:?}");
 }
 

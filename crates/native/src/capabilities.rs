@@ -13,6 +13,7 @@ pub(crate) fn probe_kernel(py: Python<'_>) -> Vec<(&'static str, bool)> {
         ("udp-merging", found.udp_merging),
         ("tap-udp-segmentation", found.tap_udp_segmentation),
         ("tap-tunnel-segmentation", found.tap_tunnel_segmentation),
+        ("tunnel-tap", found.tunnel_tap),
         ("packet-ring", found.packet_ring),
         ("direct-sending", found.direct_sending),
         ("direct-checksums", found.direct_checksums),

@@ -385,6 +385,10 @@ impl Switch {
         detached(py, || self.switch.open_underlay(device))
     }
 
+    fn look_at_underlay(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || self.switch.look_at_underlay())
+    }
+
     fn close_underlay(&self, py: Python<'_>, device: &str) -> PyResult<()> {
         detached(py, || self.switch.close_underlay(device))
     }

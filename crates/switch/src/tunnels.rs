@@ -16,6 +16,7 @@ mod peers;
 mod port;
 mod receive;
 mod registry;
+mod uncut;
 mod underlay;
 mod uplink;
 
@@ -28,6 +29,7 @@ pub(crate) use inbound::{Inbound, Inner};
 pub(crate) use port::{Leaving, Lost, Tunnel};
 pub(crate) use receive::Membership;
 pub(crate) use registry::Registry;
+pub(crate) use uncut::Uncut;
 pub(crate) use underlay::{Carrier, Underlay};
 pub(crate) use uplink::Uplink;
 

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::SwitchError;
 use crate::port::{Link, Port};
 use crate::switch::Switch;
-use crate::tunnels::{Carrier, Owner, Registry, Tunnel, TunnelConfig, Way};
+use crate::tunnels::{Carrier, Owner, Registry, Tunnel, TunnelConfig, Uncut, Way};
 
 impl Switch {
     /// Adds a tunnel port, in the calling thread's network namespace.  Its frames are lost until the way to its
@@ -61,6 +61,17 @@ impl Switch {
             self.call(|engine| (Arc::clone(&engine.wires.underlay.capture), engine.threads))?;
         let carrier = Carrier::open(device, capture, threads, adopted)?;
         self.let_go(self.call(move |engine| engine.open_carrier(carrier))??);
+        Ok(())
+    }
+
+    /// Looks again at what the devices that carry tunnels cut by themselves; they are in the calling thread's network
+    /// namespace.
+    pub fn look_at_underlay(&self) -> Result<(), SwitchError> {
+        let carriers: Vec<Arc<Uncut>> = self.call(|engine| {
+            let carriers = engine.wires.underlay.numbered();
+            carriers.map(|(_, carrier)| Arc::clone(&carrier.uncut)).collect()
+        })?;
+        carriers.iter().for_each(|uncut| uncut.look());
         Ok(())
     }
 

@@ -7,10 +7,14 @@ use crate::WireError;
 
 /// Length of the header in bytes.
 pub const VNET_HDR_LEN: usize = 10;
+/// Length of the header that also says where a tunnel over UDP is (`virtio_net_hdr_v1_hash_tunnel`, Linux 6.17).
+pub const TUNNEL_HDR_LEN: usize = 24;
 /// Flag: the checksum at `csum_start + csum_offset` holds only the pseudo-header sum.
 pub const NEEDS_CSUM: u8 = 1;
 /// Flag: the checksum has been verified.
 pub const DATA_VALID: u8 = 2;
+/// Flag: so does the checksum of the UDP header of a tunnel.
+pub const TUNNEL_CSUM: u8 = 8;
 /// `gso_type`: not to be segmented.
 pub const GSO_NONE: u8 = 0;
 /// `gso_type`: TCP over IPv4.
@@ -19,6 +23,10 @@ pub const GSO_TCPV4: u8 = 1;
 pub const GSO_TCPV6: u8 = 4;
 /// `gso_type`: UDP cut into datagrams.
 pub const GSO_UDP_L4: u8 = 5;
+/// Bit of `gso_type`: in a tunnel over UDP and IPv4.
+pub const GSO_TUNNEL_IPV4: u8 = 0x20;
+/// Bit of `gso_type`: in a tunnel over UDP and IPv6.
+pub const GSO_TUNNEL_IPV6: u8 = 0x40;
 /// Bit of `gso_type`: the TCP segment carries CWR.
 pub const GSO_ECN: u8 = 0x80;
 
@@ -67,6 +75,19 @@ impl Offload {
     }
 }
 
+/// The tunnel over UDP that a TCP super-frame is in, which is to be cut within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Whether the outer packet is IPv4, and not IPv6.
+    pub is_v4: bool,
+    /// Whether the outer UDP header has a checksum, which holds the pseudo-header sum so far.
+    pub has_checksum: bool,
+    /// Where the outer UDP header begins.
+    pub transport: u16,
+    /// Where the inner IP header begins.
+    pub network: u16,
+}
+
 /// Reads a header. Errors: a `gso_type` that has not been asked for (old UFO, tunnels), too few bytes.
 pub fn parse(header: &[u8]) -> Result<Offload, WireError> {
     let header: &[u8; VNET_HDR_LEN] = header.first_chunk().ok_or(WireError::Truncated)?;
@@ -104,6 +125,20 @@ pub fn emit(offload: &Offload, header: &mut [u8; VNET_HDR_LEN]) {
     header[8..10].copy_from_slice(&offload.csum_offset.to_ne_bytes());
 }
 
+/// Writes the header of a super-frame in a tunnel; the offload's offsets are those of the inner headers, counted from
+/// the first byte of the outer frame.
+pub fn emit_in_tunnel(offload: &Offload, tunnel: &Tunnel, header: &mut [u8; TUNNEL_HDR_LEN]) {
+    *header = [0; TUNNEL_HDR_LEN];
+    if let Some(plain) = header.first_chunk_mut() {
+        emit(offload, plain);
+    }
+    header[0] |= if tunnel.has_checksum { TUNNEL_CSUM } else { 0 };
+    header[1] |= if tunnel.is_v4 { GSO_TUNNEL_IPV4 } else { GSO_TUNNEL_IPV6 };
+    // These two are little-endian everywhere, and stand behind the fields of a hash that nobody fills.
+    header[20..22].copy_from_slice(&tunnel.transport.to_le_bytes());
+    header[22..24].copy_from_slice(&tunnel.network.to_le_bytes());
+}
+
 fn gso_type(kind: GsoKind) -> u8 {
     match kind {
         GsoKind::None => GSO_NONE,
@@ -132,6 +167,19 @@ mod tests {
         let mut header = [0; VNET_HDR_LEN];
         emit(&offload, &mut header);
         assert_eq!(parse(&header), Ok(offload));
+    }
+
+    #[test]
+    fn a_tunnel_stands_behind_the_plain_header() {
+        let offload = Offload { needs_csum: true, csum_start: 84, gso: GsoKind::TcpV4, ..Offload::default() };
+        let tunnel = Tunnel { is_v4: true, has_checksum: true, transport: 34, network: 64 };
+        let mut header = [0xff; TUNNEL_HDR_LEN];
+        emit_in_tunnel(&offload, &tunnel, &mut header);
+        assert_eq!(header[..2], [NEEDS_CSUM | TUNNEL_CSUM, GSO_TCPV4 | GSO_TUNNEL_IPV4]);
+        assert_eq!(header[10..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 34, 0, 64, 0]);
+        let tunnel = Tunnel { is_v4: false, has_checksum: false, ..tunnel };
+        emit_in_tunnel(&offload, &tunnel, &mut header);
+        assert_eq!(header[..2], [NEEDS_CSUM, GSO_TCPV4 | GSO_TUNNEL_IPV6]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ _KERNEL: Final = {
     "udp-merging": "one receive call takes many UDP packets (UDP_GRO)",
     "tap-udp-segmentation": "workloads hand over long UDP packets uncut (TAP USO)",
     "tap-tunnel-segmentation": "tunnel packets pass a TAP uncut (UDP tunnel GSO, Linux 6.17)",
+    "tunnel-tap": "what is in VXLAN and Geneve reaches a device that cuts it uncut (eBPF behind a TAP)",
     "packet-ring": "packets come through shared memory (TPACKET_V2)",
     "direct-sending": "small frames leave in batches (AF_XDP in copy mode)",
     "direct-checksums": "these leave their checksum to the device (AF_XDP metadata)",

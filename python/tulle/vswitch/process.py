@@ -190,7 +190,10 @@ class VswitchProcess:
             self._wake()
 
     async def _tell_capabilities(self) -> None:
-        text = await self.capabilities.follow(sorted(self.bridges.attaching.tunnels.devices()))
+        before, tunnels = self.capabilities.text, self.bridges.attaching.tunnels
+        text = await self.capabilities.follow(sorted(tunnels.devices()))
+        if text != before:
+            tunnels.look_at_devices()
         self._write(status.write_capabilities(self.database.schema, self._roots(), text))
 
     def _roots(self) -> list[Row]:

@@ -110,6 +110,12 @@ class Tunnels:
         with contextlib.suppress(NativeError):  # the bridge is gone, too
             self._settle(bridge)
 
+    def look_at_devices(self) -> None:
+        """The devices that carry tunnels may cut other things than before."""
+        for bridge, told in self._told.items():
+            if told.devices:
+                bridge.switch.look_at_underlay()
+
     def devices(self) -> set[str]:
         """The devices that carry tunnels of any bridge."""
         return {device for told in self._told.values() for device in told.devices}

@@ -21,6 +21,7 @@ pub(crate) struct Datagrams<H> {
 }
 
 impl<H: AsRef<[u8]>> Carrier for Datagrams<H> {
+    const IS_UDP: bool = true;
     const TRANSPORT_LEN: usize = HEADER_LEN;
 
     #[inline]

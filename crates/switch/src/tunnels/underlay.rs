@@ -12,6 +12,7 @@ use tulle_wire::Mac;
 
 use super::kind::Senders;
 use super::port::Ready;
+use super::uncut::Uncut;
 use super::{TunnelConfig, Uplink};
 use crate::capture::SharedCapture;
 use crate::error::SwitchError;
@@ -41,6 +42,8 @@ pub(crate) struct Carrier {
     pub ifindex: u32,
     /// One for each thread.
     pub uplinks: Vec<Arc<Uplink>>,
+    /// Of all uplinks.
+    pub uncut: Arc<Uncut>,
     mac: Mac,
 }
 
@@ -60,9 +63,11 @@ impl Carrier {
         }
         let mut options = PacketOptions::device(device.index());
         options.filter = Some(Filter::drop_everything());
+        // Nothing is received by it, so there is nothing to take over from another process.
+        let uncut = Uncut::to(name, device.index());
         let first = match adopted {
-            Some(socket) => Uplink::adopt(socket, options, capture),
-            None => Uplink::open(options, capture),
+            Some(socket) => Uplink::adopt(socket, options, capture, Arc::clone(&uncut)),
+            None => Uplink::open(options, capture, Arc::clone(&uncut)),
         };
         let mut uplinks = vec![Arc::new(first.map_err(wrap)?)];
         while uplinks.len() < threads {
@@ -71,7 +76,7 @@ impl Carrier {
             uplinks.push(share);
         }
         let (ifindex, mac) = (device.index(), device.mac().map_err(wrap)?);
-        Ok(Carrier { name: name.to_owned(), ifindex, uplinks, mac })
+        Ok(Carrier { name: name.to_owned(), ifindex, uplinks, uncut, mac })
     }
 
     fn set_filter(&self, filter: &Filter) -> std::io::Result<()> {
