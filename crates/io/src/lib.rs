@@ -1,11 +1,12 @@
 //! Packets in and out of the kernel: TAP devices, packet sockets, devices as ports, port guards,
-//! polling and the clock.
+//! polling and the clock; and files that outlive a killed process, through memory shared with the kernel.
 //!
 //! The only crate with `unsafe`. It moves frames and knows nothing of what is in them, apart from
 //! the virtio-net header, the VLAN tag that the kernel strips, and the fields that its socket
 //! filters match on. Nothing here blocks except [`Poller::wait`] and what
-//! opens, closes or looks at devices.
+//! opens, closes or looks at devices, or gives a file more room.
 
+mod append;
 mod bpf;
 pub mod capabilities;
 pub mod clock;
@@ -31,6 +32,7 @@ pub mod tap;
 pub mod thread;
 pub mod tunnel_tap;
 
+pub use append::{AppendFile, HEAD_LEN as APPEND_HEAD_LEN};
 pub use capabilities::Capabilities;
 pub use device::Device;
 pub use egress::{Egress, Listeners, Way};

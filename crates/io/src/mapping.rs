@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Mapped memory, unmapped when dropped.
 #[derive(Debug)]
@@ -59,6 +59,15 @@ impl Mapping {
         let word = self.at(offset, size_of::<AtomicU32>()).cast::<u32>();
         // SAFETY: inside the mapping, aligned, alive as long as `self`, and only used atomically.
         unsafe { AtomicU32::from_ptr(word.as_ptr()) }
+    }
+
+    /// As [`word`](Self::word), with 64 bits.
+    #[inline]
+    pub(crate) fn long(&self, offset: usize) -> &AtomicU64 {
+        assert!(offset % align_of::<AtomicU64>() == 0, "a word that is not aligned");
+        let word = self.at(offset, size_of::<AtomicU64>()).cast::<u64>();
+        // SAFETY: inside the mapping, aligned, alive as long as `self`, and only used atomically.
+        unsafe { AtomicU64::from_ptr(word.as_ptr()) }
     }
 
     /// Bytes to read.

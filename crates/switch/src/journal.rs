@@ -1,21 +1,26 @@
 //! What controllers have changed since the tables were last saved: a file that each change is appended to before its
 //! answer is sent, so that a process that is killed has lost nothing that it acknowledged.
 //!
-//! What has been written is the kernel's, and outlives the process; it is not forced to the disk.  A save begins a new
+//! What has been written is the kernel's, and outlives the process; it is not forced to the disk.  What one read from a
+//! controller has changed is written at once, before any answer to it leaves: where the process is killed between the
+//! two, all of it is there or nothing, and nobody was told.  It takes no system call (`tulle_io::AppendFile`).
+//!
+//! A save begins a new
 //! file and then copies the tables while they change, noting beside each part how long the file was at that moment
 //! (`saved.rs`), so both together give exactly the tables that there were.  For that, flows that went unasked stand
 //! here too.  Flows that packets have made (`learn`) do not; they make a save due.
 //!
-//! It is written with the engine locked: its directory belongs where a write never waits for a disk (tmpfs).
+//! It is written with the engine locked: its directory belongs where memory never waits for a disk (tmpfs).  Where that
+//! is full, changes are made and acknowledged all the same, since a switch that stops obeying is worse than one that
+//! forgets when it is killed; its owner is told ([`Unsaved::problem`]), and a save is due until one succeeds.
 
 mod record;
 mod replay;
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::Path;
 
 use tulle_flow::Flow;
+use tulle_io::AppendFile;
 use tulle_openflow::{FlowMod, Message, Version, Wire};
 
 use crate::engine::Engine;
@@ -44,8 +49,7 @@ pub struct Unsaved {
 /// A journal that is being written.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    file: File,
-    written: u64,
+    file: AppendFile,
     waiting: Vec<u8>,
     /// The version of the tables after the last change that is written here.
     version: u64,
@@ -60,17 +64,14 @@ pub(crate) struct Journal {
 impl Journal {
     /// Begins one, in place of whatever is there.
     pub(crate) fn create(path: &Path, version: u64, owes: bool) -> std::io::Result<Journal> {
-        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-        file.set_len(0)?;
-        file.write_all(MAGIC)?;
-        let written = MAGIC.len() as u64;
+        let file = AppendFile::create(path, MAGIC)?;
         let (waiting, others) = (Vec::new(), false);
-        Ok(Journal { file, written, waiting, version, others, owes, problem: None, is_broken: false })
+        Ok(Journal { file, waiting, version, others, owes, problem: None, is_broken: false })
     }
 
     /// Its length, with what waits.
     pub(crate) fn position(&self) -> u64 {
-        self.written + self.waiting.len() as u64
+        self.file.end() + self.waiting.len() as u64
     }
 
     /// Whether something has changed that neither it nor a file before it has, the tables being at such a version.
@@ -89,7 +90,7 @@ impl Journal {
         self.flush();
         let mut head = Vec::new();
         record.emit_head(&mut head);
-        if self.waiting.is_empty() && self.write(&[&head, record.messages]).is_ok() {
+        if self.waiting.is_empty() && self.file.append(&[&head, record.messages]).is_ok() {
             return;
         }
         record.emit(&mut self.waiting);
@@ -100,29 +101,14 @@ impl Journal {
         if self.waiting.is_empty() || self.is_broken {
             return;
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        match self.write(&[&waiting]) {
-            Ok(()) => self.problem = None,
-            Err(error) => {
-                self.problem = Some(error.to_string());
-                self.is_broken |= waiting.len() > MOST_WAITING;
-                self.waiting = waiting;
-                return;
-            }
+        if let Err(error) = self.file.append(&[&self.waiting]) {
+            self.problem = Some(error.to_string());
+            self.is_broken |= self.waiting.len() > MOST_WAITING;
+            return;
         }
-        self.waiting = waiting;
+        self.problem = None;
         self.waiting.clear();
         self.waiting.shrink_to(KEPT_ROOM);
-    }
-
-    /// Errors: nothing of it is there.
-    fn write(&mut self, parts: &[&[u8]]) -> std::io::Result<()> {
-        let result = parts.iter().try_for_each(|part| self.file.write_all(part));
-        match result {
-            Ok(()) => self.written += parts.iter().map(|part| part.len() as u64).sum::<u64>(),
-            Err(_) => self.is_broken |= self.file.set_len(self.written).is_err(),
-        }
-        result
     }
 }
 

@@ -26,7 +26,7 @@ POLL_S = 0.25
 REST = 10
 LONG_JOURNAL_BYTES = 4 << 20
 """So much longer than the saved tables a journal may become before another save makes it superfluous."""
-LEAST_JOURNAL_BYTES = 8
+LEAST_JOURNAL_BYTES = 16
 """One in which nothing stands."""
 _states = msgspec.json.Decoder(list[BridgeState])
 _underlays = msgspec.json.Decoder(SavedUnderlay)

@@ -1,4 +1,5 @@
-//! The form of a journal: a mark, then records, each with its length and a check sum.
+//! The form of a journal: a mark, the length of what follows and is whole (64 bits), then records, each with its length
+//! and a check sum.
 //!
 //! A record is length (32 bits, of what follows the sum), sum (32), kind (8), version (8), flags (8), nothing (8), and
 //! then messages as they came.  Numbers are in the order of the network.
@@ -6,7 +7,7 @@
 use tulle_openflow::{Dialect, Version};
 
 /// What a journal begins with.
-pub(crate) const MAGIC: &[u8; 8] = b"tullejn1";
+pub(crate) const MAGIC: &[u8; 8] = b"tullejn2";
 
 const HEAD_LEN: usize = 8;
 const KIND_LEN: usize = 4;

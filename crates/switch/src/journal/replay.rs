@@ -1,6 +1,7 @@
 //! Making again the changes of a journal.
 
 use tulle_datapath::FlowMod as Change;
+use tulle_io::APPEND_HEAD_LEN;
 use tulle_openflow::{Config, FlowMod, Message, Version, Xid, flow_mod_flags};
 
 use super::record::{Found, Kind, MAGIC, Record};
@@ -34,14 +35,15 @@ pub(crate) fn replay(
     mut before: impl FnMut(&mut Engine, u64),
 ) -> Replayed {
     let mut replayed = Replayed::default();
-    let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
-        if !MAGIC.starts_with(bytes) {
+    let Some(mut rest) = records(bytes) else {
+        if !MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]) {
             replayed.refuse("not a journal of this version".to_owned());
         }
         return replayed;
     };
+    let end = APPEND_HEAD_LEN + rest.len();
     loop {
-        let place = (bytes.len() - rest.len()) as u64;
+        let place = (end - rest.len()) as u64;
         before(engine, place);
         match Record::parse(rest) {
             Found::Record(record, after) => {
@@ -55,6 +57,13 @@ pub(crate) fn replay(
             }
         }
     }
+}
+
+/// What a file says that it has of records, as far as that is there; none of a file that is none.
+fn records(bytes: &[u8]) -> Option<&[u8]> {
+    let (head, rest) = bytes.split_at_checked(APPEND_HEAD_LEN)?;
+    let length = u64::from_be_bytes(head.strip_prefix(MAGIC)?.try_into().ok()?);
+    Some(&rest[..rest.len().min(usize::try_from(length).unwrap_or(usize::MAX))])
 }
 
 impl Replayed {
