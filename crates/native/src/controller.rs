@@ -6,8 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use tulle_flow::Field;
 use tulle_openflow::{
-    Config, Connection, Event, FlowMod, FlowModCommand, FlowStats, FlowStatsRequest, Message, MultipartReply,
-    MultipartRequest, PacketIn, PacketOut, TABLE_ALL, Version, Versions, Xid,
+    Config, Connection, Event, FlowMod, FlowModCommand, FlowStats, FlowStatsRequest, Message, Meter,
+    MeterBand, MeterBandKind, MeterCommand, MeterMod, MultipartReply, MultipartRequest, PacketIn, PacketOut,
+    TABLE_ALL, Version, Versions, Xid, meter_flags,
 };
 
 use crate::error::refused;
@@ -48,6 +49,17 @@ impl ControllerSession {
         let parsed: Vec<_> = flows.iter().map(|text| parse_flow(text)).collect::<PyResult<_>>()?;
         let send = |flow| self.connection.send(&Message::FlowMod(FlowMod::new(command, flow)));
         parsed.into_iter().map(send).collect::<Result<_, _>>().map_err(refused)
+    }
+
+    /// Changes a meter that lets so many packets a second pass, and as many at once.
+    fn meter_mod(&mut self, command: &str, meter: u32, packets_per_second: u32) -> PyResult<Xid> {
+        let command = parse_meter_command(command)?;
+        let flags = meter_flags::PKTPS | meter_flags::BURST;
+        let band =
+            MeterBand { kind: MeterBandKind::Drop, rate: packets_per_second, burst: packets_per_second };
+        let bands = if command == MeterCommand::Delete { Vec::new() } else { vec![band] };
+        let change = MeterMod { command, meter: Meter { meter, flags, bands } };
+        self.connection.send(&Message::MeterMod(change)).map_err(refused)
     }
 
     fn barrier(&mut self) -> PyResult<Xid> {
@@ -159,6 +171,15 @@ fn parse_command(text: &str) -> PyResult<FlowModCommand> {
         "modify-strict" => Ok(FlowModCommand::ModifyStrict),
         "delete" => Ok(FlowModCommand::Delete),
         "delete-strict" => Ok(FlowModCommand::DeleteStrict),
+        _ => Err(refused(format!("unknown command {text:?}"))),
+    }
+}
+
+fn parse_meter_command(text: &str) -> PyResult<MeterCommand> {
+    match text {
+        "add" => Ok(MeterCommand::Add),
+        "modify" => Ok(MeterCommand::Modify),
+        "delete" => Ok(MeterCommand::Delete),
         _ => Err(refused(format!("unknown command {text:?}"))),
     }
 }

@@ -16,6 +16,7 @@ use tulle_openflow::{
 
 use crate::engine::Engine;
 use crate::session::{described_group, described_meter};
+pub(crate) use flows::flags as flow_flags;
 pub(crate) use ports::described_port;
 
 /// What can be done with groups: weights, liveness, chaining, and loops are checked (`OFPGFC_*`).

@@ -11,18 +11,19 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use tulle_datapath::{Command, FlowMod, FragmentHandling};
+use tulle_datapath::{FlowFlags, FragmentHandling};
 use tulle_flow::Flow;
 use tulle_io::clock::monotonic_ns;
 use tulle_openflow::{
-    Config, Group, GroupCommand, GroupKind, GroupMod, Message, MeterCommand, MeterMod, TableConfig, TlvTable,
-    TlvTableCommand, TlvTableMod, Version, bucket_id, table_config,
+    Config, FlowMod, Group, GroupCommand, GroupKind, GroupMod, Message, MeterCommand, MeterMod, TableConfig,
+    TlvTable, TlvTableCommand, TlvTableMod, Version, bucket_id, flow_mod_flags, table_config,
 };
 
 use crate::engine::Engine;
 use crate::error::SwitchError;
 use crate::journal::{Replayed, replay};
-use crate::session::{TABLES, described_group, described_meter};
+use crate::report::flow_flags;
+use crate::session::{TABLES, change_of, described_group, described_meter};
 use crate::switch::Switch;
 
 /// Starts a line that is a message rather than a flow.
@@ -31,6 +32,8 @@ const MESSAGE: &str = "message:";
 const JOURNAL: &str = "journal:";
 /// Starts a line that says how long the journal was when the flows behind it were copied.
 const PLACE: &str = "at:";
+/// Starts the line of a flow that has flags (`OFPFF_*`), as a number before the flow.
+const FLAGS: &str = "flags:";
 /// Flows that are copied between two batches of packets.
 const COPIED_AT_ONCE: usize = 256;
 /// Refused lines that are told, at most.
@@ -89,16 +92,19 @@ impl Switch {
         let mut count = 0;
         for some in numbers.chunks(COPIED_AT_ONCE) {
             let some = some.to_vec();
-            let copied = move |engine: &mut Engine| -> (u64, Vec<Flow>) {
+            let copied = move |engine: &mut Engine| -> (u64, Vec<(Flow, FlowFlags)>) {
                 let flows = some.iter().filter_map(|number| engine.datapath.written_flow(*number)).collect();
                 engine.keep_unasked();
                 (engine.journal_position(), flows)
             };
             let (place, flows) = self.call(copied)?;
             writeln!(file, "{PLACE}{place}")?;
-            for flow in flows {
+            for (flow, flags) in flows {
                 count += 1;
-                writeln!(file, "{flow}")?;
+                match flow_flags(flags) {
+                    0 => writeln!(file, "{flow}")?,
+                    flags => writeln!(file, "{FLAGS}{flags} {flow}")?,
+                }
             }
         }
         Ok(count)
@@ -244,8 +250,14 @@ fn line_of(message: &Message) -> Result<String, SwitchError> {
 }
 
 fn restore_flow(engine: &mut Engine, line: &str) -> Result<(), String> {
-    let flow: Flow = line.parse().map_err(|error| format!("{error}"))?;
-    let change = FlowMod { command: Command::Add, flow, ..FlowMod::default() };
+    let (flags, text) = match line.strip_prefix(FLAGS).and_then(|rest| rest.split_once(' ')) {
+        Some((flags, text)) => (flags.parse::<u16>().map_err(|error| format!("flags: {error}"))?, text),
+        None => (0, line),
+    };
+    let flow: Flow = text.parse().map_err(|error| format!("{error}"))?;
+    // What it overlaps may have come later.
+    let flags = flags & !flow_mod_flags::CHECK_OVERLAP;
+    let change = change_of(&FlowMod { flags, ..FlowMod::add(flow) }, Version::V15);
     let removed = engine.datapath.flow_mod(&change, monotonic_ns()).map_err(|error| error.to_string())?;
     engine.tell_removed(removed);
     Ok(())

@@ -140,7 +140,8 @@ impl Worker {
         }
         let now_ns = monotonic_ns();
         let longest_ns = self.longest_wait_ns(now_ns);
-        let asleep_at_ns = now_ns + self.awake_ns.min(longest_ns);
+        let awake_ns = self.awake_after(ready);
+        let asleep_at_ns = now_ns + awake_ns.min(longest_ns);
         while monotonic_ns() < asleep_at_ns {
             self.poller.wait(ready, Some(Duration::ZERO))?;
             if !ready.is_empty() {
@@ -149,9 +150,17 @@ impl Worker {
         }
         // What became due meanwhile, or is due earlier than it was, must not wait; but however much is due always,
         // what is ready is looked for, and what was served before is forgotten.
-        let is_over = self.awake_ns >= longest_ns;
+        let is_over = awake_ns >= longest_ns;
         let rest_ns = if is_over { 0 } else { self.longest_wait_ns(monotonic_ns()) };
         self.poller.wait(ready, Some(Duration::from_nanos(rest_ns)))
+    }
+
+    /// For how long to look for more after such events.  A controller that waits for each answer takes longer than that,
+    /// and often needs this processor: after a turn that was for controllers alone, a thread sleeps at once unless it
+    /// was told to stay awake.
+    fn awake_after(&self, events: &[Event]) -> u64 {
+        let is_talk = !events.is_empty() && events.iter().all(|event| event.token >= SESSIONS);
+        if is_talk && self.awake_ns <= AWAKE.as_nanos() as u64 { 0 } else { self.awake_ns }
     }
 
     /// How long nothing will have to be done unless it is asked for.

@@ -4,7 +4,7 @@ use super::Datapath;
 use crate::flow_mod::{
     Command, FlowEvent, FlowFilter, FlowMod, FlowModError, FlowRemoved, FlowStats, TableStats,
 };
-use crate::rules::RuleId;
+use crate::rules::{FlowFlags, RuleId};
 use crate::tables::{TablePolicy, Unasked};
 use crate::versions::Shared;
 use tulle_flow::{Action, Flow};
@@ -176,9 +176,10 @@ impl Datapath {
 
     /// The flow that has a number now, if any: a number of a flow that has gone may have become another's.  It is for a
     /// file: [`take_unasked`](Self::take_unasked) tells of its end from now on, even if a packet has made it.
-    pub fn written_flow(&mut self, number: u32) -> Option<Flow> {
-        let flow = self.state.tables.written(RuleId(number))?.flow.unpacked();
-        Some(Flow { matching: self.named(&flow.matching), ..flow })
+    pub fn written_flow(&mut self, number: u32) -> Option<(Flow, FlowFlags)> {
+        let stored = &self.state.tables.written(RuleId(number))?.flow;
+        let (flow, flags) = (stored.unpacked(), stored.flags);
+        Some((Flow { matching: self.named(&flow.matching), ..flow }, flags))
     }
 
     /// Shows flows with exact counters one by one, in order of table and falling priority: a million of them need

@@ -31,7 +31,8 @@ pub(super) fn flows(engine: &mut Engine, request: &FlowStatsRequest) -> Vec<Flow
     found.into_iter().map(each).collect()
 }
 
-fn flags(flags: datapath::FlowFlags) -> u16 {
+/// As a message has them ([`flow_mod_flags`]).
+pub(crate) fn flags(flags: datapath::FlowFlags) -> u16 {
     let bits = [
         (flags.notify_removal, flow_mod_flags::SEND_FLOW_REMOVED),
         (flags.check_overlap, flow_mod_flags::CHECK_OVERLAP),
