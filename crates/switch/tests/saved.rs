@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use common::{Controller, file, texts};
 use tulle_flow::Action;
 use tulle_openflow::{
-    Bucket, Config, Event, Group, GroupCommand, GroupKind, GroupMod, Message, Meter, MeterBand,
-    MeterBandKind, MeterCommand, MeterMod, MultipartReply, MultipartRequest, Selection, SelectionMethod,
-    TableConfig, TlvMap, TlvTableCommand, TlvTableMod, bucket_id, meter_flags, table_config,
+    Bucket, Config, Event, FlowMod, FlowModCommand, Group, GroupCommand, GroupKind, GroupMod, Message, Meter,
+    MeterBand, MeterBandKind, MeterCommand, MeterMod, MultipartReply, MultipartRequest, Selection,
+    SelectionMethod, TableConfig, TlvMap, TlvTableCommand, TlvTableMod, bucket_id, flow_mod_flags,
+    meter_flags, table_config,
 };
 use tulle_switch::Switch;
 
@@ -147,6 +148,28 @@ fn a_line_that_is_refused_keeps_no_other_from_being_restored() {
     assert_eq!((loaded.flows, loaded.others, loaded.refused), (1, 0, 5), "{:?}", loaded.problems);
     assert!(loaded.problems.iter().any(|problem| problem.contains("group 5")), "{:?}", loaded.problems);
     assert_eq!(texts(&switch).len(), 1);
+}
+
+#[test]
+fn whoever_asked_to_hear_of_a_flows_end_hears_of_it_after_a_restart() {
+    let (before, after) = (Switch::start("e", 1, 1).expect("one"), Switch::start("f", 1, 2).expect("two"));
+    let add = |text: &str, flags| FlowMod { flags, ..FlowMod::add(text.parse().expect("a flow")) };
+    let mut controller = Controller::of(&before);
+    let asked = flow_mod_flags::SEND_FLOW_REMOVED | flow_mod_flags::CHECK_OVERLAP;
+    controller.change(Message::FlowMod(add("priority=3,tcp,actions=drop", asked)));
+    controller.change(Message::FlowMod(add("priority=3,tcp,tcp_dst=7,actions=drop", 0)));
+    let path = file("flags");
+    assert_eq!(before.save_flows(&path, None).expect("saved"), 2);
+    let loaded = after.load_flows(Some(&path), Vec::new()).expect("loaded");
+    std::fs::remove_file(&path).expect("a file");
+    assert_eq!((loaded.flows, loaded.refused), (2, 0), "{:?}", loaded.problems);
+    let mut controller = Controller::of(&after);
+    let delete = FlowMod::new(FlowModCommand::Delete, "table=0".parse().expect("a flow"));
+    controller.connection.send(&Message::FlowMod(delete)).expect("a request");
+    let told = controller.exchange();
+    let removed =
+        |event: &Event| matches!(event, Event::MessageReceived { message: Message::FlowRemoved(_), .. });
+    assert_eq!((told.len(), told.iter().filter(|event| removed(event)).count()), (1, 1), "{told:?}");
 }
 
 #[test]
