@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from patience import eventually
 from vswitch_process import VswitchProcess, ip
+
+from tulle._native import ControllerSession
 
 SPACE = f"tulle-kill-{os.getpid()}"
 ROUNDS = 4
@@ -93,6 +98,10 @@ def found(switch: VswitchProcess, table: int) -> list[int]:
     ]
 
 
+def hexadecimal(line: str, name: str) -> int:
+    return int(line.split(name)[1].split(",")[0].split()[0], 16)
+
+
 def test_what_was_acknowledged_before_a_kill_is_there_after_it(switch: VswitchProcess) -> None:
     moments = random.Random(4)
     singles: set[int] = set()
@@ -100,7 +109,8 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it(switch: VswitchPr
     first = 1
     for _ in range(ROUNDS):
         loader = Loader(switch, first)
-        time.sleep(moments.uniform(0.2, 0.6))  # the moment is what is tested
+        eventually(lambda loader=loader: loader.singles and loader.bundles, "some flows")
+        time.sleep(moments.uniform(0.0, 0.4))  # the moment is what is tested
         kill(switch)
         loader.join()
         singles |= loader.singles
@@ -111,6 +121,70 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it(switch: VswitchPr
         assert bundles <= set(many), "bundles are lost"
         assert {many.count(number) for number in many} <= {BUNDLE}, "half a bundle"
     assert len(singles) > ROUNDS and bundles, "nothing was loaded"
+
+
+class Flood:
+    """A controller that waits for nothing: batches of flows of table 3, a barrier behind each, many in one write.
+
+    `sent` and `acknowledged` are how many batches; a flow's metadata is its batch, its reg1 its place in that.
+    """
+
+    BATCH = 20
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(path))
+        self._session = ControllerSession()
+        self._barriers: list[int] = []
+        self.sent = self.acknowledged = 0
+        while not any(event["event"] == "negotiated" for event in self._exchange()):
+            pass
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                while self.sent < self.acknowledged + 8:
+                    number = self.sent
+                    texts = [f"table=3,metadata={number},reg1={i},actions=drop" for i in range(self.BATCH)]
+                    self._session.flow_mods("add", texts)
+                    self._barriers.append(self._session.barrier())
+                    self.sent += 1
+                for event in self._exchange():
+                    assert event["event"] == "barrier-passed" and event["xid"] == self._barriers.pop(0), event
+                    self.acknowledged += 1
+
+    def _exchange(self) -> list[dict[str, Any]]:
+        self._socket.sendall(self._session.outgoing())
+        data = self._socket.recv(1 << 16)
+        if not data:
+            raise ConnectionResetError
+        return self._session.receive(data)
+
+
+def test_of_many_flows_in_one_read_all_that_were_acknowledged_outlive_a_kill_and_none_has_a_gap_before_it(
+    switch: VswitchProcess,
+) -> None:
+    moments = random.Random(5)
+    for _ in range(ROUNDS):
+        flood = Flood(switch.directory / "br0.mgmt")
+        eventually(lambda flood=flood: flood.acknowledged > 20, "some flows")
+        time.sleep(moments.uniform(0.0, 0.05))  # the moment is what is tested
+        kill(switch)
+        flood.join()
+        lines = switch.ofctl("dump-flows", "table=3").splitlines()
+        places = {
+            (hexadecimal(line, "metadata="), hexadecimal(line, "reg1=")) for line in lines if "reg1=" in line
+        }
+        order = sorted(batch * flood.BATCH + place for batch, place in places)
+        assert order == list(range(len(order))), "a flow is there, and one before it is not"
+        assert flood.acknowledged * flood.BATCH <= len(order) <= flood.sent * flood.BATCH
+        switch.ofctl("del-flows", "table=3")
 
 
 def test_groups_meters_and_options_are_there_after_a_kill_at_once(switch: VswitchProcess) -> None:
@@ -139,7 +213,8 @@ def test_a_damaged_journal_keeps_no_switch_from_starting(switch: VswitchProcess)
     switch.ofctl("add-flow", "table=1,metadata=1,actions=drop")
     assert switch.stop() == 0
     [journal] = (switch.directory / "flows").glob("br0.*.journal")
-    journal.write_bytes(journal.read_bytes() + b"\0\0\0\x08 and nonsense that goes on for a while")
+    nonsense = b"\0\0\0\x08 and nonsense that goes on for a while"
+    journal.write_bytes(journal.read_bytes()[:8] + len(nonsense).to_bytes(8, "big") + nonsense)
     switch.start()
     assert found(switch, 1) == [1]
     log = switch.log.read_text()

@@ -76,7 +76,7 @@ class Bridges:
         self.bridges: dict[str, Bridge] = {}
         self.lock = asyncio.Lock()
         self.attaching = Attaching(self.bridges, netlink, kept or Kept(), self._underlay_changed)
-        self.saved = SavedFlows(directory / "flows")
+        self.saved = SavedFlows(directory / "flows", on_change)
         self._saving: asyncio.TimerHandle | None = None
 
     @property

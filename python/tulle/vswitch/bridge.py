@@ -77,6 +77,7 @@ class Bridge:
         self._told: dict[str, Any] = {}
         self._told_telemetry: dict[str, Any] = {}
         self._on_change = on_change
+        self._saved: SavedFlows | None = None
         self._states: dict[str, tuple[int, bool, bool]] = {}
         context = Context(self.switch, directory, tls)
         self._service = ServiceSocket(directory / f"{name}.mgmt", self.switch, self._serve)
@@ -91,8 +92,14 @@ class Bridge:
 
     def restore(self, saved: SavedFlows) -> None:
         """Take the flows that a process before this one had, if any."""
+        self._saved = saved
         restored = saved.restore(self.name, self.switch)
         self.fail_mode.configure(self.settings, time.monotonic(), restored=restored)
+
+    @property
+    def unsaved(self) -> str | None:
+        """Why its flows would not all outlive this process."""
+        return None if self._saved is None else self._saved.problem(self.name)
 
     async def start(self) -> None:
         """Listen, and configure for the first time; raises OSError."""

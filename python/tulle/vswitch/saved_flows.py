@@ -5,14 +5,18 @@ change before it answers.  A save begins another journal, and makes those before
 journal has become long, or when something has changed that is in no journal (what flows learn, addresses); then passes
 ten times what the last save took, so that large tables that change all the time cost little.
 Counters and ages are not saved.
+
+Where the disk is full, changes are acknowledged all the same: `problem` says so, and saves are tried until one
+succeeds, after which nothing is missing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -24,6 +28,8 @@ from tulle.vswitch.underlay import SavedUnderlay
 
 POLL_S = 0.25
 REST = 10
+RETRY_S = 1.0
+"""Least time between a save that failed and the next."""
 LONG_JOURNAL_BYTES = 4 << 20
 """So much longer than the saved tables a journal may become before another save makes it superfluous."""
 LEAST_JOURNAL_BYTES = 16
@@ -34,10 +40,14 @@ _logger = structlog.get_logger(__name__)
 
 
 class SavedFlows:
-    """`directory` holds the files.  Those that are there at first are restored once, by `restore`."""
+    """`directory` holds the files.  Those that are there at first are restored once, by `restore`.
 
-    def __init__(self, directory: Path) -> None:
+    `on_change` is called in `run`'s loop when a bridge has another `problem`.
+    """
+
+    def __init__(self, directory: Path, on_change: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
+        self._on_change = on_change
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._states = directory / "bridges.json"
         self._saved_states = b""
@@ -49,7 +59,11 @@ class SavedFlows:
             name for name, _, _ in self._all_journals()
         }
         self._not_before: dict[str, float] = {}
-        self._told: dict[str, str | None] = {}
+        self._problems: dict[str, str] = {}
+
+    def problem(self, name: str) -> str | None:
+        """Why a bridge's flows would not all outlive its process."""
+        return self._problems.get(name)
 
     def underlay(self) -> SavedUnderlay | None:
         """What carried tunnels last, if that is known."""
@@ -81,7 +95,12 @@ class SavedFlows:
         """Say which bridges and ports there are, for the process after this one."""
         data = msgspec.json.encode(list(states))
         if data != self._saved_states:
-            _replace(self._states, data)
+            try:
+                _replace(self._states, data)
+            except OSError as error:
+                # What is configured goes on; it is tried again with the next configuration.
+                _logger.warning("bridges not saved", error=str(error))
+                return
             self._saved_states = data
 
     def restore(self, name: str, switch: Switch) -> bool:
@@ -97,7 +116,7 @@ class SavedFlows:
         try:
             switch.begin_journal(self._journal(name, number))
         except NativeError as error:
-            _logger.error("changes not written down", bridge=name, error=str(error))
+            self._note(name, str(error))
         self._numbers[name] = number
         return is_restored
 
@@ -118,6 +137,7 @@ class SavedFlows:
         """A bridge is deleted."""
         self._waiting.discard(name)
         self._numbers.pop(name, None)
+        self._problems.pop(name, None)
         self._remove(name)
 
     def _remove(self, name: str) -> None:
@@ -131,7 +151,10 @@ class SavedFlows:
             await asyncio.sleep(POLL_S)
             for name, switch in list(switches.items()):
                 if time.monotonic() >= self._not_before.get(name, 0.0):
+                    before = self.problem(name)
                     await asyncio.to_thread(self.save, name, switch)
+                    if self.problem(name) != before:
+                        self._on_change()
 
     def save(self, name: str, switch: Switch, *, is_last: bool = False) -> None:
         """Write a bridge's flows, groups and meters if that is due; at last, also what only the journal has, whose
@@ -143,27 +166,49 @@ class SavedFlows:
         started = time.monotonic()
         try:
             if not self._is_due(name, switch, long_bytes):
+                self._note(name, None)
                 return
-            number = self._numbers.get(name, 0) + 1
-            temporary = self._path(name).with_suffix(".new")
-            self._numbers[name] = number
-            switch.save_flows(temporary, (number, self._journal(name, number)))
-            temporary.rename(self._path(name))
-            switch.note_saved()
-            for old, path in self._journals(name):
-                if old < number:
-                    path.unlink(missing_ok=True)
+            self._write(name, switch)
         except (NativeError, OSError) as error:
-            _logger.warning("flows not saved", bridge=name, error=str(error))
+            self._note(name, str(error))
+            self._clear(name)
+            self._not_before[name] = time.monotonic() + max(RETRY_S, REST * (time.monotonic() - started))
             return
+        self._note(name, None)
         self._not_before[name] = time.monotonic() + REST * (time.monotonic() - started)
+
+    def _write(self, name: str, switch: Switch) -> None:
+        number = self._numbers.get(name, 0) + 1
+        temporary = self._path(name).with_suffix(".new")
+        self._numbers[name] = number
+        switch.save_flows(temporary, (number, self._journal(name, number)))
+        temporary.rename(self._path(name))
+        switch.note_saved()
+        for old, path in self._journals(name):
+            if old < number:
+                path.unlink(missing_ok=True)
+
+    def _clear(self, name: str) -> None:
+        """Leave the room of a save that failed to others; also a journal for which there was none."""
+        with contextlib.suppress(OSError):
+            self._path(name).with_suffix(".new").unlink(missing_ok=True)
+            for _, path in self._journals(name):
+                if path.stat().st_size == 0:
+                    path.unlink(missing_ok=True)
+
+    def _note(self, name: str, problem: str | None) -> None:
+        """Say once that changes are not written down, and once that they are again."""
+        if problem is None:
+            if self._problems.pop(name, None) is not None:
+                _logger.info("changes written down again", bridge=name)
+        elif problem != self._problems.get(name):
+            self._problems[name] = problem
+            _logger.error("changes not written down", bridge=name, error=problem)
 
     def _is_due(self, name: str, switch: Switch, long_bytes: int) -> bool:
         journal_bytes, others, problem = switch.unsaved()
-        if problem != self._told.get(name):
-            self._told[name] = problem
-            if problem is not None:
-                _logger.error("changes not written down", bridge=name, error=problem)
+        if problem is not None:
+            self._note(name, problem)
         return (
             others or problem is not None or journal_bytes > long_bytes + self._saved_bytes(name, long_bytes)
         )

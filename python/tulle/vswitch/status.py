@@ -90,6 +90,8 @@ def update(transaction: Transaction, table: str, row: Mapping[str, Any], columns
 
 def _bridge(tables: Tables, row: Row, bridge: Bridge) -> dict[str, Any]:
     found = problems(tables, row) + bridge.problems
+    if bridge.unsaved is not None:
+        found.append(f"changes of flows are not written down: {bridge.unsaved}")
     status = {"error": "; ".join(found)} if found else {}
     return {
         "datapath_id": f"{bridge.settings.datapath_id:016x}",
