@@ -43,13 +43,12 @@ class View(Struct, frozen=True):
     ids: Ids
     down: frozenset[tuple[str, str, str]] = frozenset()
     turns: Mapping[str, Turn] = MappingProxyType({})
+    prepared: Mapping[PortName, Prepared] = MappingProxyType({})
 
     @property
     def versions(self) -> dict[str, int]:
         """The version of each network that users want."""
         return {name: one.version for name, one in self.networks.items()}
-
-    prepared: Mapping[PortName, Prepared] = {}
 
     @property
     def requested(self) -> dict[PortName, str | None]:
