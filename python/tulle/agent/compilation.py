@@ -86,8 +86,9 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort] = frozenset(),
+        dead: frozenset[str] = frozenset(),
     ) -> Compiled:
-        """All flows of these networks, joined; `unheard` as in `emit_flow`."""
+        """All flows of these networks, joined; `unheard` as in `emit_flow`, `dead` as in `compile_node`."""
         bindings = tuple(bindings)
         outside = external_zones(bindings, tunnels.all, ports.values())
         numbered: Ports = dict([*ports.items(), *outside.items()])
@@ -98,12 +99,15 @@ class Compilation:
             numbers = _ids_of(network.name, ids)
             plugged = _ports_of(network.name, numbered)
             ways = (tunnels.of(network.name), tunnels.all)
-            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard)
+            failing = frozenset(one for one in dead if one.startswith(f"{network.name}/"))
+            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard, failing)
             known = self._kept.get(network.name)
             if known is None or known[0] != inputs:
                 self.compiled_count += 1
                 try:
-                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard)
+                    made = self._compile(
+                        network, own, ways, numbers, encapsulations, plugged, unheard, failing
+                    )
                     known = (inputs, made)
                 except NotFound as error:
                     self.pending[network.name] = str(error)
@@ -121,11 +125,12 @@ class Compilation:
         encapsulations: Mapping[str, Encapsulation],
         ports: Ports,
         unheard: frozenset[TunnelPort],
+        dead: frozenset[str],
     ) -> Compiled:
         """The network without a name stands for what every node has, such as the tunnels."""
         sending, receiving = tunnels
         placed = compile_node(
-            self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
+            self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving, dead=dead
         )
         logical = compile_network(network, ids)
         flows = (*placed, *logical)

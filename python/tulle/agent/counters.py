@@ -14,19 +14,27 @@ from tulle.values import pipeline
 FLOW_DROP = "flow"
 _PORT_TABLES = {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER}
 _EXPLAINED_BY_FLOWS = {"dropped-by-flow"}
-_REASONS = {"acl", "default", "port security"}
+_REASONS = {"acl", "chain", "default", "port security"}
+_SERVICE_TABLES = {
+    "chain": {pipeline.CHAIN_FROM_PORT, pipeline.CHAIN_TO_PORT},
+    "mirror": {pipeline.MIRROR_COPY},
+}
 Counts = dict[tuple[str, str, str], tuple[int, int]]
 Place = tuple[str, str, int | None]
 """Reason, object, and table of the switch where there is one."""
 
 
 def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Counts:
-    """(packets, bytes) by (network, "acl" or "port", name); of ports what they sent and were delivered."""
+    """(packets, bytes) by (network, kind, name); of ports what they sent and were delivered.
+
+    Kinds are "acl", "port", "chain" (what went into it, either way) and "mirror" (copies).
+    """
     found: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for flow in flows:
         kind, _, path = owners.get(flow_cookie(flow.text), "").partition(" ")
         network, slash, name = path.partition("/")
         counted = kind == "acl" or (kind == "port" and flow_table(flow.text) in _PORT_TABLES)
+        counted |= flow_table(flow.text) in _SERVICE_TABLES.get(kind, ())
         if slash and counted:
             sums = found[network, kind, name]
             sums[0] += flow.packets

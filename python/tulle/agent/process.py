@@ -17,6 +17,7 @@ import structlog
 from tulle import store
 from tulle._native import canonical_flow, icmp_error
 from tulle.agent import counters
+from tulle.agent.appliances import PERIOD_S
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
@@ -52,6 +53,7 @@ SWITCH_TABLES = {
         "external_ids",
         "ofport",
         "ifindex",
+        "link_state",
         "error",
         "mtu_request",
         "bfd",
@@ -115,6 +117,7 @@ class Agent:
         compiled = self.reconciler.compiled
         self.slow_path.configure(compiled.routers, compiled.reasons)
         self.policy.configure(compiled.reasons, compiled.owners)
+        self.reconciler.health.configure(compiled.reasons)
         return True
 
     async def watch_connections(self) -> None:
@@ -149,6 +152,17 @@ class Agent:
                 except Exception:
                     # Whatever is wrong with counters, the node must not lose its agent.
                     _logger.exception("counters failed")
+
+    async def probe(self) -> None:
+        """Look every second whether the appliances here work."""
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            if self.openflow.connected:
+                probes, changed = self.reconciler.health.tick()
+                for one in probes:
+                    self.openflow.packet_out(OFPP_CONTROLLER, f"output:{one.port}", one.frame)
+                if changed:
+                    self._changed.set()
 
     async def trace(self) -> None:
         """Answer the traces that ask for this node."""
@@ -235,6 +249,11 @@ class Agent:
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
+        health = self.reconciler.health
+        if health.concerns(packet):
+            if health.hear(packet):
+                self._changed.set()
+            return
         path = self.policy if self.policy.concerns(packet) else self.slow_path
         answer = path.answer(packet)
         if answer is not None:
@@ -249,7 +268,7 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
         for replica in (agent.intent, agent.state, agent.switch):
             await stack.enter_async_context(replica)
         tasks = (agent.reconcile(), agent.watch_connections(), agent.beat(), agent.count(), agent.trace())
-        async with running(agent.openflow.run(), *tasks):
+        async with running(agent.openflow.run(), agent.probe(), *tasks):
             await (leaving or asyncio.Event()).wait()
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tulle import store
 from tulle.agent import abilities, interfaces, placing
+from tulle.agent.appliances import ApplianceHealth, watched_appliances
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.external_zones import external_zones, new_zones
@@ -27,6 +28,8 @@ from tulle.agent.zones import Ports, forget_connections, remembered, reused_zone
 from tulle.control import (
     all_tunnels_of,
     attachments,
+    collector_name,
+    in_path,
     network_mtu,
     placement,
     tunnels_by_remote,
@@ -100,6 +103,7 @@ class Reconciler:
         self.attacher = Attacher()
         self.lingering = Lingering()
         self.retiring = Retiring()
+        self.health = ApplianceHealth()
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
         self.ports: dict[LocalPort | TunnelPort, int] = {}
@@ -184,7 +188,19 @@ class Reconciler:
             if tunnel.remote in remotes
             for interface in interfaces.tunnel_interfaces(self.node, tunnel)
         ]
-        return [*tunnels, *taps]
+        return [*tunnels, *taps, *self._collectors(view, places)]
+
+    def _collectors(self, view: View, places: Places) -> list[Interface]:
+        """Tunnels to those who get the copies of mirrors whose ports are here."""
+        here = {network for network, _ in places.local}
+        wanted = {
+            (mirror.remote, mirror.encapsulation)
+            for network in view.all_networks
+            for mirror in network.mirrors
+            if network.name in here and mirror.remote is not None
+        }
+        ends = (TunnelInterface(collector_name(at), at, kind) for at, kind in sorted(wanted))
+        return [interfaces.collector_interface(self.node, one) for one in ends]
 
     def _known_nodes(self, view: View) -> dict[str, Node]:
         """All nodes that tunnels may name; of one that has just gone neither address nor agent is known."""
@@ -258,16 +274,51 @@ class Reconciler:
         outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
+        self._watch(now)
+        heard = {(network, name) for _, network, name in now.view.appliances}
         self.compiled = self.compilation.compile(
-            placed.networks,
+            tuple(in_path(one, placed.bindings, heard) for one in placed.networks),
             placed.bindings,
             tunnels,
             now.view.ids,
             encapsulations(),
             self.ports,
             interfaces.unheard(now.there),
+            self.health.dead,
         )
         await self._flows.apply(self.compiled.texts, self.compiled.meters)
+
+    def _watch(self, now: Situation) -> None:
+        """Look after the appliances that are served here."""
+        numbers = {port.name: number for port, number in self.ports.items() if isinstance(port, LocalPort)}
+        served = now.ready & now.places.local
+        unlinked = interfaces.unlinked(source(self.switch), now.there)
+        found = watched_appliances(now.view.all_networks, numbers, served, unlinked)
+        said = {
+            (network, name): state
+            for (at, network, name), state in now.view.appliances.items()
+            if at == self.node.name
+        }
+        self.health.watch(found, said)
+
+    def _write_appliances(self, writer: Writer, now: Situation) -> None:
+        """What this node knows of appliances; what it said of one stays until another node speaks of it."""
+        known = {
+            (one.network.name, appliance.name)
+            for one in now.view.networks.values()
+            for appliance in one.network.appliances
+        }
+        kept = [
+            (at, network, name)
+            for at, network, name in now.view.appliances
+            if at == self.node.name
+            and (network, name) in known
+            and (network, name) not in self.health.states
+            and not any(
+                other != at and (network, name) == tuple(rest) for other, *rest in now.view.appliances
+            )
+        ]
+        store.write_appliances(writer, source(self.state), self.node.name, self.health.states, kept)
 
     def _tunnels(self, now: Situation) -> Tunnels:
         """What the flows receive and send by; networks that nobody tells apart share what is usual."""
@@ -312,6 +363,7 @@ class Reconciler:
         report = NodeReport(self._underlay_mtu, abilities.capabilities(source(self.switch)))
         store.write_node(writer, state, self.node, self._applied(now), report)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
+        self._write_appliances(writer, now)
         if writer.operations:
             await self.state.transact(writer.operations)
 

@@ -22,6 +22,9 @@ INTENT_TABLES = (
     "ACL",
     "Port_Group",
     "Address_Set",
+    "Appliance",
+    "Chain",
+    "Mirror",
     "Node",
 )
 PortName = tuple[str, str]
@@ -36,6 +39,8 @@ class View(Struct, frozen=True):
     tunnels: tuple[Tunnel | Unreachable, ...]
     bindings: Mapping[PortName, str]
     ids: Ids
+    appliances: Mapping[tuple[str, str, str], str] = {}
+    """What nodes say of appliances, by node, network and name: `up` or `down`."""
 
     @property
     def requested(self) -> dict[PortName, str | None]:
@@ -66,4 +71,5 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         store.tunnels(state),
         {(one.network, one.port): one.node for one in store.bindings(state)},
         store.ids(state),
+        store.appliances(state),
     )

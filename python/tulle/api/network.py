@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from .client import Client
 
 Document = dict[str, Any]
-LISTS: Final = {"switch": "switches", "router": "routers", "port": "ports", "acl": "acls"}
+LISTS: Final = {
+    "switch": "switches",
+    "router": "routers",
+    "port": "ports",
+    "acl": "acls",
+    "appliance": "appliances",
+    "chain": "chains",
+    "mirror": "mirrors",
+}
 
 
 class Draft:
@@ -50,8 +58,20 @@ class Draft:
         """Add an ACL, or change these `values` of one."""
         return self._put("acl", name, values)
 
+    def appliance(self, name: str, **values: Any) -> Document:
+        """Add an appliance, or change these `values` of one."""
+        return self._put("appliance", name, values)
+
+    def chain(self, name: str, **values: Any) -> Document:
+        """Add a chain, or change these `values` of one."""
+        return self._put("chain", name, values)
+
+    def mirror(self, name: str, **values: Any) -> Document:
+        """Add a mirror, or change these `values` of one."""
+        return self._put("mirror", name, values)
+
     def remove(self, kind: str, name: str) -> None:
-        """Remove a `switch`, `router`, `port` or `acl`; NotFound if it is not there."""
+        """Remove a `switch`, `router`, `port`, `acl`, `appliance`, `chain` or `mirror`; NotFound if it is not there."""
         members = self._members(kind)
         left = [one for one in members if one["name"] != name]
         if len(left) == len(members):

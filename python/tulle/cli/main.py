@@ -14,7 +14,7 @@ import typer
 
 from tulle.errors import Conflict, TulleError, Unavailable
 
-from . import acls, backup, networks, ports, preferences, processes, trace, views, watch
+from . import acls, backup, chains, networks, ports, preferences, processes, trace, views, watch
 from .output import print_error
 
 STATUSES: Final[dict[type[TulleError], int]] = {Conflict: 3, Unavailable: 4}
@@ -27,6 +27,8 @@ app.command("apply")(networks.apply)
 app.add_typer(preferences.network_commands, name="network")
 app.add_typer(ports.app, name="port")
 app.add_typer(acls.app, name="acl")
+app.add_typer(chains.app, name="chain")
+app.add_typer(chains.mirrors, name="mirror")
 app.add_typer(preferences.node_commands, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)

@@ -6,12 +6,14 @@ Everything here is pure.
 
 from .allocate import allocate
 from .choice import Choice, choice_between
+from .mirrors import collector_name
 from .mtu import network_mtu
 from .physical import compile_node
 from .placement import Placement, attachments, placement, requested_bindings
 from .plan import plan, plan_attachments, plan_flows, plan_tunnels
 from .preference import in_use, passed_over
 from .retunnel import advance, settled
+from .services import in_path
 from .tunnels import all_tunnels_of, choose, tunnels_by_remote, tunnels_of
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "attachments",
     "choice_between",
     "choose",
+    "collector_name",
     "compile_node",
+    "in_path",
     "in_use",
     "network_mtu",
     "passed_over",

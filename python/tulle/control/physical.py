@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from tulle.errors import NotFound
 from tulle.values import (
     FLOOD_KEY,
     Action,
@@ -45,6 +44,9 @@ from tulle.values.pipeline import (
 )
 
 from .context import DATAPATH, EGRESS, INGRESS, carries_ports, context
+from .mirrors import with_mirrors
+from .numbers import number
+from .services import service_flows
 
 FROM_TUNNEL = 1
 NOT_FROM_TUNNEL = FieldMatch("reg10", 0, FROM_TUNNEL)
@@ -81,12 +83,14 @@ def compile_node(
     encapsulations: Mapping[str, Encapsulation],
     version: int = 0,
     receiving: Iterable[TunnelInterface] = (),
+    dead: Collection[str] = (),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
     `networks` are those with a port here, `tunnels` those that this node sends by, one to a remote, `receiving`
     others that it only receives by; a remote port without a tunnel to its node is left out.
-    `version` (8 bits) goes into contexts that have room for it.
+    `version` (8 bits) goes into contexts that have room for it; `dead` are appliances here (`network/name`) that
+    nothing passes.
     """
     networks = tuple(networks)
     places = _places((one for one in networks if not one.paused), bindings, ids)
@@ -95,7 +99,12 @@ def compile_node(
     ends = _ends((*sending, *receiving), encapsulations)
     ways = {one.remote: ends[one.remote, one.encapsulation] for one in sending}
     writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], version & 0xFF)
-    flows = (*writer.flows(places), *_paused(node, stopped))
+    flows: tuple[Flow, ...] = (*writer.flows(places), *_paused(node, stopped))
+    for network in (one for one in networks if one.appliances or one.mirrors):
+        homes = {place.port: place.node for place in places if place.network == network.name}
+        if not network.paused:
+            services = service_flows(node, network, homes, ways, ids, dead, version)
+            flows = with_mirrors((*flows, *services), node, network, homes, ways, ids, version)
     return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
 
 
@@ -148,17 +157,10 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids) 
             node = nodes.get((network.name, port.name))
             if node is not None:
                 datapath = f"{network.name}/{port.switch}"
-                numbers = _number(ids.datapaths, datapath), _number(ids.ports, f"{datapath}/{port.name}")
+                numbers = number(ids.datapaths, datapath), number(ids.ports, f"{datapath}/{port.name}")
                 names = network.name, port.name, port.switch
                 found.append(_Place(*names, *numbers, port.mac, node, port.port_security, tracked))
     return found
-
-
-def _number(numbers: Mapping[str, int], name: str) -> int:
-    try:
-        return numbers[name]
-    except KeyError:
-        raise NotFound(f"no number is allocated for {name}") from None
 
 
 class _Writer:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tulle.values import Flow, Ids, Network, RouterInterface
 
 from .acl import acl_flows
+from .chains import chain_flows
 from .port_security import port_security_flows
 from .responders import responder_flows
 from .router_input import router_input_flows
@@ -43,6 +44,7 @@ def _all_flows(view: View) -> Iterator[Flow]:
         yield from routing_flows(view, router)
     yield from port_security_flows(view)
     yield from acl_flows(view)
+    yield from chain_flows(view)
 
 
 def _order(one: Flow) -> tuple[int, int, str]:

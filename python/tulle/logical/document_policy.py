@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 Document = dict[str, Any]
-NETWORK_DEFAULTS: Final[Document] = {"port_groups": [], "address_sets": [], "default_deny": []}
+NETWORK_DEFAULTS: Final[Document] = {
+    "port_groups": [],
+    "address_sets": [],
+    "default_deny": [],
+    "appliances": [],
+    "chains": [],
+    "mirrors": [],
+}
 PORT_DEFAULTS: Final[Document] = {"port_security": False}
 ACL_DEFAULTS: Final[Document] = {"tier": 0, "log": 0, "audit": False}
 

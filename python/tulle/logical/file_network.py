@@ -20,6 +20,7 @@ from tulle.values.network import AclAction, Direction
 
 from . import tree
 from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
+from .file_service import SERVICE_KEYS, with_services
 from .fill import derived_mac, with_addresses
 from .match import parse_match
 from .reader import Complaints, Section
@@ -36,6 +37,7 @@ NETWORK_KEYS = (
     "ports",
     "acls",
     *POLICY_KEYS,
+    *SERVICE_KEYS,
 )
 GENERATION_MAX = 999_999_999
 PORT_KEYS = ("name", "switch", "node", "mac", "addresses", "namespace", "interface", "port_security")
@@ -55,7 +57,8 @@ def read_network(node: tree.Tree, complaints: Complaints) -> Network:
         encapsulations=own.texts("encapsulations") or (),
         paused=own.boolean("paused"),
     )
-    return with_policy(with_addresses(network, reader.without_addresses), own, complaints)
+    filled = with_addresses(network, reader.without_addresses)
+    return with_services(with_policy(filled, own, complaints), own, complaints)
 
 
 def read_generation(node: tree.Tree, complaints: Complaints) -> int | None:

@@ -14,6 +14,7 @@ from .rules_acl import acl_problems
 from .rules_address import address_problems
 from .rules_policy import policy_names, policy_problems, policy_references
 from .rules_route import route_problems
+from .rules_service import SERVICE_SPACES, service_names, service_problems, service_references
 from .spelling import nearest
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -32,6 +33,7 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
         *route_problems(network),
         *policy_problems(network),
         *acl_problems(network),
+        *service_problems(network),
     ]
 
 
@@ -53,6 +55,7 @@ def _names(network: Network) -> Iterator[tuple[Path, str, str]]:
     for at, acl in enumerate(network.acls):
         yield ("acls", at, "name"), "acl", acl.name
     yield from policy_names(network)
+    yield from service_names(network)
 
 
 def _name_problems(network: Network) -> Iterator[Problem]:
@@ -61,7 +64,8 @@ def _name_problems(network: Network) -> Iterator[Problem]:
         if not valid_name(name):
             expected = "a name of 1 to 63 of a-z, 0-9 and dash was expected"
             yield Problem(path, f"{expected}, {name!r} came")
-    for space in ("switch or router", "port", "acl", "port group", "address set"):
+    spaces = ("switch or router", "port", "acl", "port group", "address set", *SERVICE_SPACES)
+    for space in spaces:
         yield from repeated(
             f"the {space} name", [(path, name) for path, kind, name in named if kind == space]
         )
@@ -93,6 +97,7 @@ def _reference_problems(network: Network, nodes: Collection[str] | None) -> Iter
     )
     yield from _acl_places(network, switches)
     yield from policy_references(network)
+    yield from service_references(network)
 
 
 def _switch_references(network: Network) -> Iterator[tuple[Path, str]]:

@@ -16,6 +16,7 @@ from tulle.errors import InvalidInput
 from tulle.values import Change, Network
 
 from .document_policy import without_defaults
+from .document_service import service_documents
 from .match import emit_match, parse_match
 from .rules import problems
 
@@ -28,6 +29,9 @@ IDENTITIES: Final = {
     "acls": "name",
     "port_groups": "name",
     "address_sets": "name",
+    "appliances": "name",
+    "chains": "name",
+    "mirrors": "name",
     "routes": "prefix",
     "numbers": "name",
 }
@@ -51,6 +55,9 @@ def ordered(network: Network) -> Network:
         acls=tuple(sorted(network.acls, key=lambda one: one.name)),
         port_groups=tuple(sorted(network.port_groups, key=lambda one: one.name)),
         address_sets=tuple(sorted(network.address_sets, key=lambda one: one.name)),
+        appliances=tuple(sorted(network.appliances, key=lambda one: one.name)),
+        chains=tuple(sorted(network.chains, key=lambda one: one.name)),
+        mirrors=tuple(sorted(network.mirrors, key=lambda one: one.name)),
     )
 
 
@@ -63,6 +70,7 @@ def document_of(network: Network) -> Document:
     made["acls"] = [_without_nones(acl) for acl in made["acls"]]
     for acl, document in zip(ordered(network).acls, made["acls"], strict=True):
         document["match"] = emit_match(acl.match)
+    made |= service_documents(ordered(network))
     if not network.paused:
         del made["paused"]
     return without_defaults(made)
@@ -72,7 +80,8 @@ def network_of(document: Mapping[str, Any]) -> Network:
     """The network of a document; InvalidInput when it is malformed or contradictory."""
     try:
         acls = [{**acl, "match": _match_of(acl["match"])} for acl in document.get("acls", ())]
-        network = msgspec.convert({**document, "acls": acls}, Network)
+        chains = [{**one, "match": _match_of(one["match"])} for one in document.get("chains", ())]
+        network = msgspec.convert({**document, "acls": acls, "chains": chains}, Network)
     except (msgspec.ValidationError, TypeError, KeyError, AttributeError) as error:
         raise InvalidInput(f"the document of a network was expected: {error}") from None
     found = problems(network)

@@ -29,6 +29,7 @@ _OF_NODE = {
 # table: (column that holds the node's name, whether rows may come and go, columns that may change)
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Node": ("name", True, _OF_NODE),
+    "Appliance": ("node", True, {"state"}),
     "Binding": ("", True, {"node", "interface"}),
     "Counter": ("node", True, {"packets", "bytes"}),
     "Drop": ("node", True, {"packets"}),

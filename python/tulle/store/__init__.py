@@ -22,6 +22,7 @@ from .intent import (
     write_network,
 )
 from .parts import parts_of, read_document, write_document
+from .services import appliances, write_appliances
 from .state import (
     applied,
     bindings,
@@ -61,6 +62,7 @@ __all__ = [
     "TraceResult",
     "TraceStep",
     "Writer",
+    "appliances",
     "applied",
     "bindings",
     "canonical",
@@ -80,6 +82,7 @@ __all__ = [
     "trace_result",
     "tunnel_ends",
     "tunnels",
+    "write_appliances",
     "write_binding",
     "write_declared_nodes",
     "write_document",

@@ -29,11 +29,20 @@ from tulle.values import (
     StaticRoute,
 )
 
+from . import services
 from .writer import Row, Source, Writer
 
 Rows = dict[str, list[Row]]
 _CHECKED_MAX = 1024
-_PARTS = ("Logical_Switch", "Logical_Router", "Logical_Port", "ACL", "Port_Group", "Address_Set")
+_PARTS = (
+    "Logical_Switch",
+    "Logical_Router",
+    "Logical_Port",
+    "ACL",
+    "Port_Group",
+    "Address_Set",
+    *services.TABLES,
+)
 
 
 class StoredNetwork(msgspec.Struct, frozen=True):
@@ -104,6 +113,7 @@ def write_network(
         "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
         "default_deny": frozenset(network.default_deny),
         "encapsulations": ",".join(network.encapsulations),
+        **{column: upsert(table, rows) for column, table, rows in services.rows(network)},
     }
     if numbers is not None:
         root["numbers"] = dict(numbers)
@@ -147,6 +157,9 @@ def canonical(network: Network) -> Network:
             for one in network.address_sets
         ),
         default_deny=tuple(sorted(network.default_deny)),
+        appliances=_named(network.appliances),
+        chains=_named(network.chains),
+        mirrors=_named(network.mirrors),
     )
 
 
@@ -191,6 +204,7 @@ def _network(root: Row, parts: Rows, router_ports: list[Row]) -> Network:
         address_sets=tuple(AddressSet(row["name"], tuple(row["addresses"])) for row in parts["Address_Set"]),
         default_deny=tuple(sorted(root["default_deny"])),
         encapsulations=_listed(root["encapsulations"]),
+        **services.values(parts),
     )
 
 

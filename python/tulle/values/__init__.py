@@ -37,12 +37,15 @@ from .network import (
     Acl,
     AclAction,
     AddressSet,
+    Appliance,
+    Chain,
     Change,
     Direction,
     LogicalPort,
     LogicalRouter,
     LogicalSwitch,
     Match,
+    Mirror,
     Network,
     PortGroup,
     Protocol,
@@ -76,6 +79,7 @@ from .step import (
     Step,
     TunnelInterface,
 )
+from .wires import inlet_wire, mirror_wire, outlet_wire, switch_wire
 
 __all__ = [
     "DATAPATH_MAX",
@@ -88,8 +92,10 @@ __all__ = [
     "AddFlow",
     "AddTunnel",
     "AddressSet",
+    "Appliance",
     "Attachment",
     "Binding",
+    "Chain",
     "Change",
     "Clause",
     "Commit",
@@ -107,6 +113,7 @@ __all__ = [
     "LogicalRouter",
     "LogicalSwitch",
     "Match",
+    "Mirror",
     "ModifyAttachment",
     "ModifyFlow",
     "ModifyTunnel",
@@ -140,5 +147,9 @@ __all__ = [
     "cookie_for",
     "fields",
     "flow",
+    "inlet_wire",
+    "mirror_wire",
+    "outlet_wire",
     "pipeline",
+    "switch_wire",
 ]

@@ -4,6 +4,8 @@
 port key.  Bit 0 of `reg10` is set while a packet came from a tunnel that names no egress port.
 For ACLs, `reg11` holds which audit rules have counted the packet, `reg12` the zone of connection
 tracking, `reg13` what is to be done with the packet's connection.
+For service insertion, `reg7` holds where the packet has passed a chain (bit 0: as it left a port, bit 1: as it
+enters one), `reg6` which mirror a copy is for.
 """
 
 from __future__ import annotations
@@ -19,10 +21,16 @@ SWITCH_LOOKUP: Final = 12
 ND_ADVERTISEMENT: Final = 13
 ROUTER_INPUT: Final = 20
 ROUTING: Final = 21
+CHAIN_FROM_PORT: Final = 24
+CHAIN_HOP: Final = 25
+CHAIN_ENTRY: Final = 26
+CHAIN_EXIT: Final = 27
+MIRROR_COPY: Final = 28
 OUTPUT: Final = 30
 TUNNEL_DELIVERY: Final = 32
 TO_PORT_ACL: Final = 40
 DELIVER: Final = 41
+CHAIN_TO_PORT: Final = 42
 FROM_PORT_ZONE: Final = 50
 FROM_PORT_TRACK: Final = 51
 FROM_PORT_CONNECTION: Final = 52
@@ -42,9 +50,14 @@ TO_PORT_TIER_3: Final = 66
 TO_PORT_DEFAULT: Final = 67
 TO_PORT_VERDICT: Final = 68
 
+PASSED_FROM_PORT: Final = 1
+PASSED_TO_PORT: Final = 2
+
 ETH_IPV4: Final = 0x0800
 ETH_ARP: Final = 0x0806
 ETH_IPV6: Final = 0x86DD
+ETH_PROBE: Final = 0x88B5
+"""Local experimental, IEEE 802: what appliances are probed with."""
 PROTO_ICMP: Final = 1
 PROTO_TCP: Final = 6
 PROTO_UDP: Final = 17
