@@ -90,10 +90,11 @@ class ApplianceHealth:
         """Take a probe that came through; whether that changed a state."""
         for name, one in self._watched.items():
             watch = self._watches[name]
-            if packet.in_port == one.outlet and watch.awaited is not None:
-                if packet.frame[:FRAME_BYTES] == probe_frame(name, watch.awaited):
-                    watch.awaited = None
-                    return self._answered(watch)
+            if packet.in_port != one.outlet or watch.awaited is None:
+                continue
+            if packet.frame[:FRAME_BYTES] == probe_frame(name, watch.awaited):
+                watch.awaited = None
+                return self._answered(watch)
         return False
 
     def tick(self) -> tuple[list[Probe], bool]:

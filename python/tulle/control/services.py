@@ -49,8 +49,10 @@ PROBE: Final = "appliance-probe"
 PROBE_MAC: Final = "02:74:75:6c:6c:65"
 """To whom probes are: nobody has it."""
 PROBES_PER_S: Final = 20
-AS_FROM_HERE: Final = SetField("in_port", 0)
-"""A switch sends no packet back to where it came from (OpenFlow 1.3.5 section 5.4), a chain may have to."""
+AS_FROM_HERE: Final = (SetField("reg6", 0), Move(Slice("reg6", 0, 32), Slice("in_port", 0, 32)))
+"""For no port of its own: Open vSwitch refuses to set that field, and lets it be moved to.
+
+A switch sends no packet back to where it came from (OpenFlow 1.3.5 section 5.4), a chain may have to."""
 
 
 class Way(Protocol):
@@ -140,7 +142,7 @@ class _Writer:
                 for table in (pipeline.RESPONDERS, pipeline.TUNNEL_DELIVERY):
                     yield flow(table, ARRIVAL_PRIORITY, match, (Resubmit(pipeline.CHAIN_ENTRY),), owner)
             elif home in self._ways:
-                there = (AS_FROM_HERE, *self._mark(home, self._wire(wire), 0), Output(self._ways[home].port))
+                there = (*AS_FROM_HERE, *self._mark(home, self._wire(wire), 0), Output(self._ways[home].port))
                 yield flow(pipeline.CHAIN_HOP, 100, match, there, owner)
             else:
                 yield flow(pipeline.CHAIN_HOP, 100, match, past, self._failing(chain, appliance))
@@ -156,7 +158,7 @@ class _Writer:
             if chain is None or appliance.listens:
                 yield flow(table, 120, match, (), f"{owner} (not in a chain)")
                 continue
-            actions = (SetField("metadata", self._wire(wire(appliance.name))), AS_FROM_HERE)
+            actions = (SetField("metadata", self._wire(wire(appliance.name))), *AS_FROM_HERE)
             yield flow(table, 120, match, (*actions, Resubmit(pipeline.CHAIN_EXIT)), owner)
             yield flow(table, 125, fields((*match, GROUP)), (), f"{owner} (to a group)")
         if appliance.outlet is not None and self._homes.get(appliance.outlet) == self._node:
@@ -173,7 +175,7 @@ class _Writer:
                 continue
             key = number(self._ids.ports, f"{self._network.name}/{switch}/{port.name}")
             match = fields((HAS_PASSED, NOT_FROM_TUNNEL), metadata=datapath, reg15=key)
-            actions = (AS_FROM_HERE, *self._mark(home, wire, key), Output(self._ways[home].port))
+            actions = (*AS_FROM_HERE, *self._mark(home, wire, key), Output(self._ways[home].port))
             yield flow(pipeline.OUTPUT, 120, match, actions, f"port {self._network.name}/{port.name}")
 
     def _entry(
@@ -194,7 +196,7 @@ class _Writer:
 
     def _along(self, other: str) -> tuple[Action, ...]:
         """As if the packet had come out at the other side."""
-        return (SetField("metadata", self._wire(other)), AS_FROM_HERE, Resubmit(pipeline.CHAIN_EXIT))
+        return (SetField("metadata", self._wire(other)), *AS_FROM_HERE, Resubmit(pipeline.CHAIN_EXIT))
 
     def _failing(self, chain: Chain, appliance: Appliance) -> str:
         """Drops stand under the name of the chain."""

@@ -40,7 +40,7 @@ def test_a_role_that_somebody_widened_or_broke_is_put_right():
         assert not granted(database), change
         finish(grant_agent_role(Embedded(database)))
         assert granted(database), change
-        assert len(database.rows("RBAC_Role")) == 1 and len(database.rows("RBAC_Permission")) == 6
+        assert len(database.rows("RBAC_Role")) == 1 and len(database.rows("RBAC_Permission")) == 7
 
 
 def test_a_restored_backup_from_before_the_role_leaves_it_there():
