@@ -45,6 +45,8 @@ ARRIVAL_PRIORITY: Final = 200
 GROUP: Final = FieldMatch("dl_dst", "01:00:00:00:00:00", "01:00:00:00:00:00")
 HAS_PASSED: Final = FieldMatch("reg7", pipeline.PASSED_TO_PORT, pipeline.PASSED_TO_PORT)
 NOT_FROM_TUNNEL: Final = FieldMatch("reg10", 0, 1)
+FAILING_PRIORITIES: Final = {"open": 110, "closed": 115}
+"""Others than that of what works, so that a switch counts from nothing what is dropped."""
 PROBE: Final = "appliance-probe"
 PROBE_MAC: Final = "02:74:75:6c:6c:65"
 """To whom probes are: nobody has it."""
@@ -145,7 +147,13 @@ class _Writer:
                 there = (*AS_FROM_HERE, *self._mark(home, self._wire(wire), 0), Output(self._ways[home].port))
                 yield flow(pipeline.CHAIN_HOP, 100, match, there, owner)
             else:
-                yield flow(pipeline.CHAIN_HOP, 100, match, past, self._failing(chain, appliance))
+                yield flow(
+                    pipeline.CHAIN_HOP,
+                    FAILING_PRIORITIES[chain.fail],
+                    match,
+                    past,
+                    self._failing(chain, appliance),
+                )
 
     def comes_out(self, appliance: Appliance, chain: Chain | None) -> Iterator[Flow]:
         """What an appliance sends is of its chain, and of nothing else; a probe tells that it works."""
@@ -189,7 +197,13 @@ class _Writer:
         """Into the appliance, past it, or nowhere."""
         if f"{self._network.name}/{appliance.name}" in self._dead:
             past = () if chain.fail == "closed" else along
-            return flow(pipeline.CHAIN_ENTRY, 100, match, past, self._failing(chain, appliance))
+            return flow(
+                pipeline.CHAIN_ENTRY,
+                FAILING_PRIORITIES[chain.fail],
+                match,
+                past,
+                self._failing(chain, appliance),
+            )
         copy = Output(LocalPort(f"{self._network.name}/{port}"))
         actions = (copy, *along) if appliance.listens else (copy,)
         return flow(pipeline.CHAIN_ENTRY, 100, match, actions, self._owner(appliance))

@@ -103,8 +103,6 @@ def _appliance_problems(network: Network) -> Iterator[Problem]:
             if (switch := ports[name].switch) in shared:
                 needed = "appliances need a switch of their own, without other ports and routers"
                 yield Problem(path, f"appliance {one.name}: port {name} is on switch {switch}; {needed}")
-        if len({ports[name].node for name in one.ports}) > 1:
-            yield Problem(path, f"appliance {one.name}: both ports were expected on one node")
 
 
 def _shared_appliances(network: Network) -> Iterator[Problem]:
