@@ -139,9 +139,12 @@ def collector_interface(node: Node, tunnel: TunnelInterface) -> Interface:
 
 
 def unlinked(source: Source, there: Mapping[str, Present]) -> list[int]:
-    """The numbers of the switch ports of logical ports whose interfaces have no link."""
+    """The numbers of the switch ports of logical ports that somebody else plugged in and that have no link.
+
+    The agent's own devices are in other namespaces, where a switch cannot see how they are.
+    """
     down = {row["name"] for row in source("Interface") if row["link_state"] == "down"}
-    found = (one.ofport for name, one in there.items() if name in down and one.logical_port is not None)
+    found = (one.ofport for name, one in there.items() if name in down and one.logical_port and not one.own)
     return [number for number in found if number is not None]
 
 

@@ -186,7 +186,7 @@ class Client:
         return self._list("/v1/drops" + _query(node=node), "drops")
 
     def counters(self, network: str | None = None) -> list[Document]:
-        """Packets and bytes of ports, ACLs, chains, mirrors: [{"network", "kind", "name", "node", "packets", "bytes"}]."""
+        """What ports, ACLs, chains and mirrors count: [{"network", "kind", "name", "node", "packets", "bytes"}]."""
         return self._list("/v1/counters" + _query(network=network), "counters")
 
     def trace(self, network: str, port: str, match: str) -> Document:

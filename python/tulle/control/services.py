@@ -45,8 +45,8 @@ ARRIVAL_PRIORITY: Final = 200
 GROUP: Final = FieldMatch("dl_dst", "01:00:00:00:00:00", "01:00:00:00:00:00")
 HAS_PASSED: Final = FieldMatch("reg7", pipeline.PASSED_TO_PORT, pipeline.PASSED_TO_PORT)
 NOT_FROM_TUNNEL: Final = FieldMatch("reg10", 0, 1)
-FAILING_PRIORITIES: Final = {"open": 110, "closed": 115}
-"""Others than that of what works, so that a switch counts from nothing what is dropped."""
+FAILING: Final = {"open": 110, "closed": 115}
+"""Priorities: others than that of what works, so that a switch counts from nothing what is dropped."""
 PROBE: Final = "appliance-probe"
 PROBE_MAC: Final = "02:74:75:6c:6c:65"
 """To whom probes are: nobody has it."""
@@ -149,7 +149,7 @@ class _Writer:
             else:
                 yield flow(
                     pipeline.CHAIN_HOP,
-                    FAILING_PRIORITIES[chain.fail],
+                    FAILING[chain.fail],
                     match,
                     past,
                     self._failing(chain, appliance),
@@ -199,7 +199,7 @@ class _Writer:
             past = () if chain.fail == "closed" else along
             return flow(
                 pipeline.CHAIN_ENTRY,
-                FAILING_PRIORITIES[chain.fail],
+                FAILING[chain.fail],
                 match,
                 past,
                 self._failing(chain, appliance),

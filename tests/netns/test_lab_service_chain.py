@@ -1,0 +1,58 @@
+"""The example of a service chain, with a real firewall and real packets; the same checks as `make demo-chain`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab_bench import Bench
+from rich.console import Console
+
+from tulle.lab import service_chain
+from tulle.lab.demo.report import Report
+from tulle.lab.service_chain import NETWORK, Stage
+
+
+class Chained(Bench):
+    """The example with workload namespaces of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, "chain")
+        self.text = re.sub(
+            "namespace: (?=chain)", f"namespace: {self.name}-", service_chain.EXAMPLE.read_text()
+        )
+        self.path.write_text(self.text)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
+    bench = Chained(tmp_path_factory.mktemp("lab"))
+    try:
+        bench.up()
+        service_chain.build_firewall(Stage(bench.lab, bench.client, Report(Console())))
+        yield bench
+    finally:
+        bench.down()
+
+
+@pytest.mark.parametrize("step", service_chain.STEPS, ids=[step.__name__ for step in service_chain.STEPS])
+def test_the_example_does_what_it_says(lab: Chained, step: service_chain.Step) -> None:
+    report = Report(Console())
+    with lab.client as client:
+        stage = Stage(lab.lab, client, report)
+        stage.wait_for_appliance("up")
+        step(stage)
+    assert report.checks and report.failures == []
+
+
+def test_the_command_line_shows_the_chain_and_its_appliances(lab: Chained) -> None:
+    (chain,) = lab.json("chain", "show", NETWORK, "guard")
+    (appliance,) = chain["appliances"]
+    assert (chain["state"], appliance["state"], appliance["node"]) == ("in the path", "up", "node2"), chain
+    done = lab.tulle("chain", "remove", NETWORK, "guard")
+    assert done.returncode == 0 and "took guard out of the path" in done.stdout, done
+    assert lab.json("chain", "list", NETWORK)[0]["state"] == "idle"
+    assert "watch-web1" in lab.tulle("mirror", "list", NETWORK).stdout
+    assert lab.tulle("chain", "insert", NETWORK, "nothing").returncode == 1
