@@ -12,7 +12,12 @@ from rich.console import Console
 
 from tulle.lab import service_chain
 from tulle.lab.demo.report import Report
+from tulle.lab.measure import frames_captured
 from tulle.lab.service_chain import NETWORK, Stage
+from tulle.lab.waiting import wait_until
+
+KEY = 0x7B0F77
+IPV4 = b"\x08\x00"
 
 
 class Chained(Bench):
@@ -45,6 +50,29 @@ def test_the_example_does_what_it_says(lab: Chained, step: service_chain.Step) -
         stage.wait_for_appliance("up")
         step(stage)
     assert report.checks and report.failures == []
+
+
+@pytest.mark.parametrize(("encapsulation", "protocol"), [("gre", 47), ("geneve", 17)])
+def test_a_collector_outside_gets_copies_with_the_mirrors_key(
+    lab: Chained, encapsulation: str, protocol: int
+) -> None:
+    with lab.client.network(NETWORK).change(wait=True) as draft:
+        place = {"port": "web1", "direction": "to-port"}
+        remote = {"remote": lab.lab.layout.controller.address, "encapsulation": encapsulation, "key": KEY}
+        draft.mirror("far", **place, **remote)
+    found: list[bytes] = []
+
+    def copied() -> bool:
+        with frames_captured([(lab.node("controller"), "eth0")]) as frames:
+            lab.pings("chain-client", service_chain.WEB, 1)
+        found.extend(frame for _, frame in frames if frame[12:14] == IPV4 and frame[23] == protocol)
+        return bool(found)
+
+    wait_until(copied, what="a copy at the collector", limit_s=60)
+    inner = bytes(map(int, service_chain.WEB.split(".")))
+    assert all(KEY.to_bytes(3, "big") in frame and inner in frame for frame in found), found
+    with lab.client.network(NETWORK).change(wait=True) as draft:
+        draft.remove("mirror", "far")
 
 
 def test_the_command_line_shows_the_chain_and_its_appliances(lab: Chained) -> None:
