@@ -191,13 +191,17 @@ class Reconciler:
         return [*tunnels, *taps, *self._collectors(view, places)]
 
     def _collectors(self, view: View, places: Places) -> list[Interface]:
-        """Tunnels to those who get the copies of mirrors whose ports are here."""
+        """Tunnels to those who get the copies of mirrors whose ports are here.
+
+        Never to a node: it would take a copy for a packet of the network whose number is the mirror's key.
+        """
         here = {network for network, _ in places.local}
+        nodes = {at for one in view.nodes.values() for at in (one.address, one.second_address)}
         wanted = {
             (mirror.remote, mirror.encapsulation)
             for network in view.all_networks
             for mirror in network.mirrors
-            if network.name in here and mirror.remote is not None
+            if network.name in here and mirror.remote is not None and mirror.remote not in nodes
         }
         ends = (TunnelInterface(collector_name(at), at, kind) for at, kind in sorted(wanted))
         return [interfaces.collector_interface(self.node, one) for one in ends]
