@@ -10,7 +10,7 @@ import pytest
 from lab_bench import Bench
 from rich.console import Console
 
-from tulle.lab import service_chain
+from tulle.lab import lifecycle, service_chain
 from tulle.lab.demo.report import Report
 from tulle.lab.measure import frames_captured
 from tulle.lab.service_chain import NETWORK, Stage
@@ -23,8 +23,8 @@ IPV4 = b"\x08\x00"
 class Chained(Bench):
     """The example with workload namespaces of its own."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, "chain")
+    def __init__(self, directory: Path, short: str = "chain") -> None:
+        super().__init__(directory, short)
         self.text = re.sub(
             "namespace: (?=chain)", f"namespace: {self.name}-", service_chain.EXAMPLE.read_text()
         )
@@ -84,3 +84,31 @@ def test_the_command_line_shows_the_chain_and_its_appliances(lab: Chained) -> No
     assert lab.json("chain", "list", NETWORK)[0]["state"] == "idle"
     assert "watch-web1" in lab.tulle("mirror", "list", NETWORK).stdout
     assert lab.tulle("chain", "insert", NETWORK, "nothing").returncode == 1
+
+
+DEBIAN = "node2"
+"""Where the firewall is."""
+
+
+@pytest.mark.slow
+def test_debians_switch_takes_packets_to_an_appliance_and_back(tmp_path: Path) -> None:
+    """All but the traffic at a high rate, which a switch in user space without TSO does not keep up with."""
+    bench, report = Chained(tmp_path, "chaind"), Report(Console())
+    own = "{name: node2, encapsulations: [stt, geneve]}"
+    assert own in bench.text
+    bench.path.write_text(bench.text.replace(own, own.replace("stt", "vxlan")))
+    try:
+        lifecycle.up(bench.path, debian_switches=[DEBIAN])
+        with bench.client as client:
+            stage = Stage(bench.lab, client, report)
+            service_chain.build_firewall(stage)
+            stage.wait_for_appliance("up")
+            stage.change_chain(idle=False)
+            bench.wait_pings("chain-client", service_chain.WEB)
+            for _ in range(service_chain.MANY // 2):
+                bench.pings("chain-client", service_chain.WEB, 1)
+            for step in (service_chain.both_ways, service_chain.copies, service_chain.failing):
+                step(stage)
+        assert report.checks and report.failures == []
+    finally:
+        bench.down()

@@ -139,4 +139,4 @@ def _copies(
             # What came from the node to which the copy goes (OpenFlow 1.3.5 section 5.4).
             yield flow(table, 110, fields(match, in_port=port), (mark, OutputInPort()), owner)
     else:
-        yield flow(table, 100, match, (), f"{owner} (nowhere to send copies)")
+        yield flow(table, 100, match, (), f"unreachable port of {owner}")
