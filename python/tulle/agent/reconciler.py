@@ -202,6 +202,7 @@ class Reconciler:
             for network in view.all_networks
             for mirror in network.mirrors
             if network.name in here and mirror.remote is not None and mirror.remote not in nodes
+            if mirror.encapsulation in encapsulations()
         }
         ends = (TunnelInterface(collector_name(at), at, kind) for at, kind in sorted(wanted))
         return [interfaces.collector_interface(self.node, one) for one in ends]

@@ -10,12 +10,16 @@ import typer
 
 from tulle.errors import NotFound
 
+from .completion import chain_names
 from .context import DryRun, Message, NetworkName, Timeout, Wait, client, finish_change
 from .output import Format, Output, line, show, table
 
 app = typer.Typer(no_args_is_help=True, help="Appliances that packets pass on their way.")
 mirrors = typer.Typer(no_args_is_help=True, help="Copies of what ports send and are delivered.")
-ChainName = Annotated[str, typer.Argument(metavar="CHAIN", help="The name of a chain of that network.")]
+ChainName = Annotated[
+    str,
+    typer.Argument(metavar="CHAIN", help="The name of a chain of that network.", autocompletion=chain_names),
+]
 HEADS = ("chain", "at", "direction", "match", "appliances", "fail", "state", "packets", "bytes")
 Document = dict[str, Any]
 

@@ -126,11 +126,11 @@ def under_traffic(stage: Stage) -> None:
 def _while_changing(stage: Stage, download: Download, *, idle: bool) -> tuple[PingResult, int]:
     """Pings of a change, and packets of the download that the firewall saw after it."""
     with RunningPing(Probe(stage.space("client"), WEB), interval_s=PERIOD_S) as running:
-        _wait_for_bytes(download, 20)
+        _wait_for_bytes(download, 60)
         stage.change_chain(idle=idle)
         _wait_for_bytes(download, 5)
         before = stage.passed("web")
-        _wait_for_bytes(download, 40)
+        _wait_for_bytes(download, 80)
         return running.stop(), stage.passed("web") - before
 
 

@@ -11,8 +11,7 @@ from tulle.values import Network
 from .match import emit_match
 
 Document = dict[str, Any]
-DEFAULTS: Final[Document] = {"idle": False}
-REMOTE_DEFAULTS: Final = ("encapsulation", "key")
+DEFAULTS: Final[Document] = {"idle": False, "encapsulation": "", "key": 0}
 
 
 def service_documents(network: Network) -> Document:
@@ -21,9 +20,6 @@ def service_documents(network: Network) -> Document:
         {**_shorter(msgspec.to_builtins(one)), "match": emit_match(one.match)} for one in network.chains
     ]
     mirrors = [_shorter(msgspec.to_builtins(one)) for one in network.mirrors]
-    for mirror in mirrors:
-        for name in () if "remote" in mirror else REMOTE_DEFAULTS:
-            del mirror[name]
     return {
         "appliances": [_shorter(msgspec.to_builtins(one)) for one in network.appliances],
         "chains": chains,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tulle.errors import InvalidInput
 from tulle.values import Appliance, Chain, Match, Mirror, Network
-from tulle.values.network import Direction, Fail, MirrorDirection, MirrorEncapsulation
+from tulle.values.network import Direction, Fail, MirrorDirection
 
 from . import tree
 from .match import parse_match
@@ -18,7 +18,7 @@ from .rules_address import canonical
 SERVICE_KEYS: Final = ("appliances", "chains", "mirrors")
 CHAIN_KEYS: Final = ("name", "direction", "switch", "port", "match", "fail", "appliances", "idle")
 MIRROR_KEYS: Final = ("name", "direction", "switch", "port", "to", "remote", "encapsulation", "key")
-GENEVE_KEY_MAX: Final = 0xFF_FFFF
+KEY_MAX: Final = 0xFF_FFFF
 
 
 def with_services(network: Network, section: Section, complaints: Complaints) -> Network:
@@ -52,9 +52,6 @@ def _chain(node: tree.Tree, complaints: Complaints) -> Chain:
 
 def _mirror(node: tree.Tree, complaints: Complaints) -> Mirror:
     own = Section(node, "mirror", MIRROR_KEYS, complaints)
-    encapsulation = "gre"
-    if own.child("encapsulation") is not None:
-        encapsulation = own.choice("encapsulation", get_args(MirrorEncapsulation))
     return Mirror(
         own.text("name"),
         cast(MirrorDirection, own.choice("direction", get_args(MirrorDirection))),
@@ -62,8 +59,8 @@ def _mirror(node: tree.Tree, complaints: Complaints) -> Mirror:
         own.optional_text("port"),
         own.optional_text("to"),
         _usual(own.optional_text("remote")),
-        cast(MirrorEncapsulation, encapsulation),
-        own.integer("key", 0, 0, GENEVE_KEY_MAX),
+        own.optional_text("encapsulation") or "",
+        own.integer("key", 0, 0, KEY_MAX),
     )
 
 

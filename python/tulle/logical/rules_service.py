@@ -18,7 +18,7 @@ from .rules_policy import KINDS
 from .spelling import nearest
 
 SERVICE_SPACES: Final = ("appliance", "chain", "mirror")
-GENEVE_KEY_MAX: Final = 0xFF_FFFF
+KEY_MAX: Final = 0xFF_FFFF
 DIRECTIONS: Final = ("from-port", "to-port")
 
 
@@ -197,12 +197,13 @@ def _mirror_problems(network: Network) -> Iterator[Problem]:
             yield Problem(
                 path, f"mirror {mirror.name}: either `to` (a port) or `remote` (an address) was expected"
             )
-        if mirror.direction not in (*DIRECTIONS, "both") or mirror.encapsulation not in ("gre", "geneve"):
-            yield Problem(path, f"mirror {mirror.name}: unknown direction or encapsulation")
-        if not 0 <= mirror.key <= GENEVE_KEY_MAX:
-            message = (
-                f"mirror {mirror.name}: a key from 0 to {GENEVE_KEY_MAX} was expected, {mirror.key} came"
-            )
+        if mirror.direction not in (*DIRECTIONS, "both"):
+            yield Problem(path, f"mirror {mirror.name}: unknown direction")
+        if (mirror.remote is None) != (not mirror.encapsulation):
+            message = f"mirror {mirror.name}: `remote` and `encapsulation` were expected together"
+            yield Problem((*path, "encapsulation"), message)
+        if not 0 <= mirror.key <= KEY_MAX:
+            message = f"mirror {mirror.name}: a key from 0 to {KEY_MAX} was expected, {mirror.key} came"
             yield Problem((*path, "key"), message)
         yield from _collector(path, mirror)
 

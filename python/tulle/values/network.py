@@ -14,7 +14,6 @@ Direction = Literal["from-port", "to-port"]
 AclAction = Literal["allow", "allow-related", "drop", "reject", "pass"]
 Fail = Literal["open", "closed"]
 MirrorDirection = Literal["from-port", "to-port", "both"]
-MirrorEncapsulation = Literal["gre", "geneve"]
 Protocol = Literal["", "ip", "ip4", "ip6", "tcp", "udp", "icmp", "icmp6", "arp"]
 
 
@@ -172,7 +171,7 @@ class Mirror(Struct, frozen=True):
     port: str | None = None
     to: str | None = None
     remote: str | None = None
-    encapsulation: MirrorEncapsulation = "gre"
+    encapsulation: str = ""
     key: int = 0
 
 

@@ -1,7 +1,7 @@
 """Names of wires: datapath numbers of their own for one way into an appliance, or back from a chain.
 
-A wire tells a node what to do with a frame even where a context has room for nothing else (VXLAN), and the frame
-stays as it was.  No switch or router can have such a name.
+A wire tells a node what to do with a frame even where a context has room for nothing else, and the frame stays as it
+was.  No switch or router can have such a name.
 """
 
 from __future__ import annotations

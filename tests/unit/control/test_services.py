@@ -81,7 +81,10 @@ def _outputs(one: Flow) -> bool:
 
 
 def test_no_two_flows_of_chains_and_mirrors_have_the_same_key() -> None:
-    mirrors = (Mirror("m", "both", switch="lan", to="b"), Mirror("n", "both", port="a", remote="192.0.2.9"))
+    mirrors = (
+        Mirror("m", "both", switch="lan", to="b"),
+        Mirror("n", "both", port="a", remote="192.0.2.9", encapsulation="gre"),
+    )
     found = flows(replace(CHAINED, mirrors=mirrors))
     assert len({one.key for one in found}) == len(found)
 

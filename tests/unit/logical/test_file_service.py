@@ -72,8 +72,13 @@ WRONG = {
     "bad match": ("dport=80", "dport=eighty", "a number from 0 to 65535"),
     "bad fail": ("fail: open", "fail: maybe", "open or closed was expected"),
     "bad key": ("key: 7", "key: 16777216", "a number from 0 to 16777215"),
+    "no encapsulation": ("encapsulation: geneve, ", "", "were expected together"),
     "bad collector": ("192.0.2.9", "192.0.2.999", "an address was expected"),
-    "two targets": ("both, to: watcher", "both, to: watcher, remote: 192.0.2.1", "either `to`"),
+    "two targets": (
+        "both, to: watcher",
+        "both, to: watcher, remote: 192.0.2.1, encapsulation: gre",
+        "either `to`",
+    ),
     "no appliance": ("[firewall, listener]", "[]", "at least one appliance"),
     "appliance twice": ("[firewall, listener]", "[firewall, firewall]", "twice in one chain"),
     "one port twice": ("out: fw-out", "out: fw-in", "the port fw-in is used twice"),
@@ -96,6 +101,13 @@ def test_what_is_wrong_is_refused_with_its_name_and_line(what: str) -> None:
         parse_file(text, "bad.yaml")
     assert said in str(refused.value)
     assert f"bad.yaml:{changed}" in str(refused.value) or what in ("shared switch", "same name")
+
+
+def test_an_unknown_encapsulation_of_a_mirror_is_refused_with_its_line() -> None:
+    with pytest.raises(InvalidInput, match="unknown encapsulation 'geneve'") as refused:
+        parse_file(GOOD, "bad.yaml", encapsulations=["gre"])
+    line = next(at for at, text in enumerate(GOOD.splitlines(), 1) if "name: far" in text)
+    assert f"bad.yaml:{line}" in str(refused.value)
 
 
 SECOND = "      - {name: other, %s, direction: to-port, match: %s, fail: open, appliances: [listener]}\n"
