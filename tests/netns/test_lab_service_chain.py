@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tulle.lab import lifecycle, service_chain
 from tulle.lab.demo.report import Report
-from tulle.lab.measure import frames_captured
+from tulle.lab.measure import Probe, RunningPing, frames_captured
 from tulle.lab.service_chain import NETWORK, Stage
 from tulle.lab.waiting import wait_until
 
@@ -84,6 +84,30 @@ def test_the_command_line_shows_the_chain_and_its_appliances(lab: Chained) -> No
     assert lab.json("chain", "list", NETWORK)[0]["state"] == "idle"
     assert "watch-web1" in lab.tulle("mirror", "list", NETWORK).stdout
     assert lab.tulle("chain", "insert", NETWORK, "nothing").returncode == 1
+
+
+def attached(log: Path) -> int:
+    """How often an agent has said that it plugged in a port."""
+    return len(re.findall("attached .*device=", re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())))
+
+
+def test_packets_pass_the_firewall_while_its_agent_is_away_and_when_a_new_one_comes(lab: Chained) -> None:
+    with lab.client as client:
+        stage = Stage(lab.lab, client, Report(Console()))
+        stage.change_chain(idle=False)
+        before, seen = lab.rules(DEBIAN), stage.passed("pings")
+        with RunningPing(Probe(lab.workload("chain-client"), service_chain.WEB)) as running:
+            log = Path(lab.lab.process("node2/agent").log)
+            plugged = attached(log)
+            lab.kill("node2/agent")
+            assert lab.pings("chain-client", service_chain.WEB)
+            lab.restart("node2/agent")
+            wait_until(lambda: attached(log) >= plugged + 3, what="the new agent's ports", limit_s=60)
+            wait_until(lambda: lab.rules(DEBIAN) == before, what="the flows that there were", limit_s=60)
+            stage.wait_for_appliance("up")
+            lost = running.stop()
+        assert lost.sent > 10 and lost.lost == 0, lost
+        assert stage.passed("pings") >= seen + 2 * lost.sent - 2
 
 
 DEBIAN = "node2"

@@ -147,7 +147,11 @@ def chain_state(chain: Document, appliances: list[Document]) -> str:
     if not failing:
         return "in the path"
     names = ", ".join(failing)
-    return f"closed: {names} is down" if chain["fail"] == "closed" else f"open: past {names}"
+    return (
+        f"closed: {names} {'is' if len(failing) == 1 else 'are'} down"
+        if chain["fail"] == "closed"
+        else f"open: past {names}"
+    )
 
 
 def _set_idle(
