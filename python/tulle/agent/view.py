@@ -26,6 +26,9 @@ INTENT_TABLES = (
     "Address_Set",
     "NAT",
     "Load_Balancer",
+    "Appliance",
+    "Chain",
+    "Mirror",
     "Node",
 )
 PortName = tuple[str, str]
@@ -50,6 +53,8 @@ class View(Struct, frozen=True):
         return {name: one.version for name, one in self.networks.items()}
 
     prepared: Mapping[PortName, Prepared] = {}
+    appliances: Mapping[tuple[str, str, str], str] = {}
+    """What nodes say of appliances, by node, network and name: `up` or `down`."""
 
     @property
     def requested(self) -> dict[PortName, str | None]:
@@ -94,4 +99,5 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         store.down(state),
         store.turns(state),
         moving.prepared(state),
+        store.appliances(state),
     )
