@@ -1,12 +1,18 @@
-"""Random chains over random nodes: each packet passes the appliances in order, once, and arrives as it was sent."""
+"""Random chains over random nodes: each packet passes the appliances in order, once, and arrives as it was sent.
+
+The same holds in a later version of the network, and in one whose packets may be translated.
+"""
 
 from __future__ import annotations
+
+from ipaddress import ip_address
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_lab import MemoryLab
 from memory_node import Delivered, Hop
 from msgspec.structs import replace
+from versioned_lab import VersionedLab
 
 from tulle._native import emit_frame
 from tulle.controller.frame import frame_match
@@ -15,8 +21,10 @@ from tulle.logical.chains import mirrored
 from tulle.values import (
     Acl,
     Appliance,
+    Backend,
     Chain,
     LabFile,
+    LoadBalancer,
     LogicalPort,
     LogicalRouter,
     LogicalSwitch,
@@ -28,11 +36,13 @@ from tulle.values import (
 SETTINGS = settings(
     max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-SPOKEN = (("stt",), ("vxlan",), ("geneve",), ("stt", "vxlan"), ("geneve", "vxlan"))
+SPOKEN = (("stt",), ("vxlan",), ("geneve",), ("gre",), ("stt", "vxlan"), ("geneve", "vxlan"))
 ADDRESSES = {"a": "10.0.1.11", "b": "10.0.1.12", "c": "10.0.2.11"}
 NODES = st.sampled_from(("node1", "node2", "node3"))
 APPLIANCES = ("one", "two")
 PASSES_MAX = 12
+VIP = "10.0.2.80"
+SYN, SYN_ACK = ",tcp_flags=+syn", ",tcp_flags=+syn+ack"
 ACLS = tuple(
     Acl(f"{direction}-{switch}", direction, 10, parse_match("tcp,dport=80"), "allow-related", switch)
     for direction in ("from-port", "to-port")
@@ -142,14 +152,28 @@ def expected(lab: MemoryLab, chain: Chain, source: str, target: str, is_forward:
     ]
 
 
+def turned(document: LabFile) -> VersionedLab:
+    """The network after it has got its chains in a new version."""
+    (network,) = document.networks
+    lab = VersionedLab(replace(document, networks=(without_chains(network),)))
+    lab.want((network,))
+    for _ in range(4):
+        for node in lab.nodes:
+            lab.hear(node)
+        lab.lead()
+        lab.pass_time()
+    assert lab.versions == {"red": 1} and all(map(lab.is_settled, lab.nodes))
+    return lab
+
+
 @SETTINGS
-@given(documents(), st.sampled_from(("ab", "ba", "bc", "cb", "ac", "ca")))
+@given(documents(), st.sampled_from(("ab", "ba", "bc", "cb", "ac", "ca")), st.booleans())
 def test_a_packet_and_its_answer_pass_the_chain_in_opposite_order_and_arrive_unchanged(
-    drawn: tuple[LabFile, Chain], ends: str
+    drawn: tuple[LabFile, Chain], ends: str, is_turned: bool
 ) -> None:
     document, chain = drawn
     assert problems(document.networks[0]) == []
-    lab = MemoryLab(document)
+    lab = turned(document) if is_turned else MemoryLab(document)
     bare = MemoryLab(LabFile((without_chains(document.networks[0]),), document.nodes))
     there = parse_match(f"tcp,src={ADDRESSES[ends[0]]},dst={ADDRESSES[ends[1]]},sport=40000,dport=80")
     for match, source, target, is_forward in ((there, *ends, True), (mirrored(there), *ends[::-1], False)):
@@ -157,6 +181,35 @@ def test_a_packet_and_its_answer_pass_the_chain_in_opposite_order_and_arrive_unc
         entered, arrived = walk(lab, f"red/{source}", frame)
         assert entered == expected(lab, chain, source, target, is_forward)
         assert arrived == walk(bare, f"red/{source}", frame)[1] and [name for name, _ in arrived] == [target]
+
+
+@SETTINGS
+@given(documents(), st.sampled_from("ac"), st.booleans())
+def test_a_chain_before_a_backend_sees_it_under_its_own_address_and_the_client_does_not(
+    drawn: tuple[LabFile, Chain], client: str, is_turned: bool
+) -> None:
+    document, chain = drawn
+    chain = replace(chain, direction="to-port", port="b", switch=None)
+    shop = LoadBalancer("shop", "tcp", (VIP,), 80, (Backend(port="b"),), router="core")
+    network = replace(document.networks[0], chains=(chain,), load_balancers=(shop,))
+    assert problems(network) == []
+    document = replace(document, networks=(network,))
+    lab = turned(document) if is_turned else MemoryLab(document)
+    there = parse_match(f"tcp,src={ADDRESSES[client]},dst={VIP},sport=40000,dport=80")
+    entered, arrived = walk(lab, f"red/{client}", emit_frame(frame_match(network, client, there) + SYN))
+    assert entered == expected(lab, chain, client, "b", is_forward=True)
+    assert [(name, addresses_of(frame)) for name, frame in arrived] == [
+        ("b", (ADDRESSES[client], ADDRESSES["b"]))
+    ]
+    back = parse_match(f"tcp,src={ADDRESSES['b']},dst={ADDRESSES[client]},sport=80,dport=40000")
+    entered, arrived = walk(lab, "red/b", emit_frame(frame_match(network, "b", back) + SYN_ACK))
+    assert entered == expected(lab, chain, "b", client, is_forward=False)
+    assert [(name, addresses_of(frame)) for name, frame in arrived] == [(client, (VIP, ADDRESSES[client]))]
+
+
+def addresses_of(frame: bytes) -> tuple[str, str]:
+    """Source and destination of an IPv4 packet."""
+    return str(ip_address(frame[26:30])), str(ip_address(frame[30:34]))
 
 
 def without_chains(network: Network) -> Network:

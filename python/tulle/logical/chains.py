@@ -34,6 +34,7 @@ from tulle.values import (
 from .match import expand_match
 from .references import References
 from .switching import GROUP_BIT
+from .translation import is_translated
 from .view import View
 
 FROM_TUNNEL: Final = 1
@@ -187,6 +188,6 @@ def _arrivals(view: View, switch: str) -> Iterator[Flow]:
         yield flow(table, HOOK_PRIORITY, wire, arrived, owner)
     has_passed = FieldMatch("reg5", pipeline.PASSED_TO_PORT, pipeline.PASSED_TO_PORT)
     again = fields((has_passed,), metadata=datapath)
-    # Where there are translations they come before the ACLs, and before the chain too.
-    for table in (pipeline.RETURN, pipeline.TO_PORT_ACL):
-        yield flow(table, SKIP_PRIORITY, again, (Resubmit(pipeline.DELIVER),), owner)
+    yield flow(pipeline.TO_PORT_ACL, SKIP_PRIORITY, again, (Resubmit(pipeline.DELIVER),), owner)
+    if is_translated(view.network):
+        yield flow(pipeline.RETURN, SKIP_PRIORITY, again, (Resubmit(pipeline.DELIVER),), owner)
