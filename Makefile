@@ -6,9 +6,9 @@ CASES ?= 5000
 STAMPS := $(VENV)/.stamps
 RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
 PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central openssl \
-  mininet nfdump openvswitch-testcontroller tshark iperf3 iproute2 iputils-ping ethtool tcpdump isc-dhcp-client
+  mininet nfdump openvswitch-testcontroller tshark iperf3 nftables iproute2 iputils-ping ethtool tcpdump isc-dhcp-client
 
-.PHONY: help setup packages build demo test test-rust test-python test-slow lint reference format bench bench-quick fuzz clean
+.PHONY: help setup packages build demo demo-chain demo-classroom test test-rust test-python test-slow lint reference format bench bench-quick fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ $(STAMPS)/native: $(STAMPS)/python $(RUST)
 
 demo: setup ## the two-tenant data centre on this machine, shown and checked (KEEP=1 leaves it running)
 	@$(BIN)/python -m tulle.lab.demo $(if $(KEEP),--keep)
+
+demo-chain: setup ## a firewall put in the path of live traffic, and out again (KEEP=1 leaves it running)
+	@$(BIN)/python -m tulle.lab.service_chain $(if $(KEEP),--keep)
+
+demo-classroom: setup ## 20 clones of one network, apart from each other (KEEP=1 leaves it running)
+	@$(BIN)/python -m tulle.lab.classroom $(if $(KEEP),--keep)
 
 test: test-rust test-python ## all tests: cargo and pytest, with real packets in network namespaces
 

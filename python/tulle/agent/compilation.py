@@ -55,6 +55,7 @@ class Inputs(Struct, frozen=True):
     unheard: frozenset[TunnelPort]
     down: frozenset[tuple[str, str]]
     transits: tuple[Transit, ...]
+    dead: frozenset[str]
 
 
 class Compiled(Struct, frozen=True):
@@ -120,10 +121,11 @@ class Compilation:
         down: Down = frozenset(),
         live: Mapping[str, Live] = MappingProxyType({}),
         transits: Iterable[Transit] = (),
+        dead: frozenset[str] = frozenset(),
     ) -> Compiled:
         """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address).
 
-        `live` says which versions there are.
+        `live` says which versions there are; `dead` as in `compile_node`.
         """
         bindings, transits = tuple(bindings), tuple(transits)
         outside = external_zones(bindings, tunnels.all, ports.values())
@@ -145,7 +147,9 @@ class Compilation:
             plugged = _ports_of(name, numbered)
             gone = frozenset((balancer, address) for of, balancer, address in down if of == name)
             moving = tuple(one for one in transits if one.network == name)
-            inputs = Inputs(edition, now.behind, ways, dict(encapsulations), plugged, unheard, gone, moving)
+            failing = frozenset(one for one in dead if one.startswith(f"{name}/"))
+            place = (now.behind, ways, dict(encapsulations), plugged, unheard)
+            inputs = Inputs(edition, *place, gone, moving, failing)
             kept[name, edition.version] = self._kept_or_made(inputs, is_wanted=edition.version == now.version)
         self._kept = kept
         return _join(
@@ -183,6 +187,7 @@ class Compilation:
             receiving,
             inputs.behind,
             inputs.transits,
+            dead=inputs.dead,
         )
         numbers = versioned(edition.ids, version)
         flows = (*placed_here, *compile_network(network, numbers, inputs.down))

@@ -12,20 +12,27 @@ from tulle.store import Source, Writer
 from tulle.values import Network, pipeline
 
 FLOW_DROP = "flow"
-_PORT_TABLES = {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER}
+_COUNTING_TABLES = {
+    "port": {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER},
+    "chain": {pipeline.CHAIN_FROM_PORT, pipeline.CHAIN_TO_PORT},
+    "mirror": {pipeline.MIRROR_COPY},
+}
 _EXPLAINED_BY_FLOWS = {"dropped-by-flow"}
 _RULES = {"acl", "balancer", "nat"}
-_REASONS = {"acl", "default", "forwarding", "port security"}
+_REASONS = {"acl", "chain", "default", "forwarding", "port security"}
 Counts = dict[tuple[str, str, str], tuple[int, int]]
 Place = tuple[str, str, int | None]
 """Reason, object, and table of the switch where there is one."""
 
 
 def flow_object(text: str, owners: Mapping[int, str]) -> tuple[str, str, str] | None:
-    """(network, kind, name) that a flow counts for: of rules what they decided, of ports what they sent and got."""
+    """(network, kind, name) that a flow counts for.
+
+    Of rules what they decided, of ports what they sent and got, of chains what went in either way, of mirrors copies.
+    """
     kind, _, path = owners.get(flow_cookie(text), "").partition(" ")
     network, slash, name = path.partition("/")
-    counted = kind in _RULES or (kind == "port" and flow_table(text) in _PORT_TABLES)
+    counted = kind in _RULES or flow_table(text) in _COUNTING_TABLES.get(kind, ())
     return (network, kind, name) if slash and counted else None
 
 
@@ -37,6 +44,8 @@ def counted_objects(network: Network) -> Iterator[tuple[str, str, str]]:
         ("acl", network.acls),
         ("nat", rules),
         ("balancer", network.load_balancers),
+        ("chain", network.chains),
+        ("mirror", network.mirrors),
     )
     for kind, found in kinds:
         yield from ((network.name, kind, one.name) for one in found)

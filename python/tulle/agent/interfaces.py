@@ -131,6 +131,23 @@ def tunnel_interface(node: str, local: str, tunnel: TunnelInterface) -> Interfac
     return Interface(tunnel_name(tunnel), tunnel.encapsulation, options, external)
 
 
+def collector_interface(node: Node, tunnel: TunnelInterface) -> Interface:
+    """The tunnel to a collector of copies; nothing that comes from there is taken."""
+    made = tunnel_interface(node.name, node.address, tunnel)
+    name = f"m{blake2b(f'{tunnel.encapsulation} {tunnel.address}'.encode(), digest_size=5).hexdigest()}"
+    return msgspec.structs.replace(made, name=name)
+
+
+def unlinked(source: Source, there: Mapping[str, Present]) -> list[int]:
+    """The numbers of the switch ports of logical ports that somebody else plugged in and that have no link.
+
+    The agent's own devices are in other namespaces, where a switch cannot see how they are.
+    """
+    down = {row["name"] for row in source("Interface") if row["link_state"] == "down"}
+    found = (one.ofport for name, one in there.items() if name in down and one.logical_port and not one.own)
+    return [number for number in found if number is not None]
+
+
 def present(source: Source) -> dict[str, Present]:
     """The interfaces of the integration bridge by name, its own one left out."""
     ports = {row["_uuid"]: row for row in source("Port")}

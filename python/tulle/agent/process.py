@@ -19,6 +19,7 @@ from tulle import store
 from tulle._native import canonical_flow, emit_frame, icmp_error
 from tulle.agent import counters
 from tulle.agent.answering import Answers
+from tulle.agent.appliances import PERIOD_S
 from tulle.agent.checks import Checks
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.policy import PolicyPath
@@ -60,6 +61,7 @@ SWITCH_TABLES = {
         "external_ids",
         "ofport",
         "ifindex",
+        "link_state",
         "error",
         "mtu_request",
         "bfd",
@@ -140,6 +142,7 @@ class Agent:
         ports, now = self.reconciler.ports, time.monotonic()
         self.checks.configure(compiled.probes, ports, compiled.reasons.items(), now)
         self.services.configure(compiled.services, compiled.reasons, self.reconciler.mtus)
+        self.reconciler.health.configure(compiled.reasons)
         return True
 
     async def watch_connections(self) -> None:
@@ -203,6 +206,17 @@ class Agent:
             writer = Writer(self.state.schema)
             store.write_backends(writer, source(self.state), self.name, self.checks.states())
             await self._write(writer)
+
+    async def probe(self) -> None:
+        """Look every second whether the appliances here work."""
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            if self.openflow.connected:
+                probes, changed = self.reconciler.health.tick()
+                for one in probes:
+                    self.openflow.packet_out(OFPP_CONTROLLER, f"output:{one.port}", one.frame)
+                if changed:
+                    self._changed.set()
 
     async def trace(self) -> None:
         """Answer the traces that ask for this node."""
@@ -338,6 +352,11 @@ class Agent:
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
+        health = self.reconciler.health
+        if health.concerns(packet):
+            if health.hear(packet):
+                self._changed.set()
+            return
         compiled = self.reconciler.compiled
         if compiled.reasons.get((packet.table, packet.cookie)) == ACTIVATE:
             network, _, port = compiled.owners[packet.cookie].removeprefix("port ").partition("/")
@@ -364,6 +383,7 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
             agent.beat(),
             agent.count(),
             agent.check(),
+            agent.probe(),
             agent.trace(),
             agent.answer(),
             agent.answers.keep_checking(),

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tulle import store
 from tulle.agent import abilities, interfaces, placing
+from tulle.agent.appliances import ApplianceHealth, watched_appliances
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.editions import Editions, Found, Live, found_in_switch
@@ -31,6 +32,8 @@ from tulle.agent.zones import Ports, forget, forget_connections, remembered, reu
 from tulle.control import (
     all_tunnels_of,
     attachments,
+    collector_name,
+    in_path,
     network_mtu,
     placement,
     tunnels_by_remote,
@@ -108,6 +111,7 @@ class Reconciler:
         self.retiring = Retiring()
         self._canonical = canonical
         self.editions = Editions(options.name)
+        self.health = ApplianceHealth()
         self.compilation = Compilation(options.name, canonical)
         self.compiled: Compiled = NOTHING
         self.recomputed: Callable[[], Compiled] | None = None
@@ -244,7 +248,24 @@ class Reconciler:
             if tunnel.remote in remotes
             for interface in interfaces.tunnel_interfaces(self.node, tunnel)
         ]
-        return [*tunnels, *taps]
+        return [*tunnels, *taps, *self._collectors(view, places)]
+
+    def _collectors(self, view: View, places: Places) -> list[Interface]:
+        """Tunnels to those who get the copies of mirrors whose ports are here.
+
+        Never to a node: it would take a copy for a packet of the network whose number is the mirror's key.
+        """
+        here = {network for network, _ in places.local}
+        nodes = {at for one in view.nodes.values() for at in (one.address, one.second_address)}
+        wanted = {
+            (mirror.remote, mirror.encapsulation)
+            for network in view.all_networks
+            for mirror in network.mirrors
+            if network.name in here and mirror.remote is not None and mirror.remote not in nodes
+            if mirror.encapsulation in encapsulations()
+        }
+        ends = (TunnelInterface(collector_name(at), at, kind) for at, kind in sorted(wanted))
+        return [interfaces.collector_interface(self.node, one) for one in ends]
 
     def _known_nodes(self, view: View) -> dict[str, Node]:
         """All nodes that tunnels may name; of one that has just gone neither address nor agent is known."""
@@ -330,8 +351,10 @@ class Reconciler:
         heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}
         self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
         self.former_owners = self.compiled.owners
+        self._watch(now)
+        told = {(network, name) for _, network, name in now.view.appliances}
         inputs = (
-            placed.networks,
+            tuple(in_path(one, placed.bindings, told) for one in placed.networks),
             placed.bindings,
             tunnels,
             now.view.ids,
@@ -341,6 +364,7 @@ class Reconciler:
             now.view.down,
             live,
             placing.transits(now.view, self.node.name, now.places, now.ready, self._waiting),
+            self.health.dead,
         )
         self.compiled = self.compilation.compile(*inputs)
         self.recomputed = None
@@ -360,6 +384,38 @@ class Reconciler:
             found = found_in_switch(view.ids, missing, {metadata_of(text) for text in flows.values()})
         live = self.editions.update(view.versions, view.turns, latest, found, self._clock())
         return live, found.metadata
+
+    def _watch(self, now: Situation) -> None:
+        """Look after the appliances that are served here."""
+        numbers = {port.name: number for port, number in self.ports.items() if isinstance(port, LocalPort)}
+        served = now.ready & now.places.local
+        unlinked = interfaces.unlinked(source(self.switch), now.there)
+        found = watched_appliances(now.view.all_networks, numbers, served, unlinked)
+        said = {
+            (network, name): state
+            for (at, network, name), state in now.view.appliances.items()
+            if at == self.node.name
+        }
+        self.health.watch(found, said)
+
+    def _write_appliances(self, writer: Writer, now: Situation) -> None:
+        """What this node knows of appliances; what it said of one stays until another node speaks of it."""
+        known = {
+            (one.network.name, appliance.name)
+            for one in now.view.networks.values()
+            for appliance in one.network.appliances
+        }
+        kept = [
+            (at, network, name)
+            for at, network, name in now.view.appliances
+            if at == self.node.name
+            and (network, name) in known
+            and (network, name) not in self.health.states
+            and not any(
+                other != at and (network, name) == tuple(rest) for other, *rest in now.view.appliances
+            )
+        ]
+        store.write_appliances(writer, source(self.state), self.node.name, self.health.states, kept)
 
     def _tunnels(self, now: Situation) -> Tunnels:
         """What the flows receive and send by; networks that nobody tells apart share what is usual."""
@@ -408,6 +464,7 @@ class Reconciler:
         told = self.editions.report(here, self.compilation.pending)
         store.write_version_report(writer, state, name, told)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
+        self._write_appliances(writer, now)
         if writer.operations:
             await self.state.transact(writer.operations)
 

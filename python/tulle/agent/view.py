@@ -26,6 +26,9 @@ INTENT_TABLES = (
     "Address_Set",
     "NAT",
     "Load_Balancer",
+    "Appliance",
+    "Chain",
+    "Mirror",
     "Node",
 )
 PortName = tuple[str, str]
@@ -44,6 +47,8 @@ class View(Struct, frozen=True):
     down: frozenset[tuple[str, str, str]] = frozenset()
     turns: Mapping[str, Turn] = MappingProxyType({})
     prepared: Mapping[PortName, Prepared] = MappingProxyType({})
+    appliances: Mapping[tuple[str, str, str], str] = MappingProxyType({})
+    """What nodes say of appliances, by node, network and name: `up` or `down`."""
 
     @property
     def versions(self) -> dict[str, int]:
@@ -93,4 +98,5 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         store.down(state),
         store.turns(state),
         moving.prepared(state),
+        store.appliances(state),
     )

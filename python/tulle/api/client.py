@@ -204,12 +204,16 @@ class Client(Questions):
         """Every pair of nodes, and each network with an order of its own: what it uses, what it is coming to, why."""
         return self._list("/v1/tunnels", "tunnels")
 
+    def appliances(self, network: str | None = None) -> list[Document]:
+        """How appliances are, as nodes say: [{"network", "name", "node", "state"}], `up` or `down`."""
+        return self._list("/v1/appliances" + _query(network=network), "appliances")
+
     def drops(self, node: str | None = None) -> list[Document]:
         """Packets not forwarded: [{"node", "reason", "object", "packets"}]."""
         return self._list("/v1/drops" + _query(node=node), "drops")
 
     def counters(self, network: str | None = None) -> list[Document]:
-        """Packets and bytes of ports and ACLs: [{"network", "kind", "name", "node", "packets", "bytes"}]."""
+        """What ports, ACLs, chains and mirrors count: [{"network", "kind", "name", "node", "packets", "bytes"}]."""
         return self._list("/v1/counters" + _query(network=network), "counters")
 
     def backends(self, network: str | None = None) -> list[Document]:

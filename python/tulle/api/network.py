@@ -29,6 +29,9 @@ LISTS: Final = {
     "port": "ports",
     "acl": "acls",
     "load balancer": "load_balancers",
+    "appliance": "appliances",
+    "chain": "chains",
+    "mirror": "mirrors",
 }
 
 
@@ -60,8 +63,20 @@ class Draft:
         """Add a load balancer, or change these `values` of one."""
         return self._put("load balancer", name, values)
 
+    def appliance(self, name: str, **values: Any) -> Document:
+        """Add an appliance, or change these `values` of one."""
+        return self._put("appliance", name, values)
+
+    def chain(self, name: str, **values: Any) -> Document:
+        """Add a chain, or change these `values` of one."""
+        return self._put("chain", name, values)
+
+    def mirror(self, name: str, **values: Any) -> Document:
+        """Add a mirror, or change these `values` of one."""
+        return self._put("mirror", name, values)
+
     def remove(self, kind: str, name: str) -> None:
-        """Remove a `switch`, `router`, `port`, `acl` or `load balancer`; NotFound if it is not there."""
+        """Remove what is of a kind in `LISTS`; NotFound if it is not there."""
         members = self._members(kind)
         left = [one for one in members if one["name"] != name]
         if len(left) == len(members):

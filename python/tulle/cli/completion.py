@@ -32,6 +32,15 @@ def port_names(context: typer.Context, incomplete: str) -> list[str]:
     return _names(context, f"/v1/ports?network={context.params.get('network')}", "ports", incomplete)
 
 
+def chain_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Chains of the network that stands before."""
+    try:
+        found = _answer(context, _network(context))["network"].get("chains", ())
+    except Exception:
+        return []  # As in `_names`.
+    return [one["name"] for one in found if one["name"].startswith(incomplete)]
+
+
 def node_names(context: typer.Context, incomplete: str) -> list[str]:
     """Nodes."""
     return _names(context, "/v1/nodes", "nodes", incomplete)

@@ -18,6 +18,7 @@ from . import (
     acls,
     backup,
     balancers,
+    chains,
     draining,
     nats,
     networks,
@@ -48,6 +49,8 @@ app.add_typer(ports.app, name="port")
 app.add_typer(acls.app, name="acl")
 app.add_typer(nats.app, name="nat")
 app.add_typer(balancers.app, name="lb")
+app.add_typer(chains.app, name="chain")
+app.add_typer(chains.mirrors, name="mirror")
 app.add_typer(draining.app, name="node")
 app.add_typer(views.tunnels, name="tunnel")
 app.command("trace")(trace.trace)

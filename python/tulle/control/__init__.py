@@ -7,6 +7,8 @@ Everything here is pure.
 from .allocate import allocate
 from .choice import Choice, choice_between
 from .context import in_version, versioned
+from .insertion import in_path
+from .mirrors import collector_name
 from .mtu import network_mtu
 from .physical import compile_node, lets_in
 from .placement import Placement, attachments, placement, requested_bindings
@@ -27,7 +29,9 @@ __all__ = [
     "attachments",
     "choice_between",
     "choose",
+    "collector_name",
     "compile_node",
+    "in_path",
     "in_use",
     "in_version",
     "is_turning",

@@ -9,6 +9,8 @@ from typing import Final
 from tulle.errors import Conflict
 from tulle.values import DATAPATH_MAX, PORT_KEY_MAX, Ids, Network
 
+from .wires import wires
+
 NOTHING: Final = Ids()
 
 
@@ -38,6 +40,7 @@ def datapath_names(network: Network) -> Iterator[str]:
     """The full names of what has a datapath id."""
     yield from (f"{network.name}/{switch.name}" for switch in network.switches)
     yield from (f"{network.name}/{router.name}" for router in network.routers)
+    yield from (f"{network.name}/{wire}" for wire in wires(network))
 
 
 def port_names(network: Network) -> Iterator[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tulle.errors import NotFound
 from tulle.values import (
     FLOOD_KEY,
     Action,
@@ -59,7 +58,11 @@ from .context import (
     in_version,
     version_place,
 )
+from .insertion import insertion_flows
+from .mirrors import with_mirrors
+from .numbers import number
 from .transits import coming_flows, ingress_flows, leaving_flows
+from .wires import wires
 
 FROM_TUNNEL, UNVERSIONED = 1, 2
 VERSION_OF = "version of"
@@ -131,6 +134,7 @@ def compile_node(
     receiving: Iterable[TunnelInterface] = (),
     behind: Mapping[str, int] = MappingProxyType({}),
     transits: Iterable[Transit] = (),
+    dead: Collection[str] = (),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
@@ -139,18 +143,25 @@ def compile_node(
     `version` (8 bits) is that of these networks; it goes into contexts that have room for it.  `behind` are nodes
     that have another one and are spoken to in that, while what they send counts as of this one.
     Ports of `transits` are served here whatever their binding says, and looked for where the transit says.
+    `dead` are appliances here (`network/name`) that nothing passes.
     """
     networks = tuple(networks)
     places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF)
     stopped = _places((one for one in networks if one.paused), bindings, ids, version & 0xFF)
     sending = tuple(tunnels)
-    ends = _ends((*sending, *receiving), encapsulations)
+    ends = _ends((*sending, *receiving), encapsulations, version & 0xFF, behind)
     ways = {one.remote: ends[one.remote, one.encapsulation] for one in sending}
     writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind)
     by_port = {(one.network, one.port): one for one in transits if _is_reached(one, ways)}
     moving = [(place, by_port[place.name]) for place in places if place.name in by_port]
     sought = [_sought(place, by_port.get(place.name)) for place in places]
-    flows = (*writer.flows(sought), *writer.transits(moving), *_paused(node, stopped))
+    flows: tuple[Flow, ...] = (*writer.flows(sought), *writer.transits(moving), *_paused(node, stopped))
+    for network in (one for one in networks if (one.appliances or one.mirrors) and not one.paused):
+        homes = {place.port: place.node for place in sought if place.network == network.name}
+        inserted = insertion_flows(node, network, homes, ways, ids, dead, version & 0xFF)
+        entries = writer.wires(network, ids, version & 0xFF)
+        flows = (*flows, *entries, *inserted)
+        flows = with_mirrors(flows, node, network, homes, ways, ids, version & 0xFF)
     return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
 
 
@@ -168,6 +179,8 @@ class _End(Struct, frozen=True):
 
     tunnel: TunnelInterface
     encapsulation: Encapsulation
+    version: int = 0
+    """What contexts to it carry; to an endpoint without an agent versions mean nothing."""
 
     @property
     def remote(self) -> str:
@@ -191,14 +204,18 @@ class _End(Struct, frozen=True):
 
 
 def _ends(
-    tunnels: Iterable[TunnelInterface], encapsulations: Mapping[str, Encapsulation]
+    tunnels: Iterable[TunnelInterface],
+    encapsulations: Mapping[str, Encapsulation],
+    version: int,
+    behind: Mapping[str, int],
 ) -> dict[tuple[str, str], _End]:
     """By remote and encapsulation; one that has a second port goes before the same without it."""
     found: dict[tuple[str, str], _End] = {}
     for one in tunnels:
         key = one.remote, one.encapsulation
         if key not in found or (one.second_address and not found[key].tunnel.second_address):
-            found[key] = _End(one, encapsulations[one.encapsulation])
+            spoken = 0 if one.external else behind.get(one.remote, version)
+            found[key] = _End(one, encapsulations[one.encapsulation], spoken)
     return found
 
 
@@ -213,18 +230,11 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids, 
             node = nodes.get((network.name, port.name))
             if node is not None:
                 datapath = f"{network.name}/{port.switch}"
-                numbers = _number(ids.datapaths, datapath), _number(ids.ports, f"{datapath}/{port.name}")
+                numbers = number(ids.datapaths, datapath), number(ids.ports, f"{datapath}/{port.name}")
                 names = network.name, port.name, port.switch
                 kind = port.port_security, tracked, translated
                 found.append(_Place(*names, *numbers, port.mac, node, *kind, version))
     return found
-
-
-def _number(numbers: Mapping[str, int], name: str) -> int:
-    try:
-        return numbers[name]
-    except KeyError:
-        raise NotFound(f"no number is allocated for {name}") from None
 
 
 class _Writer:
@@ -248,7 +258,7 @@ class _Writer:
             yield from self._local(place) if place.node == self._node else self._remote(place)
         for members in by_datapath.values():
             yield from self._flood(members)
-            yield from self._in_this_version(members[0])
+            yield from self._in_this_version(members[0].network, members[0].datapath, members[0].version)
         yield from _nowhere()
 
     def _from_tunnel(self, end: _End, port: TunnelPort) -> Flow:
@@ -260,18 +270,25 @@ class _Writer:
             actions.append(Move(place, Slice("metadata", DATAPATH.bits, VERSION_BITS)))
         return flow(PHYSICAL_INGRESS, 100, match, (*actions, *_onward(end)), owner)
 
-    def _in_this_version(self, place: _Place) -> Iterator[Flow]:
+    def wires(self, network: Network, ids: Ids, version: int) -> Iterator[Flow]:
+        """As for switches, in which version what comes by a wire is."""
+        for name in wires(network):
+            yield from self._in_this_version(
+                network.name, number(ids.datapaths, f"{network.name}/{name}"), version
+            )
+
+    def _in_this_version(self, network: str, datapath: int, version: int) -> Iterator[Flow]:
         """What comes to a switch without a version, or in that of a node that is behind, is of this version."""
-        owner = f"{VERSION_OF} {place.network}"
-        if place.version and any(version_place(one.encapsulation) is None for one in self._ends):
-            match = fields((FieldMatch("reg10", UNVERSIONED, UNVERSIONED),), metadata=place.datapath)
-            known = SetField("metadata", place.metadata), SetField("reg10", FROM_TUNNEL)
+        owner, metadata = f"{VERSION_OF} {network}", in_version(datapath, version)
+        if version and any(version_place(one.encapsulation) is None for one in self._ends):
+            match = fields((FieldMatch("reg10", UNVERSIONED, UNVERSIONED),), metadata=datapath)
+            known = SetField("metadata", metadata), SetField("reg10", FROM_TUNNEL)
             yield flow(RESPONDERS, 65000, match, (*known, Resubmit(RESPONDERS)), owner)
         for end in self._ends:
             if end.remote in self._behind and not end.guarded and version_place(end.encapsulation):
                 for port in end.ports:
-                    match = fields((_of_datapath(place.datapath),), in_port=port)
-                    actions = (SetField("metadata", place.metadata), *_onward(end))
+                    match = fields((_of_datapath(datapath),), in_port=port)
+                    actions = (SetField("metadata", metadata), *_onward(end))
                     yield flow(PHYSICAL_INGRESS, 102, match, actions, owner)
 
     def _from_external(self, end: _End, members: list[_Place]) -> Iterator[Flow]:
@@ -368,11 +385,10 @@ class _Writer:
                 yield Resubmit(TO_PORT_ACL)
 
     def _mark(self, node: str, place: _Place, egress: int) -> tuple[Action, ...]:
-        """Write the context for what goes to `node`; to an endpoint without an agent versions mean nothing."""
-        encapsulation, is_external = self._ways[node].encapsulation, self._ways[node].tunnel.external
-        version = 0 if is_external else self._behind.get(node, place.version)
-        number = context(encapsulation, place.datapath, egress, version)
-        actions: tuple[Action, ...] = (SetField("tun_id", number),)
+        """Write the context for what goes to `node`."""
+        encapsulation, version = self._ways[node].encapsulation, self._ways[node].version
+        mark = context(encapsulation, place.datapath, egress, version)
+        actions: tuple[Action, ...] = (SetField("tun_id", mark),)
         if carries_ports(encapsulation):
             actions += (Move(Slice("reg14", 0, 16), INGRESS),)
         return actions

@@ -89,6 +89,7 @@ class Api:
                 web.get("/v1/drops", self.drops),
                 web.get("/v1/counters", self.counters),
                 web.get("/v1/backends", self.backends),
+                web.get("/v1/appliances", self.appliances),
                 web.get("/v1/backup", self.backup),
                 web.post("/v1/restore", self.restore),
             ]
@@ -148,6 +149,10 @@ class Api:
     async def tunnels(self, _request: web.Request) -> web.Response:
         """GET /v1/tunnels."""
         return json_answer({"tunnels": self._listing.tunnels()})
+
+    async def appliances(self, request: web.Request) -> web.Response:
+        """GET /v1/appliances[?network=NETWORK]."""
+        return json_answer({"appliances": self._listing.appliances(request.query.get("network"))})
 
     async def drops(self, request: web.Request) -> web.Response:
         """GET /v1/drops[?node=NODE]."""

@@ -130,12 +130,16 @@ class Listing:
         """Every pair of nodes, and networks with an order of their own; `reason` says what decided."""
         return list(Pairs(self._intent, self._state).lines())
 
+    def appliances(self, network: str | None = None) -> list[Document]:
+        """What nodes say of the appliances that they watch: `up` or `down`."""
+        return self._rows("Appliance", ("network", "name", "node", "state"), network=network)
+
     def drops(self, node: str | None = None) -> list[Document]:
         """Packets that were not forwarded, by node, reason, what decided it and in which table."""
         return self._rows("Drop", ("node", "reason", "object", "table", "packets"), node=node)
 
     def counters(self, network: str | None = None) -> list[Document]:
-        """Packets and bytes of ports and ACLs, by node."""
+        """Packets and bytes of ports, ACLs, chains and mirrors, by node."""
         columns = ("network", "kind", "name", "node", "packets", "bytes")
         return self._rows("Counter", columns, network=network)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tulle.values import Flow, Ids, Network, Probe, RouterInterface
 
 from .acl import acl_flows
+from .chains import chain_flows
 from .checking import checking_flows, probes
 from .forwarding import forwarding_flows
 from .port_security import port_security_flows
@@ -59,6 +60,7 @@ def _all_flows(view: View) -> Iterator[Flow]:
     yield from acl_flows(view)
     yield from translation_flows(view)
     yield from checking_flows(view)
+    yield from chain_flows(view)
 
 
 def _order(one: Flow) -> tuple[int, int, str]:

@@ -12,6 +12,9 @@ NETWORK_DEFAULTS: Final[Document] = {
     "dns": None,
     "forwarding": "dual",
     "load_balancers": [],
+    "appliances": [],
+    "chains": [],
+    "mirrors": [],
 }
 SWITCH_DEFAULTS: Final[Document] = {"dhcp": None, "service_addresses": []}
 DHCP_DEFAULTS: Final[Document] = {"lease_s": 3600, "dns": [], "domain": "", "routes": []}

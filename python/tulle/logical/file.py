@@ -200,6 +200,10 @@ def _network(
     network = read_network(node, complaints, known)
     for one in order_problems(network.encapsulations, encapsulations):
         complaints.add(_line(node, ("encapsulations",)), f"network {network.name}: {one}")
+    for at, mirror in enumerate(network.mirrors):
+        for one in order_problems((mirror.encapsulation,) if mirror.encapsulation else (), encapsulations):
+            where = ("mirrors", at, "encapsulation")
+            complaints.add(_line(node, where), f"network {network.name}: mirror {mirror.name}: {one}")
     if complaints.count == before:
         for problem in problems(network, nodes):
             complaints.add(_line(node, problem.path), f"network {network.name}: {problem.message}")

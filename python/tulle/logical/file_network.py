@@ -20,6 +20,7 @@ from tulle.values import (
 from tulle.values.network import AclAction, Direction
 
 from . import tree
+from .file_insertion import INSERTION_KEYS, with_insertion
 from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
 from .file_services import (
     NETWORK_SERVICE_KEYS,
@@ -48,6 +49,7 @@ NETWORK_KEYS = (
     *POLICY_KEYS,
     *TRANSLATION_KEYS,
     *NETWORK_SERVICE_KEYS,
+    *INSERTION_KEYS,
 )
 GENERATION_MAX = 999_999_999
 NOTHING_KNOWN: Final[Mapping[str, Network]] = MappingProxyType({})
@@ -86,7 +88,8 @@ def read_network(
     )
     before = known.get(network.name)
     filled = with_addresses(with_services(network, own, complaints), reader.without_addresses, before)
-    return with_policy(with_service_addresses(filled, before), own, complaints)
+    filled = with_policy(with_service_addresses(filled, before), own, complaints)
+    return with_insertion(filled, own, complaints)
 
 
 def read_generation(node: tree.Tree, complaints: Complaints) -> int | None:

@@ -13,6 +13,12 @@ from .problem import Path, Problem, repeated
 from .rules_acl import acl_problems
 from .rules_address import address_problems
 from .rules_balancing import balancer_names, balancer_problems, balancer_references
+from .rules_insertion import (
+    INSERTION_SPACES,
+    insertion_names,
+    insertion_problems,
+    insertion_references,
+)
 from .rules_nat import nat_names, nat_problems
 from .rules_policy import policy_names, policy_problems, policy_references
 from .rules_route import route_problems
@@ -21,6 +27,16 @@ from .spelling import nearest
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+SPACES: Final = (
+    "switch or router",
+    "port",
+    "acl",
+    "port group",
+    "address set",
+    "nat",
+    "load balancer",
+    *INSERTION_SPACES,
+)
 NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -37,6 +53,7 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
         *route_problems(network),
         *policy_problems(network),
         *acl_problems(network),
+        *insertion_problems(network),
     ]
     return found or list(service_problems(network))
 
@@ -61,6 +78,7 @@ def _names(network: Network) -> Iterator[tuple[Path, str, str]]:
     yield from policy_names(network)
     yield from nat_names(network)
     yield from balancer_names(network)
+    yield from insertion_names(network)
 
 
 def _name_problems(network: Network) -> Iterator[Problem]:
@@ -69,7 +87,7 @@ def _name_problems(network: Network) -> Iterator[Problem]:
         if not valid_name(name):
             expected = "a name of 1 to 63 of a-z, 0-9 and dash was expected"
             yield Problem(path, f"{expected}, {name!r} came")
-    for space in ("switch or router", "port", "acl", "port group", "address set", "nat", "load balancer"):
+    for space in SPACES:
         yield from repeated(
             f"the {space} name", [(path, name) for path, kind, name in named if kind == space]
         )
@@ -102,6 +120,7 @@ def _reference_problems(network: Network, nodes: Collection[str] | None) -> Iter
     yield from _acl_places(network, switches)
     yield from policy_references(network)
     yield from balancer_references(network)
+    yield from insertion_references(network)
 
 
 def _switch_references(network: Network) -> Iterator[tuple[Path, str]]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from tulle.errors import InvalidInput
 from tulle.values import Change, LogicalSwitch, Network
 
+from .document_insertion import insertion_documents
 from .document_policy import without_defaults
 from .match import emit_match, parse_match
 from .rules import problems
@@ -28,6 +29,9 @@ IDENTITIES: Final = {
     "acls": "name",
     "port_groups": "name",
     "address_sets": "name",
+    "appliances": "name",
+    "chains": "name",
+    "mirrors": "name",
     "routes": "prefix",
     "nat": "name",
     "load_balancers": "name",
@@ -55,6 +59,9 @@ def ordered(network: Network) -> Network:
         port_groups=tuple(sorted(network.port_groups, key=lambda one: one.name)),
         address_sets=tuple(sorted(network.address_sets, key=lambda one: one.name)),
         load_balancers=tuple(sorted(network.load_balancers, key=lambda one: one.name)),
+        appliances=tuple(sorted(network.appliances, key=lambda one: one.name)),
+        chains=tuple(sorted(network.chains, key=lambda one: one.name)),
+        mirrors=tuple(sorted(network.mirrors, key=lambda one: one.name)),
     )
 
 
@@ -74,6 +81,7 @@ def document_of(network: Network) -> Document:
     made["acls"] = [_without_nones(acl) for acl in made["acls"]]
     for acl, document in zip(ordered(network).acls, made["acls"], strict=True):
         document["match"] = emit_match(acl.match)
+    made |= insertion_documents(ordered(network))
     if not network.paused:
         del made["paused"]
     return without_defaults(made)
@@ -83,7 +91,8 @@ def network_of(document: Mapping[str, Any]) -> Network:
     """The network of a document; InvalidInput when it is malformed or contradictory."""
     try:
         acls = [{**acl, "match": _match_of(acl["match"])} for acl in document.get("acls", ())]
-        network = msgspec.convert({**document, "acls": acls}, Network)
+        chains = [{**one, "match": _match_of(one["match"])} for one in document.get("chains", ())]
+        network = msgspec.convert({**document, "acls": acls, "chains": chains}, Network)
     except (msgspec.ValidationError, TypeError, KeyError, AttributeError) as error:
         raise InvalidInput(f"the document of a network was expected: {error}") from None
     found = problems(network)

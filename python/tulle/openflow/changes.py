@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tulle.openflow.flows import flow_cookie
+from tulle.openflow.flows import flow_cookie, flow_table
 
 
 class FlowChanges(Struct, frozen=True):
@@ -37,4 +37,7 @@ def changes(installed: Mapping[str, str], desired: Mapping[str, str]) -> FlowCha
         elif old != text:
             modify.append(text)
     delete = [key for key in installed if key not in desired]
+    # Who sends packets on to a table comes after what is in it, and goes before it.
+    add.sort(key=flow_table, reverse=True)
+    delete.sort(key=flow_table)
     return FlowChanges(tuple(add), tuple(modify), tuple(delete))

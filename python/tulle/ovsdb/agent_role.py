@@ -31,6 +31,7 @@ _OF_NODE = {
 # table: (column that holds the node's name, whether rows may come and go, columns that may change)
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Node": ("name", True, _OF_NODE),
+    "Appliance": ("node", True, {"state"}),
     "Binding": ("", True, {"node", "interface"}),
     "Backend": ("node", True, {"up"}),
     "Counter": ("node", True, {"packets", "bytes", "past_packets", "past_bytes"}),

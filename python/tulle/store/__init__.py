@@ -12,6 +12,7 @@ Controller and agents share it.  It opens nothing and keeps nothing.
 from __future__ import annotations
 
 from .health import backends, down, write_backends
+from .insertion import appliances, write_appliances
 from .intent import (
     StoredNetwork,
     canonical,
@@ -66,6 +67,7 @@ __all__ = [
     "TraceStep",
     "Writer",
     "answer_of",
+    "appliances",
     "applied",
     "backends",
     "bindings",
@@ -92,6 +94,7 @@ __all__ = [
     "version_reports",
     "versions",
     "write_answer",
+    "write_appliances",
     "write_backends",
     "write_binding",
     "write_declared_nodes",

@@ -29,7 +29,7 @@ from tulle.values import (
     StaticRoute,
 )
 
-from . import services
+from . import insertion, services
 from .translation import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
 from .writer import Row, Source, Writer
 
@@ -43,6 +43,7 @@ _PARTS = (
     "Port_Group",
     "Address_Set",
     "Load_Balancer",
+    *insertion.TABLES,
 )
 
 
@@ -121,6 +122,7 @@ def write_network(
         "encapsulations": ",".join(network.encapsulations),
         "load_balancers": upsert("Load_Balancer", map(balancer_row, network.load_balancers)),
         **services.network_columns(network),
+        **{column: upsert(table, rows) for column, table, rows in insertion.rows(network)},
     }
     if numbers is not None:
         root["numbers"] = dict(numbers)
@@ -172,6 +174,9 @@ def canonical(network: Network) -> Network:
         ),
         default_deny=tuple(sorted(network.default_deny)),
         load_balancers=_named(map(canonical_balancer, network.load_balancers)),
+        appliances=_named(network.appliances),
+        chains=_named(network.chains),
+        mirrors=_named(network.mirrors),
     )
 
 
@@ -219,6 +224,7 @@ def _network(root: Row, parts: Rows, router_ports: list[Row], nats: list[Row]) -
         load_balancers=tuple(map(balancer_of, parts["Load_Balancer"])),
         dns=services.dns_of(root),
         forwarding=services.forwarding_of(root),
+        **insertion.values(parts),
     )
 
 

@@ -120,7 +120,7 @@ def write_ids(writer: Writer, source: Source, ids: Ids, routers: Iterable[str]) 
     datapaths: list[Row] = []
     for path, number in ids.datapaths.items():
         network, name = path.split("/")
-        kind = "router" if path in routing else "switch"
+        kind = "router" if path in routing else "wire" if ":" in name else "switch"
         datapaths.append({"network": network, "kind": kind, "name": name, "id": number})
     writer.replace("Datapath", source("Datapath"), datapaths)
     keys: list[Row] = []

@@ -40,6 +40,8 @@ from .network import (
     Acl,
     AclAction,
     AddressSet,
+    Appliance,
+    Chain,
     Change,
     Dhcp,
     Direction,
@@ -48,6 +50,7 @@ from .network import (
     LogicalRouter,
     LogicalSwitch,
     Match,
+    Mirror,
     Network,
     PortGroup,
     Protocol,
@@ -90,6 +93,7 @@ from .translation import (
     Probe,
 )
 from .version import VERSIONS, Turn, VersionReport
+from .wires import inlet_wire, mirror_wire, outlet_wire, switch_wire
 
 __all__ = [
     "DATAPATH_MAX",
@@ -105,10 +109,12 @@ __all__ = [
     "AddTunnel",
     "AddressSet",
     "Advertiser",
+    "Appliance",
     "Attachment",
     "Backend",
     "BackendState",
     "Binding",
+    "Chain",
     "Change",
     "Choose",
     "Clause",
@@ -132,6 +138,7 @@ __all__ = [
     "LogicalRouter",
     "LogicalSwitch",
     "Match",
+    "Mirror",
     "ModifyAttachment",
     "ModifyFlow",
     "ModifyTunnel",
@@ -174,5 +181,9 @@ __all__ = [
     "cookie_for",
     "fields",
     "flow",
+    "inlet_wire",
+    "mirror_wire",
+    "outlet_wire",
     "pipeline",
+    "switch_wire",
 ]

@@ -17,6 +17,8 @@ AclAction = Literal["allow", "allow-related", "drop", "reject", "pass"]
 Configure = Literal["agent", "dhcp"]
 Forwarding = Literal["dual", "ipv4", "ipv6", "l2"]
 Advertises = Literal["off", "slaac", "dhcpv6"]
+Fail = Literal["open", "closed"]
+MirrorDirection = Literal["from-port", "to-port", "both"]
 Protocol = Literal["", "ip", "ip4", "ip6", "tcp", "udp", "icmp", "icmp6", "arp"]
 
 
@@ -155,6 +157,61 @@ class Acl(Struct, frozen=True):
     audit: bool = False
 
 
+class Appliance(Struct, frozen=True, rename={"inlet": "in", "outlet": "out"}):
+    """What packets are sent through: enters by port `inlet`, leaves by `outlet`, and the other way round for answers.
+
+    One with a single port listens: it gets a copy, and the packet goes on at once.
+    """
+
+    name: str
+    inlet: str
+    outlet: str | None = None
+
+    @property
+    def listens(self) -> bool:
+        """Whether it only gets copies."""
+        return self.outlet is None
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Its logical ports."""
+        return (self.inlet,) if self.outlet is None else (self.inlet, self.outlet)
+
+
+class Chain(Struct, frozen=True):
+    """Appliances, in order, that packets pass at a port, or at all ports of a switch.
+
+    `match` describes packets in `direction`; those in the other direction that answer them pass in reverse order.
+    Exactly one of `switch` and `port` is set.  Where an appliance does not work, `fail` says whether packets go past
+    it or are dropped.  While it is `idle`, nothing is sent into it.
+    """
+
+    name: str
+    direction: Direction
+    match: Match
+    fail: Fail
+    appliances: tuple[str, ...] = ()
+    switch: str | None = None
+    port: str | None = None
+    idle: bool = False
+
+
+class Mirror(Struct, frozen=True):
+    """Copies of what a port, or all ports of a switch, send (`from-port`) or are delivered (`to-port`).
+
+    They go to the logical port `to`, or to `remote`, an address of the underlay, in `encapsulation` with `key`.
+    """
+
+    name: str
+    direction: MirrorDirection
+    switch: str | None = None
+    port: str | None = None
+    to: str | None = None
+    remote: str | None = None
+    encapsulation: str = ""
+    key: int = 0
+
+
 class Network(Struct, frozen=True):
     """A virtual network: the object that is created, snapshotted, rolled back and deleted whole.
 
@@ -179,6 +236,9 @@ class Network(Struct, frozen=True):
     load_balancers: tuple[LoadBalancer, ...] = ()
     dns: Dns | None = None
     forwarding: Forwarding = "dual"
+    appliances: tuple[Appliance, ...] = ()
+    chains: tuple[Chain, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
 
 
 class Change(Struct, frozen=True):

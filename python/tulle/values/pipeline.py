@@ -8,6 +8,8 @@ tracking, `reg13` what is to be done with the packet's connection.
 For translation, `reg6` says which external address a packet was sent to, `reg7` holds the place of
 the chosen backend, `reg8` is 1 while a packet may still be translated on its way out, `reg9` holds
 the zone of translations of the port where it came in, later of that where it goes out.
+For service insertion, `reg5` holds where the packet has passed a chain (bit 0: as it left a port, bit 1: as it
+enters one), `reg4` which mirror a copy is for.
 """
 
 from __future__ import annotations
@@ -23,11 +25,17 @@ SWITCH_LOOKUP: Final = 12
 ND_ADVERTISEMENT: Final = 13
 ROUTER_INPUT: Final = 20
 ROUTING: Final = 21
+CHAIN_FROM_PORT: Final = 24
+CHAIN_HOP: Final = 25
+CHAIN_ENTRY: Final = 26
+CHAIN_EXIT: Final = 27
+MIRROR_COPY: Final = 28
 OUTPUT: Final = 30
 TUNNEL_DELIVERY: Final = 32
 REDIRECT: Final = 33
 TO_PORT_ACL: Final = 40
 DELIVER: Final = 41
+CHAIN_TO_PORT: Final = 42
 FROM_PORT_ZONE: Final = 50
 FROM_PORT_TRACK: Final = 51
 FROM_PORT_CONNECTION: Final = 52
@@ -54,9 +62,14 @@ RETURN: Final = 80
 RETURN_TRANSLATION: Final = 81
 RETURNED: Final = 82
 
+PASSED_FROM_PORT: Final = 1
+PASSED_TO_PORT: Final = 2
+
 ETH_IPV4: Final = 0x0800
 ETH_ARP: Final = 0x0806
 ETH_IPV6: Final = 0x86DD
+ETH_PROBE: Final = 0x88B5
+"""Local experimental, IEEE 802: what appliances are probed with."""
 PROTO_ICMP: Final = 1
 PROTO_TCP: Final = 6
 PROTO_UDP: Final = 17
