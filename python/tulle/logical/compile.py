@@ -9,12 +9,9 @@ from collections.abc import Iterator
 
 from tulle.values import Flow, Ids, Network, RouterInterface
 
-from .acl import acl_flows
-from .port_security import port_security_flows
-from .responders import responder_flows
-from .router_input import router_input_flows
-from .routing import router_interfaces, routing_flows
-from .switching import switching_flows
+from .acl import Policies, acl_flows
+from .features import NETWORK, of_router, of_station, of_switch
+from .routing import router_interfaces
 from .view import View
 
 
@@ -35,14 +32,16 @@ def compile_interfaces(network: Network, ids: Ids) -> tuple[RouterInterface, ...
 
 
 def _all_flows(view: View) -> Iterator[Flow]:
+    policies = Policies(view.network)
     for switch in view.network.switches:
-        yield from switching_flows(view, switch)
-        yield from responder_flows(view, switch)
+        yield from of_switch(view, switch)
+        for station in view.stations(switch.name):
+            yield from of_station(view, switch, station)
+        yield from acl_flows(view, policies, switch.name)
     for router in view.network.routers:
-        yield from router_input_flows(view, router)
-        yield from routing_flows(view, router)
-    yield from port_security_flows(view)
-    yield from acl_flows(view)
+        yield from of_router(view, router)
+    for feature in NETWORK:
+        yield from feature.flows(view)
 
 
 def _order(one: Flow) -> tuple[int, int, str]:

@@ -45,14 +45,17 @@ IPV4_BITS: Final = 32
 IPV6_BITS: Final = 128
 
 
+def answer_flows(view: View, switch: LogicalSwitch, station: Station) -> Iterator[Flow]:
+    """Answers for each address of a station."""
+    for address in station.addresses:
+        answers = _nd_answers if ":" in address else _arp_answers
+        yield from answers(view.datapath(switch.name), station, address)
+
+
 def responder_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
-    """Answers for each known address of the switch, and an end for questions about unknown ones."""
+    """An end for questions about unknown addresses of the switch."""
     datapath = view.datapath(switch.name)
     owner = view.owner("switch", switch.name)
-    for station in view.stations(switch.name):
-        for address in station.addresses:
-            answers = _nd_answers if ":" in address else _arp_answers
-            yield from answers(datapath, station, address)
     for subnet in switch.subnets:
         yield from _unknown(datapath, subnet, view.owner("unknown address", switch.name))
     yield flow(RESPONDERS, 1, fields(metadata=datapath), (Resubmit(SWITCH_LOOKUP),), owner)

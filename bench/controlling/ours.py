@@ -1,0 +1,116 @@
+"""Our control plane: controller, agent and vswitch, and a client that is running already."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+from controlling.deployment import Deployment, address, mac, port_name, switch_name, text
+from controlling.site import LOAD_S, Site, environment
+
+from tulle.api import connect
+from tulle.api.client import Client
+from tulle.errors import TulleError
+
+TULLE = [sys.executable, "-c", "from tulle.cli.main import run; run()"]
+
+
+class Ours(Site):
+    """One node, whose switch and agent run beside the controller."""
+
+    name = "ours"
+    network = "big"
+
+    def start(self) -> None:
+        """Start everything, empty."""
+        self._run("controller", [*TULLE, "controller", "--directory", str(self._controller)], environment())
+        vswitch = ["vswitch", "--directory", str(self._vswitch), "--name", "node1"]
+        self._run("vswitch", [*TULLE, *vswitch], environment())
+        self._start_agent()
+        self._wait_until(self._is_registered, "the agent's registration")
+
+    def load(self, deployment: Deployment) -> None:
+        """From the file's text to all flows."""
+        self.network = deployment.network
+        self.client.apply(text(deployment), "deployment", wait=True, timeout_s=LOAD_S)
+
+    def add_port(self, router: int, switch: int, port: int) -> None:
+        """One port more."""
+        with self.client.network(self.network).change(wait=True) as change:
+            change.port(
+                port_name(router, switch, port),
+                switch=switch_name(router, switch),
+                mac=mac(router, switch, port),
+                addresses=[address(router, switch, port)],
+            )
+
+    def delete_port(self, router: int, switch: int, port: int) -> None:
+        """One port less."""
+        with self.client.network(self.network).change(wait=True) as change:
+            change.remove("port", port_name(router, switch, port))
+
+    def add_acl(self, router: int, switch: int, number: int) -> None:
+        """One ACL more."""
+        with self.client.network(self.network).change(wait=True) as change:
+            change.acl(
+                f"x-{router}-{switch}-{number}",
+                direction="to-port",
+                switch=switch_name(router, switch),
+                priority=2000 + number,
+                match=f"tcp,dport={9000 + number}",
+                action="allow-related",
+            )
+
+    def delete_switch(self, router: int, switch: int) -> None:
+        """A switch less, with its ports, ACLs and the router's port."""
+        name = switch_name(router, switch)
+        with self.client.network(self.network).change(wait=True) as change:
+            document = change.document
+            document["switches"] = [one for one in document["switches"] if one["name"] != name]
+            for kind in ("ports", "acls"):
+                document[kind] = [one for one in document[kind] if one.get("switch") != name]
+            for one in document["routers"]:
+                one["ports"] = [port for port in one["ports"] if port["switch"] != name]
+
+    def restart_agent(self) -> None:
+        """End the agent and start another one."""
+        self._processes.pop("agent").stop()
+        self._start_agent()
+
+    def interface_id(self, deployment: Deployment, port: str) -> str:
+        """Network and port."""
+        return f"{deployment.network}/{port}"
+
+    @property
+    def client(self) -> Client:
+        """As a program that runs all the time has it."""
+        return connect(self._controller / "api.sock")
+
+    @property
+    def switch_database(self) -> str:
+        """Beside the switch."""
+        return str(self._vswitch / "db.sock")
+
+    @property
+    def bridge(self) -> str:
+        """For ovs-ofctl."""
+        return f"unix:{self._vswitch}/br-int.mgmt"
+
+    @property
+    def _controller(self) -> Path:
+        return self.directory / "controller"
+
+    @property
+    def _vswitch(self) -> Path:
+        return self.directory / "vswitch"
+
+    def _start_agent(self) -> None:
+        words = ["agent", "--name", "node1", "--address", "127.0.0.1", "--switch", str(self._vswitch)]
+        remote = f"unix:{self._controller / 'db.sock'}"
+        self._run("agent", [*TULLE, *words, "--controller", remote], environment())
+
+    def _is_registered(self) -> bool:
+        with contextlib.suppress(TulleError, OSError):
+            return any(one["name"] == "node1" for one in self.client.nodes())
+        return False
