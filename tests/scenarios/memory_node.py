@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from whole_compilation import whole_texts
+
 from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
 from tulle.agent.compilation import NOTHING, Compilation, Tunnels
@@ -123,7 +125,9 @@ class MemoryNode:
         )
         assert not self._compilation.pending, self._compilation.pending
         self.owners |= self._compiled.owners
-        made = self._install(self._compiled.texts)
+        whole = whole_texts(self.node.name, placed, needed, ids, known, ports)
+        assert self._compiled.texts == whole, "what is compiled step by step is what is compiled as a whole"
+        made = self._install(whole)
         self._remove_ports(symbols)
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
         self._policy.configure(self._compiled.reasons, self._compiled.owners)

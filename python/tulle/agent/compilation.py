@@ -1,30 +1,31 @@
-"""The flows that this node needs, network by network.
+"""The flows that this node needs: of each network what is the same everywhere, and what depends on place.
 
-Only networks whose inputs changed are compiled again.
+Only what a change touches is compiled again, object by object; `compiled_count` tells how many objects that were.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from msgspec import Struct
 
 from tulle.agent.external_zones import external_zones
+from tulle.agent.flowset import FlowSet, told
 from tulle.control import compile_node
 from tulle.errors import NotFound
-from tulle.logical import compile_interfaces, compile_network
+from tulle.logical.incremental import Incremental
 from tulle.openflow import flow_texts
-from tulle.openflow.flows import meter_id
 from tulle.values import (
     Binding,
-    Controller,
     Encapsulation,
     Flow,
     Ids,
     LocalPort,
+    LogicalPort,
     Network,
-    Output,
     RouterInterface,
     TunnelInterface,
     TunnelPort,
@@ -38,7 +39,8 @@ class Compiled(Struct, frozen=True):
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
     by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
-    `sends` are the tunnels that packets leave by.
+    `sends` are the tunnels that packets leave by.  `changed` are the keys of `texts` that may be others than in the
+    compilation before, or None where all may be.  The mappings are the compilation's own, which go on with it.
     """
 
     texts: Mapping[str, str]
@@ -47,6 +49,7 @@ class Compiled(Struct, frozen=True):
     routers: tuple[RouterInterface, ...]
     meters: Mapping[int, int] = {}
     sends: frozenset[TunnelPort] = frozenset()
+    changed: frozenset[str] | None = None
 
 
 class Tunnels(Struct, frozen=True):
@@ -62,18 +65,34 @@ class Tunnels(Struct, frozen=True):
 
 
 NOTHING = Compiled({}, {}, {}, ())
+PLACED, LOGICAL = range(2)
+NOWHERE: tuple[Binding, ...] = ()
+
+
+class Inputs(Struct, frozen=True):
+    """What the flows of all networks follow from beside networks and numbers; see `Compilation.compile`."""
+
+    bindings: Mapping[str, tuple[Binding, ...]]
+    tunnels: Tunnels
+    encapsulations: Mapping[str, Encapsulation]
+    ports: Mapping[str, Ports]
+    unheard: frozenset[TunnelPort]
 
 
 class Compilation:
-    """Keeps the result of each network with the inputs that it came from.
+    """Keeps what each network came to with the inputs that it came from.
 
     `pending` names the networks that cannot be compiled yet, and why: they stay as they were.
+    `compiled_count` counts the objects that were compiled, since the beginning.
     """
 
     def __init__(self, node: str, canonical: Callable[[str], str]) -> None:
         self._node = node
         self._canonical = canonical
-        self._kept: dict[str, tuple[Any, Compiled]] = {}
+        self._flows = FlowSet()
+        self._kept: dict[str, _Kept] = {}
+        self._inputs: Inputs | None = None
+        self._routers: tuple[RouterInterface, ...] = ()
         self.compiled_count = 0
         self.pending: dict[str, str] = {}
 
@@ -91,109 +110,129 @@ class Compilation:
         bindings = tuple(bindings)
         outside = external_zones(bindings, tunnels.all, ports.values())
         numbered: Ports = dict([*ports.items(), *outside.items()])
-        kept = {}
+        by_network: defaultdict[str, list[Binding]] = defaultdict(list)
+        for one in bindings:
+            by_network[one.network].append(one)
+        own = {name: tuple(found) for name, found in by_network.items()}
+        self._inputs = Inputs(own, tunnels, dict(encapsulations), _ports_by_network(numbered), unheard)
+        return self.recompile(networks, ids)
+
+    def recompile(self, networks: Iterable[Network], ids: Ids) -> Compiled:
+        """The same where only networks and numbers may be others than last time."""
+        assert self._inputs is not None
         self.pending = {}
+        moved, known = False, set[str]()
         for network in (Network(""), *networks):
-            own = tuple(one for one in bindings if one.network == network.name)
-            numbers = _ids_of(network.name, ids)
-            plugged = _ports_of(network.name, numbered)
-            ways = (tunnels.of(network.name), tunnels.all)
-            inputs = (network, own, ways, numbers, dict(encapsulations), plugged, unheard)
-            known = self._kept.get(network.name)
-            if known is None or known[0] != inputs:
-                self.compiled_count += 1
-                try:
-                    made = self._compile(network, own, ways, numbers, encapsulations, plugged, unheard)
-                    known = (inputs, made)
-                except NotFound as error:
-                    self.pending[network.name] = str(error)
-                    known = (None, known[1] if known is not None else NOTHING)
-            kept[network.name] = known
-        self._kept = kept
-        return _join([compiled for _, compiled in kept.values()])
+            known.add(network.name)
+            moved |= self._update(network, ids, self._inputs)
+        for name in self._kept.keys() - known:
+            moved |= any([self._flows.drop(unit) for unit in self._kept.pop(name).units()])
+        if moved:
+            self._flows.summarize()
+        return self._compiled()
 
-    def _compile(
-        self,
-        network: Network,
-        bindings: tuple[Binding, ...],
-        tunnels: tuple[tuple[TunnelInterface, ...], tuple[TunnelInterface, ...]],
-        ids: Ids,
-        encapsulations: Mapping[str, Encapsulation],
-        ports: Ports,
-        unheard: frozenset[TunnelPort],
-    ) -> Compiled:
-        """The network without a name stands for what every node has, such as the tunnels."""
-        sending, receiving = tunnels
-        placed = compile_node(
-            self._node, (network,), bindings, sending, ids, encapsulations, receiving=receiving
-        )
-        logical = compile_network(network, ids)
-        flows = (*placed, *logical)
+    def _compiled(self) -> Compiled:
+        flows = self._flows
+        changed, flows.changed = frozenset(flows.changed), set()
+        routers = tuple(chain.from_iterable(self._kept[name].routers for name in sorted(self._kept)))
+        if routers != self._routers:
+            self._routers = routers
         return Compiled(
-            flow_texts(flows, ports, self._canonical, unheard),
-            _reasons(flows),
-            {flow.cookie: flow.owner for flow in flows},
-            compile_interfaces(network, ids),
-            _meters(flows),
-            _tunnels_out(flows),
+            flows.texts, flows.reasons, flows.owners, self._routers, flows.meters, flows.sends, changed
+        )
+
+    def _update(self, network: Network, ids: Ids, inputs: Inputs) -> bool:
+        """Bring one network up to date; whether it may say other things beside its flows than before."""
+        kept = self._kept.get(network.name) or _Kept()
+        try:
+            placed = self._placed(kept, network, ids, inputs)
+            delta = kept.logical.update(network, ids)
+        except NotFound as error:
+            self.pending[network.name] = str(error)
+            self._kept[network.name] = kept
+            return False
+        self._kept[network.name] = kept
+        moved = [self._put((network.name, LOGICAL, *unit), flows, {}) for unit, flows in delta.compiled.items()]
+        moved += [self._flows.drop((network.name, LOGICAL, *unit)) for unit in delta.gone]
+        kept.logical_units.difference_update(delta.gone)
+        kept.logical_units.update(delta.compiled)
+        kept.routers = delta.routers
+        if placed is not None:
+            kept.placed, flows = placed
+            plugged = inputs.ports.get(network.name, {}) | inputs.ports.get("", {})
+            moved.append(self._put((network.name, PLACED), flows, plugged, inputs.unheard))
+        return any(moved)
+
+    def _put(
+        self,
+        unit: tuple[Any, ...],
+        flows: Iterable[Flow],
+        ports: Ports,
+        unheard: frozenset[TunnelPort] = frozenset(),
+    ) -> bool:
+        flows = tuple(flows)
+        self.compiled_count += 1
+        return self._flows.put(unit, flow_texts(flows, ports, self._canonical, unheard), told(flows))
+
+    def _placed(
+        self, kept: _Kept, network: Network, ids: Ids, inputs: Inputs
+    ) -> tuple[tuple[Any, ...], tuple[Flow, ...]] | None:
+        """The flows that depend on place, and what they follow from; None where they are as they were.
+
+        The network without a name stands for what every node has, such as the tunnels.
+        """
+        name, tunnels = network.name, inputs.tunnels
+        bindings = inputs.bindings.get(name, NOWHERE)
+        ways = (tunnels.of(name), tunnels.all)
+        facts = (ways, inputs.encapsulations, inputs.ports.get(name), inputs.ports.get(""), inputs.unheard)
+        bound = kept.bound(network, bindings)
+        numbers = [_numbers(name, port, ids) for port in bound]
+        tracked = any(acl.action == "allow-related" for acl in network.acls)
+        follows = (bindings, facts, bound, numbers, tracked, network.paused)
+        if kept.placed == follows:
+            return None
+        shown = Network(name, ports=tuple(bound), acls=network.acls, paused=network.paused)
+        sending, receiving = ways
+        known = inputs.encapsulations
+        return follows, compile_node(
+            self._node, (shown,), bindings, sending, ids, known, receiving=receiving
         )
 
 
-def _reasons(flows: Iterable[Flow]) -> dict[tuple[int, int], str]:
-    return {
-        (flow.table, flow.cookie): action.reason
-        for flow in flows
-        for action in flow.actions
-        if isinstance(action, Controller)
-    }
+class _Kept:
+    """What is kept of one network."""
+
+    def __init__(self) -> None:
+        self.logical = Incremental()
+        self.logical_units: set[tuple[Any, ...]] = set()
+        self.placed: tuple[Any, ...] | None = None
+        self.routers: tuple[RouterInterface, ...] = ()
+        self.name = ""
+        self._bound: list[LogicalPort] = []
+        self._from: tuple[object, object] | None = None
+
+    def units(self) -> list[tuple[Any, ...]]:
+        """All units of the network."""
+        return [(self.name, PLACED), *((self.name, LOGICAL, *unit) for unit in self.logical_units)]
+
+    def bound(self, network: Network, bindings: tuple[Binding, ...]) -> list[LogicalPort]:
+        """The ports of the network that are bound somewhere."""
+        self.name = network.name
+        if self._from is None or self._from[0] is not network.ports or self._from[1] is not bindings:
+            names = {one.port for one in bindings}
+            self._bound = [port for port in network.ports if port.name in names]
+            self._from = network.ports, bindings
+        return self._bound
 
 
-def _meters(flows: Iterable[Flow]) -> dict[int, int]:
-    """Numbers and rates; of two owners that share a meter, the higher rate."""
-    found: dict[int, int] = {}
-    for flow in flows:
-        for action in flow.actions:
-            if isinstance(action, Controller) and action.rate:
-                number = meter_id(flow.cookie)
-                found[number] = max(action.rate, found.get(number, 0))
-    return found
+def _numbers(network: str, port: LogicalPort, ids: Ids) -> tuple[int | None, int | None]:
+    datapath = f"{network}/{port.switch}"
+    return ids.datapaths.get(datapath), ids.ports.get(f"{datapath}/{port.name}")
 
 
-def _tunnels_out(flows: Iterable[Flow]) -> frozenset[TunnelPort]:
-    ports = (action.port for flow in flows for action in flow.actions if isinstance(action, Output))
-    return frozenset(port for port in ports if isinstance(port, TunnelPort))
-
-
-def _ids_of(network: str, ids: Ids) -> Ids:
-    prefix = f"{network}/"
-    return Ids(
-        {name: number for name, number in ids.datapaths.items() if name.startswith(prefix)},
-        {name: number for name, number in ids.ports.items() if name.startswith(prefix)},
-    )
-
-
-def _ports_of(network: str, ports: Ports) -> Ports:
-    """The ports of one network, and all tunnels."""
-    return {
-        port: number
-        for port, number in ports.items()
-        if isinstance(port, TunnelPort) or port.name.startswith(f"{network}/")
-    }
-
-
-def _join(parts: Iterable[Compiled]) -> Compiled:
-    texts: dict[str, str] = {}
-    reasons: dict[tuple[int, int], str] = {}
-    owners: dict[int, str] = {}
-    routers: list[RouterInterface] = []
-    meters: dict[int, int] = {}
-    sends: set[TunnelPort] = set()
-    for part in parts:
-        texts |= part.texts
-        reasons |= part.reasons
-        owners |= part.owners
-        routers += part.routers
-        for number, rate in part.meters.items():
-            meters[number] = max(rate, meters.get(number, 0))
-        sends |= part.sends
-    return Compiled(texts, reasons, owners, tuple(routers), meters, frozenset(sends))
+def _ports_by_network(ports: Ports) -> dict[str, dict[LocalPort | TunnelPort, int]]:
+    """The ports of each network; tunnels under no name."""
+    found: defaultdict[str, dict[LocalPort | TunnelPort, int]] = defaultdict(dict)
+    for port, number in ports.items():
+        found["" if isinstance(port, TunnelPort) else port.name.partition("/")[0]][port] = number
+    return dict(found)
