@@ -29,6 +29,13 @@ def sequences(draw: st.DrawFn, name: str = "red", most: int = 6) -> list[Network
     return found
 
 
+@st.composite
+def doubtful_sequences(draw: st.DrawFn) -> list[Network]:
+    """Valid networks, and a last one that may be contradictory."""
+    found = draw(sequences())
+    return [*found, ordered(edited(draw, found[-1]))]
+
+
 def edited(draw: st.DrawFn, network: Network) -> Network:
     """The network after one or two edits; it may be contradictory."""
     for edit in draw(st.lists(st.sampled_from(EDITS), min_size=1, max_size=2)):
@@ -80,6 +87,30 @@ def _twin_port(draw: st.DrawFn, network: Network) -> Network:
     return replace(network, ports=(*network.ports, replace(twin, interface=f"tap{number}")))
 
 
+def _clashing_port(draw: st.DrawFn, network: Network) -> Network:
+    """A port that may have the name, MAC address, addresses or place of another one."""
+    if not network.ports:
+        return network
+    one, other = draw(st.sampled_from(network.ports)), draw(st.sampled_from(network.ports))
+    router = [port for router in network.routers for port in router.ports]
+    taken = [other.addresses, *(tuple(text.partition("/")[0] for text in port.addresses) for port in router)]
+    made = replace(one, name=draw(st.sampled_from(("new", other.name, *(port.name for port in router)))))
+    made = replace(made, mac=draw(st.sampled_from(("02:00:00:00:55:55", other.mac, *(p.mac for p in router)))))
+    made = replace(made, addresses=draw(st.sampled_from((*taken, (), ("10.0.0.200",), ("10.0.0.0",), ("x",)))))
+    space = draw(st.sampled_from((None, "space")))
+    given_space = replace(network.ports[0], namespace=space)
+    return replace(network, ports=(given_space, *network.ports[1:], replace(made, namespace=space)))
+
+
+def _clashing_acl(draw: st.DrawFn, network: Network) -> Network:
+    if not network.acls:
+        return network
+    one = draw(st.sampled_from(network.acls))
+    action = draw(st.sampled_from(("allow", "drop")))
+    name = draw(st.sampled_from(("another", one.name)))
+    return replace(network, acls=(*network.acls, replace(one, name=name, action=action)))
+
+
 def _whole(**values: st.SearchStrategy[Any]) -> Edit:
     def edit(draw: st.DrawFn, network: Network) -> Network:
         name = draw(st.sampled_from(sorted(values)))
@@ -118,6 +149,8 @@ EDITS: list[Edit] = [
     _without_switch,
     _moved_port,
     _twin_port,
+    _clashing_port,
+    _clashing_acl,
     _changed_one(
         "ports",
         mac=st.integers(1, 99).map(lambda one: f"02:00:00:00:99:{one:02x}"),

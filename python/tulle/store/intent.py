@@ -131,21 +131,12 @@ def canonical(network: Network) -> Network:
     """The same network in the order in which it comes back from the database."""
     return msgspec.structs.replace(
         network,
-        switches=_named(
-            msgspec.structs.replace(one, subnets=_sorted_subnets(one.subnets)) for one in network.switches
-        ),
-        routers=_named(_canonical_router(one) for one in network.routers),
-        ports=_named(
-            msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in network.ports
-        ),
+        switches=_named(map(_canonical_switch, network.switches)),
+        routers=_named(map(_canonical_router, network.routers)),
+        ports=_named(map(canonical_port, network.ports)),
         acls=_named(network.acls),
-        port_groups=_named(
-            msgspec.structs.replace(one, ports=tuple(sorted(one.ports))) for one in network.port_groups
-        ),
-        address_sets=_named(
-            msgspec.structs.replace(one, addresses=tuple(sorted(one.addresses)))
-            for one in network.address_sets
-        ),
+        port_groups=_named(map(_canonical_group, network.port_groups)),
+        address_sets=_named(map(_canonical_set, network.address_sets)),
         default_deny=tuple(sorted(network.default_deny)),
     )
 
@@ -176,21 +167,28 @@ def node_row(node: Node) -> dict[str, Any]:
     }
 
 
+def network_facts(root: Row) -> dict[str, Any]:
+    """What the row of a network itself says of it."""
+    return {
+        "paused": root["paused"],
+        "default_deny": tuple(sorted(root["default_deny"])),
+        "encapsulations": _listed(root["encapsulations"]),
+    }
+
+
 def _network(root: Row, parts: Rows, router_ports: list[Row]) -> Network:
     ports_of = defaultdict(list)
     for port in router_ports:
         ports_of[port["router"]].append(port)
     return Network(
         root["name"],
-        tuple(LogicalSwitch(row["name"], tuple(row["subnets"])) for row in parts["Logical_Switch"]),
+        tuple(map(_switch, parts["Logical_Switch"])),
         tuple(_router(row, ports_of[row["name"]]) for row in parts["Logical_Router"]),
-        tuple(_port(row) for row in parts["Logical_Port"]),
-        tuple(_acl(row) for row in parts["ACL"]),
-        paused=root["paused"],
-        port_groups=tuple(PortGroup(row["name"], tuple(row["ports"])) for row in parts["Port_Group"]),
-        address_sets=tuple(AddressSet(row["name"], tuple(row["addresses"])) for row in parts["Address_Set"]),
-        default_deny=tuple(sorted(root["default_deny"])),
-        encapsulations=_listed(root["encapsulations"]),
+        tuple(map(_port, parts["Logical_Port"])),
+        tuple(map(_acl, parts["ACL"])),
+        port_groups=tuple(map(_group, parts["Port_Group"])),
+        address_sets=tuple(map(_set, parts["Address_Set"])),
+        **network_facts(root),
     )
 
 
@@ -203,7 +201,12 @@ def _checked(network: Network) -> Network:
     return canonical(network)
 
 
-def _router(row: Row, ports: list[Row]) -> LogicalRouter:
+def router_of(row: Row, ports: Iterable[Row]) -> LogicalRouter:
+    """A router in canonical order, from its row and those of its ports."""
+    return _canonical_router(_router(row, ports))
+
+
+def _router(row: Row, ports: Iterable[Row]) -> LogicalRouter:
     return LogicalRouter(
         row["name"],
         tuple(
@@ -211,6 +214,10 @@ def _router(row: Row, ports: list[Row]) -> LogicalRouter:
         ),
         tuple(StaticRoute(prefix, next_hop) for prefix, next_hop in row["routes"].items()),
     )
+
+
+def _switch(row: Row) -> LogicalSwitch:
+    return LogicalSwitch(row["name"], tuple(row["subnets"]))
 
 
 def _port(row: Row) -> LogicalPort:
@@ -242,6 +249,14 @@ def _acl(row: Row) -> Acl:
     )
 
 
+def _group(row: Row) -> PortGroup:
+    return PortGroup(row["name"], tuple(row["ports"]))
+
+
+def _set(row: Row) -> AddressSet:
+    return AddressSet(row["name"], tuple(row["addresses"]))
+
+
 def _switch_row(switch: LogicalSwitch) -> Row:
     return {"name": switch.name, "subnets": frozenset(switch.subnets)}
 
@@ -264,6 +279,25 @@ def _group_row(group: PortGroup) -> Row:
 
 def _set_row(one: AddressSet) -> Row:
     return {"name": one.name, "addresses": frozenset(one.addresses)}
+
+
+def canonical_port(port: LogicalPort) -> LogicalPort:
+    """The same port with its addresses in order; the port itself where they are."""
+    if len(port.addresses) < 2:
+        return port
+    return msgspec.structs.replace(port, addresses=_sorted_addresses(port.addresses))
+
+
+def _canonical_switch(switch: LogicalSwitch) -> LogicalSwitch:
+    return msgspec.structs.replace(switch, subnets=_sorted_subnets(switch.subnets))
+
+
+def _canonical_group(group: PortGroup) -> PortGroup:
+    return msgspec.structs.replace(group, ports=tuple(sorted(group.ports)))
+
+
+def _canonical_set(one: AddressSet) -> AddressSet:
+    return msgspec.structs.replace(one, addresses=tuple(sorted(one.addresses)))
 
 
 def _canonical_router(router: LogicalRouter) -> LogicalRouter:
@@ -308,3 +342,13 @@ def _of(rows: Iterable[Row], network: str) -> list[Row]:
 
 def _name(row: Row) -> str:
     return str(row["name"])
+
+
+READERS: dict[str, Callable[[Row], Any]] = {
+    "Logical_Switch": lambda row: _canonical_switch(_switch(row)),
+    "Logical_Port": lambda row: canonical_port(_port(row)),
+    "ACL": _acl,
+    "Port_Group": lambda row: _canonical_group(_group(row)),
+    "Address_Set": lambda row: _canonical_set(_set(row)),
+}
+"""Members of networks in canonical order, from rows of these tables."""
