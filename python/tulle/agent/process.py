@@ -18,6 +18,7 @@ from tulle import store
 from tulle._native import canonical_flow, icmp_error
 from tulle.agent import counters
 from tulle.agent.flowtable import FlowTable
+from tulle.agent.following import is_quiet
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Options, Reconciler
 from tulle.agent.slowpath import SlowPath
@@ -25,7 +26,7 @@ from tulle.agent.tracing import Names, trace
 from tulle.agent.view import INTENT_TABLES
 from tulle.errors import TulleError, Unavailable
 from tulle.openflow import OpenFlowClient, PacketIn
-from tulle.ovsdb import Replica, RowEvent, RowUpdated
+from tulle.ovsdb import Replica, RowEvent
 from tulle.ovsdb.cluster import Remotes
 from tulle.ovsdb.tls import tls_for
 from tulle.ovsdb.unixctl import call
@@ -58,8 +59,6 @@ SWITCH_TABLES = {
         "bfd_status",
     ),
 }
-_QUIET_TABLES = frozenset({"Counter", "Drop", "Tunnel_End"})
-_QUIET_COLUMNS = frozenset({"heartbeat", "applied", "statistics", "next_cfg", "cur_cfg"})
 
 _logger = structlog.get_logger(__name__)
 
@@ -85,6 +84,8 @@ class Agent:
         self.slow_path = SlowPath(icmp_error, time.monotonic)
         self.policy = PolicyPath(icmp_error, time.monotonic, lambda words: _logger.info("acl", **words))
         self._changed = asyncio.Event()
+        self._is_place_due = True
+        """Whether the next pass is to look at everything, or only at what networks are inside."""
         self._traces = asyncio.Event()
 
     async def reconcile(self) -> None:
@@ -94,18 +95,23 @@ class Agent:
         backoff_s = FIRST_BACKOFF_S
         while True:
             await self._wait()
+            self._is_place_due |= not self._changed.is_set()
             self._changed.clear()
             if self._blind() or await self._pass():
                 backoff_s = FIRST_BACKOFF_S
                 continue
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)
-            self._changed.set()
+            self._look_at_everything()
 
     async def _pass(self) -> bool:
         """Make one pass; False if it is to be made again.  Whatever happens, the switch goes on as it is."""
+        whole, self._is_place_due = self._is_place_due, False
         try:
-            await self.reconciler.run_once()
+            if whole:
+                await self.reconciler.run_once()
+            else:
+                await self.reconciler.run_logical()
         except TulleError as error:
             _logger.info("not all done", error=str(error))
             return False
@@ -126,7 +132,7 @@ class Agent:
             if before != after:
                 if after[1] and not before[1]:
                     self.reconciler.attacher.forget()
-                self._changed.set()
+                self._look_at_everything()
 
     async def beat(self) -> None:
         """Say every few seconds that this node lives."""
@@ -224,14 +230,19 @@ class Agent:
         return not self.switch.connected or not _heard(self.switch)
 
     def _notice(self, events: list[RowEvent]) -> None:
-        loud = [event for event in events if not _quiet(event)]
+        loud = [event for event in events if not is_quiet(event)]
         if any(event.table == "Trace" for event in loud):
             self._traces.set()
-        if any(event.table != "Trace" for event in loud):
+        if due := [event for event in loud if event.table != "Trace"]:
+            self._is_place_due = self._is_place_due or any(map(self.reconciler.concerns_places, due))
             self._changed.set()
 
     def _connected(self) -> None:
         self.flows.forget()
+        self._look_at_everything()
+
+    def _look_at_everything(self) -> None:
+        self._is_place_due = True
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
@@ -269,10 +280,3 @@ async def _switch_drops(control: Path) -> list[dict[str, object]]:
 
 def _heard(replica: Replica) -> bool:
     return any(True for _ in source(replica)("Open_vSwitch"))
-
-
-def _quiet(event: RowEvent) -> bool:
-    """Whether an event changes nothing for the agent's decisions."""
-    if event.table in _QUIET_TABLES:
-        return True
-    return isinstance(event, RowUpdated) and event.changed <= _QUIET_COLUMNS

@@ -19,10 +19,11 @@ from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable
+from tulle.agent.following import Following, concerns_places
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
-from tulle.agent.view import PortName, View, read_view
+from tulle.agent.view import PortName, View
 from tulle.agent.zones import Ports, forget_connections, remembered, reused_zones
 from tulle.control import (
     all_tunnels_of,
@@ -33,7 +34,7 @@ from tulle.control import (
     tunnels_of,
 )
 from tulle.encap import encapsulations
-from tulle.ovsdb import Replica, Transaction
+from tulle.ovsdb import Replica, RowEvent, Transaction
 from tulle.ovsdb.tls import Credentials
 from tulle.store import Writer, source
 from tulle.values import (
@@ -77,6 +78,7 @@ class Situation(Struct, frozen=True):
     bindings: tuple[Binding, ...]
     remotes: frozenset[str]
     retiring: tuple[TunnelInterface, ...]
+    attached: frozenset[str]
 
 
 class Reconciler:
@@ -105,6 +107,10 @@ class Reconciler:
         self.ports: dict[LocalPort | TunnelPort, int] = {}
         self._zones: Ports | None = None
         self.view: View | None = None
+        self._following = Following(self.intent, self.state)
+        self._local: tuple[str, ...] = ()
+        self._served: frozenset[PortName] = frozenset()
+        self._shaped: frozenset[str] = frozenset()
         self._outside: dict[LocalPort, int] | None = None
         self._asked = options.encapsulations
         self._control = options.switch / "vswitchd.ctl"
@@ -118,8 +124,7 @@ class Reconciler:
         self.node = msgspec.structs.replace(self.node, encapsulations=spoken)
         if interfaces.needs_bridge(source(self.switch)):
             await self._commit(self.switch, interfaces.write_bridge(self.switch.schema, source(self.switch)))
-        view = read_view(source(self.intent), source(self.state), self.view)
-        self.view = view
+        view = self.view = self._following.view()
         there = interfaces.present(source(self.switch))
         places = self._places(view, there)
         desired = self._desired_interfaces(view, places)
@@ -140,6 +145,23 @@ class Reconciler:
         surplus = interfaces.surplus(interfaces.present(source(self.switch)), desired)
         if removed := [one for one in surplus if one.interface.name not in kept]:
             await self._write_interfaces([], removed)
+
+    async def run_logical(self) -> None:
+        """The same where nothing has changed but what networks are inside: only flows may be others."""
+        view = self.view = self._following.view()
+        networks = [view.networks[name].network for name in self._local]
+        before = self.compilation.compiled_count
+        self.compiled = self.compilation.recompile(networks, view.ids)
+        await self._install()
+        _logger.debug("compiled", objects=self.compilation.compiled_count - before)
+        writer = Writer(self.state.schema)
+        store.write_node(writer, source(self.state), self.node, self._applied(view))
+        if writer.operations:
+            await self.state.transact(writer.operations)
+
+    def concerns_places(self, event: RowEvent) -> bool:
+        """Whether `run_logical` is not enough after an event."""
+        return concerns_places(event, self._served, self._shaped)
 
     def _health(self, view: View, there: dict[str, Present], desired: list[Interface]) -> Transaction:
         """A node with one endpoint waits for those with two; these do as they are to at once."""
@@ -245,7 +267,7 @@ class Reconciler:
         bindings = placing.effective_bindings(view, name, places, ready)
         remotes = placing.needed_remotes(view, name, places, bindings)
         retiring = tuple(tunnel_of(there[one], view.nodes) for one in sorted(kept))
-        return Situation(view, there, places, ready, bindings, remotes, retiring)
+        return Situation(view, there, places, ready, bindings, remotes, retiring, attached)
 
     async def _apply_flows(self, now: Situation) -> None:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
@@ -267,7 +289,15 @@ class Reconciler:
             self.ports,
             interfaces.unheard(now.there),
         )
-        await self._flows.apply(self.compiled.texts, self.compiled.meters)
+        self._local = tuple(one.name for one in placed.networks)
+        self._served = frozenset(now.view.bindings) | now.places.local | interfaces.foreign_ports(now.there)
+        named = {port.rpartition("/")[0] for port in now.attached}
+        self._shaped = frozenset(named)
+        await self._install()
+
+    async def _install(self) -> None:
+        made = self.compiled
+        await self._flows.apply(made.texts, made.meters, made.changed)
 
     def _tunnels(self, now: Situation) -> Tunnels:
         """What the flows receive and send by; networks that nobody tells apart share what is usual."""
@@ -310,17 +340,17 @@ class Reconciler:
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
         report = NodeReport(self._underlay_mtu, abilities.capabilities(source(self.switch)))
-        store.write_node(writer, state, self.node, self._applied(now), report)
+        store.write_node(writer, state, self.node, self._applied(now.view), report)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         if writer.operations:
             await self.state.transact(writer.operations)
 
-    def _applied(self, now: Situation) -> dict[str, int]:
-        local = {one.network for one in now.bindings if one.node == self.node.name}
+    def _applied(self, view: View) -> dict[str, int]:
+        """The generations of the networks with a port here, as far as their flows are in place."""
         return {
-            name: stored.generation
-            for name, stored in now.view.networks.items()
-            if name in local and name not in self.compilation.pending
+            name: view.networks[name].generation
+            for name in self._local
+            if name in view.networks and name not in self.compilation.pending
         }
 
     async def _write_interfaces(self, add: list[Interface], remove: list[Present]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import structlog
 from msgspec import Struct
@@ -28,7 +29,7 @@ PortName = tuple[str, str]
 """Network and port."""
 
 
-class View(Struct, frozen=True):
+class View(Struct, frozen=True, dict=True):
     """Intent and state; `bindings` maps ports to nodes."""
 
     networks: Mapping[str, StoredNetwork]
@@ -37,7 +38,7 @@ class View(Struct, frozen=True):
     bindings: Mapping[PortName, str]
     ids: Ids
 
-    @property
+    @cached_property
     def requested(self) -> dict[PortName, str | None]:
         """Every port that exists, and the node that it asks for."""
         return {
