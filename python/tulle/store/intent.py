@@ -88,22 +88,20 @@ def write_network(
     routers = []
     for router in network.routers:
         ports = upsert(
-            "Router_Port", [{"router": router.name, **_router_port_row(port)} for port in router.ports]
+            "Router_Port", [{"router": router.name, **routerport_row(port)} for port in router.ports]
         )
         routes = {route.prefix: route.next_hop for route in router.routes}
         routers.append({"name": router.name, "ports": ports, "routes": routes})
     root = {
         "name": name,
         "generation": generation,
-        "switches": upsert("Logical_Switch", map(_switch_row, network.switches)),
+        "switches": upsert("Logical_Switch", map(switch_row, network.switches)),
         "routers": upsert("Logical_Router", routers),
-        "ports": upsert("Logical_Port", map(_port_row, network.ports)),
-        "acls": upsert("ACL", map(_acl_row, network.acls)),
-        "paused": network.paused,
-        "port_groups": upsert("Port_Group", map(_group_row, network.port_groups)),
-        "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
-        "default_deny": frozenset(network.default_deny),
-        "encapsulations": ",".join(network.encapsulations),
+        "ports": upsert("Logical_Port", map(port_row, network.ports)),
+        "acls": upsert("ACL", map(acl_row, network.acls)),
+        "port_groups": upsert("Port_Group", map(group_row, network.port_groups)),
+        "address_sets": upsert("Address_Set", map(set_row, network.address_sets)),
+        **network_columns(network),
     }
     if numbers is not None:
         root["numbers"] = dict(numbers)
@@ -257,27 +255,41 @@ def _set(row: Row) -> AddressSet:
     return AddressSet(row["name"], tuple(row["addresses"]))
 
 
-def _switch_row(switch: LogicalSwitch) -> Row:
+def network_columns(network: Network) -> Row:
+    """What the row of a network itself says of it; see `network_facts`."""
+    return {
+        "paused": network.paused,
+        "default_deny": frozenset(network.default_deny),
+        "encapsulations": ",".join(network.encapsulations),
+    }
+
+
+def switch_row(switch: LogicalSwitch) -> Row:
+    """The columns of a switch, but for its network."""
     return {"name": switch.name, "subnets": frozenset(switch.subnets)}
 
 
-def _router_port_row(port: RouterPort) -> Row:
+def routerport_row(port: RouterPort) -> Row:
     return {"name": port.name, "switch": port.switch, "mac": port.mac, "addresses": frozenset(port.addresses)}
 
 
-def _port_row(port: LogicalPort) -> Row:
+def port_row(port: LogicalPort) -> Row:
+    """The columns of a port, but for its network."""
     return {**msgspec.structs.asdict(port), "addresses": frozenset(port.addresses)}
 
 
-def _acl_row(acl: Acl) -> Row:
+def acl_row(acl: Acl) -> Row:
+    """The columns of an ACL, but for its network."""
     return {**msgspec.structs.asdict(acl), "match": emit_match(acl.match)}
 
 
-def _group_row(group: PortGroup) -> Row:
+def group_row(group: PortGroup) -> Row:
+    """The columns of a port group, but for its network."""
     return {"name": group.name, "ports": frozenset(group.ports)}
 
 
-def _set_row(one: AddressSet) -> Row:
+def set_row(one: AddressSet) -> Row:
+    """The columns of an address set, but for its network."""
     return {"name": one.name, "addresses": frozenset(one.addresses)}
 
 
