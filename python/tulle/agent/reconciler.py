@@ -111,6 +111,7 @@ class Reconciler:
         self._local: tuple[str, ...] = ()
         self._served: frozenset[PortName] = frozenset()
         self._shaped: frozenset[str] = frozenset()
+        self._reported: dict[str, int] = {}
         self._outside: dict[LocalPort, int] | None = None
         self._asked = options.encapsulations
         self._control = options.switch / "vswitchd.ctl"
@@ -346,12 +347,12 @@ class Reconciler:
             await self.state.transact(writer.operations)
 
     def _applied(self, view: View) -> dict[str, int]:
-        """The generations of the networks with a port here, as far as their flows are in place."""
-        return {
-            name: view.networks[name].generation
-            for name in self._local
-            if name in view.networks and name not in self.compilation.pending
-        }
+        """The generations of the networks with a port here whose flows are in place; of those that wait, the last."""
+        here = [name for name in self._local if name in view.networks]
+        waiting = {name: self._reported[name] for name in here if name in self._reported}
+        done = {name: view.networks[name].generation for name in here if name not in self.compilation.pending}
+        self._reported = waiting | done
+        return self._reported
 
     async def _write_interfaces(self, add: list[Interface], remove: list[Present]) -> None:
         _logger.info(

@@ -11,6 +11,8 @@ Controller and agents share it.  It opens nothing and keeps nothing.
 
 from __future__ import annotations
 
+from .changing import write_changed_network
+from .followed import Networks, followed
 from .intent import (
     StoredNetwork,
     canonical,
@@ -21,7 +23,7 @@ from .intent import (
     write_declared_nodes,
     write_network,
 )
-from .parts import parts_of, read_document, write_document
+from .parts import parts_of, read_document, write_document, write_network_document
 from .state import (
     applied,
     bindings,
@@ -53,6 +55,7 @@ from .trace import (
 from .writer import Row, Source, Writer, source
 
 __all__ = [
+    "Networks",
     "Row",
     "Source",
     "StoredNetwork",
@@ -67,6 +70,7 @@ __all__ = [
     "declared_nodes",
     "delete_network",
     "delete_tunnel_ends",
+    "followed",
     "ids",
     "mute_nodes",
     "networks",
@@ -81,12 +85,14 @@ __all__ = [
     "tunnel_ends",
     "tunnels",
     "write_binding",
+    "write_changed_network",
     "write_declared_nodes",
     "write_document",
     "write_external_nodes",
     "write_heartbeat",
     "write_ids",
     "write_network",
+    "write_network_document",
     "write_node",
     "write_trace_request",
     "write_trace_result",

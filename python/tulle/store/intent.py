@@ -88,7 +88,7 @@ def write_network(
     routers = []
     for router in network.routers:
         ports = upsert(
-            "Router_Port", [{"router": router.name, **routerport_row(port)} for port in router.ports]
+            "Router_Port", [{"router": router.name, **router_port_row(port)} for port in router.ports]
         )
         routes = {route.prefix: route.next_hop for route in router.routes}
         routers.append({"name": router.name, "ports": ports, "routes": routes})
@@ -269,7 +269,7 @@ def switch_row(switch: LogicalSwitch) -> Row:
     return {"name": switch.name, "subnets": frozenset(switch.subnets)}
 
 
-def routerport_row(port: RouterPort) -> Row:
+def router_port_row(port: RouterPort) -> Row:
     return {"name": port.name, "switch": port.switch, "mac": port.mac, "addresses": frozenset(port.addresses)}
 
 
