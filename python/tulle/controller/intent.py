@@ -99,9 +99,9 @@ class Intent:
         """Put or remove a few members of a network; work is in proportion to the edits."""
         stored = self.network(name)
         self._refuse_stale(Pair(name, stored, None), asked)
-        new = edited(stored.network, edits)
+        new = edited(stored.network, edits, store.canonical)
         refuse_unsound(stored.network, new, self.nodes())
-        return await self._change([_pair(stored, new)], asked, "change")
+        return await self._change([Pair(name, stored, new)], asked, "change")
 
     @_in_turn
     async def bring_in(
@@ -346,6 +346,9 @@ class Intent:
                 kept = self.ledger.add_automatic(writer, automatic, one.old, asked)
             self._write(writer, one, raised[one.name], numbers)
             self.ledger.add_change(writer, one, raised[one.name], asked, what)
+        for one in different:
+            if one.new is not None:
+                self._networks.expect(one.new)
         await self._commit(writer)
         return msgspec.structs.replace(applied, kept=kept)
 

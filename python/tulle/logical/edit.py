@@ -7,7 +7,7 @@ whole network and these members would give, but for the addresses that a member 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 import orjson
@@ -18,6 +18,7 @@ from tulle.errors import InvalidInput, NotFound
 from tulle.values import Network
 
 from . import tree
+from .differing import differing
 from .file_network import read_network
 from .fill import with_addresses
 from .reader import Complaints
@@ -38,21 +39,23 @@ class Edit(Struct, frozen=True):
     values: dict[str, Any] | None = None
 
 
-def edited(network: Network, edits: Iterable[Edit]) -> Network:
+def edited(network: Network, edits: Iterable[Edit], usual: Callable[[Network], Network]) -> Network:
     """The network, whose members are in the order of their names, after the edits; it may be contradictory.
 
+    `usual` brings what is inside of a network's members into its usual order.
     NotFound when a member to remove is not there; InvalidInput when the values are none of a member.
     """
     for edit in edits:
         if edit.kind not in KINDS:
             raise InvalidInput(f"one of {', '.join(KINDS)} was expected, {edit.kind!r} came")
-        network = _removed(network, edit) if edit.values is None else _put(network, edit, edit.values)
+        network = _removed(network, edit) if edit.values is None else _put(network, edit, edit.values, usual)
     return network
 
 
 def refuse_unsound(old: Network, new: Network, nodes: Collection[str]) -> None:
     """InvalidInput if `new`, made of the sound network `old` by edits, is contradictory or names unknown nodes."""
-    if is_sound_change(old, new) and all(one.node in nodes for one in new.ports if one.node is not None):
+    _, come = differing(old.ports, new.ports)
+    if is_sound_change(old, new) and all(one.node in nodes for one in come if one.node is not None):
         return
     found = problems(new, sorted(nodes))
     if found:
@@ -68,7 +71,9 @@ def _removed(network: Network, edit: Edit) -> Network:
     return replace(network, **{KINDS[edit.kind]: (*members[:at], *members[at + 1 :])})
 
 
-def _put(network: Network, edit: Edit, values: dict[str, Any]) -> Network:
+def _put(
+    network: Network, edit: Edit, values: dict[str, Any], usual: Callable[[Network], Network]
+) -> Network:
     key = KINDS[edit.kind]
     members = getattr(network, key)
     at = _place(members, edit.name)
@@ -76,19 +81,19 @@ def _put(network: Network, edit: Edit, values: dict[str, Any]) -> Network:
     before = document_of(Network(network.name, **{key: (members[at],)}))[key][0] if is_there else {}
     merged = {**before, **values, "name": edit.name}
     wanted = {name: value for name, value in merged.items() if value is not None}
-    member = _read(network.name, key, wanted)
+    member = getattr(usual(_read(network.name, key, wanted)), key)[0]
     made = replace(network, **{key: (*members[:at], member, *members[at + is_there :])})
     if edit.kind == "port" and "addresses" not in wanted:
         made = _given_addresses(made, at, edit.name)
     return made
 
 
-def _read(network: str, key: str, document: dict[str, Any]) -> Any:
+def _read(network: str, key: str, document: dict[str, Any]) -> Network:
     text = orjson.dumps({"name": network, key: [document]}).decode()
     complaints = Complaints("change")
     found = read_network(tree.parse_tree(text, "change"), complaints)
     complaints.refuse()
-    return getattr(found, key)[0]
+    return found
 
 
 def _given_addresses(network: Network, at: int, name: str) -> Network:

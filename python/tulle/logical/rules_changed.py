@@ -34,7 +34,7 @@ def is_sound_change(old: Network, new: Network) -> bool:
     return (
         _switches_only_left(old, new)
         and _routers_only_lost(*differing(old.routers, new.routers), new)
-        and _nothing_misses(old, new, ports, acls)
+        and _nothing_misses(new, ports)
         and _ports_fit(new, ports[1])
         and _acls_fit(new, acls[1])
     )
@@ -52,21 +52,19 @@ def _switches_only_left(old: Network, new: Network) -> bool:
     )
 
 
-def _routers_only_lost(gone: list[LogicalRouter], come: list[LogicalRouter], new: Network) -> bool:
+def _routers_only_lost(gone: tuple[LogicalRouter, ...], come: tuple[LogicalRouter, ...], new: Network) -> bool:
     """Whether routers have only lost ports and routes, and their routes still lead somewhere."""
     before = {one.name: one for one in gone}
     for router in come:
         was = before.get(router.name)
         if was is None or set(router.ports) - set(was.ports) or set(router.routes) - set(was.routes):
             return False
-    return not come or not any(True for _ in route_problems(replace(new, routers=tuple(come))))
+    return not come or not any(True for _ in route_problems(replace(new, routers=come)))
 
 
 def _nothing_misses(
-    old: Network,
     new: Network,
-    ports: tuple[list[LogicalPort], list[LogicalPort]],
-    acls: tuple[list[Acl], list[Acl]],
+    ports: tuple[tuple[LogicalPort, ...], tuple[LogicalPort, ...]],
 ) -> bool:
     """Whether no group or ACL speaks of ports that are other ones now."""
     moved = {one.name for one in ports[0]}
@@ -76,13 +74,13 @@ def _nothing_misses(
     return moved.isdisjoint(named) and not any(one.port in moved for one in new.acls if one.port)
 
 
-def _ports_fit(new: Network, come: list[LogicalPort]) -> bool:
+def _ports_fit(new: Network, come: tuple[LogicalPort, ...]) -> bool:
     """Whether ports are right by themselves, and none has what another one has."""
     if not come:
         return True
     switches = {one.switch for one in come}
     around = tuple(one for one in new.switches if one.name in switches)
-    if problems(Network(new.name, around, ports=tuple(come))):
+    if problems(Network(new.name, around, ports=come)):
         return False
     others = [one for one in new.ports if one.switch in switches]
     counts = Counter(one.switch for one in others)
@@ -91,24 +89,30 @@ def _ports_fit(new: Network, come: list[LogicalPort]) -> bool:
     return _apart(new, come) and _apart_from_routers(new, come)
 
 
-def _apart(new: Network, come: list[LogicalPort]) -> bool:
+def _apart(new: Network, come: tuple[LogicalPort, ...]) -> bool:
     """Names, addresses and places are taken once in a network, MAC addresses once on a switch."""
-    own = set(map(id, come))
     names, macs = {one.name for one in come}, {one.mac for one in come}
     addresses = {text for one in come for text in one.addresses}
-    places = {(one.node, one.namespace, one.interface) for one in come if one.namespace is not None}
-    if sum(one.name in names for one in new.ports) > len(names):
-        return False
-    met = [one for one in new.ports if one.mac in macs and id(one) not in own]
-    if any(one.mac == other.mac and one.switch == other.switch for one in met for other in come):
-        return False
-    if any(not addresses.isdisjoint(one.addresses) for one in new.ports if id(one) not in own):
-        return False
-    return not places or not any(
-        one.namespace is not None and (one.node, one.namespace, one.interface) in places
+    near = tuple(
+        one
         for one in new.ports
-        if id(one) not in own
+        if one.name in names
+        or one.mac in macs
+        or not addresses.isdisjoint(one.addresses)
+        or one.namespace is not None
     )
+    return (
+        len({one.name for one in near}) == len(near)
+        and len({(one.switch, one.mac) for one in near}) == len(near)
+        and len({text for one in near for text in one.addresses}) == sum(len(one.addresses) for one in near)
+        and _alone(near)
+    )
+
+
+def _alone(ports: tuple[LogicalPort, ...]) -> bool:
+    """Whether no two are in one place."""
+    placed = [(one.node, one.namespace, one.interface) for one in ports if one.namespace is not None]
+    return len(set(placed)) == len(placed)
 
 
 def _apart_from_routers(new: Network, come: Iterable[LogicalPort]) -> bool:
@@ -122,7 +126,7 @@ def _apart_from_routers(new: Network, come: Iterable[LogicalPort]) -> bool:
     )
 
 
-def _acls_fit(new: Network, come: list[Acl]) -> bool:
+def _acls_fit(new: Network, come: tuple[Acl, ...]) -> bool:
     """Whether ACLs are right by themselves, and contradict none that are asked together with them."""
     if not come:
         return True

@@ -60,6 +60,12 @@ class Networks:
             elif change.table == ROUTER_PORT:
                 self._kept_of(row["network"]).mark_router_port(row, change.new)
 
+    def expect(self, network: Network) -> None:
+        """This one has been checked already, should the rows come to say it."""
+        if self._kept is not None:
+            self._kept.setdefault(network.name, _Kept()).expected = network
+            self._dirty.add(network.name)
+
     def networks(self, on_problem: OnProblem | None = None) -> dict[str, StoredNetwork]:
         """As `intent.networks`; do not change it."""
         if self._kept is None:
@@ -115,9 +121,13 @@ class _Members:
         if not self.dirty:
             return
         while self.dirty:
-            name = next(iter(self.dirty))
+            name = self.dirty.pop()
             row = self.rows.get(name)
-            value = None if row is None else read(self._table, row)
+            try:
+                value = None if row is None else read(self._table, row)
+            except BaseException:
+                self.dirty.add(name)
+                raise
             at = bisect_left(self._names, name)
             is_there = at < len(self._names) and self._names[at] == name
             if value is None and is_there:
@@ -127,7 +137,6 @@ class _Members:
             elif value is not None:
                 insort(self._names, name)
                 self._values.insert(at, value)
-            self.dirty.discard(name)
         self.members = tuple(self._values)
 
 
@@ -139,6 +148,7 @@ class _Kept:
         self._lists = {table: _Members(table) for table in LISTS}
         self._router_ports: dict[str, dict[str, Row]] = {}
         self._last: Network | None = None
+        self.expected: Network | None = None
 
     @property
     def has_rows(self) -> bool:
@@ -170,7 +180,8 @@ class _Kept:
             members.settle(self._read)
         lists = {name: self._lists[table].members for table, name in LISTS.items()}
         made = Network(self.root["name"], **lists, **intent.network_facts(self.root))
-        if self._last is None or not is_sound_change(self._last, made):
+        expected, self.expected = self.expected, None
+        if expected != made and (self._last is None or not is_sound_change(self._last, made)):
             found = problems(made)
             if found:
                 self._last = None
