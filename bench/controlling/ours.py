@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from pathlib import Path
 
 from controlling.deployment import Deployment, address, mac, port_name, switch_name, text
 from controlling.site import LOAD_S, Site, environment
-
 from tulle.api import connect
 from tulle.api.client import Client
 from tulle.errors import TulleError
 
+WORD = r"(?:\x1b\[[0-9;]*m)*"
+"""What a terminal is told of colours."""
 TULLE = [sys.executable, "-c", "from tulle.cli.main import run; run()"]
 
 
@@ -77,6 +79,13 @@ class Ours(Site):
         """End the agent and start another one."""
         self._processes.pop("agent").stop()
         self._start_agent()
+
+    def compiled(self) -> float:
+        """How many objects the agent compiled for the last change that had any, as its log says."""
+        words = re.findall(
+            rf"{WORD}objects={WORD}(\d+)", (self.directory / "agent.log").read_text(errors="replace")
+        )
+        return float(next((one for one in reversed(words) if one != "0"), 0))
 
     def interface_id(self, deployment: Deployment, port: str) -> str:
         """Network and port."""

@@ -8,9 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from controlling.deployment import Deployment
 from switching.spaces import command, inside
 from switching.switches import Process
+
+from controlling.deployment import Deployment
 
 START_S = 60
 LOAD_S = 300

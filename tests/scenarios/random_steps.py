@@ -95,8 +95,12 @@ def _clashing_port(draw: st.DrawFn, network: Network) -> Network:
     router = [port for router in network.routers for port in router.ports]
     taken = [other.addresses, *(tuple(text.partition("/")[0] for text in port.addresses) for port in router)]
     made = replace(one, name=draw(st.sampled_from(("new", other.name, *(port.name for port in router)))))
-    made = replace(made, mac=draw(st.sampled_from(("02:00:00:00:55:55", other.mac, *(p.mac for p in router)))))
-    made = replace(made, addresses=draw(st.sampled_from((*taken, (), ("10.0.0.200",), ("10.0.0.0",), ("x",)))))
+    made = replace(
+        made, mac=draw(st.sampled_from(("02:00:00:00:55:55", other.mac, *(p.mac for p in router))))
+    )
+    made = replace(
+        made, addresses=draw(st.sampled_from((*taken, (), ("10.0.0.200",), ("10.0.0.0",), ("x",))))
+    )
     space = draw(st.sampled_from((None, "space")))
     given_space = replace(network.ports[0], namespace=space)
     return replace(network, ports=(given_space, *network.ports[1:], replace(made, namespace=space)))

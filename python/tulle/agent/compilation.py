@@ -126,7 +126,7 @@ class Compilation:
             known.add(network.name)
             moved |= self._update(network, ids, self._inputs)
         for name in self._kept.keys() - known:
-            moved |= any([self._flows.drop(unit) for unit in self._kept.pop(name).units()])
+            moved |= any(list(map(self._flows.drop, self._kept.pop(name).units())))
         if moved:
             self._flows.summarize()
         return self._compiled()
@@ -152,14 +152,16 @@ class Compilation:
             self._kept[network.name] = kept
             return False
         self._kept[network.name] = kept
-        moved = [self._put((network.name, LOGICAL, *unit), flows, {}) for unit, flows in delta.compiled.items()]
+        moved = [
+            self._put((network.name, LOGICAL, *unit), flows, {}) for unit, flows in delta.compiled.items()
+        ]
         moved += [self._flows.drop((network.name, LOGICAL, *unit)) for unit in delta.gone]
         kept.logical_units.difference_update(delta.gone)
         kept.logical_units.update(delta.compiled)
         kept.routers = delta.routers
         if placed is not None:
             kept.placed, flows = placed
-            plugged = inputs.ports.get(network.name, {}) | inputs.ports.get("", {})
+            plugged = {**inputs.ports.get(network.name, {}), **inputs.ports.get("", {})}
             moved.append(self._put((network.name, PLACED), flows, plugged, inputs.unheard))
         return any(moved)
 
@@ -194,9 +196,7 @@ class Compilation:
         shown = Network(name, ports=tuple(bound), acls=network.acls, paused=network.paused)
         sending, receiving = ways
         known = inputs.encapsulations
-        return follows, compile_node(
-            self._node, (shown,), bindings, sending, ids, known, receiving=receiving
-        )
+        return follows, compile_node(self._node, (shown,), bindings, sending, ids, known, receiving=receiving)
 
 
 class _Kept:

@@ -136,12 +136,14 @@ class Network:
         if not generation:
             _ = draft.document
         yield draft
-        expected, how = {self.name: generation}, {"wait": wait, "message": message}
+        expected = {self.name: generation}
         if draft.whole is None:
-            draft.answer = self._client.edit(self.name, draft.edits, expected=expected, **how)
+            draft.answer = self._client.edit(
+                self.name, draft.edits, expected=expected, wait=wait, message=message
+            )
             return
         text = orjson.dumps({"networks": [_without_nones(draft.whole)]}, option=orjson.OPT_INDENT_2).decode()
-        draft.answer = self._client.apply(text, "change", expected=expected, **how)
+        draft.answer = self._client.apply(text, "change", expected=expected, wait=wait, message=message)
 
     def create(self, *subnets: str, wait: bool = False, **how: Any) -> Document:
         """Make it; `subnets` go to one switch, `lan`.  Conflict if it exists."""

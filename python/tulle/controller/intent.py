@@ -356,9 +356,7 @@ class Intent:
         if pair.new is None:
             store.delete_network(writer, self.rows, pair.name)
         elif pair.before is not None:
-            store.write_changed_network(
-                writer, self._database, pair.before, pair.new, generation, numbers
-            )
+            store.write_changed_network(writer, self._database, pair.before, pair.new, generation, numbers)
         else:
             store.write_network(writer, self.rows, pair.new, generation, numbers)
 

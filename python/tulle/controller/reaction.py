@@ -99,16 +99,18 @@ class Reaction:
     def _note_state(self, changes: list[Change]) -> None:
         for change in changes:
             releases = _releases(change)
-            if _matters(change) or (change.table == "Tunnel_End" and self._moving) or (releases and self._holding):
+            if (
+                _matters(change)
+                or (change.table == "Tunnel_End" and self._moving)
+                or (releases and self._holding)
+            ):
                 self._is_whole_due = True
                 self.due.set()
             elif releases and self._swift.is_holding:
                 self.due.set()
 
 
-def react(
-    intent: Source, state: Source, writer: Writer, followed: store.Networks | None = None
-) -> bool:
+def react(intent: Source, state: Source, writer: Writer, followed: store.Networks | None = None) -> bool:
     """Operations that make the state follow from the intent and the nodes; `followed` has the networks if there.
 
     True when numbers of what is gone are held back, since a node may still use them.

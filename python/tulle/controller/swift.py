@@ -17,7 +17,9 @@ from tulle.values import PORT_KEY_MAX
 from .stores import Rows
 
 Change = Any
-_HARMLESS: Final = frozenset({"generation", "ports", "acls", "port_groups", "address_sets", "default_deny", "paused"})
+_HARMLESS: Final = frozenset(
+    {"generation", "ports", "acls", "port_groups", "address_sets", "default_deny", "paused"}
+)
 _IGNORED: Final = frozenset({"_version"})
 
 

@@ -29,7 +29,7 @@ class Branch:
     def __init__(self, name: str, texts: Texts | None, twigs: Mapping[str, Branch]) -> None:
         self.name, self.twigs = name, twigs
         self._texts = texts
-        self.count = len(texts) if texts is not None else sum(one.count for one in twigs.values())
+        self.count: int = len(texts) if texts is not None else sum(one.count for one in twigs.values())
 
     def all_texts(self) -> dict[str, str]:
         """Those of all members."""
@@ -81,9 +81,7 @@ class Cutter:
         self._root = ""
         self._trees: dict[str, Branch] = {}
 
-    def cut(
-        self, network: Network, more: Document, is_kept: Callable[[str], bool]
-    ) -> tuple[str, Made]:
+    def cut(self, network: Network, more: Document, is_kept: Callable[[str], bool]) -> tuple[str, Made]:
         """The name of the root of the network's document with `more` in it, and all parts that may not be kept yet.
 
         `is_kept` says whether the part of a name is there, with all parts that it speaks of.

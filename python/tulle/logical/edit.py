@@ -78,7 +78,7 @@ def _put(
     members = getattr(network, key)
     at = _place(members, edit.name)
     is_there = _is_at(members, at, edit.name)
-    before = document_of(Network(network.name, **{key: (members[at],)}))[key][0] if is_there else {}
+    before = document_of(replace(Network(network.name), **{key: (members[at],)}))[key][0] if is_there else {}
     merged = {**before, **values, "name": edit.name}
     wanted = {name: value for name, value in merged.items() if value is not None}
     member = getattr(usual(_read(network.name, key, wanted)), key)[0]

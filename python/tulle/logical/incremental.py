@@ -94,7 +94,7 @@ class _Step:
         self._of_routers()
         for feature in NETWORK:
             unit = NETWORK_UNIT, feature.name, ""
-            self._put(unit, feature.inputs(self.view), lambda feature=feature: feature.flows(self.view))  # type: ignore[misc]
+            self._put(unit, feature.inputs(self.view), lambda feature=feature: feature.flows(self.view))
         self.gone -= self.inputs.keys()
         return Delta(self.flows, tuple(sorted(self.gone)), frozenset(names), self._interfaces())
 
@@ -112,15 +112,15 @@ class _Step:
             self.stations[name] = self.kept._stations[name]
             return set()
         self.touched.add(name)
-        return self._of_stations(switch, context, again=moved)
+        return self._of_stations(switch, again=moved)
 
-    def _of_stations(self, switch: LogicalSwitch, context: object, *, again: bool) -> set[str]:
+    def _of_stations(self, switch: LogicalSwitch, *, again: bool) -> set[str]:
         units, names = [], set()
         for station in self.view.stations(switch.name):
             name = station.router_port or (station.port.name if station.port is not None else "")
             unit = STATION_UNIT, switch.name, name
             units.append(unit)
-            flows = lambda station=station: of_station(self.view, switch, station)  # type: ignore[misc] # noqa: E731
+            flows = lambda station=station: of_station(self.view, switch, station)  # noqa: E731
             if self._put(unit, station, flows, again=again):
                 names.add(name)
         self.stations[switch.name] = tuple(units)
@@ -154,7 +154,7 @@ class _Step:
             self.members = frozenset(grouped_ports | {acl.port for acl in new.acls if acl.port is not None})
             switches = list(new.switches)
         for switch in switches:
-            flows = lambda name=switch.name: acl_flows(self.view, policies, name)  # type: ignore[misc] # noqa: E731
+            flows = lambda name=switch.name: acl_flows(self.view, policies, name)  # noqa: E731
             self._put((ACL_UNIT, switch.name, ""), policies.inputs(self.view, switch.name), flows)
 
     def _of_routers(self) -> None:
@@ -163,7 +163,7 @@ class _Step:
             unit = ROUTER_UNIT, router.name, ""
             known.add(unit)
             if unit not in self.kept._inputs or self._concerns(router):
-                flows = lambda router=router: of_router(self.view, router)  # type: ignore[misc] # noqa: E731
+                flows = lambda router=router: of_router(self.view, router)  # noqa: E731
                 self._put(unit, self._router_inputs(router), flows)
         self.gone |= {unit for unit in self.kept._inputs if unit[0] == ROUTER_UNIT and unit not in known}
 

@@ -40,7 +40,9 @@ class Part(Struct, frozen=True):
 def cut(document: Document) -> tuple[str, dict[str, Part]]:
     """The name of the root part, and all parts by name."""
     made: dict[str, Part] = {}
-    lists = {key: list_tree(key, document[key], made) for key in sorted(document) if is_list(key, document[key])}
+    lists = {
+        key: list_tree(key, document[key], made) for key in sorted(document) if is_list(key, document[key])
+    }
     rest = {key: value for key, value in document.items() if key not in lists}
     return add_part(made, {"lists": lists, "rest": rest}, tuple(lists.values())), made
 

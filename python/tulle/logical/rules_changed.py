@@ -43,7 +43,7 @@ def is_sound_change(old: Network, new: Network) -> bool:
 def _switches_only_left(old: Network, new: Network) -> bool:
     """Whether switches have gone at most, and nothing is left on them."""
     gone, come = differing(old.switches, new.switches)
-    if come and not {one.name: one for one in gone} == {one.name: one for one in come}:
+    if come and {one.name: one for one in gone} != {one.name: one for one in come}:
         return False
     names = {one.name for one in gone} - {one.name for one in come}
     left = (port for router in new.routers for port in router.ports)
@@ -52,7 +52,9 @@ def _switches_only_left(old: Network, new: Network) -> bool:
     )
 
 
-def _routers_only_lost(gone: tuple[LogicalRouter, ...], come: tuple[LogicalRouter, ...], new: Network) -> bool:
+def _routers_only_lost(
+    gone: tuple[LogicalRouter, ...], come: tuple[LogicalRouter, ...], new: Network
+) -> bool:
     """Whether routers have only lost ports and routes, and their routes still lead somewhere."""
     before = {one.name: one for one in gone}
     for router in come:

@@ -40,7 +40,10 @@ def write_changed_network(
     gone_routers, routers = differing(old.routers, new.routers)
 
     def router_row(router: LogicalRouter) -> Row:
-        rows = [{"network": new.name, "router": router.name, **intent.router_port_row(port)} for port in router.ports]
+        rows = [
+            {"network": new.name, "router": router.name, **intent.router_port_row(port)}
+            for port in router.ports
+        ]
         ports = database.table("Router_Port")
         present = [row for row in ports.rows.values() if row["network"] == new.name]
         uuids = writer.upsert("Router_Port", present, rows)
@@ -48,7 +51,14 @@ def write_changed_network(
         return {"name": router.name, "ports": frozenset(uuids), "routes": routes}
 
     _write(
-        writer, database.table("Logical_Router"), "Logical_Router", root, "routers", gone_routers, routers, router_row
+        writer,
+        database.table("Logical_Router"),
+        "Logical_Router",
+        root,
+        "routers",
+        gone_routers,
+        routers,
+        router_row,
     )
     facts: dict[str, Any] = {"generation": generation, **intent.network_columns(new)}
     if numbers is not None:
@@ -69,7 +79,9 @@ def _write(
     before = {one.name: one for one in gone}
     wanted = {one.name: one for one in come}
     network = root["name"]
-    removed = [_row(rows, {"network": network, "name": name})["_uuid"] for name in before.keys() - wanted.keys()]
+    removed = [
+        _row(rows, {"network": network, "name": name})["_uuid"] for name in before.keys() - wanted.keys()
+    ]
     writer.mutate("Network", root, column, "delete", removed)
     added = []
     for name, one in wanted.items():

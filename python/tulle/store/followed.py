@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import msgspec
+from msgspec.structs import replace
 
 from tulle.errors import InvalidInput, TulleError
 from tulle.logical import problems
@@ -72,8 +72,9 @@ class Networks:
             self._begin()
         if self._dirty:
             self._settle()
-        for name, error in self._wrong.items() if on_problem is not None else ():
-            on_problem(name, error)
+        if on_problem is not None:
+            for name, error in self._wrong.items():
+                on_problem(name, error)
         return self._found
 
     def _kept_of(self, name: str) -> _Kept:
@@ -179,7 +180,7 @@ class _Kept:
         for members in self._lists.values():
             members.settle(self._read)
         lists = {name: self._lists[table].members for table, name in LISTS.items()}
-        made = Network(self.root["name"], **lists, **intent.network_facts(self.root))
+        made: Network = replace(Network(self.root["name"]), **lists, **intent.network_facts(self.root))
         expected, self.expected = self.expected, None
         if expected != made and (self._last is None or not is_sound_change(self._last, made)):
             found = problems(made)
