@@ -74,7 +74,7 @@ def document(deployment: Deployment) -> dict[str, Any]:
     return {
         "name": deployment.network,
         "switches": [{"name": BACKBONE, "subnets": ["10.255.0.0/24"]}, *_switches(deployment)],
-        "routers": [_router(deployment, router) for router in range(deployment.routers)],
+        "routers": [router_document(deployment, router) for router in range(deployment.routers)],
         "ports": [
             {
                 "name": port_name(router, switch, port),
@@ -102,7 +102,8 @@ def _switches(deployment: Deployment) -> list[dict[str, Any]]:
     ]
 
 
-def _router(deployment: Deployment, router: int) -> dict[str, Any]:
+def router_document(deployment: Deployment, router: int) -> dict[str, Any]:
+    """A router in the words of a network file."""
     ports = [
         {
             "switch": switch_name(router, switch),

@@ -7,7 +7,16 @@ import re
 import sys
 from pathlib import Path
 
-from controlling.deployment import Deployment, address, mac, port_name, switch_name, text
+from controlling.deployment import (
+    Deployment,
+    acl_matches,
+    address,
+    mac,
+    port_name,
+    router_document,
+    switch_name,
+    text,
+)
 from controlling.site import LOAD_S, Site, environment
 from tulle.api import connect
 from tulle.api.client import Client
@@ -34,7 +43,8 @@ class Ours(Site):
 
     def load(self, deployment: Deployment) -> None:
         """From the file's text to all flows."""
-        self.network = deployment.network
+        self.network, self.deployment = deployment.network, deployment
+        self._gone: set[tuple[int, int]] = set()
         self.client.apply(text(deployment), "deployment", wait=True, timeout_s=LOAD_S)
 
     def add_port(self, router: int, switch: int, port: int) -> None:
@@ -66,14 +76,17 @@ class Ours(Site):
 
     def delete_switch(self, router: int, switch: int) -> None:
         """A switch less, with its ports, ACLs and the router's port."""
-        name = switch_name(router, switch)
+        name, gone = switch_name(router, switch), self._gone
+        gone.add((router, switch))
+        uplinks = router_document(self.deployment, router)["ports"]
+        left = [one for one in uplinks if one["switch"] not in {switch_name(*pair) for pair in gone}]
         with self.client.network(self.network).change(wait=True) as change:
-            document = change.document
-            document["switches"] = [one for one in document["switches"] if one["name"] != name]
-            for kind in ("ports", "acls"):
-                document[kind] = [one for one in document[kind] if one.get("switch") != name]
-            for one in document["routers"]:
-                one["ports"] = [port for port in one["ports"] if port["switch"] != name]
+            for port in range(self.deployment.ports):
+                change.remove("port", port_name(router, switch, port))
+            for priority, _, _ in acl_matches(self.deployment):
+                change.remove("acl", f"a-{router}-{switch}-{priority}")
+            change.router(f"r-{router}", ports=left)
+            change.remove("switch", name)
 
     def restart_agent(self) -> None:
         """End the agent and start another one."""

@@ -1,7 +1,8 @@
-"""What follows from changes of single ports, without a look at all that there is: their numbers and bindings.
+"""What follows from changes of single ports, and from switches that go: numbers and bindings.
 
-The whole is `reaction.react`; what is written here comes to the same rows.  Whatever else has changed (switches,
-routers, networks that come or go, nodes, tunnels) is left to it, and so is a port that an external node has.
+The whole is `reaction.react`; what is written here comes to the same rows, without a look at all that there is.
+Whatever else has changed (switches and routers that come, networks that come or go, nodes, tunnels) is left to it,
+and so is a port that an external node has.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from tulle.values import PORT_KEY_MAX
 from .stores import Rows
 
 Change = Any
-_HARMLESS: Final = frozenset(
-    {"generation", "ports", "acls", "port_groups", "address_sets", "default_deny", "paused"}
-)
+_LISTS: Final = ("switches", "routers", "ports", "acls", "port_groups", "address_sets")
+_HARMLESS: Final = frozenset((*_LISTS, "generation", "paused", "default_deny"))
 _IGNORED: Final = frozenset({"_version"})
 
 
@@ -30,12 +30,15 @@ class Swift:
         self._intent, self._state = intent, state
         self._ports: dict[tuple[str, str], Row | None] = {}
         self._gone: dict[tuple[str, str, str], None] = {}
+        self._gone_datapaths: dict[tuple[str, str], None] = {}
 
     def note(self, change: Change) -> bool:
         """Whether a change of `Tulle` is one of those that are understood here."""
         if change.table == "Logical_Port":
             self._note_port(change.old, change.new)
             return True
+        if change.table in ("Logical_Switch", "Logical_Router", "Router_Port"):
+            return self._note_shape(change.table, change.old, change.new)
         if change.table != "Network" or change.old is None or change.new is None:
             return False
         differing = {name for name, value in change.new.items() if change.old[name] is not value}
@@ -45,6 +48,7 @@ class Swift:
         """Everything was looked at as a whole; what is still held is for the whole to release."""
         self._ports.clear()
         self._gone.clear()
+        self._gone_datapaths.clear()
 
     def write(self, writer: Writer) -> bool:
         """Add the operations; False where only the whole will do."""
@@ -64,7 +68,7 @@ class Swift:
     @property
     def is_holding(self) -> bool:
         """Whether keys wait to be released."""
-        return bool(self._gone)
+        return bool(self._gone or self._gone_datapaths)
 
     def _note_port(self, old: Row | None, new: Row | None) -> None:
         if old is not None and (new is None or new["switch"] != old["switch"]):
@@ -72,6 +76,19 @@ class Swift:
         row = new if new is not None else old
         if row is not None:
             self._ports[row["network"], row["name"]] = new
+
+    def _note_shape(self, table: str, old: Row | None, new: Row | None) -> bool:
+        """What goes is understood, and what has a number already; what comes is not."""
+        if old is None:
+            return False
+        if table == "Router_Port":
+            if new is None or new["switch"] != old["switch"]:
+                for datapath in (old["switch"], old["router"]):
+                    self._gone[old["network"], datapath, old["name"]] = None
+            return new is None or bool(new["switch"] == old["switch"])
+        if new is None:
+            self._gone_datapaths[old["network"], old["name"]] = None
+        return True
 
     def _unbind(self, writer: Writer) -> None:
         gone = [key for key, row in self._ports.items() if row is None]
@@ -114,7 +131,7 @@ class Swift:
     def _release(self, writer: Writer, used: set[tuple[str, str, str]]) -> None:
         """Keys of ports that are gone go when no node has an old generation of the network any more."""
         rows = self._state.table("Port_Key")
-        lagging = self._lagging({path[0] for path in self._gone})
+        lagging = self._lagging({path[0] for path in (*self._gone, *self._gone_datapaths)})
         for path in list(self._gone):
             if path[0] in lagging:
                 continue
@@ -122,10 +139,25 @@ class Swift:
             row = _find(rows, _path_of(path))
             if row is not None and path not in used and not self._exists(path):
                 writer.delete("Port_Key", row)
+        for network, name in [one for one in self._gone_datapaths if one[0] not in lagging]:
+            del self._gone_datapaths[network, name]
+            row = _find(self._state.table("Datapath"), {"network": network, "name": name})
+            if row is not None and not self._is_datapath(network, name):
+                writer.delete("Datapath", row)
+
+    def _is_datapath(self, network: str, name: str) -> bool:
+        wanted = {"network": network, "name": name}
+        tables = ("Logical_Switch", "Logical_Router")
+        return any(_find(self._intent.table(table), wanted) is not None for table in tables)
 
     def _exists(self, path: tuple[str, str, str]) -> bool:
-        row = _find(self._intent.table("Logical_Port"), {"network": path[0], "name": path[2]})
-        return row is not None and bool(row["switch"] == path[1])
+        """Whether something has this key: a workload's port, or a router's on either side."""
+        network, datapath, name = path
+        row = _find(self._intent.table("Logical_Port"), {"network": network, "name": name})
+        if row is not None and row["switch"] == datapath:
+            return True
+        rows = (one for one in self._intent.table("Router_Port").rows.values() if one["name"] == name)
+        return any(one["network"] == network and datapath in (one["switch"], one["router"]) for one in rows)
 
     def _lagging(self, names: Iterable[str]) -> set[str]:
         generations = {}

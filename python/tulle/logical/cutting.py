@@ -80,6 +80,7 @@ class Cutter:
         self._last: Network | None = None
         self._root = ""
         self._trees: dict[str, Branch] = {}
+        self._more: dict[str, Branch] = {}
 
     def cut(self, network: Network, more: Document, is_kept: Callable[[str], bool]) -> tuple[str, Made]:
         """The name of the root of the network's document with `more` in it, and all parts that may not be kept yet.
@@ -92,7 +93,13 @@ class Cutter:
             self._trees = {name: grown({}, 0, made) for name in LISTS}
         trees = {name: self._tree(name, last, network, made) for name in LISTS}
         skeleton = {**document_of(replace(network, **dict.fromkeys(LISTS, ()))), **more}
-        lists = {key: list_tree(key, skeleton[key], made) for key in skeleton if is_list(key, skeleton[key])}
+        for key in more:
+            self._more[key] = _regrown(self._more.get(key), _hashed(key, more[key]), is_kept, made)
+        lists = {
+            key: self._more[key].name if key in more else list_tree(key, skeleton[key], made)
+            for key in skeleton
+            if is_list(key, skeleton[key])
+        }
         lists |= {name: trees[name].name for name in LISTS if trees[name].count or name in skeleton}
         lists = {name: lists[name] for name in sorted(lists)}
         rest = {key: value for key, value in skeleton.items() if key not in lists}
@@ -112,8 +119,18 @@ class Cutter:
 
 def _texts(name: str, network: Network, members: tuple[Any, ...]) -> dict[str, str]:
     bare = replace(Network(network.name), **{name: members})
+    return _hashed(name, document_of(bare).get(name, []))
+
+
+def _hashed(name: str, members: list[Document]) -> dict[str, str]:
     identity = IDENTITIES[name]
-    return {
-        hash_of(one[identity]): msgspec.json.encode(one, order="sorted").decode()
-        for one in document_of(bare).get(name, ())
-    }
+    return {hash_of(one[identity]): msgspec.json.encode(one, order="sorted").decode() for one in members}
+
+
+def _regrown(branch: Branch | None, texts: Texts, is_kept: Callable[[str], bool], made: Made) -> Branch:
+    """The tree of these members, out of a former one whose parts are kept."""
+    if branch is None or not is_kept(branch.name):
+        return grown(texts, 0, made)
+    before = branch.all_texts()
+    come = {digest: text for digest, text in texts.items() if before.get(digest) != text}
+    return changed(branch, before.keys() - texts.keys(), come, 0, made) if come or before != texts else branch

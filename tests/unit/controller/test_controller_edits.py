@@ -25,6 +25,21 @@ class WholeCores(Cores):
         super().react()
 
 
+def without_switch(cores: Cores) -> list[Edit]:
+    """Switch `db` with all that is on it."""
+    red = cores.intent.network("red").network
+    router = document_of(red)["routers"][0]
+    left = [port for port in router["ports"] if port["switch"] != "db"]
+    ports = {port.name for port in red.ports if port.switch == "db"}
+    acls = [acl.name for acl in red.acls if acl.switch == "db" or acl.port in ports]
+    return [
+        *(Edit("port", name, None) for name in sorted(ports)),
+        *(Edit("acl", name, None) for name in acls),
+        Edit("router", router["name"], {"ports": left}),
+        Edit("switch", "db", None),
+    ]
+
+
 def applied_by(cores: Cores, generation: int) -> None:
     cores.register(*NODES, applied={"red": generation, "blue": 1})
 
@@ -130,3 +145,16 @@ def test_an_edit_writes_the_rows_and_parts_that_it_touches() -> None:
     assert sorted(set(touched)) == ["Change", "Logical_Port", "Network", "Part"]
     assert touched.count("Logical_Port") == touched.count("Network") == 1
     assert isinstance(cores.intent.ledger, Ledger)
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_switch_that_goes_takes_its_numbers_along_once_no_node_has_it(late: int) -> None:
+    pair = Cores(), WholeCores()
+    for cores in pair:
+        cores.intent.apply(TEXT, "two.yaml")
+        applied_by(cores, 1)
+        made = cores.intent.edit("red", without_switch(cores))
+        assert "red/db" in store.ids(cores.state_rows).datapaths, "node1 still has it"
+        applied_by(cores, made.generations["red"] - late)
+    assert state(pair[0]) == state(pair[1])
+    assert ("red/db" in store.ids(pair[0].state_rows).datapaths) == bool(late)
