@@ -7,7 +7,8 @@ equals a known host comes before its subnet, and a subnet before a static route.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface
 from typing import Final
 
 from tulle.values import (
@@ -41,7 +42,7 @@ def routing_flows(view: View, router: LogicalRouter) -> Iterator[Flow]:
     """One flow for each connected subnet and static route, and the end of the rest."""
     for port in router.ports:
         for interface in port.addresses:
-            subnet = str(ip_interface(interface).network)
+            subnet = str(_home(interface))
             yield _connected(view, router, subnet)
     for route in router.routes:
         yield _static(view, router, route)
@@ -55,9 +56,11 @@ def host_flows(view: View, switch: LogicalSwitch, station: Station) -> Iterator[
     for router, port in view.legs(switch.name):
         if station.router == router.name:
             continue
-        for network in [ip_interface(one).network for one in port.addresses]:
-            for address in station.addresses:
-                if ip_address(address) in network:
+        homes = [_home(one) for one in port.addresses]
+        for address in station.addresses:
+            number = ip_address(address)
+            for home in homes:
+                if number in home:
                     match = destination(view, router, address)
                     actions = _forward(view, port, station.mac)
                     yield flow(ROUTING, _priority(address, HOST), match, actions, station.owner)
@@ -95,7 +98,7 @@ def back_to_switch(view: View, port: RouterPort) -> tuple[Action, ...]:
 
 def destination(view: View, router: LogicalRouter, prefix: str) -> tuple[FieldMatch, ...]:
     """Packets in the router that go to `prefix`."""
-    version = ip_network(prefix).version
+    version = 6 if ":" in prefix else 4
     masked = prefix_field(DESTINATIONS[version], prefix)
     return fields(masked, metadata=view.datapath(router.name), dl_type=ETH_TYPES[version])
 
@@ -118,7 +121,7 @@ def _hop(view: View, router: LogicalRouter, next_hop: str) -> Hop | None:
     """The way to a neighbour of the router; None when nobody there has the address."""
     wanted = ip_address(next_hop)
     for port in router.ports:
-        if any(wanted in ip_interface(one).network for one in port.addresses):
+        if any(wanted in _home(one) for one in port.addresses):
             for station in view.stations(port.switch):
                 if next_hop in station.addresses and station.router != router.name:
                     return port, station.mac
@@ -131,4 +134,11 @@ def _forward(view: View, port: RouterPort, mac: str) -> tuple[Action, ...]:
 
 
 def _priority(prefix: str, rank: int) -> int:
-    return 10 + 3 * ip_network(prefix).prefixlen + rank
+    _, slash, length = prefix.partition("/")
+    whole = 128 if ":" in prefix else 32
+    return 10 + 3 * (int(length) if slash else whole) + rank
+
+
+@lru_cache(maxsize=65536)
+def _home(interface: str) -> IPv4Network | IPv6Network:
+    return ip_interface(interface).network
