@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from controlling.deployment import (
@@ -20,6 +21,7 @@ from controlling.deployment import (
 from controlling.site import LOAD_S, Site, environment
 from tulle.api import connect
 from tulle.api.client import Client
+from tulle.api.network import Draft
 from tulle.errors import TulleError
 
 WORD = r"(?:\x1b\[[0-9;]*m)*"
@@ -49,7 +51,7 @@ class Ours(Site):
 
     def add_port(self, router: int, switch: int, port: int) -> None:
         """One port more."""
-        with self.client.network(self.network).change(wait=True) as change:
+        with self._change() as change:
             change.port(
                 port_name(router, switch, port),
                 switch=switch_name(router, switch),
@@ -59,12 +61,12 @@ class Ours(Site):
 
     def delete_port(self, router: int, switch: int, port: int) -> None:
         """One port less."""
-        with self.client.network(self.network).change(wait=True) as change:
+        with self._change() as change:
             change.remove("port", port_name(router, switch, port))
 
     def add_acl(self, router: int, switch: int, number: int) -> None:
         """One ACL more."""
-        with self.client.network(self.network).change(wait=True) as change:
+        with self._change() as change:
             change.acl(
                 f"x-{router}-{switch}-{number}",
                 direction="to-port",
@@ -80,7 +82,7 @@ class Ours(Site):
         gone.add((router, switch))
         uplinks = router_document(self.deployment, router)["ports"]
         left = [one for one in uplinks if one["switch"] not in {switch_name(*pair) for pair in gone}]
-        with self.client.network(self.network).change(wait=True) as change:
+        with self._change() as change:
             for port in range(self.deployment.ports):
                 change.remove("port", port_name(router, switch, port))
             for priority, _, _ in acl_matches(self.deployment):
@@ -103,6 +105,13 @@ class Ours(Site):
     def interface_id(self, deployment: Deployment, port: str) -> str:
         """Network and port."""
         return f"{deployment.network}/{port}"
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[Draft]:
+        """One change, and patience until its flows are in place."""
+        with self.client.network(self.network).change() as change:
+            yield change
+        self.client.wait(change.answer["generations"], LOAD_S)
 
     @property
     def client(self) -> Client:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from switching.figures import Figure, Line
@@ -17,7 +19,7 @@ from controlling.theirs import Theirs
 
 SITES: dict[str, type[Site]] = {"ours": Ours, "theirs": Theirs}
 ROUTER, SWITCH = 0, 1
-WATCH_S = 10.0
+LINGER_S = 3.0
 SAMPLE_S = 0.05
 
 LOAD = Line("load_s", "whole deployment, from the file to all flows", "s", "lower", 10.0, is_ratio=False)
@@ -78,7 +80,7 @@ def _one_side(
             side, 1000 * _seconds(lambda number=number: site.add_acl(ROUTER, SWITCH, number + 1))
         )  # type: ignore[misc]
     tell(f"{site.name}: a restart")
-    found[RESTART.name].add(side, _time_without_flows(site))
+    found[RESTART.name].add(side, _time_without_flows(site, deployment.ports))
     tell(f"{site.name}: switches")
     for number in range(min(runs, deployment.switches - 2)):
         gone = SWITCH + 1 + number
@@ -114,21 +116,26 @@ def compiled(site: Site) -> float | None:
     return site.compiled()
 
 
-def _time_without_flows(site: Site) -> float:
-    """From the end of the agent on: the time in which the switch has fewer flows than before."""
-    flows = site.flows()
-    site.restart_agent()
-    missing, end, last = 0.0, time.monotonic() + WATCH_S, time.monotonic()
-    while time.monotonic() < end:
-        now = time.monotonic()
-        if site.flows() < flows:
-            missing += now - last
-            end = max(end, now + 1.0)
-        last = now
-        time.sleep(SAMPLE_S)
-        if now - end > 60:
-            break
-    return missing
+def _time_without_flows(site: Site, port: int) -> float:
+    """The time in which the switch has fewer flows than before, until another agent has made a change."""
+    before, watched, done = site.flows(), list[tuple[float, int]](), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SAMPLE_S):
+            watched.append((time.monotonic(), site.flows()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        site.restart_agent()
+        site.add_port(ROUTER, SWITCH, port)
+        time.sleep(LINGER_S)
+    finally:
+        done.set()
+        watcher.join()
+    site.delete_port(ROUTER, SWITCH, port)
+    spans = pairwise(watched)
+    return sum(after - at for (at, flows), (after, _) in spans if flows < before)
 
 
 def history_rows(directory: Path, runs: int, tell: Tell) -> list[Figure]:

@@ -123,4 +123,5 @@ def _memory_mb(pid: int) -> float:
 
 def environment() -> dict[str, str]:
     """For our own programs: where the package is."""
-    return {"PYTHONPATH": str(Path(__file__).parents[2] / "python"), "PATH": os.environ["PATH"]}
+    package = str(Path(__file__).parents[2] / "python")
+    return {"PYTHONPATH": package, "PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}

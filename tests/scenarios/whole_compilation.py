@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from tulle._native import canonical_flow
 from tulle.agent.compilation import Tunnels
@@ -11,6 +12,8 @@ from tulle.control import Placement, compile_node
 from tulle.logical import compile_network
 from tulle.openflow import flow_texts
 from tulle.values import Encapsulation, Ids, LocalPort, Network, TunnelPort
+
+canonical = lru_cache(maxsize=65536)(canonical_flow)
 
 
 def whole_texts(
@@ -29,5 +32,5 @@ def whole_texts(
         own = [one for one in placed.bindings if one.network == network.name]
         sending = tunnels.of(network.name)
         here = compile_node(node, (network,), own, sending, ids, known, receiving=tunnels.all)
-        found |= flow_texts((*here, *compile_network(network, ids)), numbered, canonical_flow)
+        found |= flow_texts((*here, *compile_network(network, ids)), numbered, canonical)
     return found
