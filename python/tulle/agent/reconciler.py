@@ -20,13 +20,14 @@ from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.editions import Editions, Found, Live, found_in_switch
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable, metadata_of
+from tulle.agent.following import Following, concerns_places
 from tulle.agent.handing import Handing, is_tracked, write_states
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
 from tulle.agent.stranded import stranded
 from tulle.agent.translation_zones import translation_zones
-from tulle.agent.view import PortName, View, read_view
+from tulle.agent.view import PortName, View
 from tulle.agent.zones import Ports, forget, forget_connections, remembered, reused_zones
 from tulle.control import (
     all_tunnels_of,
@@ -38,7 +39,8 @@ from tulle.control import (
 )
 from tulle.encap import encapsulations
 from tulle.errors import TulleError
-from tulle.ovsdb import Replica, Transaction
+from tulle.logical.translation import is_translated
+from tulle.ovsdb import Replica, RowEvent, Transaction
 from tulle.ovsdb.tls import Credentials
 from tulle.store import Writer, moving, source
 from tulle.values import (
@@ -83,6 +85,7 @@ class Situation(Struct, frozen=True):
     bindings: tuple[Binding, ...]
     remotes: frozenset[str]
     retiring: tuple[TunnelInterface, ...]
+    attached: frozenset[str]
 
 
 class Reconciler:
@@ -124,6 +127,11 @@ class Reconciler:
         self.mtus: dict[str, int] = {}
         self._zones: Ports | None = None
         self.view: View | None = None
+        self._following = Following(self.intent, self.state)
+        self._local: tuple[str, ...] = ()
+        self._served: frozenset[PortName] = frozenset()
+        self._reported: dict[str, int] = {}
+        self._shaped: frozenset[str] = frozenset()
         self._outside: dict[LocalPort, int] | None = None
         self._translating: dict[Zone, int] | None = None
         self._down: frozenset[tuple[str, str, str]] = frozenset()
@@ -139,8 +147,7 @@ class Reconciler:
         self.node = msgspec.structs.replace(self.node, encapsulations=spoken)
         if interfaces.needs_bridge(source(self.switch)):
             await self._commit(self.switch, interfaces.write_bridge(self.switch.schema, source(self.switch)))
-        view = read_view(source(self.intent), source(self.state), self.view)
-        self.view = view
+        view = self.view = self._following.view()
         there = interfaces.present(source(self.switch))
         places = self._places(view, there)
         await self._hand_over(view, places, interfaces.numbers(there))
@@ -164,6 +171,44 @@ class Reconciler:
         surplus = interfaces.surplus(interfaces.present(source(self.switch)), desired)
         if removed := [one for one in surplus if one.interface.name not in kept]:
             await self._write_interfaces([], removed)
+
+    async def run_logical(self) -> None:
+        """The same where nothing has changed but what networks are inside: only flows may be others."""
+        view = self._following.view()
+        if not self._is_calm(view):
+            await self.run_once()
+            return
+        self.view = view
+        networks = [view.networks[name].network for name in self._local]
+        before = self.compilation.compiled_count
+        self.compiled = self.compilation.recompile(networks, view.ids)
+        self._note_compiled(frozenset())
+        await self._flows.apply(self.compiled.texts, self.compiled.meters, changed=self.compiled.changed)
+        _logger.debug("compiled", objects=self.compilation.compiled_count - before)
+        writer = Writer(self.state.schema)
+        store.write_node(writer, source(self.state), self.node, self._applied(view))
+        if writer.operations:
+            await self.state.transact(writer.operations)
+
+    def _is_calm(self, view: View) -> bool:
+        """Whether places, versions and translations are as the last pass found them, and nothing is on its way."""
+        before = self.view
+        return (
+            before is not None
+            and all(name in view.networks for name in self._local)
+            and not (view.prepared or self._waiting or self._activated)
+            and self.next_end() is None
+            and not self.editions.holding()
+            and all(map(self.editions.is_settled, self._local))
+            and before.turns == view.turns
+            and before.down == view.down
+            and before.versions == view.versions
+            and not any(is_translated(view.networks[name].network) for name in self._local)
+        )
+
+    def concerns_places(self, event: RowEvent) -> bool:
+        """Whether `run_logical` is not enough after an event."""
+        return concerns_places(event, self._served, self._shaped)
 
     def activate(self, port: PortName) -> None:
         """A port that is prepared here has spoken here: the next pass takes it."""
@@ -305,7 +350,7 @@ class Reconciler:
         bindings = placing.effective_bindings(view, name, places, ready)
         remotes = placing.needed_remotes(view, name, places, bindings)
         retiring = tuple(tunnel_of(there[one], view.nodes) for one in sorted(kept))
-        return Situation(view, there, places, ready, bindings, remotes, retiring)
+        return Situation(view, there, places, ready, bindings, remotes, retiring, attached)
 
     async def _apply_flows(self, now: Situation) -> None:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
@@ -329,7 +374,6 @@ class Reconciler:
         ends = store.tunnel_ends(source(self.state))
         heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}
         self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
-        self.former_owners = self.compiled.owners
         inputs = (
             placed.networks,
             placed.bindings,
@@ -343,14 +387,21 @@ class Reconciler:
             placing.transits(now.view, self.node.name, now.places, now.ready, self._waiting),
         )
         self.compiled = self.compilation.compile(*inputs)
-        self.recomputed = None
-        if not (self.compilation.pending or frozen):
-            self.recomputed = lambda: Compilation(self.node.name, self._canonical).compile(*inputs)
+        self._note_compiled(frozen)
         ended = self.editions.has_ended
-        await self._flows.apply(self.compiled.texts, self.compiled.meters, frozen, count_gone=ended)
+        self._local = tuple(one.name for one in placed.networks)
+        self._served = frozenset(now.view.bindings) | now.places.local | interfaces.foreign_ports(now.there)
+        self._shaped = frozenset(port.rpartition("/")[0] for port in now.attached)
+        made = self.compiled
+        await self._flows.apply(made.texts, made.meters, frozen, changed=made.changed, count_gone=ended)
         down, by_name = now.view.down, {one.name: one for one in placed.networks}
         await forget(self._control, list(stranded(by_name, zones, down - self._down)))
         self._down = down
+
+    def _note_compiled(self, frozen: frozenset[int]) -> None:
+        self.former_owners = self.compiled.former
+        is_known = not (self.compilation.pending or frozen)
+        self.recomputed = self.compilation.anew() if is_known else None
 
     async def _live(self, view: View) -> tuple[Mapping[str, Live], frozenset[int]]:
         """Which versions of networks there are, and what `metadata` holds in those that only the switch knows of."""
@@ -402,7 +453,7 @@ class Reconciler:
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
         report = NodeReport(self.underlay_mtu, abilities.capabilities(source(self.switch)))
-        applied = self._applied(now)
+        applied = self._applied(now.view)
         store.write_node(writer, state, self.node, applied, report)
         here = {*self.compilation.latest, *applied, *self.editions.holding()}
         told = self.editions.report(here, self.compilation.pending)
@@ -411,17 +462,21 @@ class Reconciler:
         if writer.operations:
             await self.state.transact(writer.operations)
 
-    def _applied(self, now: Situation) -> dict[str, int]:
-        """The generation of each network here; one with two versions keeps the generation of the former."""
-        local = {one.network for one in now.bindings if one.node == self.node.name}
+    def _applied(self, view: View) -> dict[str, int]:
+        """The generation of each network here; one with two versions keeps the generation of the former.
+
+        Of those that wait, the last one.
+        """
+        local, pending = frozenset(self._local), self.compilation.pending
         before = store.applied(source(self.state)).get(self.node.name, {})
-        applied = {}
-        for name, stored in now.view.networks.items():
+        applied: dict[str, int] = {}
+        for name, stored in view.networks.items():
             if self.editions.is_settled(name):
-                if name in local and name not in self.compilation.pending:
-                    applied[name] = stored.generation
+                if name in local and (name not in pending or name in self._reported):
+                    applied[name] = self._reported[name] if name in pending else stored.generation
             elif name in before and (name in local or name in self.editions.holding()):
                 applied[name] = before[name]
+        self._reported = applied
         return applied
 
     async def _write_interfaces(self, add: list[Interface], remove: list[Present]) -> None:
