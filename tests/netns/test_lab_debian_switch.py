@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from itertools import permutations
@@ -16,6 +17,7 @@ from tulle.lab import lifecycle, state
 from tulle.lab.measure import Probe, reachable
 
 DEBIAN = "node1"
+METADATA = re.compile(r"[,= ]metadata=(0x[0-9a-f]+)")
 ADDRESSES = {
     "web1": "10.0.1.11",
     "web2": "10.0.1.12",
@@ -89,6 +91,19 @@ def test_an_acl_drops_and_is_counted(lab: Bench) -> None:
     assert lab_run().returncode == 124
     counted = lambda: any(one["reason"] == "acl" for one in lab.json("drops"))  # noqa: E731
     eventually(counted, "the drop in `tulle drops`")
+
+
+def test_a_network_is_rolled_back_as_one_over_both_switches(lab: Bench) -> None:
+    """Between them VXLAN carries no version, so what comes from a tunnel is put into one where it arrives."""
+    red = lab.client.network("red")
+    red.snapshot("whole")
+    with red.change("without a rule") as change:
+        change.remove("acl", "no-ssh-to-db")
+    red.rollback("whole", wait=True)
+    assert unreached(lab) == []
+    for node in (DEBIAN, "node2", "node3"):
+        found = {int(one, 16) >> 24 for rule in lab.rules(node) for one in METADATA.findall(rule)}
+        assert found == {0, 1}, (node, found)  # blue is in its first version still
 
 
 def test_flows_are_not_written_again_by_a_new_agent(lab: Bench) -> None:

@@ -100,7 +100,7 @@ class MemoryLab:
         placed = placement(node, networks, [*bindings, Binding(network, name, node)])
         transits = () if transit is None else (transit,)
         self.homes[port] = node
-        return self.nodes[node].apply(placed, self._tunnels(node), self.ids, self.known, transits)
+        return self.nodes[node].apply(placed, self._tunnels(node), self.ids, self.known, transits=transits)
 
     def send(self, port: str, frame: bytes) -> list[Hop]:
         """All that becomes of a frame that the workload at `network/port` sends, in order."""

@@ -12,7 +12,7 @@ from itertools import count
 from memory_lab import MemoryLab
 from memory_node import Delivered, Hop, Sent
 
-from tulle.agent.editions import GRACE_S, Editions, found_in_switch
+from tulle.agent.editions import CAUGHT_UP_S, Editions, found_in_switch
 from tulle.agent.flowtable import metadata_of
 from tulle.control import Wanted, advance_turn, allocate, next_version, placement, requested_bindings
 from tulle.values import Ids, LabFile, LocalPort, Network, TunnelPort, Turn, VersionReport
@@ -49,7 +49,7 @@ class VersionedLab(MemoryLab):
         """A node's agent makes one pass, and reports."""
         bindings = requested_bindings(self.networks.values(), self._declared)
         editions, latest = self._editions[node], self.nodes[node].latest
-        missing = editions.missing(self.versions, self.turns, latest)
+        missing = editions.missing(self.versions, self.turns, latest, self.now_s)
         there = {metadata_of(text) for text in self.nodes[node].installed.values()} if missing else set()
         found = found_in_switch(self.ids, missing, there)
         live = editions.update(self.versions, self.turns, latest, found, self.now_s)
@@ -87,7 +87,7 @@ class VersionedLab(MemoryLab):
 
     def pass_time(self) -> None:
         """As long as flows outlive their version; nothing may be under way."""
-        self.now_s += GRACE_S
+        self.now_s += CAUGHT_UP_S
 
     def enter(self, packet: Packet) -> Flight | None:
         """The packet at its first node, or None where its port is not plugged in."""

@@ -20,6 +20,8 @@ from tulle.values import Binding, Ids, Network, Turn, VersionReport
 
 GRACE_S = 0.2
 """How long flows outlive their version: the time that a packet takes from one node to the next."""
+CAUGHT_UP_S = 3.0
+"""The same where this node was behind, or has just begun: others speak to it in that version until they have heard."""
 
 
 class Edition(Struct, frozen=True):
@@ -57,6 +59,8 @@ class Editions:
         self._node = node
         self._kept: defaultdict[str, dict[int, Edition]] = defaultdict(dict)
         self._until: dict[tuple[str, int], float] = {}
+        self._was_behind: set[tuple[str, int]] = set()
+        self._left: dict[tuple[str, int], float] = {}
         self._live: dict[str, Live] = {}
         self._turns: Mapping[str, Turn] = {}
         self.has_ended = False
@@ -86,6 +90,7 @@ class Editions:
                 self._live[name] = self._now(
                     name, version, turn or Turn(), found.versions.get(name, frozenset())
                 )
+        self._leave(versions, found, now)
         self._until = {
             (name, one): end for (name, one), end in self._until.items() if one in self._kept[name]
         }
@@ -93,7 +98,11 @@ class Editions:
         return self._live
 
     def missing(
-        self, versions: Mapping[str, int], turns: Mapping[str, Turn], latest: Mapping[str, Edition]
+        self,
+        versions: Mapping[str, int],
+        turns: Mapping[str, Turn],
+        latest: Mapping[str, Edition],
+        now: float,
     ) -> dict[str, set[int]]:
         """The versions that are needed and whose networks are not known here, by network."""
         wanted = {}
@@ -102,14 +111,16 @@ class Editions:
             known = {version, *self._kept.get(name, ())}
             if name in latest:
                 known.add(latest[name].version)
-            if unknown := self._needed(turn) - known:
+            left = {one for (network, one), end in self._left.items() if network == name and end > now}
+            if unknown := (self._needed(turn) | left) - known:
                 wanted[name] = unknown
         return wanted
 
     def is_settled(self, name: str) -> bool:
         """Whether packets of a network have one version alone, as far as this node knows."""
         turn, live = self._turns.get(name, Turn()), self._live.get(name, Live())
-        return not (live.kept or turn.former) and turn.stamped == live.version
+        is_left = any(network == name for network, _ in self._left)
+        return not (live.kept or turn.former or is_left) and turn.stamped == live.version
 
     def holding(self) -> frozenset[str]:
         """The networks of which something is kept besides what users want."""
@@ -123,7 +134,7 @@ class Editions:
 
     def next_end(self) -> float | None:
         """When the flows of a version are to go."""
-        return min(self._until.values(), default=None)
+        return min((*self._until.values(), *self._left.values()), default=None)
 
     def _needed(self, turn: Turn) -> set[int]:
         return {
@@ -134,15 +145,32 @@ class Editions:
 
     def _keep(self, name: str, version: int, turn: Turn, before: Edition | None, now: float) -> None:
         kept, needed = self._kept[name], self._needed(turn)
+        if self._node in turn.behind:
+            self._was_behind.add((name, turn.behind[self._node]))
         if before is not None and before.version != version:
             kept[before.version] = before
         kept.pop(version, None)
         for one in list(kept):
             if one in needed:
                 self._until.pop((name, one), None)
-            elif self._until.setdefault((name, one), now + GRACE_S) <= now:
+            elif self._until.setdefault((name, one), now + self._grace_s(name, one)) <= now:
                 del kept[one]
+                self._was_behind.discard((name, one))
                 self.has_ended = True
+
+    def _grace_s(self, name: str, version: int) -> float:
+        return CAUGHT_UP_S if (name, version) in self._was_behind else GRACE_S
+
+    def _leave(self, versions: Mapping[str, int], found: Found, now: float) -> None:
+        """What is left in the switch stays for a while after the last time that it was needed."""
+        for name, several in found.versions.items():
+            needed = self._needed(self._turns.get(name, Turn()))
+            self._left |= {(name, one): now + CAUGHT_UP_S for one in several & needed}
+        self._left = {
+            key: end
+            for key, end in self._left.items()
+            if end > now and versions.get(key[0], key[1]) != key[1]
+        }
 
     def _now(self, name: str, version: int, turn: Turn, found: Collection[int]) -> Live:
         """Packets enter in the version that all agreed on; a node that never had it takes the one that comes."""

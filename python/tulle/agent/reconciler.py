@@ -379,7 +379,7 @@ class Reconciler:
     async def _live(self, view: View) -> tuple[Mapping[str, Live], frozenset[int]]:
         """Which versions of networks there are, and what `metadata` holds in those that only the switch knows of."""
         latest, found = self.compilation.latest, Found()
-        if missing := self.editions.missing(view.versions, view.turns, latest):
+        if missing := self.editions.missing(view.versions, view.turns, latest, self._clock()):
             flows = await self._flows.present()
             found = found_in_switch(view.ids, missing, {metadata_of(text) for text in flows.values()})
         live = self.editions.update(view.versions, view.turns, latest, found, self._clock())

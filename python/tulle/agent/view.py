@@ -46,15 +46,14 @@ class View(Struct, frozen=True):
     ids: Ids
     down: frozenset[tuple[str, str, str]] = frozenset()
     turns: Mapping[str, Turn] = MappingProxyType({})
+    prepared: Mapping[PortName, Prepared] = MappingProxyType({})
+    appliances: Mapping[tuple[str, str, str], str] = MappingProxyType({})
+    """What nodes say of appliances, by node, network and name: `up` or `down`."""
 
     @property
     def versions(self) -> dict[str, int]:
         """The version of each network that users want."""
         return {name: one.version for name, one in self.networks.items()}
-
-    prepared: Mapping[PortName, Prepared] = {}
-    appliances: Mapping[tuple[str, str, str], str] = {}
-    """What nodes say of appliances, by node, network and name: `up` or `down`."""
 
     @property
     def requested(self) -> dict[PortName, str | None]:

@@ -11,7 +11,16 @@ from tulle.logical import Delivery, Service, nearest
 from tulle.values import LogicalPort, Network
 
 Document = dict[str, Any]
-_DECIDING = ("acl ", "default ", "port security ", "network ", "chain ", "nat ", "load balancer ")
+_DECIDING = (
+    "acl ",
+    "balancer ",
+    "chain ",
+    "default ",
+    "forwarding ",
+    "nat ",
+    "network ",
+    "port security ",
+)
 
 
 def find_port(network: Network, name: str) -> LogicalPort:

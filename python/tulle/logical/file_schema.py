@@ -46,6 +46,7 @@ class _Watched(Complaints):
         self.kinds: defaultdict[tuple[str, str], dict[str, object]] = defaultdict(dict)
         self.below: dict[tuple[str, str], str] = {}
         self._places: dict[int, tuple[str, str]] = {}
+        self._alive: list[tree.Mapping] = []  # so that no two of them have the same id
 
     def began(self, node: tree.Tree, what: str, known: Sequence[str]) -> None:
         self.known[what] = known
@@ -55,25 +56,33 @@ class _Watched(Complaints):
     def asked(self, what: str, key: str, kind: str, facts: object = None) -> None:
         self.kinds[what, key][kind] = facts
 
-    def document(self, what: str = ROOT, depth: int = 0) -> tree.Mapping:
-        """A mapping with an empty mapping, or a list of one, wherever such a thing was asked for."""
+    def document(self, scalar: tree.Scalar | None = None, what: str = ROOT, depth: int = 0) -> tree.Mapping:
+        """A mapping with an empty mapping, or a list of one, wherever such a thing was asked for.
+
+        With `scalar`, that stands where something was asked for of which it is not known what it is.
+        """
         made = tree.Mapping(1)
+        self._alive.append(made)
         for key in self.known.get(what, ()):
             kinds = self.kinds[what, key]
             if not (kinds.keys() & {"list", "child"}) or "texts" in kinds or depth > tree.DEPTH_MAX:
                 continue
-            inner = self.document(self.below.get((what, key), ""), depth + 1)
+            inner = self.document(scalar, self.below.get((what, key), ""), depth + 1)
             self._places[id(inner)] = (what, key)
-            made.items[key] = tree.Sequence(1, [inner]) if "list" in kinds else inner
+            made.items[key] = tree.Sequence(1, [inner]) if "list" in kinds else scalar or inner
             made.key_lines[key] = 1
         return made
 
     def mapping(self, what: str) -> Schema:
         """The schema of one mapping."""
         keys = self.known[what]
-        needed = [key for key in keys if self.kinds[what, key].keys() & {"needed", "choice"}]
+        needed = [key for key in keys if self._is_needed(self.kinds[what, key])]
         made: Schema = {"type": "object", "properties": {key: self._value(what, key) for key in keys}}
         return {**made, **({"required": needed} if needed else {}), "additionalProperties": False}
+
+    def _is_needed(self, kinds: dict[str, object]) -> bool:
+        """Who asks first whether something is there can do without it."""
+        return bool(kinds.keys() & {"needed", "choice"}) and "child" not in kinds
 
     def _value(self, what: str, key: str) -> Schema:
         kinds, inner = self.kinds[what, key], self.below.get((what, key))
@@ -111,8 +120,9 @@ def _name(what: str) -> str:
 def _watched() -> _Watched:
     watched, seen = _Watched(), -1
     for _ in range(PASSES_MAX):
-        with suppress(InvalidInput):
-            read_file(watched.document(), watched)
+        for scalar in (None, tree.Scalar(1, "true")):
+            with suppress(InvalidInput):
+                read_file(watched.document(scalar), watched)
         found = len(watched.below) + len(watched.kinds) + len(watched.known)
         if found == seen:
             break

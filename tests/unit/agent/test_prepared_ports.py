@@ -20,7 +20,7 @@ def view(asked: str | None, bound: str, source: str | None = OTHER, target: str 
     network = Network("red", (LogicalSwitch("lan"),), ports=(port,))
     nodes = {name: Node(name, f"192.0.2.{i}", ("stt",)) for i, name in enumerate((ME, OTHER, THIRD))}
     prepared = {WEB: Prepared(*WEB, source, target)}
-    return View({"red": StoredNetwork(network, 1)}, nodes, (), {WEB: bound}, Ids(), prepared)
+    return View({"red": StoredNetwork(network, 1)}, nodes, (), {WEB: bound}, Ids(), prepared=prepared)
 
 
 def test_a_prepared_port_is_ready_here_and_stays_where_it_is() -> None:
