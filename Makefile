@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CASES ?= 5000
 STAMPS := $(VENV)/.stamps
 RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
-PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central openssl \
+PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central ovn-host openssl \
   mininet nfdump openvswitch-testcontroller tshark iperf3 nftables iproute2 iputils-ping ethtool tcpdump isc-dhcp-client
 
 .PHONY: help setup packages build demo demo-chain demo-classroom test test-rust test-python test-slow lint reference format bench bench-quick fuzz clean

@@ -85,10 +85,10 @@ def kept(figures: Iterable[Figure]) -> dict[str, dict[str, Any]]:
     return {"ratios": ratios, "figures": behind}
 
 
-def table(figures: Sequence[Figure], title: str) -> Table:
+def table(figures: Sequence[Figure], title: str, peer: str = "ovs-vswitchd") -> Table:
     """For people: medians, the figure that the promise is about in green or red, and its spread."""
     shown = Table(title=title)
-    for heading in ("", "unit", "ovs-vswitchd", "ours", "ratio", "target", "spread", "note"):
+    for heading in ("", "unit", peer, "ours", "ratio", "target", "spread", "note"):
         justify: Literal["left", "right"] = "left" if heading in ("", "unit", "note") else "right"
         shown.add_column(heading, justify=justify, overflow="fold")
     for figure in figures:
@@ -109,10 +109,10 @@ def table(figures: Sequence[Figure], title: str) -> Table:
     return shown
 
 
-def markdown(figures: Sequence[Figure]) -> str:
+def markdown(figures: Sequence[Figure], peer: str = "ovs-vswitchd") -> str:
     """The same table for docs/performance.md; a promise that is not kept is in bold."""
     rows = [
-        "| | unit | ovs-vswitchd | ours | ratio | target | spread |",
+        f"| | unit | {peer} | ours | ratio | target | spread |",
         "|---|---|---|---|---|---|---|",
     ]
     for figure in figures:

@@ -12,9 +12,9 @@ QUIET = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6
 COMMAND_S = 60
 
 
-def command(*words: str, timeout_s: float = COMMAND_S) -> str:
+def command(*words: str, timeout_s: float = COMMAND_S, environment: dict[str, str] | None = None) -> str:
     """Run a program to its end and give its output; a failure says what it said."""
-    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s, env=environment)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(words)[:200]}: {(done.stderr or done.stdout).strip()[-500:]}")
     return done.stdout

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from whole_compilation import whole_texts
+
 from tulle import values
 from tulle._native import Datapath, canonical_flow, icmp_error
 from tulle.agent.compilation import NOTHING, Compilation, Tunnels
@@ -124,7 +126,7 @@ class MemoryNode:
         transits: Iterable[Transit] = (),
     ) -> FlowChanges:
         """Bring ports and flows to what the placement asks for; what had to change."""
-        needed = _needed(tunnels, placed)
+        needed, transits = _needed(tunnels, placed), tuple(transits)
         symbols = self._symbols(placed, needed)
         self._add_ports(symbols)
         ports = {one: number for one, number in self.ports.items() if one in symbols}
@@ -133,8 +135,13 @@ class MemoryNode:
         )
         assert not self._compilation.pending, self._compilation.pending
         self.owners |= self._compiled.owners
+        if live:
+            texts = self._compilation.anew()().texts
+        else:
+            texts = whole_texts(self.node.name, placed, needed, ids, known, ports, transits)
+        assert self._compiled.texts == texts, "what is compiled step by step is what is compiled as a whole"
         kept = as_found(self.installed, frozen) if frozen else {}
-        made = self._install({**kept, **self._compiled.texts})
+        made = self._install({**kept, **texts})
         self._remove_ports(symbols)
         self._slow_path.configure(self._compiled.routers, self._compiled.reasons)
         self._policy.configure(self._compiled.reasons, self._compiled.owners)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
 
@@ -43,6 +43,8 @@ class FlowTable:
         self.reading = asyncio.Lock()
         self._installed: dict[str, str] | None = None
         self._meters: dict[int, int] = {}
+        self._unsent: frozenset[str] | None = None
+        """Keys that may be others than installed; None where all may be."""
         self._gone: dict[str, DumpedFlow] = {}
 
     @property
@@ -61,8 +63,11 @@ class FlowTable:
 
     async def present(self) -> Mapping[str, str]:
         """What the switch has, by flow key."""
+        return await self._present()
+
+    async def _present(self) -> dict[str, str]:
         if self._installed is None:
-            self._installed = await self._dump()
+            self._installed, self._unsent = await self._dump(), None
         return self._installed
 
     async def apply(
@@ -71,6 +76,7 @@ class FlowTable:
         meters: Mapping[int, int] | None = None,
         frozen: frozenset[int] = frozenset(),
         *,
+        changed: Collection[str] | None = None,
         count_gone: bool = False,
     ) -> None:
         """Return when the switch has them; raises `Unavailable`, or `FlowRefused`.
@@ -79,22 +85,41 @@ class FlowTable:
         Flows for packets whose `metadata` is one of `frozen` stay as they are.
 
         `meters` (number: packets a second) are made before the flows that use them, and go after them.
+        `changed` are the keys that may be others than in the last `desired`; None where all may be.
         """
+        is_known = changed is not None and not frozen
+        self._unsent = self._unsent.union(changed or ()) if is_known and self._unsent is not None else None
         wanted = dict(meters or {})
         if added := emit_meters(self._meters, wanted):
             self._client.send_raw(added)
         if frozen:
             desired = {**as_found(await self.present(), frozen), **desired}
         await self._apply_flows(desired, count_gone=count_gone)
+        if frozen:
+            self._unsent = None
         if removed := sorted(self._meters.keys() - wanted.keys()):
             self._client.send_raw(emit_meter_deletions(removed))
         self._meters = wanted
 
     async def _apply_flows(self, desired: Mapping[str, str], *, count_gone: bool) -> None:
-        todo = changes(await self.present(), desired)
-        if not todo.commands:
-            return
-        self._installed = None
+        installed = await self._present()
+        (self._installed, changed) = None, self._unsent
+        before, after = installed, desired
+        if changed is not None:
+            before = {key: installed[key] for key in changed if key in installed}
+            after = {key: desired[key] for key in changed if key in desired}
+        todo = changes(before, after)
+        if todo.commands:
+            await self._send(todo, count_gone=count_gone)
+        if changed is None:
+            installed = dict(desired)
+        else:
+            for key in before.keys() - after.keys():
+                del installed[key]
+            installed.update(after)
+        self._installed, self._unsent = installed, frozenset()
+
+    async def _send(self, todo: FlowChanges, *, count_gone: bool) -> None:
         _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
         try:
             async with self.reading:
@@ -103,7 +128,6 @@ class FlowTable:
         except FlowRefused as error:
             _logger.error("flows refused", error=str(error))
             raise
-        self._installed = dict(desired)
 
     async def _count_before(self, todo: FlowChanges, *, count_gone: bool) -> None:
         """Read the counters of what is about to go."""

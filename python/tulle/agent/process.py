@@ -22,9 +22,11 @@ from tulle.agent.answering import Answers
 from tulle.agent.appliances import PERIOD_S
 from tulle.agent.checks import Checks
 from tulle.agent.flowtable import FlowTable
+from tulle.agent.following import is_quiet
 from tulle.agent.policy import PolicyPath
-from tulle.agent.reconciler import Options, Reconciler
+from tulle.agent.reconciler import Reconciler
 from tulle.agent.services import Advertising, Services
+from tulle.agent.situation import Options
 from tulle.agent.slowpath import SlowPath
 from tulle.agent.tally import Tally, write_tally
 from tulle.agent.tracing import Names, trace
@@ -32,7 +34,7 @@ from tulle.agent.view import INTENT_TABLES
 from tulle.control.transits import ACTIVATE
 from tulle.errors import TulleError, Unavailable
 from tulle.openflow import DumpedFlow, OpenFlowClient, PacketIn
-from tulle.ovsdb import Replica, RowEvent, RowUpdated
+from tulle.ovsdb import Replica, RowEvent
 from tulle.ovsdb.cluster import Remotes
 from tulle.ovsdb.tls import tls_for
 from tulle.ovsdb.unixctl import call
@@ -47,6 +49,8 @@ POLL_S = 0.1
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
 HEARTBEAT_S = 3.0
 COUNTERS_S = 1.0
+COUNTERS_SHARE = 30
+"""Between two times of counting at least so much longer than one takes."""
 CHECKS_S = 0.25
 ADVERTISE_S = 1.0
 OFPP_CONTROLLER = 0xFFFFFFFD
@@ -68,10 +72,6 @@ SWITCH_TABLES = {
         "bfd_status",
     ),
 }
-_QUIET_TABLES = frozenset({"Counter", "Drop", "Tunnel_End"})
-_QUIET_COLUMNS = frozenset(
-    {"heartbeat", "applied", "prepared", "stamped", "statistics", "next_cfg", "cur_cfg"}
-)
 
 _logger = structlog.get_logger(__name__)
 
@@ -105,10 +105,13 @@ class Agent:
         self.services = Services(time.monotonic)
         self.advertising = Advertising()
         self._changed = asyncio.Event()
+        self._is_place_due = True
+        """Whether the next pass is to look at everything, or only at what networks are inside."""
         self._traces = asyncio.Event()
         self._asked = asyncio.Event()
         self._passing = asyncio.Lock()
-        self.answers = Answers(self.reconciler, self.flows, self.openflow, self._passing, self._changed.set)
+        look = self._look_at_everything
+        self.answers = Answers(self.reconciler, self.flows, self.openflow, self._passing, look)
 
     async def reconcile(self) -> None:
         """Make a pass after every change that matters, and again soon while something is missing."""
@@ -117,19 +120,21 @@ class Agent:
         backoff_s = FIRST_BACKOFF_S
         while True:
             await self._wait()
+            self._is_place_due |= not self._changed.is_set()
             self._changed.clear()
             if self._blind() or await self._pass():
                 backoff_s = FIRST_BACKOFF_S
                 continue
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)
-            self._changed.set()
+            self._look_at_everything()
 
     async def _pass(self) -> bool:
         """Make one pass; False if it is to be made again.  Whatever happens, the switch goes on as it is."""
+        whole, self._is_place_due = self._is_place_due, False
         try:
             async with self._passing:
-                await self.reconciler.run_once()
+                await (self.reconciler.run_once() if whole else self.reconciler.run_logical())
         except TulleError as error:
             _logger.info("not all done", error=str(error))
             return False
@@ -154,7 +159,7 @@ class Agent:
             if before != after:
                 if after[1] and not before[1]:
                     self.reconciler.attacher.forget()
-                self._changed.set()
+                self._look_at_everything()
 
     async def beat(self) -> None:
         """Say every few seconds that this node lives."""
@@ -176,9 +181,14 @@ class Agent:
                     self.openflow.packet_out(OFPP_CONTROLLER, answer.actions, answer.frame)
 
     async def count(self) -> None:
-        """Report counters every second, as far as they have changed."""
+        """Report counters every second, as far as they have changed; seldomer where there are many flows.
+
+        Asking for all of them takes no more than a small part of a processor.
+        """
+        spent_s = 0.0
         while True:
-            await asyncio.sleep(COUNTERS_S)
+            await asyncio.sleep(max(COUNTERS_S, COUNTERS_SHARE * spent_s))
+            before_s = time.process_time()
             if self.state.connected and self.openflow.connected:
                 try:
                     await self._count_once()
@@ -187,6 +197,7 @@ class Agent:
                 except Exception:
                     # Whatever is wrong with counters, the node must not lose its agent.
                     _logger.exception("counters failed")
+            spent_s = time.process_time() - before_s
 
     async def check(self) -> None:
         """Ask the backends that are here whether they serve, and report what has changed."""
@@ -278,11 +289,9 @@ class Agent:
             for port, number in ports
         }
         own = await _switch_drops(self.control)
-        drops = (
-            counters.flow_drops([*flows, *self.flows.gone], owners)
-            | counters.switch_drops(own, names)
-            | self._own_drops()
-        )
+        # Beside the event loop, which has changes to make meanwhile.
+        dropped = await asyncio.to_thread(counters.flow_drops, [*flows, *self.flows.gone], owners)
+        drops = dropped | counters.switch_drops(own, names) | self._own_drops()
         writer, state = Writer(self.state.schema), source(self.state)
         if self.reconciler.has_compiled:
             self.tally.begin(row for row in state("Counter") if row["node"] == self.name)
@@ -339,16 +348,21 @@ class Agent:
         return not self.switch.connected or not _heard(self.switch)
 
     def _notice(self, events: list[RowEvent]) -> None:
-        loud = [event for event in events if not _quiet(event)]
+        loud = [event for event in events if not is_quiet(event)]
         if any(event.table == "Trace" for event in loud):
             self._traces.set()
         if any(event.table == "Question" for event in loud):
             self._asked.set()
-        if any(event.table not in ("Question", "Trace") for event in loud):
+        if due := [event for event in loud if event.table not in ("Question", "Trace")]:
+            self._is_place_due = self._is_place_due or any(map(self.reconciler.concerns_places, due))
             self._changed.set()
 
     def _connected(self) -> None:
         self.flows.forget()
+        self._look_at_everything()
+
+    def _look_at_everything(self) -> None:
+        self._is_place_due = True
         self._changed.set()
 
     def _answer(self, packet: PacketIn) -> None:
@@ -361,7 +375,7 @@ class Agent:
         if compiled.reasons.get((packet.table, packet.cookie)) == ACTIVATE:
             network, _, port = compiled.owners[packet.cookie].removeprefix("port ").partition("/")
             self.reconciler.activate((network, port))
-            self._changed.set()
+            self._look_at_everything()
             return
         paths = (self.checks, self.policy, self.services)
         path = next((one for one in paths if one.concerns(packet)), self.slow_path)
@@ -409,10 +423,3 @@ async def _switch_drops(control: Path) -> list[dict[str, object]]:
 
 def _heard(replica: Replica) -> bool:
     return any(True for _ in source(replica)("Open_vSwitch"))
-
-
-def _quiet(event: RowEvent) -> bool:
-    """Whether an event changes nothing for the agent's decisions."""
-    if event.table in _QUIET_TABLES:
-        return True
-    return isinstance(event, RowUpdated) and event.changed <= _QUIET_COLUMNS

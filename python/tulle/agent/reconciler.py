@@ -7,11 +7,9 @@ not needed any more goes last.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import msgspec
 import structlog
-from msgspec import Struct
 
 from tulle import store
 from tulle.agent import abilities, interfaces, placing
@@ -21,13 +19,16 @@ from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.editions import Editions, Found, Live, found_in_switch
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable, metadata_of
+from tulle.agent.following import Following, concerns_places, looks_around
 from tulle.agent.handing import Handing, is_tracked, write_states
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
+from tulle.agent.situation import Options, Situation
 from tulle.agent.stranded import stranded
 from tulle.agent.translation_zones import translation_zones
-from tulle.agent.view import PortName, View, read_view
+from tulle.agent.tunnel_pairs import TunnelPairs
+from tulle.agent.view import PortName, View
 from tulle.agent.zones import Ports, forget, forget_connections, remembered, reused_zones
 from tulle.control import (
     all_tunnels_of,
@@ -36,13 +37,11 @@ from tulle.control import (
     in_path,
     network_mtu,
     placement,
-    tunnels_by_remote,
     tunnels_of,
 )
 from tulle.encap import encapsulations
 from tulle.errors import TulleError
-from tulle.ovsdb import Replica, Transaction
-from tulle.ovsdb.tls import Credentials
+from tulle.ovsdb import Replica, RowEvent, Transaction
 from tulle.store import Writer, moving, source
 from tulle.values import (
     Attachment,
@@ -57,35 +56,6 @@ from tulle.values import (
 )
 
 _logger = structlog.get_logger(__name__)
-
-
-class Options(Struct, frozen=True):
-    """What the command line gives; `address` is the underlay address, `switch` the vswitch's directory.
-
-    `second_address` is that of a second endpoint, if there is one; `encapsulations` are in order of preference;
-    `underlay_mtu` is in bytes.  `credentials` are for TLS with the controller.
-    """
-
-    name: str
-    address: str
-    encapsulations: tuple[str, ...]
-    controller: str
-    switch: Path
-    underlay_mtu: int = 1500
-    second_address: str = ""
-    credentials: Credentials | None = None
-
-
-class Situation(Struct, frozen=True):
-    """What a pass found out."""
-
-    view: View
-    there: dict[str, Present]
-    places: Places
-    ready: frozenset[PortName]
-    bindings: tuple[Binding, ...]
-    remotes: frozenset[str]
-    retiring: tuple[TunnelInterface, ...]
 
 
 class Reconciler:
@@ -128,6 +98,11 @@ class Reconciler:
         self.mtus: dict[str, int] = {}
         self._zones: Ports | None = None
         self.view: View | None = None
+        self._following = Following(self.intent, self.state)
+        self._local: tuple[str, ...] = ()
+        self._served: frozenset[PortName] = frozenset()
+        self._reported: dict[str, int] = {}
+        self._shaped: frozenset[str] = frozenset()
         self._outside: dict[LocalPort, int] | None = None
         self._translating: dict[Zone, int] | None = None
         self._down: frozenset[tuple[str, str, str]] = frozenset()
@@ -143,8 +118,7 @@ class Reconciler:
         self.node = msgspec.structs.replace(self.node, encapsulations=spoken)
         if interfaces.needs_bridge(source(self.switch)):
             await self._commit(self.switch, interfaces.write_bridge(self.switch.schema, source(self.switch)))
-        view = read_view(source(self.intent), source(self.state), self.view)
-        self.view = view
+        view = self.view = self._following.view()
         there = interfaces.present(source(self.switch))
         places = self._places(view, there)
         await self._hand_over(view, places, interfaces.numbers(there))
@@ -168,6 +142,44 @@ class Reconciler:
         surplus = interfaces.surplus(interfaces.present(source(self.switch)), desired)
         if removed := [one for one in surplus if one.interface.name not in kept]:
             await self._write_interfaces([], removed)
+
+    async def run_logical(self) -> None:
+        """The same where nothing has changed but what networks are inside: only flows may be others."""
+        view = self._following.view()
+        if not self._is_calm(view):
+            await self.run_once()
+            return
+        self.view = view
+        networks = [view.networks[name].network for name in self._local]
+        before = self.compilation.compiled_count
+        self.compiled = self.compilation.recompile(networks, view.ids)
+        self._note_compiled(frozenset())
+        await self._flows.apply(self.compiled.texts, self.compiled.meters, changed=self.compiled.changed)
+        _logger.debug("compiled", objects=self.compilation.compiled_count - before)
+        writer = Writer(self.state.schema)
+        store.write_node(writer, source(self.state), self.node, self._applied(view))
+        if writer.operations:
+            await self.state.transact(writer.operations)
+
+    def _is_calm(self, view: View) -> bool:
+        """Whether places, versions and translations are as the last pass found them, and nothing is on its way."""
+        before = self.view
+        return (
+            before is not None
+            and all(name in view.networks for name in self._local)
+            and not (view.prepared or self._waiting or self._activated)
+            and self.next_end() is None
+            and not self.editions.holding()
+            and all(map(self.editions.is_settled, self._local))
+            and before.turns == view.turns
+            and before.down == view.down
+            and before.versions == view.versions
+            and not any(looks_around(view.networks[name].network) for name in self._local)
+        )
+
+    def concerns_places(self, event: RowEvent) -> bool:
+        """Whether `run_logical` is not enough after an event."""
+        return concerns_places(event, self._served, self._shaped)
 
     def activate(self, port: PortName) -> None:
         """A port that is prepared here has spoken here: the next pass takes it."""
@@ -326,7 +338,7 @@ class Reconciler:
         bindings = placing.effective_bindings(view, name, places, ready)
         remotes = placing.needed_remotes(view, name, places, bindings)
         retiring = tuple(tunnel_of(there[one], view.nodes) for one in sorted(kept))
-        return Situation(view, there, places, ready, bindings, remotes, retiring)
+        return Situation(view, there, places, ready, bindings, remotes, retiring, attached)
 
     async def _apply_flows(self, now: Situation) -> None:
         placed = placement(self.node.name, now.view.all_networks, now.bindings)
@@ -350,7 +362,6 @@ class Reconciler:
         ends = store.tunnel_ends(source(self.state))
         heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}
         self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
-        self.former_owners = self.compiled.owners
         self._watch(now)
         told = {(network, name) for _, network, name in now.view.appliances}
         inputs = (
@@ -367,14 +378,21 @@ class Reconciler:
             self.health.dead,
         )
         self.compiled = self.compilation.compile(*inputs)
-        self.recomputed = None
-        if not (self.compilation.pending or frozen):
-            self.recomputed = lambda: Compilation(self.node.name, self._canonical).compile(*inputs)
+        self._note_compiled(frozen)
         ended = self.editions.has_ended
-        await self._flows.apply(self.compiled.texts, self.compiled.meters, frozen, count_gone=ended)
+        self._local = tuple(one.name for one in placed.networks)
+        self._served = frozenset(now.view.bindings) | now.places.local | interfaces.foreign_ports(now.there)
+        self._shaped = frozenset(port.rpartition("/")[0] for port in now.attached)
+        made = self.compiled
+        await self._flows.apply(made.texts, made.meters, frozen, changed=made.changed, count_gone=ended)
         down, by_name = now.view.down, {one.name: one for one in placed.networks}
         await forget(self._control, list(stranded(by_name, zones, down - self._down)))
         self._down = down
+
+    def _note_compiled(self, frozen: frozenset[int]) -> None:
+        self.former_owners = self.compiled.former
+        is_known = not (self.compilation.pending or frozen)
+        self.recomputed = self.compilation.anew() if is_known else None
 
     async def _live(self, view: View) -> tuple[Mapping[str, Live], frozenset[int]]:
         """Which versions of networks there are, and what `metadata` holds in those that only the switch knows of."""
@@ -417,35 +435,14 @@ class Reconciler:
         ]
         store.write_appliances(writer, source(self.state), self.node.name, self.health.states, kept)
 
+    def _ends(self, now: Situation) -> tuple[TunnelEnd, ...]:
+        """What this node can say of its tunnels, now that the flows are in place."""
+        pairs = TunnelPairs(self.node.name, now.view.tunnels, self._known_nodes(now.view), now.remotes)
+        return tuple(pairs.ends(interfaces.receiving(now.there), self.compiled.sends))
+
     def _tunnels(self, now: Situation) -> Tunnels:
-        """What the flows receive and send by; networks that nobody tells apart share what is usual."""
-        name, pairs, nodes = self.node.name, now.view.tunnels, self._known_nodes(now.view)
-
-        def needed(tunnels: tuple[TunnelInterface, ...]) -> tuple[TunnelInterface, ...]:
-            return tuple(one for one in tunnels if one.remote in now.remotes)
-
-        by_remote = tunnels_by_remote(name, pairs)
-        named = {network for one in by_remote.values() for network in one.networks}
-        made = needed(all_tunnels_of(name, pairs, nodes))
-        retiring = tuple(one for one in now.retiring if one.encapsulation in encapsulations())
-        own = {network: needed(tunnels_of(name, pairs, nodes, network)) for network in named}
-        return Tunnels((*made, *retiring), needed(tunnels_of(name, pairs, nodes)), own)
-
-    def _ends(self, now: Situation) -> list[TunnelEnd]:
-        """What this node can say of its tunnels, now that the flows are in place.
-
-        One whose health is watched is not received by before the far end is heard: nothing is sent by it until then.
-        """
-        name, found, coming_in = self.node.name, [], interfaces.receiving(now.there)
-        for remote, tunnel in sorted(tunnels_by_remote(name, now.view.tunnels).items()):
-            if remote in now.remotes:
-                made = [
-                    one.encapsulation for one in all_tunnels_of(name, (tunnel,), self._known_nodes(now.view))
-                ]
-                receives = tuple(one for one in made if (remote, one) in coming_in)
-                sends = sorted(one.encapsulation for one in self.compiled.sends if one.node == remote)
-                found.append(TunnelEnd(name, remote, tunnel.generation, receives, tuple(sends)))
-        return found
+        pairs = TunnelPairs(self.node.name, now.view.tunnels, self._known_nodes(now.view), now.remotes)
+        return pairs.tunnels(now.retiring)
 
     async def _report(self, now: Situation) -> None:
         """Claim what is ready here, let go what is not wanted, and say what has been applied."""
@@ -458,7 +455,7 @@ class Reconciler:
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
         report = NodeReport(self.underlay_mtu, abilities.capabilities(source(self.switch)))
-        applied = self._applied(now)
+        applied = self._applied(now.view)
         store.write_node(writer, state, self.node, applied, report)
         here = {*self.compilation.latest, *applied, *self.editions.holding()}
         told = self.editions.report(here, self.compilation.pending)
@@ -468,17 +465,21 @@ class Reconciler:
         if writer.operations:
             await self.state.transact(writer.operations)
 
-    def _applied(self, now: Situation) -> dict[str, int]:
-        """The generation of each network here; one with two versions keeps the generation of the former."""
-        local = {one.network for one in now.bindings if one.node == self.node.name}
+    def _applied(self, view: View) -> dict[str, int]:
+        """The generation of each network here; one with two versions keeps the generation of the former.
+
+        Of those that wait, the last one.
+        """
+        local, pending = frozenset(self._local), self.compilation.pending
         before = store.applied(source(self.state)).get(self.node.name, {})
-        applied = {}
-        for name, stored in now.view.networks.items():
+        applied: dict[str, int] = {}
+        for name, stored in view.networks.items():
             if self.editions.is_settled(name):
-                if name in local and name not in self.compilation.pending:
-                    applied[name] = stored.generation
+                if name in local and (name not in pending or name in self._reported):
+                    applied[name] = self._reported[name] if name in pending else stored.generation
             elif name in before and (name in local or name in self.editions.holding()):
                 applied[name] = before[name]
+        self._reported = applied
         return applied
 
     async def _write_interfaces(self, add: list[Interface], remove: list[Present]) -> None:

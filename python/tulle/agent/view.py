@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 
 import structlog
@@ -35,7 +36,7 @@ PortName = tuple[str, str]
 """Network and port."""
 
 
-class View(Struct, frozen=True):
+class View(Struct, frozen=True, dict=True):
     """Intent and state; `bindings` maps ports to nodes, `down` are backends that do not serve
     (network, load balancer, address)."""
 
@@ -55,7 +56,7 @@ class View(Struct, frozen=True):
         """The version of each network that users want."""
         return {name: one.version for name, one in self.networks.items()}
 
-    @property
+    @cached_property
     def requested(self) -> dict[PortName, str | None]:
         """Every port that exists, and the node that it asks for.
 

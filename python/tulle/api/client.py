@@ -63,6 +63,24 @@ class Client(Questions):
         body = {"text": text, "filename": filename, "dry_run": dry_run, "message": message, "atomic": atomic}
         return self.change("/v1/apply", {**body, "expected": dict(expected or {})}, wait, timeout_s)
 
+    def edit(
+        self,
+        network: str,
+        edits: list[Document],
+        *,
+        wait: bool = False,
+        dry_run: bool = False,
+        timeout_s: float = WAIT_S,
+        message: str = "",
+        expected: Mapping[str, int] | None = None,
+    ) -> Document:
+        """Put or remove members: [{"kind": "port", "name": name, "values": as in a file, or None to remove}].
+
+        The answer is that of `apply`; the work is in proportion to the edits.
+        """
+        body = {"edits": edits, "dry_run": dry_run, "message": message, "expected": dict(expected or {})}
+        return self.change(f"{network_path(network)}/edit", body, wait, timeout_s)
+
     def import_network(
         self,
         text: str,

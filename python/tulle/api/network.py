@@ -10,7 +10,7 @@ What stands in a `with` block is one change: applied whole when the block ends, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -36,12 +36,34 @@ LISTS: Final = {
 
 
 class Draft:
-    """A network that is being changed; `document` is the whole of it, in the words of the network file."""
+    """A network that is being changed.
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
+    What it is told goes to the controller as it is told, a few members at most times.  `document` is the whole of it,
+    in the words of the network file, to change at will; it is asked for only when somebody looks at it.
+    """
+
+    def __init__(self, name: str, show: Callable[[], Document]) -> None:
+        self.name = name
         self.answer: Document = {}
         """What the controller answered, once the change is done."""
+        self.edits: list[Document] = []
+        self._show = show
+        self._document: Document | None = None
+
+    @property
+    def whole(self) -> Document | None:
+        """The document if it was looked at."""
+        return self._document
+
+    @property
+    def document(self) -> Document:
+        """The whole network, with all that has been told so far."""
+        if self._document is None:
+            self._document = self._show()
+            edits, self.edits = self.edits, []
+            for one in edits:
+                self._edit(one)
+        return self._document
 
     def switch(self, name: str, **values: Any) -> Document:
         """Add a switch, or change these `values` of one."""
@@ -76,26 +98,31 @@ class Draft:
         return self._put("mirror", name, values)
 
     def remove(self, kind: str, name: str) -> None:
-        """Remove what is of a kind in `LISTS`; NotFound if it is not there."""
-        members = self._members(kind)
-        left = [one for one in members if one["name"] != name]
-        if len(left) == len(members):
-            raise NotFound(f"no {kind} {name!r} in network {self.document['name']}")
-        members[:] = left
+        """Remove a `switch`, `router`, `port`, `acl` or `load balancer`.
+
+        NotFound, at the end at the latest, if it is not there.
+        """
+        self._edit({"kind": _known(kind), "name": name, "values": None})
 
     def _put(self, kind: str, name: str, values: Document) -> Document:
-        members = self._members(kind)
-        found = next((one for one in members if one["name"] == name), None)
-        if found is None:
-            members.append(found := {"name": name})
-        found.update(values)
-        return found
+        """The values that are put, to be changed until the change is made."""
+        return self._edit({"kind": _known(kind), "name": name, "values": {"name": name, **values}})
 
-    def _members(self, kind: str) -> list[Document]:
-        if kind not in LISTS:
-            raise InvalidInput(f"one of {', '.join(LISTS)} was expected, {kind!r} came")
-        members: list[Document] = self.document.setdefault(LISTS[kind], [])
-        return members
+    def _edit(self, edit: Document) -> Document:
+        if self._document is None:
+            self.edits.append(edit)
+            return edit["values"] or {}
+        members: list[Document] = self._document.setdefault(LISTS[edit["kind"]], [])
+        found = next((one for one in members if one["name"] == edit["name"]), None)
+        if edit["values"] is None:
+            if found is None:
+                raise NotFound(f"no {edit['kind']} {edit['name']!r} in network {self.name}")
+            members.remove(found)
+            return {}
+        if found is None:
+            members.append(found := {})
+        found.update(edit["values"])
+        return found
 
 
 class Network:
@@ -132,13 +159,19 @@ class Network:
         An exception in the block leaves everything as it was.  Conflict, which says what has changed, when somebody
         else has changed the network meanwhile: nothing is merged.
         """
-        generation, draft = self._draft()
+        generation = self._generation()
+        draft = Draft(self.name, self._shown if generation else lambda: {"name": self.name})
+        if not generation:
+            _ = draft.document
         yield draft
-        text = orjson.dumps(
-            {"networks": [_without_nones(draft.document)]}, option=orjson.OPT_INDENT_2
-        ).decode()
         expected = {self.name: generation}
-        draft.answer = self._client.apply(text, "change", wait=wait, message=message, expected=expected)
+        if draft.whole is None:
+            draft.answer = self._client.edit(
+                self.name, draft.edits, expected=expected, wait=wait, message=message
+            )
+            return
+        text = orjson.dumps({"networks": [_without_nones(draft.whole)]}, option=orjson.OPT_INDENT_2).decode()
+        draft.answer = self._client.apply(text, "change", expected=expected, wait=wait, message=message)
 
     def create(self, *subnets: str, wait: bool = False, **how: Any) -> Document:
         """Make it; `subnets` go to one switch, `lan`.  Conflict if it exists."""
@@ -207,12 +240,22 @@ class Network:
         """The text of a file with it."""
         return self._client.export(self.name, None if at is None else str(at))
 
-    def _draft(self) -> tuple[int, Draft]:
+    def _shown(self) -> Document:
+        document: Document = self.show()["network"]
+        return document
+
+    def _generation(self) -> int:
+        """The present one; 0 where there is no such network."""
         try:
-            found = self.show()
+            return int(self._client.get(f"{self.path}/generation")["generation"])
         except NotFound:
-            return 0, Draft({"name": self.name})
-        return found["generation"], Draft(found["network"])
+            return 0
+
+
+def _known(kind: str) -> str:
+    if kind not in LISTS:
+        raise InvalidInput(f"one of {', '.join(LISTS)} was expected, {kind!r} came")
+    return kind
 
 
 def network_path(name: str) -> str:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tulle import store
 from tulle.errors import InvalidInput
-from tulle.logical import Place, emit_file
+from tulle.logical import Edit, Place, emit_file
 from tulle.values import LabFile
 
 from .asked import Applied
@@ -27,6 +27,12 @@ class ApplyRequest(ChangeRequest, forbid_unknown_fields=True, kw_only=True):
 
     text: str
     filename: Kept = "input"
+
+
+class EditRequest(ChangeRequest, forbid_unknown_fields=True, kw_only=True):
+    """Members to put or remove, one after the other."""
+
+    edits: tuple[Edit, ...]
 
 
 class ImportRequest(ApplyRequest, forbid_unknown_fields=True, kw_only=True):
@@ -101,6 +107,8 @@ class NetworkRoutes:
         snapshots = f"{network}/snapshots"
         return [
             web.post("/v1/apply", self.apply),
+            web.get(f"{network}/generation", self.generation),
+            web.post(f"{network}/edit", self.edit),
             web.post("/v1/import", self.bring_in),
             web.delete(network, self.delete),
             web.post(f"{network}/clone", self.clone),
@@ -191,6 +199,15 @@ class NetworkRoutes:
         given = await body(request, PreferAtRequest)
         applied = await self._intent.prefer_at(part(request, "node"), given.encapsulations)
         return await self._answer(applied, ChangeRequest())
+
+    async def generation(self, request: web.Request) -> web.Response:
+        """GET /v1/networks/NETWORK/generation."""
+        return json_answer({"generation": self._intent.network(part(request, "network")).generation})
+
+    async def edit(self, request: web.Request) -> web.Response:
+        """POST /v1/networks/NETWORK/edit."""
+        given, name = await body(request, EditRequest), part(request, "network")
+        return await self._answer(await self._intent.edit(name, given.edits, asked(request, given)), given)
 
     async def snapshots(self, request: web.Request) -> web.Response:
         """GET /v1/networks/NETWORK/snapshots."""

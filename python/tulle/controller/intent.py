@@ -14,7 +14,19 @@ from tulle import store
 from tulle.control import next_version
 from tulle.encap import EXCLUSIVE, encapsulations
 from tulle.errors import Conflict, InvalidInput, NotFound
-from tulle.logical import Place, cloned, diff, order_problems, parse_file, problems, renamed
+from tulle.logical import (
+    Edit,
+    Place,
+    cloned,
+    diff,
+    edited,
+    kept_members,
+    order_problems,
+    parse_file,
+    problems,
+    refuse_unsound,
+    renamed,
+)
 from tulle.logical.rules import valid_name
 from tulle.logical.spelling import nearest
 from tulle.ovsdb import OvsdbError
@@ -54,11 +66,12 @@ class Intent:
         self._state = store.source(state)
         self.turn = asyncio.Lock()
         self.rows = store.source(intent)
+        self._networks = store.followed(intent)
         self.ledger = Ledger(intent, state, now)
 
     def networks(self) -> dict[str, StoredNetwork]:
         """All networks by name."""
-        return store.networks(self.rows)
+        return self._networks.networks()
 
     def network(self, name: str) -> StoredNetwork:
         """A network; NotFound names the nearest one."""
@@ -77,9 +90,18 @@ class Intent:
         document = self._parsed(text, filename)
         self._refuse_moved_kind(document.nodes)
         current = self.networks()
-        pairs = [Pair(one.name, current.get(one.name), store.canonical(one)) for one in document.networks]
+        pairs = [_pair(current.get(one.name), one) for one in document.networks]
         asked = msgspec.structs.replace(asked, expected={**document.generations, **asked.expected})
         return await self._change(pairs, asked, f"apply {filename}", declare=document.nodes)
+
+    @_in_turn
+    async def edit(self, name: str, edits: Iterable[Edit], asked: Asked = ANYBODY) -> Applied:
+        """Put or remove a few members of a network; work is in proportion to the edits."""
+        stored = self.network(name)
+        self._refuse_stale(Pair(name, stored, None), asked)
+        new = edited(stored.network, edits, store.canonical)
+        refuse_unsound(stored.network, new, self.nodes())
+        return await self._change([Pair(name, stored, new)], asked, "change")
 
     @_in_turn
     async def bring_in(
@@ -281,10 +303,10 @@ class Intent:
     @_in_turn
     async def rollback(self, network: str, to: str, asked: Asked = ANYBODY) -> Applied:
         """Put the network of a snapshot or a change in place of the present one, which an automatic snapshot keeps."""
-        kept = store.canonical(self.was(network, to))
+        kept = self.was(network, to)
         numbers = self.ledger.numbers_kept(network, to)
         self._refuse_unknown_nodes(kept)
-        pair = Pair(network, self.networks().get(network), kept)
+        pair = _pair(self.networks().get(network), kept)
         if asked.atomic is None:
             asked = msgspec.structs.replace(asked, atomic=True)
         return await self._change([pair], asked, f"roll back to {to}", automatic="rollback", numbers=numbers)
@@ -336,6 +358,9 @@ class Intent:
                 kept = self.ledger.add_automatic(writer, automatic, one.old, asked)
             self._write(writer, one, raised[one.name], numbers, asked)
             self.ledger.add_change(writer, one, raised[one.name], asked, what)
+        for one in different:
+            if one.new is not None:
+                self._networks.expect(one.new)
         await self._commit(writer)
         return msgspec.structs.replace(applied, kept=kept)
 
@@ -351,7 +376,11 @@ class Intent:
             store.delete_network(writer, self.rows, pair.name)
             return
         version = next_version(pair.old.version) if asked.atomic and pair.old is not None else None
-        store.write_network(writer, self.rows, pair.new, generation, numbers, version)
+        if pair.before is not None:
+            database, before = self._database, pair.before
+            store.write_changed_network(writer, database, before, pair.new, generation, numbers, version)
+        else:
+            store.write_network(writer, self.rows, pair.new, generation, numbers, version)
 
     def _generations_at(self, node: str) -> dict[str, int]:
         """The networks with a port that asks for a node or is there."""
@@ -372,7 +401,7 @@ class Intent:
 
     def _parsed(self, text: str, filename: str, *, anywhere: bool = False) -> LabFile:
         nodes = None if anywhere else sorted(self.nodes())
-        known = {name: one.network for name, one in store.networks(self.rows).items()}
+        known = {name: one.network for name, one in self.networks().items()}
         return parse_file(text, filename, nodes, sorted(encapsulations()), EXCLUSIVE, known)
 
     def _refuse_stale(self, pair: Pair, asked: Asked) -> None:
@@ -435,6 +464,12 @@ class Intent:
                 "somebody changed the network at this moment; nothing was changed, try again",
                 code="changed-meanwhile",
             ) from None
+
+
+def _pair(stored: StoredNetwork | None, wanted: Network) -> Pair:
+    """The stored network and a wanted one, whose members are the stored ones where they are equal."""
+    before = None if stored is None else stored.network
+    return Pair(wanted.name, stored, kept_members(before, store.canonical(wanted)))
 
 
 def _refuse_order(what: str, wanted: tuple[str, ...], exclusive: frozenset[str] = frozenset()) -> None:

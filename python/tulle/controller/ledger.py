@@ -15,7 +15,8 @@ import orjson
 
 from tulle import store
 from tulle.errors import Conflict, InvalidInput, NotFound
-from tulle.logical import diff, document_of, network_of
+from tulle.logical import diff, network_of
+from tulle.logical.cutting import Cutter
 from tulle.logical.spelling import nearest
 from tulle.store import Row, StoredNetwork, Writer
 from tulle.values import Network
@@ -46,6 +47,7 @@ class Ledger:
         self._rows = store.source(intent)
         self._state = store.source(state)
         self._now = now
+        self._cutters: dict[str, Cutter] = {}
 
     def snapshots(self, network: str) -> list[Row]:
         """The snapshots of a network, oldest first."""
@@ -135,7 +137,7 @@ class Ledger:
             "by": asked.by,
             "message": asked.message,
             "generation": stored.generation,
-            "content": self._write(writer, {**document_of(stored.network), "numbers": members}),
+            "content": self._write(writer, stored.network, {"numbers": members}),
         }
         writer.insert("Snapshot", row)
         return row
@@ -188,8 +190,9 @@ class Ledger:
         more = [f"  and {len(lines) - TOLD_MAX} more before"] if len(lines) > TOLD_MAX else []
         return "\n".join([*more, *lines[-TOLD_MAX:]])
 
-    def _write(self, writer: Writer, document: dict[str, Any]) -> Any:
-        return store.write_document(writer, self._intent.table("Part").rows, document)
+    def _write(self, writer: Writer, network: Network, more: dict[str, Any]) -> Any:
+        cutter = self._cutters.setdefault(network.name, Cutter())
+        return store.write_network_document(writer, self._intent.table("Part").rows, cutter, network, more)
 
     def _row(self, network: str, at: str) -> Row:
         if not (at.isascii() and at.isdigit()) or at in {row["name"] for row in self.snapshots(network)}:
@@ -205,7 +208,7 @@ class Ledger:
         name, content = (
             (made.name, None)
             if isinstance(made, Gone)
-            else (made.network.name, self._write(writer, document_of(made.network)))
+            else (made.network.name, self._write(writer, made.network, {}))
         )
         values = {
             "network": name,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from tulle import store
 from tulle.errors import Unavailable
 from tulle.ovsdb import Change
-from tulle.store import Source
+from tulle.store import Source, StoredNetwork
 from tulle.values import Binding, Network
 
 from .choice import Pairs
@@ -20,25 +20,31 @@ _TABLES = frozenset({"Network", "Logical_Port", "Node", "Binding", "Tunnel", "Tu
 
 
 class Behind(msgspec.Struct, frozen=True, order=True):
-    """A node that lags, and a sentence about what is missing there."""
+    """A node that lags, and a sentence about what is missing there; `generation` says that it is the flows."""
 
     node: str
     network: str
     reason: str
+    generation: bool = False
 
     def __str__(self) -> str:
         return f"{self.node}: {self.reason}"
 
 
-def behind(intent: Source, state: Source, wanted: Mapping[str, int]) -> list[Behind]:
+def behind(
+    intent: Source,
+    state: Source,
+    wanted: Mapping[str, int],
+    stored: Mapping[str, StoredNetwork] | None = None,
+) -> list[Behind]:
     """Who lags for `wanted`, a map of network to generation; a network that is gone must be gone everywhere.
 
-    External nodes have no agent and are never waited for.
+    External nodes have no agent and are never waited for.  `stored` are all networks, where they are known already.
     """
-    stored = store.networks(intent)
+    stored = store.networks(intent) if stored is None else stored
     external = {name for name, node in store.declared_nodes(intent).items() if node.external}
     applied = store.applied(state)
-    bindings = store.bindings(state)
+    bindings = _bindings(state, wanted)
     found: list[Behind] = []
     for name, generation in wanted.items():
         if name not in stored:
@@ -57,27 +63,51 @@ def behind(intent: Source, state: Source, wanted: Mapping[str, int]) -> list[Beh
 
 async def wait_applied(intent: Rows, state: Rows, wanted: Mapping[str, int], timeout_s: float) -> None:
     """Return when nobody is behind; Unavailable says who is when the time is over."""
-    changed = asyncio.Event()
+    changed, whole = asyncio.Event(), [True]
 
     def note(changes: list[Change]) -> None:
-        if any(change.table in _TABLES for change in changes):
+        tables = {change.table for change in changes}
+        if tables & _TABLES:
+            whole[0] = whole[0] or bool(tables & _TABLES - {"Node"})
             changed.set()
+
+    def late() -> list[Behind]:
+        stored = store.followed(intent).networks()
+        return behind(store.source(intent), store.source(state), wanted, stored)
 
     ends = [intent.subscribe(note), state.subscribe(note)]
     try:
         async with asyncio.timeout(timeout_s):
-            while behind(store.source(intent), store.source(state), wanted):
-                await changed.wait()
-                changed.clear()
+            while last := late():
+                whole[0], is_known_late = False, True
+                while is_known_late:
+                    await changed.wait()
+                    changed.clear()
+                    is_known_late = not whole[0] and _still_lag(state, last, wanted)
     except TimeoutError:
-        late = behind(store.source(intent), store.source(state), wanted)
-        lines = "\n".join(f"  {one}" for one in late[:20])
+        lines = "\n".join(f"  {one}" for one in late()[:20])
         raise Unavailable(
             f"not applied everywhere after {timeout_s:g} s:\n{lines}", code="timed-out"
         ) from None
     finally:
         for end in ends:
             end()
+
+
+def _still_lag(state: Rows, last: Iterable[Behind], wanted: Mapping[str, int]) -> bool:
+    """Whether for certain one of those who lagged still does, as far as nodes tell; anything else is looked into."""
+    applied = store.applied(store.source(state))
+    return any(
+        one.generation and applied.get(one.node, {}).get(one.network, 0) < wanted[one.network] for one in last
+    )
+
+
+def _bindings(state: Source, networks: Collection[str]) -> tuple[Binding, ...]:
+    return tuple(
+        Binding(row["network"], row["port"], row["node"])
+        for row in state("Binding")
+        if row["network"] in networks
+    )
 
 
 def _nodes_of(network: Network, bindings: tuple[Binding, ...]) -> set[str]:
@@ -95,7 +125,8 @@ def _lagging(
         elif applied[node].get(name, 0) < generation:
             has = applied[node].get(name)
             came = f"generation {has}" if has else "nothing"
-            found.append(Behind(node, name, f"generation {generation} of {name} was expected, it has {came}"))
+            reason = f"generation {generation} of {name} was expected, it has {came}"
+            found.append(Behind(node, name, reason, generation=True))
     return found
 
 

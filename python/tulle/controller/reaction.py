@@ -22,6 +22,7 @@ from tulle.values import Binding, Network, Node
 from .choice import choose_all
 from .former import is_held_aside, left, set_aside
 from .stores import Store
+from .swift import Swift
 
 _logger = structlog.get_logger(__name__)
 RETRY_S = 0.5
@@ -35,14 +36,17 @@ class Reaction:
         self._intent = intent
         self._state = state
         self._ends: list[Callable[[], None]] = []
+        self._swift = Swift(intent, state)
+        self._is_whole_due = True
         self._holding = False
         self._moving = False
         self.due = asyncio.Event()
 
     def start(self) -> None:
         """Notice from now on when there is something to do; the first time is at once."""
+        self._is_whole_due = True
         self.due.set()
-        self._ends = [self._intent.subscribe(self._note), self._state.subscribe(self._note)]
+        self._ends = [self._intent.subscribe(self._note_intent), self._state.subscribe(self._note_state)]
 
     def stop(self) -> None:
         """Notice nothing any more."""
@@ -62,8 +66,7 @@ class Reaction:
         self.due.clear()
         writer = Writer(self._state.schema)
         try:
-            self._holding = react(store.source(self._intent), store.source(self._state), writer)
-            self._moving = _moves(store.source(self._state), writer)
+            self._react(writer)
             if writer.operations:
                 await self._state.transact(writer.operations)
             return True
@@ -72,26 +75,52 @@ class Reaction:
         except Exception:
             # A client's rows may be stranger than foreseen; that client's connection is not to blame.
             _logger.exception("cannot bring the state up to date")
+        self._is_whole_due = True
         self.due.set()
         return False
 
-    def _note(self, changes: list[Change]) -> None:
-        if any(self._concerns(change) for change in changes):
-            self.due.set()
+    def _react(self, writer: Writer) -> None:
+        """As a whole where that is due, else only for the ports that have changed."""
+        whole, self._is_whole_due = self._is_whole_due, False
+        if not whole and self._swift.write(writer):
+            return
+        del writer.operations[:]
+        self._swift.forget()
+        networks = store.followed(self._intent)
+        self._holding = react(store.source(self._intent), store.source(self._state), writer, networks)
+        self._moving = _moves(store.source(self._state), writer)
 
-    def _concerns(self, change: Change) -> bool:
-        if change.table == "Tunnel_End":
-            return self._moving
-        return _matters(change) or (self._holding and _releases(change))
+    def _note_intent(self, changes: list[Change]) -> None:
+        for change in changes:
+            if _matters(change):
+                self._is_whole_due |= not self._swift.note(change)
+                self.due.set()
+
+    def _note_state(self, changes: list[Change]) -> None:
+        for change in changes:
+            releases = _releases(change)
+            if (
+                _matters(change)
+                or (change.table == "Tunnel_End" and self._moving)
+                or (releases and self._holding)
+            ):
+                self._is_whole_due = True
+                self.due.set()
+            elif releases and self._swift.is_holding:
+                self.due.set()
 
 
-def react(intent: Source, state: Source, writer: Writer) -> bool:
-    """Operations that make the state follow from the intent and the nodes.
+def react(intent: Source, state: Source, writer: Writer, followed: store.Networks | None = None) -> bool:
+    """Operations that make the state follow from the intent and the nodes; `followed` has the networks if there.
 
     True when numbers of what is gone are held back, since a node may still use them.
     """
     broken: list[str] = []
-    stored = store.networks(intent, lambda name, error: _note(broken, name, error))
+
+    def note(name: str, error: Exception) -> None:
+        _note(broken, name, error)
+
+    stored = store.networks(intent, note) if followed is None else followed.networks(note)
     networks = [one.network for one in stored.values()]
     external = {name: node for name, node in store.declared_nodes(intent).items() if node.external}
     store.write_external_nodes(writer, state, external.values())

@@ -7,6 +7,7 @@ Everything here is pure.
 from .clone import Place, cloned, renamed
 from .compile import compile_interfaces, compile_network, compile_probes
 from .delivery import Delivery
+from .edit import Edit, edited, refuse_unsound
 from .file import emit_file, order_problems, parse_file
 from .file_schema import file_schema
 from .match import emit_match, parse_match
@@ -15,11 +16,12 @@ from .reasons import asked_services, reachability
 from .rules import problems
 from .services import Service, services
 from .serving import compile_services
-from .snapshot import changes, diff, document_of, network_of
+from .snapshot import changes, diff, document_of, kept_members, network_of
 from .spelling import nearest
 
 __all__ = [
     "Delivery",
+    "Edit",
     "Place",
     "Reach",
     "ReachChange",
@@ -33,9 +35,11 @@ __all__ = [
     "compile_services",
     "diff",
     "document_of",
+    "edited",
     "emit_file",
     "emit_match",
     "file_schema",
+    "kept_members",
     "nearest",
     "network_of",
     "order_problems",
@@ -44,6 +48,7 @@ __all__ = [
     "problems",
     "reach_change",
     "reachability",
+    "refuse_unsound",
     "renamed",
     "services",
 ]

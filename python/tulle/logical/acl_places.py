@@ -7,7 +7,6 @@ and then those of all its ports are known, since their answers come back anywher
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from tulle.values import Flow, Network, Resubmit, SetField, fields, flow, pipeline
@@ -47,11 +46,10 @@ def is_managed(network: Network) -> bool:
     return any(acl.tier or acl.action in ("allow-related", "pass") for acl in network.acls)
 
 
-def entry_flows(view: View, side: Side) -> Iterator[Flow]:
+def entry_flow(view: View, switch: str, side: Side, *, tracked: bool) -> Flow:
     """What sends the packets of a managed network to its tiers, or to connection tracking first."""
     following: tuple[SetField | Resubmit, ...] = (SetField("reg13", 0), Resubmit(side.tiers[0]))
-    if is_tracked(view.network):
+    if tracked:
         following = (Resubmit(side.zone),)
-    for switch in view.network.switches if is_managed(view.network) else ():
-        match = fields(metadata=view.datapath(switch.name))
-        yield flow(side.first, ENTRY_PRIORITY, match, following, view.owner("switch", switch.name))
+    match = fields(metadata=view.datapath(switch))
+    return flow(side.first, ENTRY_PRIORITY, match, following, view.owner("switch", switch))

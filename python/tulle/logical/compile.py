@@ -9,17 +9,10 @@ from collections.abc import Iterator
 
 from tulle.values import Flow, Ids, Network, Probe, RouterInterface
 
-from .acl import acl_flows
-from .chains import chain_flows
-from .checking import checking_flows, probes
-from .forwarding import forwarding_flows
-from .port_security import port_security_flows
-from .responders import responder_flows
-from .router_input import router_input_flows
-from .routing import router_interfaces, routing_flows
-from .service_flows import service_flows
-from .switching import switching_flows
-from .translation import translation_flows
+from .acl import Policies, acl_flows
+from .checking import probes
+from .features import NETWORK, of_router, of_station, of_switch
+from .routing import router_interfaces
 from .view import View
 
 
@@ -48,19 +41,16 @@ def compile_probes(network: Network, ids: Ids) -> tuple[Probe, ...]:
 
 
 def _all_flows(view: View) -> Iterator[Flow]:
+    policies = Policies(view.network)
     for switch in view.network.switches:
-        yield from switching_flows(view, switch)
-        yield from responder_flows(view, switch)
-        yield from service_flows(view, switch)
+        yield from of_switch(view, switch)
+        for station in view.stations(switch.name):
+            yield from of_station(view, switch, station)
+        yield from acl_flows(view, policies, switch.name)
     for router in view.network.routers:
-        yield from router_input_flows(view, router)
-        yield from routing_flows(view, router)
-    yield from forwarding_flows(view)
-    yield from port_security_flows(view)
-    yield from acl_flows(view)
-    yield from translation_flows(view)
-    yield from checking_flows(view)
-    yield from chain_flows(view)
+        yield from of_router(view, router)
+    for feature in NETWORK:
+        yield from feature.flows(view)
 
 
 def _order(one: Flow) -> tuple[int, int, str]:

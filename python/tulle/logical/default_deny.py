@@ -25,22 +25,29 @@ REDIRECT: Final = 137
 LINK_LOCAL_TYPES: Final = (*LISTENER_TYPES, *NEIGHBOUR_TYPES, REDIRECT)
 
 
-def default_flows(view: View, side: Side) -> Iterator[Flow]:
-    """The last table of a direction, for each switch."""
+def default_flows(view: View, switch: str, side: Side) -> Iterator[Flow]:
+    """The last table of a direction, at a switch."""
     if side.name not in view.network.default_deny:
         return
-    for switch in view.network.switches:
-        at = fields(metadata=view.datapath(switch.name))
-        owner = view.owner("default", switch.name)
-        own = [one.match for one in questions(view.network, switch)] if side.name == "from-port" else []
-        for needed in (*_needed(), *own):
-            yield flow(side.default, 20, fields((*at, *needed)), (Resubmit(side.verdict),), owner)
-        for eth_type in (ETH_IPV4, ETH_IPV6):
-            fresh = fields((*at, FieldMatch("reg13", 0, LIVE)), dl_type=eth_type)
-            yield flow(side.default, 10, fresh, (), owner)
-            live = fields((*at, FieldMatch("reg13", LIVE, LIVE)), dl_type=eth_type)
-            yield flow(side.default, 10, live, (Commit(ZONE, BLOCKED),), owner)
-        yield flow(side.default, 0, at, (Resubmit(side.verdict),), owner)
+    at = fields(metadata=view.datapath(switch))
+    owner = view.owner("default", switch)
+    own = own_questions(view, switch) if side.name == "from-port" else ()
+    for needed in (*_needed(), *own):
+        yield flow(side.default, 20, fields((*at, *needed)), (Resubmit(side.verdict),), owner)
+    for eth_type in (ETH_IPV4, ETH_IPV6):
+        fresh = fields((*at, FieldMatch("reg13", 0, LIVE)), dl_type=eth_type)
+        yield flow(side.default, 10, fresh, (), owner)
+        live = fields((*at, FieldMatch("reg13", LIVE, LIVE)), dl_type=eth_type)
+        yield flow(side.default, 10, live, (Commit(ZONE, BLOCKED),), owner)
+    yield flow(side.default, 0, at, (Resubmit(side.verdict),), owner)
+
+
+def own_questions(view: View, name: str) -> tuple[tuple[FieldMatch, ...], ...]:
+    """What workloads at a switch ask the services of their own network, where that would be dropped by default."""
+    if "from-port" not in view.network.default_deny:
+        return ()
+    switches = (one for one in view.network.switches if one.name == name)
+    return tuple(one.match for switch in switches for one in questions(view.network, switch))
 
 
 def _needed() -> Iterator[tuple[FieldMatch, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
@@ -124,6 +125,7 @@ def expand_match(match: Match) -> tuple[tuple[FieldMatch, ...], ...]:
     return tuple(_fields_of(match, family) for family in sorted(families(match)))
 
 
+@lru_cache(maxsize=65536)
 def prefix_field(name: str, prefix: str) -> tuple[FieldMatch, ...]:
     """An address field within a prefix: nothing for /0, no mask for a host."""
     network = ip_network(prefix)

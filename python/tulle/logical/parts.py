@@ -40,9 +40,11 @@ class Part(Struct, frozen=True):
 def cut(document: Document) -> tuple[str, dict[str, Part]]:
     """The name of the root part, and all parts by name."""
     made: dict[str, Part] = {}
-    lists = {key: _tree(key, document[key], made) for key in sorted(document) if _is_list(key, document[key])}
+    lists = {
+        key: list_tree(key, document[key], made) for key in sorted(document) if is_list(key, document[key])
+    }
     rest = {key: value for key, value in document.items() if key not in lists}
-    return _add(made, {"lists": lists, "rest": rest}, tuple(lists.values())), made
+    return add_part(made, {"lists": lists, "rest": rest}, tuple(lists.values())), made
 
 
 def joined(root: str, part: Callable[[str], Part | None]) -> Document:
@@ -55,7 +57,8 @@ def joined(root: str, part: Callable[[str], Part | None]) -> Document:
         raise InvalidInput(f"part {root} is not the root of a network: {error!r}") from None
 
 
-def _is_list(key: str, value: object) -> bool:
+def is_list(key: str, value: object) -> bool:
+    """Whether a member of a document is a list that is cut."""
     return key in IDENTITIES and isinstance(value, list)
 
 
@@ -63,9 +66,10 @@ def _by(key: str) -> Callable[[Mapping[str, Any]], Any]:
     return lambda member: member[IDENTITIES[key]]
 
 
-def _tree(key: str, members: list[Document], made: dict[str, Part]) -> str:
+def list_tree(key: str, members: list[Document], made: dict[str, Part]) -> str:
+    """The name of the tree of a list; its parts are added to `made`."""
     texts = sorted(
-        (_hash(member[IDENTITIES[key]]), msgspec.json.encode(member, order="sorted").decode())
+        (hash_of(member[IDENTITIES[key]]), msgspec.json.encode(member, order="sorted").decode())
         for member in members
     )
     return _branch(texts, 0, made)
@@ -73,15 +77,16 @@ def _tree(key: str, members: list[Document], made: dict[str, Part]) -> str:
 
 def _branch(texts: list[tuple[str, str]], depth: int, made: dict[str, Part]) -> str:
     if len(texts) <= LEAF_MAX or depth >= _DEPTH_MAX:
-        return _add(made, {"members": [msgspec.Raw(text.encode()) for _, text in texts]})
+        return add_part(made, {"members": [msgspec.Raw(text.encode()) for _, text in texts]})
     twigs: dict[str, list[tuple[str, str]]] = {}
     for text in texts:
         twigs.setdefault(text[0][depth], []).append(text)
     branches = {digit: _branch(found, depth + 1, made) for digit, found in twigs.items()}
-    return _add(made, {"branches": branches}, tuple(branches.values()))
+    return add_part(made, {"branches": branches}, tuple(branches.values()))
 
 
-def _add(made: dict[str, Part], content: Document, parts: tuple[str, ...] = ()) -> str:
+def add_part(made: dict[str, Part], content: Document, parts: tuple[str, ...] = ()) -> str:
+    """Add a part to those that are made; its name."""
     text = msgspec.json.encode(content, order="sorted").decode()
     part = Part(text, tuple(sorted(set(parts))))
     made[part.name] = part
@@ -106,5 +111,6 @@ def _content(name: str, part: Callable[[str], Part | None]) -> Document:
     return content
 
 
-def _hash(name: str) -> str:
+def hash_of(name: str) -> str:
+    """Where a member hangs in its tree."""
     return blake2b(name.encode(), digest_size=NAME_BYTES).hexdigest()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 from typing import Any, Final
 
-from tulle.values import FieldMatch, Flow, LogicalPort, Resubmit, fields, flow
+from tulle.values import FieldMatch, Flow, LogicalPort, LogicalSwitch, Resubmit, fields, flow
 from tulle.values.pipeline import (
     ETH_ARP,
     ETH_IPV4,
@@ -24,7 +24,7 @@ from tulle.values.pipeline import (
     PROTO_UDP,
 )
 
-from .view import View
+from .view import Station, View
 
 NO_MAC: Final = "00:00:00:00:00:00"
 UDP4: Final[dict[str, Any]] = {"dl_type": ETH_IPV4, "nw_proto": PROTO_UDP}
@@ -41,12 +41,10 @@ FORBIDDEN: Final[tuple[dict[str, Any], ...]] = (
 SOLICITATION, ADVERTISEMENT = 135, 136
 
 
-def port_security_flows(view: View) -> Iterator[Flow]:
-    """The flows of all ports that are bound to their addresses."""
-    secure = [port for port in view.network.ports if port.port_security]
-    for port in secure:
-        yield from _port(view, port)
-    if secure:
+def port_security_flows(view: View, _switch: LogicalSwitch, station: Station) -> Iterator[Flow]:
+    """The flows of a port that is bound to its addresses."""
+    if station.port is not None and station.port.port_security:
+        yield from _port(view, station.port)
         yield flow(ND_SECURITY, 0, (), ONWARD, "port security")
 
 

@@ -46,12 +46,22 @@ IPV4_BITS: Final = 32
 IPV6_BITS: Final = 128
 
 
+def answer_flows(view: View, switch: LogicalSwitch, station: Station) -> Iterator[Flow]:
+    """Answers for each address of a station."""
+    yield from address_answers(view.datapath(switch.name), station)
+
+
+def vip_answers(view: View) -> Iterator[Flow]:
+    """Answers for virtual IPs that no router answers for."""
+    for switch in view.network.switches:
+        for station in vip_stations(view, switch):
+            yield from address_answers(view.datapath(switch.name), station)
+
+
 def responder_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
-    """Answers for each known address of the switch, and an end for questions about unknown ones."""
+    """An end for questions about unknown addresses of the switch."""
     datapath = view.datapath(switch.name)
     owner = view.owner("switch", switch.name)
-    for station in (*view.stations(switch.name), *vip_stations(view, switch)):
-        yield from address_answers(datapath, station)
     for subnet in switch.subnets:
         yield from _unknown(datapath, subnet, view.owner("unknown address", switch.name))
     yield flow(RESPONDERS, 1, fields(metadata=datapath), (Resubmit(SWITCH_LOOKUP),), owner)

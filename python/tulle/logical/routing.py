@@ -7,7 +7,8 @@ equals a known host comes before its subnet, and a subnet before a static route.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface
 from typing import Final
 
 from tulle.values import (
@@ -17,6 +18,7 @@ from tulle.values import (
     FieldMatch,
     Flow,
     LogicalRouter,
+    LogicalSwitch,
     Resubmit,
     RouterInterface,
     RouterPort,
@@ -28,25 +30,45 @@ from tulle.values import (
 from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, ROUTING, SWITCH_LOOKUP
 
 from .match import prefix_field
-from .view import View
+from .view import Station, View
 
+Hop = tuple[RouterPort, str]
 STATIC, CONNECTED, HOST = 0, 1, 2
 ETH_TYPES: Final = {4: ETH_IPV4, 6: ETH_IPV6}
 DESTINATIONS: Final = {4: "nw_dst", 6: "ipv6_dst"}
 
 
 def routing_flows(view: View, router: LogicalRouter) -> Iterator[Flow]:
-    """One flow for each known host, connected subnet and static route, and the end of the rest."""
+    """One flow for each connected subnet and static route, and the end of the rest."""
     for port in router.ports:
         for interface in port.addresses:
-            subnet = str(ip_interface(interface).network)
+            subnet = str(_home(interface))
             yield _connected(view, router, subnet)
-            yield from _hosts(view, router, port, subnet)
     for route in router.routes:
         yield _static(view, router, route)
     for eth_type in ETH_TYPES.values():
         match = fields(metadata=view.datapath(router.name), dl_type=eth_type)
         yield flow(ROUTING, 1, match, (Controller("net-unreachable"),), view.owner("no route", router.name))
+
+
+def host_flows(view: View, switch: LogicalSwitch, station: Station) -> Iterator[Flow]:
+    """The way to a station, in each router that meets its switch."""
+    for router, port in view.legs(switch.name):
+        if station.router == router.name:
+            continue
+        homes = [_home(one) for one in port.addresses]
+        for address in station.addresses:
+            number = ip_address(address)
+            for home in homes:
+                if number in home:
+                    match = destination(view, router, address)
+                    actions = _forward(view, port, station.mac)
+                    yield flow(ROUTING, _priority(address, HOST), match, actions, station.owner)
+
+
+def next_hops(view: View, router: LogicalRouter) -> tuple[Hop | None, ...]:
+    """For each static route the router's port and the MAC address it leads to."""
+    return tuple(_hop(view, router, route.next_hop) for route in router.routes)
 
 
 def router_interfaces(view: View) -> Iterator[RouterInterface]:
@@ -76,21 +98,9 @@ def back_to_switch(view: View, port: RouterPort) -> tuple[Action, ...]:
 
 def destination(view: View, router: LogicalRouter, prefix: str) -> tuple[FieldMatch, ...]:
     """Packets in the router that go to `prefix`."""
-    version = ip_network(prefix).version
+    version = 6 if ":" in prefix else 4
     masked = prefix_field(DESTINATIONS[version], prefix)
     return fields(masked, metadata=view.datapath(router.name), dl_type=ETH_TYPES[version])
-
-
-def _hosts(view: View, router: LogicalRouter, port: RouterPort, subnet: str) -> Iterator[Flow]:
-    network = ip_network(subnet)
-    for station in view.stations(port.switch):
-        if station.router == router.name:
-            continue
-        for address in station.addresses:
-            if ip_address(address) in network:
-                actions = _forward(view, port, station.mac)
-                match = destination(view, router, address)
-                yield flow(ROUTING, _priority(address, HOST), match, actions, station.owner)
 
 
 def _connected(view: View, router: LogicalRouter, subnet: str) -> Flow:
@@ -102,19 +112,20 @@ def _connected(view: View, router: LogicalRouter, subnet: str) -> Flow:
 def _static(view: View, router: LogicalRouter, route: StaticRoute) -> Flow:
     owner = f"{view.owner('route', router.name)} {route.prefix}"
     match = destination(view, router, route.prefix)
-    actions = _towards(view, router, route.next_hop) or (Controller("host-unreachable"),)
+    hop = _hop(view, router, route.next_hop)
+    actions = (Controller("host-unreachable"),) if hop is None else _forward(view, *hop)
     return flow(ROUTING, _priority(route.prefix, STATIC), match, actions, owner)
 
 
-def _towards(view: View, router: LogicalRouter, next_hop: str) -> tuple[Action, ...]:
-    """The way to a neighbour of the router; nothing when nobody there has the address."""
+def _hop(view: View, router: LogicalRouter, next_hop: str) -> Hop | None:
+    """The way to a neighbour of the router; None when nobody there has the address."""
     wanted = ip_address(next_hop)
     for port in router.ports:
-        if any(wanted in ip_interface(one).network for one in port.addresses):
+        if any(wanted in _home(one) for one in port.addresses):
             for station in view.stations(port.switch):
                 if next_hop in station.addresses and station.router != router.name:
-                    return _forward(view, port, station.mac)
-    return ()
+                    return port, station.mac
+    return None
 
 
 def _forward(view: View, port: RouterPort, mac: str) -> tuple[Action, ...]:
@@ -123,4 +134,11 @@ def _forward(view: View, port: RouterPort, mac: str) -> tuple[Action, ...]:
 
 
 def _priority(prefix: str, rank: int) -> int:
-    return 10 + 3 * ip_network(prefix).prefixlen + rank
+    _, slash, length = prefix.partition("/")
+    whole = 128 if ":" in prefix else 32
+    return 10 + 3 * (int(length) if slash else whole) + rank
+
+
+@lru_cache(maxsize=65536)
+def _home(interface: str) -> IPv4Network | IPv6Network:
+    return ip_interface(interface).network

@@ -15,12 +15,17 @@ from msgspec.structs import replace
 from tulle.errors import InvalidInput
 from tulle.values import Change, LogicalSwitch, Network
 
+from .differing import differing
 from .document_insertion import insertion_documents
 from .document_policy import without_defaults
 from .match import emit_match, parse_match
 from .rules import problems
 
 Document = dict[str, Any]
+LISTS: Final = (
+    *("switches", "routers", "ports", "acls", "port_groups", "address_sets", "load_balancers"),
+    *("appliances", "chains", "mirrors"),
+)
 # By what the members of a list are told apart; lists that are not here are compared whole.
 IDENTITIES: Final = {
     "switches": "name",
@@ -112,7 +117,16 @@ def diff(old: Network | None, new: Network | None) -> tuple[Change, ...]:
         return (
             Change("added", kept.name, new=whole) if old is None else Change("removed", kept.name, whole),
         )
-    return tuple(_differences(new.name, document_of(old), document_of(new)))
+    before, after = _only_differing(old, new)
+    return tuple(_differences(new.name, document_of(before), document_of(after)))
+
+
+def kept_members(old: Network | None, new: Network) -> Network:
+    """`new` with the members of `old` in place of equal ones, so that others see at once what is as it was."""
+    if old is None:
+        return new
+    lists = {name: _kept(getattr(old, name), getattr(new, name)) for name in LISTS}
+    return replace(new, **lists)
 
 
 def changes(
@@ -123,6 +137,14 @@ def changes(
     after = {network.name: network for network in desired}
     names = sorted(after.keys() | before.keys()) if prune else sorted(after)
     return tuple(change for name in names for change in diff(before.get(name), after.get(name)))
+
+
+def _only_differing(old: Network, new: Network) -> tuple[Network, Network]:
+    """Both without the members that are the same objects, of which there is nothing to tell."""
+    found = {name: differing(getattr(old, name), getattr(new, name)) for name in LISTS}
+    before = replace(old, **{name: tuple(gone) for name, (gone, _) in found.items()})
+    after = replace(new, **{name: tuple(come) for name, (_, come) in found.items()})
+    return before, after
 
 
 def _match_of(text: object) -> Document:
@@ -159,6 +181,12 @@ def _member_differences(
             yield from _differences(inner, before[name], after[name])
         else:
             yield Change(_kind(before.get(name), after.get(name)), inner, before.get(name), after.get(name))
+
+
+def _kept(old: tuple[Any, ...], new: tuple[Any, ...]) -> tuple[Any, ...]:
+    known = {one.name: one for one in old}
+    made = tuple(known[one.name] if known.get(one.name) == one else one for one in new)
+    return old if made == old else made
 
 
 def _kind(before: object, after: object) -> Any:

@@ -38,7 +38,7 @@ ACL_ENDS: Final = (
 
 
 def switching_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
-    """Lookup of the destination, flooding of groups, and what ends a packet that goes nowhere."""
+    """What is there without any port: flooding of groups, and what ends a packet that goes nowhere."""
     datapath = view.datapath(switch.name)
     owner = view.owner("switch", switch.name)
     for table, direction, following, default in ACL_ENDS:
@@ -46,13 +46,17 @@ def switching_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
         if direction in view.network.default_deny:
             onward = (SetField("reg13", 0), Resubmit(default))
         yield flow(table, 0, fields(metadata=datapath), onward, owner)
-    for station in view.stations(switch.name):
-        yield _known(view, datapath, station)
-        if station.router is None:
-            yield _hairpin(datapath, station)
     yield _flood(datapath, owner)
     nowhere = view.owner("unknown destination", switch.name)
     yield flow(SWITCH_LOOKUP, 0, fields(metadata=datapath), (), nowhere)
+
+
+def station_flows(view: View, switch: LogicalSwitch, station: Station) -> Iterator[Flow]:
+    """Lookup of a destination, and nothing back to where it came from."""
+    datapath = view.datapath(switch.name)
+    yield _known(view, datapath, station)
+    if station.router is None:
+        yield _hairpin(datapath, station)
 
 
 def _known(view: View, datapath: int, station: Station) -> Flow:

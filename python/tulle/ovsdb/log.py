@@ -19,7 +19,7 @@ import orjson
 from tulle.errors import InvalidInput
 from tulle.ovsdb import datum
 from tulle.ovsdb.errors import OvsdbError
-from tulle.ovsdb.monitor import apply_difference
+from tulle.ovsdb.monitor import apply_difference, emit_difference
 from tulle.ovsdb.schema import DatabaseSchema
 from tulle.ovsdb.table import Change, Row
 from tulle.ovsdb.types import ColumnType, Value
@@ -29,6 +29,7 @@ _HEADER_FORM = b"OVSDB JSON "
 # A body that begins with this blank says: when it was written, the record before it was not known to be on the
 # disk.  Records of one such row may reach the disk in any order, so damage among them is an unfinished write.
 _CONTINUES = b" "
+_LARGE = 64
 _HEADER_MAX = len(_HEADER_FORM) + 18 + 1 + 40 + 1
 
 Record = dict[str, Any]
@@ -138,26 +139,44 @@ def _is_header_prefix(tail: bytes) -> bool:
 
 
 def emit_changes(schema: DatabaseSchema, changes: Iterable[Change], comment: str, now_ms: int) -> Record:
-    """The record of a commit: whole columns, defaults and ephemeral ones left out."""
-    record: Record = {"_date": now_ms}
+    """The record of a commit: whole columns, defaults and ephemeral ones left out.
+
+    Where a large set or map changed, the record holds differences to the rows that there were.
+    """
+    changes = list(changes)
+    differs = any(_has_large_change(schema, change) for change in changes)
+    record: Record = {"_date": now_ms, **({"_is_diff": True} if differs else {})}
     if comment:
         record["_comment"] = comment
     for change in changes:
-        columns = _emit_row(schema, change)
+        columns = _emit_row(schema, change, differs=differs)
         if columns is None or columns or change.old is None:
             record.setdefault(change.table, {})[str(change.uuid)] = columns
     return record
 
 
-def _emit_row(schema: DatabaseSchema, change: Change) -> Record | None:
+def _has_large_change(schema: DatabaseSchema, change: Change) -> bool:
+    old, new = change.old, change.new
+    return (
+        old is not None
+        and new is not None
+        and any(
+            column.type.is_composite and len(old[name]) > _LARGE and old[name] is not new[name]
+            for name, column in schema.tables[change.table].columns.items()
+        )
+    )
+
+
+def _emit_row(schema: DatabaseSchema, change: Change, *, differs: bool) -> Record | None:
     new = change.new
     if new is None:
         return None
     before: dict[str, Any] | Row = (
         change.old if change.old is not None else dict(schema.tables[change.table].defaults)
     )
+    old = change.old if differs else None
     return {
-        name: column.emit(new[name])
+        name: column.emit(new[name]) if old is None else emit_difference(column.type, old[name], new[name])
         for name, column in schema.tables[change.table].columns.items()
         if not column.ephemeral and new[name] != before[name]
     }

@@ -11,6 +11,8 @@ Controller and agents share it.  It opens nothing and keeps nothing.
 
 from __future__ import annotations
 
+from .changing import write_changed_network
+from .followed import Networks, followed
 from .health import backends, down, write_backends
 from .insertion import appliances, write_appliances
 from .intent import (
@@ -23,7 +25,7 @@ from .intent import (
     write_declared_nodes,
     write_network,
 )
-from .parts import parts_of, read_document, write_document
+from .parts import parts_of, read_document, write_document, write_network_document
 from .question import Question, answer_of, questions, write_answer, write_question
 from .state import (
     applied,
@@ -57,6 +59,7 @@ from .turns import turns, version_reports, versions, write_turns, write_version_
 from .writer import Row, Source, Writer, source
 
 __all__ = [
+    "Networks",
     "Question",
     "Row",
     "Source",
@@ -76,6 +79,7 @@ __all__ = [
     "delete_network",
     "delete_tunnel_ends",
     "down",
+    "followed",
     "ids",
     "mute_nodes",
     "networks",
@@ -97,12 +101,14 @@ __all__ = [
     "write_appliances",
     "write_backends",
     "write_binding",
+    "write_changed_network",
     "write_declared_nodes",
     "write_document",
     "write_external_nodes",
     "write_heartbeat",
     "write_ids",
     "write_network",
+    "write_network_document",
     "write_node",
     "write_question",
     "write_trace_request",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -13,32 +13,19 @@ from tulle.values import Appliance, Chain, Mirror, Network
 from .writer import Row, Source, Writer
 
 TABLES: Final = ("Appliance", "Chain", "Mirror")
-COLUMNS: Final = ("appliances", "chains", "mirrors")
 Place = tuple[str, str, str]
 """Node, network and name of an appliance."""
 
 
 def rows(network: Network) -> Iterator[tuple[str, str, list[Row]]]:
     """Column of the network, table, and rows of what is in it."""
-    chains = [
-        {**_columns(one), "match": emit_match(one.match), "appliances": ",".join(one.appliances)}
-        for one in network.chains
-    ]
-    found: tuple[list[Row], ...] = (
-        [_columns(one) for one in network.appliances],
-        [*chains],
-        [_columns(one) for one in network.mirrors],
-    )
-    yield from zip(COLUMNS, TABLES, found, strict=True)
+    for table, (column, row_of) in ROWS.items():
+        yield column, table, list(map(row_of, getattr(network, column)))
 
 
 def values(parts: Mapping[str, list[Row]]) -> dict[str, Any]:
     """What a network has of these, by its fields."""
-    appliances = tuple(Appliance(row["name"], row["inlet"], row["outlet"]) for row in parts["Appliance"])
-    mirrors = tuple(
-        Mirror(**{name: row[name] for name in Mirror.__struct_fields__}) for row in parts["Mirror"]
-    )
-    return {"appliances": appliances, "chains": tuple(map(_chain, parts["Chain"])), "mirrors": mirrors}
+    return {column: tuple(map(READERS[table], parts[table])) for table, (column, _) in ROWS.items()}
 
 
 def appliances(source: Source) -> dict[Place, str]:
@@ -63,6 +50,18 @@ def write_appliances(
     writer.replace("Appliance", current, desired)
 
 
+def _appliance(row: Row) -> Appliance:
+    return Appliance(row["name"], row["inlet"], row["outlet"])
+
+
+def _mirror(row: Row) -> Mirror:
+    return Mirror(**{name: row[name] for name in Mirror.__struct_fields__})
+
+
+def _chain_row(one: Chain) -> Row:
+    return {**_columns(one), "match": emit_match(one.match), "appliances": ",".join(one.appliances)}
+
+
 def _chain(row: Row) -> Chain:
     made = {name: row[name] for name in Chain.__struct_fields__}
     listed = tuple(name for name in row["appliances"].split(",") if name)
@@ -71,3 +70,16 @@ def _chain(row: Row) -> Chain:
 
 def _columns(one: msgspec.Struct) -> dict[str, Any]:
     return msgspec.structs.asdict(one)
+
+
+ROWS: Final[dict[str, tuple[str, Callable[[Any], Row]]]] = {
+    "Appliance": ("appliances", _columns),
+    "Chain": ("chains", _chain_row),
+    "Mirror": ("mirrors", _columns),
+}
+"""By table: the column of the network, and how a row of it is made."""
+READERS: Final[dict[str, Callable[[Row], Any]]] = {
+    "Appliance": _appliance,
+    "Chain": _chain,
+    "Mirror": _mirror,
+}

@@ -103,7 +103,7 @@ def write_network(
     routers = []
     for router in network.routers:
         ports = upsert(
-            "Router_Port", [{"router": router.name, **_router_port_row(port)} for port in router.ports]
+            "Router_Port", [{"router": router.name, **router_port_row(port)} for port in router.ports]
         )
         routes = {route.prefix: route.next_hop for route in router.routes}
         nat = upsert("NAT", nat_rows(router))
@@ -111,18 +111,15 @@ def write_network(
     root = {
         "name": name,
         "generation": generation,
-        "switches": upsert("Logical_Switch", map(_switch_row, network.switches)),
+        "switches": upsert("Logical_Switch", map(switch_row, network.switches)),
         "routers": upsert("Logical_Router", routers),
-        "ports": upsert("Logical_Port", map(_port_row, network.ports)),
-        "acls": upsert("ACL", map(_acl_row, network.acls)),
-        "paused": network.paused,
-        "port_groups": upsert("Port_Group", map(_group_row, network.port_groups)),
-        "address_sets": upsert("Address_Set", map(_set_row, network.address_sets)),
-        "default_deny": frozenset(network.default_deny),
-        "encapsulations": ",".join(network.encapsulations),
+        "ports": upsert("Logical_Port", map(port_row, network.ports)),
+        "acls": upsert("ACL", map(acl_row, network.acls)),
+        "port_groups": upsert("Port_Group", map(group_row, network.port_groups)),
+        "address_sets": upsert("Address_Set", map(set_row, network.address_sets)),
         "load_balancers": upsert("Load_Balancer", map(balancer_row, network.load_balancers)),
-        **services.network_columns(network),
         **{column: upsert(table, rows) for column, table, rows in insertion.rows(network)},
+        **network_columns(network),
     }
     if numbers is not None:
         root["numbers"] = dict(numbers)
@@ -152,26 +149,12 @@ def canonical(network: Network) -> Network:
     """The same network in the order in which it comes back from the database."""
     return msgspec.structs.replace(
         network,
-        switches=_named(
-            msgspec.structs.replace(
-                one,
-                subnets=_sorted_subnets(one.subnets),
-                service_addresses=tuple(sorted(one.service_addresses, key=lambda text: (":" in text, text))),
-            )
-            for one in network.switches
-        ),
-        routers=_named(_canonical_router(one) for one in network.routers),
-        ports=_named(
-            msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in network.ports
-        ),
+        switches=_named(map(_canonical_switch, network.switches)),
+        routers=_named(map(_canonical_router, network.routers)),
+        ports=_named(map(canonical_port, network.ports)),
         acls=_named(network.acls),
-        port_groups=_named(
-            msgspec.structs.replace(one, ports=tuple(sorted(one.ports))) for one in network.port_groups
-        ),
-        address_sets=_named(
-            msgspec.structs.replace(one, addresses=tuple(sorted(one.addresses)))
-            for one in network.address_sets
-        ),
+        port_groups=_named(map(_canonical_group, network.port_groups)),
+        address_sets=_named(map(_canonical_set, network.address_sets)),
         default_deny=tuple(sorted(network.default_deny)),
         load_balancers=_named(map(canonical_balancer, network.load_balancers)),
         appliances=_named(network.appliances),
@@ -206,25 +189,32 @@ def node_row(node: Node) -> dict[str, Any]:
     }
 
 
+def network_facts(root: Row) -> dict[str, Any]:
+    """What the row of a network itself says of it."""
+    return {
+        "paused": root["paused"],
+        "default_deny": tuple(sorted(root["default_deny"])),
+        "encapsulations": _listed(root["encapsulations"]),
+        "dns": services.dns_of(root),
+        "forwarding": services.forwarding_of(root),
+    }
+
+
 def _network(root: Row, parts: Rows, router_ports: list[Row], nats: list[Row]) -> Network:
     ports_of = defaultdict(list)
     for port in router_ports:
         ports_of[port["router"]].append(port)
     return Network(
         root["name"],
-        tuple(_switch(row) for row in parts["Logical_Switch"]),
+        tuple(map(_switch, parts["Logical_Switch"])),
         tuple(_router(row, ports_of[row["name"]], nats) for row in parts["Logical_Router"]),
-        tuple(_port(row) for row in parts["Logical_Port"]),
-        tuple(_acl(row) for row in parts["ACL"]),
-        paused=root["paused"],
-        port_groups=tuple(PortGroup(row["name"], tuple(row["ports"])) for row in parts["Port_Group"]),
-        address_sets=tuple(AddressSet(row["name"], tuple(row["addresses"])) for row in parts["Address_Set"]),
-        default_deny=tuple(sorted(root["default_deny"])),
-        encapsulations=_listed(root["encapsulations"]),
+        tuple(map(_port, parts["Logical_Port"])),
+        tuple(map(_acl, parts["ACL"])),
+        port_groups=tuple(map(_group, parts["Port_Group"])),
+        address_sets=tuple(map(_set, parts["Address_Set"])),
         load_balancers=tuple(map(balancer_of, parts["Load_Balancer"])),
-        dns=services.dns_of(root),
-        forwarding=services.forwarding_of(root),
         **insertion.values(parts),
+        **network_facts(root),
     )
 
 
@@ -241,7 +231,12 @@ def _checked(network: Network) -> Network:
     return canonical(network)
 
 
-def _router(row: Row, ports: list[Row], nats: list[Row]) -> LogicalRouter:
+def router_of(row: Row, ports: Iterable[Row], nats: Iterable[Row]) -> LogicalRouter:
+    """A router in canonical order, from its row, those of its ports, and those of its translations."""
+    return _canonical_router(_router(row, ports, nats))
+
+
+def _router(row: Row, ports: Iterable[Row], nats: Iterable[Row]) -> LogicalRouter:
     return LogicalRouter(
         row["name"],
         tuple(
@@ -289,29 +284,73 @@ def _acl(row: Row) -> Acl:
     )
 
 
-def _switch_row(switch: LogicalSwitch) -> Row:
+def _group(row: Row) -> PortGroup:
+    return PortGroup(row["name"], tuple(row["ports"]))
+
+
+def _set(row: Row) -> AddressSet:
+    return AddressSet(row["name"], tuple(row["addresses"]))
+
+
+def network_columns(network: Network) -> Row:
+    """What the row of a network itself says of it; see `network_facts`."""
+    return {
+        "paused": network.paused,
+        "default_deny": frozenset(network.default_deny),
+        "encapsulations": ",".join(network.encapsulations),
+        **services.network_columns(network),
+    }
+
+
+def switch_row(switch: LogicalSwitch) -> Row:
+    """The columns of a switch, but for its network."""
     columns = services.switch_columns(switch)
     return {"name": switch.name, "subnets": frozenset(switch.subnets), **columns}
 
 
-def _router_port_row(port: RouterPort) -> Row:
+def router_port_row(port: RouterPort) -> Row:
+    """The columns of a router's port, but for its network and router."""
     return {**msgspec.structs.asdict(port), "addresses": frozenset(port.addresses)}
 
 
-def _port_row(port: LogicalPort) -> Row:
+def port_row(port: LogicalPort) -> Row:
+    """The columns of a port, but for its network."""
     return {**msgspec.structs.asdict(port), "addresses": frozenset(port.addresses)}
 
 
-def _acl_row(acl: Acl) -> Row:
+def acl_row(acl: Acl) -> Row:
+    """The columns of an ACL, but for its network."""
     return {**msgspec.structs.asdict(acl), "match": emit_match(acl.match)}
 
 
-def _group_row(group: PortGroup) -> Row:
+def group_row(group: PortGroup) -> Row:
+    """The columns of a port group, but for its network."""
     return {"name": group.name, "ports": frozenset(group.ports)}
 
 
-def _set_row(one: AddressSet) -> Row:
+def set_row(one: AddressSet) -> Row:
+    """The columns of an address set, but for its network."""
     return {"name": one.name, "addresses": frozenset(one.addresses)}
+
+
+def canonical_port(port: LogicalPort) -> LogicalPort:
+    """The same port with its addresses in order; the port itself where they are."""
+    if len(port.addresses) < 2:
+        return port
+    return msgspec.structs.replace(port, addresses=_sorted_addresses(port.addresses))
+
+
+def _canonical_switch(switch: LogicalSwitch) -> LogicalSwitch:
+    own = tuple(sorted(switch.service_addresses, key=lambda text: (":" in text, text)))
+    return msgspec.structs.replace(switch, subnets=_sorted_subnets(switch.subnets), service_addresses=own)
+
+
+def _canonical_group(group: PortGroup) -> PortGroup:
+    return msgspec.structs.replace(group, ports=tuple(sorted(group.ports)))
+
+
+def _canonical_set(one: AddressSet) -> AddressSet:
+    return msgspec.structs.replace(one, addresses=tuple(sorted(one.addresses)))
 
 
 def _canonical_router(router: LogicalRouter) -> LogicalRouter:
@@ -356,3 +395,14 @@ def _of(rows: Iterable[Row], network: str) -> list[Row]:
 
 def _name(row: Row) -> str:
     return str(row["name"])
+
+
+READERS: dict[str, Callable[[Row], Any]] = {
+    "Logical_Switch": lambda row: _canonical_switch(_switch(row)),
+    "Logical_Port": lambda row: canonical_port(_port(row)),
+    "ACL": _acl,
+    "Port_Group": lambda row: _canonical_group(_group(row)),
+    "Address_Set": lambda row: _canonical_set(_set(row)),
+    "Load_Balancer": balancer_of,
+}
+"""Members of networks in canonical order, from rows of these tables."""

@@ -70,6 +70,15 @@ class Writer:
                 {"op": "update", "table": table, "where": _this(row), "row": self._emit(table, changed)}
             )
 
+    def mutate(self, table: str, row: Row, column: str, mutator: str, values: Iterable[Reference]) -> None:
+        """Insert `values` into a set, or delete them from it; the rest of the set is not looked at."""
+        kind = self._schema.table(table).column(column).type
+        if emitted := frozenset(values):
+            mutation = [column, mutator, datum.emit_python(kind, emitted)]
+            self.operations.append(
+                {"op": "mutate", "table": table, "where": _this(row), "mutations": [mutation]}
+            )
+
     def delete(self, table: str, row: Row) -> None:
         """Remove a row."""
         self.operations.append({"op": "delete", "table": table, "where": _this(row)})

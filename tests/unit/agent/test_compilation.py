@@ -87,15 +87,20 @@ def test_what_is_still_under_way_between_second_endpoints_is_taken_while_the_fir
     assert compiled.sends == {TunnelPort("node2", "stt")}
 
 
-def test_nothing_is_compiled_twice_and_a_change_costs_only_its_own_network() -> None:
+def test_nothing_is_compiled_twice_and_a_change_costs_only_the_objects_that_it_touches() -> None:
     compilation = new_compilation()
-    first = compiled(compilation)
+    first = dict(compiled(compilation).texts)
     count = compilation.compiled_count
-    assert compiled(compilation) == first
+    again = compiled(compilation)
+    assert again.texts == first and again.changed == frozenset()
     assert compilation.compiled_count == count
-    red = msgspec.structs.replace(NETWORKS[0], ports=NETWORKS[0].ports[:1])
-    compiled(compilation, (red, NETWORKS[1]))
+    twin = msgspec.structs.replace(
+        NETWORKS[0].ports[1], name="c", mac="02:00:00:00:00:0c", addresses=("10.0.1.12",)
+    )
+    red = msgspec.structs.replace(NETWORKS[0], ports=(*NETWORKS[0].ports, twin))
+    more = compiled(compilation, (red, NETWORKS[1]), allocate((red, NETWORKS[1]), IDS))
     assert compilation.compiled_count == count + 1
+    assert more.changed == more.texts.keys() - first.keys() and len(more.changed) == 5
 
 
 def test_two_tunnels_are_a_choice_of_the_switch_once_one_of_them_is_heard() -> None:

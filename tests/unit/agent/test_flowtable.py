@@ -59,11 +59,7 @@ async def test_what_a_former_version_has_counted_counts_on() -> None:
     client = FakeClient(FORMER, LATTER)
     table = FlowTable(client, canonical_flow)  # type: ignore[arg-type]
     owners = {cookie_for(OWNER): OWNER}
-
-    async def counted() -> counters.Counts:
-        return counters.flow_counters([*await client.dump(), *table.gone], owners)
-
-    before = await counted()
+    before = counters.flow_counters([*await client.dump(), *table.gone], owners)
     await table.apply(desired(LATTER), count_gone=True)
-    after = await counted()
+    after = counters.flow_counters([*await client.dump(), *table.gone], owners)
     assert before == after == {("red", "port", "a"): (14, 1400)}

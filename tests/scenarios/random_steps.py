@@ -1,0 +1,179 @@
+"""Random sequences of networks, each made of the one before by a few small changes, or quite another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from random_networks import networks
+from random_policies import policed_networks
+
+from tulle.logical import problems
+from tulle.logical.snapshot import ordered
+from tulle.values import Network
+
+Edit = Callable[[st.DrawFn, Network], Network]
+
+
+@st.composite
+def sequences(draw: st.DrawFn, name: str = "red", most: int = 6) -> list[Network]:
+    """Up to `most` networks of one name, all of them valid."""
+    strange = st.one_of(networks(name), policed_networks().map(lambda one: replace(one, name=name)))
+    found = [draw(strange)]
+    for _ in range(draw(st.integers(1, most - 1))):
+        before = found[-1]
+        wanted = draw(strange) if draw(st.integers(0, 5)) == 0 else edited(draw, before)
+        found.append(before if problems(wanted) else ordered(wanted))
+    return found
+
+
+@st.composite
+def doubtful_sequences(draw: st.DrawFn) -> list[Network]:
+    """Valid networks, and a last one that may be contradictory."""
+    found = draw(sequences())
+    return [*found, ordered(edited(draw, found[-1]))]
+
+
+def edited(draw: st.DrawFn, network: Network) -> Network:
+    """The network after one or two edits; it may be contradictory."""
+    for edit in draw(st.lists(st.sampled_from(EDITS), min_size=1, max_size=2)):
+        network = edit(draw, network)
+    return network
+
+
+def _without_one(kind: str) -> Edit:
+    def edit(draw: st.DrawFn, network: Network) -> Network:
+        members = getattr(network, kind)
+        if not members:
+            return network
+        gone = draw(st.sampled_from(members))
+        return replace(network, **{kind: tuple(one for one in members if one is not gone)})
+
+    return edit
+
+
+def _changed_one(kind: str, **values: st.SearchStrategy[Any]) -> Edit:
+    def edit(draw: st.DrawFn, network: Network) -> Network:
+        members = getattr(network, kind)
+        if not members:
+            return network
+        name = draw(st.sampled_from(sorted(values)))
+        chosen = draw(st.sampled_from(members))
+        other = replace(chosen, **{name: draw(values[name])})
+        return replace(network, **{kind: tuple(other if one is chosen else one for one in members)})
+
+    return edit
+
+
+def _moved_port(draw: st.DrawFn, network: Network) -> Network:
+    """To another switch, without addresses, since those are of the old one."""
+    if not (network.ports and network.switches):
+        return network
+    chosen = draw(st.sampled_from(network.ports))
+    moved = replace(chosen, switch=draw(st.sampled_from(network.switches)).name, addresses=())
+    return replace(network, ports=tuple(moved if one is chosen else one for one in network.ports))
+
+
+def _twin_port(draw: st.DrawFn, network: Network) -> Network:
+    if not network.ports:
+        return network
+    chosen = draw(st.sampled_from(network.ports))
+    number = draw(st.integers(20, 29))
+    subnets = next(one.subnets for one in network.switches if one.name == chosen.switch)
+    addresses = tuple(f"{one.rpartition('.')[0]}.{number}" for one in subnets if "." in one)
+    twin = replace(chosen, name=f"twin{number}", mac=f"02:00:00:00:77:{number:02x}", addresses=addresses)
+    return replace(network, ports=(*network.ports, replace(twin, interface=f"tap{number}")))
+
+
+def _clashing_port(draw: st.DrawFn, network: Network) -> Network:
+    """A port that may have the name, MAC address, addresses or place of another one."""
+    if not network.ports:
+        return network
+    one, other = draw(st.sampled_from(network.ports)), draw(st.sampled_from(network.ports))
+    router = [port for router in network.routers for port in router.ports]
+    taken = [other.addresses, *(tuple(text.partition("/")[0] for text in port.addresses) for port in router)]
+    made = replace(one, name=draw(st.sampled_from(("new", other.name, *(port.name for port in router)))))
+    made = replace(
+        made, mac=draw(st.sampled_from(("02:00:00:00:55:55", other.mac, *(p.mac for p in router))))
+    )
+    made = replace(
+        made, addresses=draw(st.sampled_from((*taken, (), ("10.0.0.200",), ("10.0.0.0",), ("x",))))
+    )
+    space = draw(st.sampled_from((None, "space")))
+    given_space = replace(network.ports[0], namespace=space)
+    return replace(network, ports=(given_space, *network.ports[1:], replace(made, namespace=space)))
+
+
+def _clashing_acl(draw: st.DrawFn, network: Network) -> Network:
+    if not network.acls:
+        return network
+    one = draw(st.sampled_from(network.acls))
+    action = draw(st.sampled_from(("allow", "drop")))
+    name = draw(st.sampled_from(("another", one.name)))
+    return replace(network, acls=(*network.acls, replace(one, name=name, action=action)))
+
+
+def _whole(**values: st.SearchStrategy[Any]) -> Edit:
+    def edit(draw: st.DrawFn, network: Network) -> Network:
+        name = draw(st.sampled_from(sorted(values)))
+        return replace(network, **{name: draw(values[name])})
+
+    return edit
+
+
+def _without_switch(draw: st.DrawFn, network: Network) -> Network:
+    """With all that is on it."""
+    if not network.switches:
+        return network
+    gone = draw(st.sampled_from(network.switches)).name
+    ports = tuple(one for one in network.ports if one.switch != gone)
+    names = {one.name for one in ports}
+    return replace(
+        network,
+        switches=tuple(one for one in network.switches if one.name != gone),
+        ports=ports,
+        routers=tuple(
+            replace(one, ports=tuple(port for port in one.ports if port.switch != gone))
+            for one in network.routers
+        ),
+        acls=tuple(
+            one for one in network.acls if one.switch != gone and (one.port is None or one.port in names)
+        ),
+        port_groups=tuple(
+            replace(one, ports=tuple(port for port in one.ports if port in names))
+            for one in network.port_groups
+        ),
+    )
+
+
+EDITS: list[Edit] = [
+    *(_without_one(kind) for kind in ("ports", "acls", "routers", "port_groups", "address_sets")),
+    _without_switch,
+    _moved_port,
+    _twin_port,
+    _clashing_port,
+    _clashing_acl,
+    _changed_one(
+        "ports",
+        mac=st.integers(1, 99).map(lambda one: f"02:00:00:00:99:{one:02x}"),
+        addresses=st.just(()),
+        port_security=st.booleans(),
+        node=st.sampled_from(("node1", "node2", None)),
+    ),
+    _changed_one(
+        "acls",
+        action=st.sampled_from(("allow", "allow-related", "drop", "reject", "pass")),
+        priority=st.integers(1, 9),
+        tier=st.integers(0, 3),
+        log=st.integers(0, 2),
+        audit=st.booleans(),
+    ),
+    _changed_one("address_sets", addresses=st.sampled_from(((), ("10.0.0.10",), ("10.1.0.0/16",)))),
+    _changed_one("routers", routes=st.just(())),
+    _whole(
+        paused=st.booleans(),
+        default_deny=st.sampled_from(((), ("from-port",), ("to-port",), ("from-port", "to-port"))),
+    ),
+]

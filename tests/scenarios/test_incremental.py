@@ -1,0 +1,71 @@
+"""What is compiled step by step is what is compiled as a whole."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import HealthCheck, given, settings
+from msgspec.structs import replace
+from random_policies import BASE
+from random_steps import doubtful_sequences, sequences
+
+from tulle.control import allocate
+from tulle.logical import compile_interfaces, compile_network, parse_match, problems
+from tulle.logical.incremental import Incremental, Unit, joined
+from tulle.logical.numbers import grouped
+from tulle.logical.rules_changed import is_sound_change
+from tulle.values import Acl, Flow, Ids, Network
+
+SETTINGS = settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+
+ACL = Acl("web", "to-port", 10, parse_match("tcp,dport=80"), "drop", "s0")
+
+
+@SETTINGS
+@given(sequences())
+def test_any_sequence_of_changes_gives_the_flows_of_a_full_compilation(steps: list[Network]) -> None:
+    incremental, kept, ids = Incremental(), dict[Unit, tuple[Flow, ...]](), Ids()
+    for at, network in enumerate(steps):
+        ids = allocate((network,), ids)
+        given_ids = Ids(ids.datapaths, grouped(ids.ports)) if at % 2 else ids
+        delta = incremental.update(network, given_ids)
+        for unit in delta.gone:
+            del kept[unit]
+        kept.update(delta.compiled)
+        whole = compile_network(network, ids)
+        assert sorted(joined(kept), key=repr) == sorted(whole, key=repr)
+        if not network.paused:
+            assert delta.routers == compile_interfaces(network, ids)
+        again = incremental.update(network, given_ids)
+        assert not again.compiled and not again.gone
+
+
+@SETTINGS
+@given(doubtful_sequences())
+def test_a_change_that_is_found_sound_without_a_look_at_the_whole_is_sound(steps: list[Network]) -> None:
+    for old, new in pairwise(steps):
+        if is_sound_change(old, new):
+            assert problems(new) == []
+
+
+def test_a_port_or_an_acl_more_is_found_sound_or_not_without_a_look_at_the_whole() -> None:
+    port, acl = replace(BASE.ports[0], name="new", mac="02:00:00:00:00:77", addresses=("10.0.0.99",)), ACL
+    network = replace(BASE, acls=(ACL,))
+    for wanted in (
+        replace(network, ports=(*network.ports, port)),
+        replace(network, ports=network.ports[1:]),
+        replace(network, acls=(ACL, replace(acl, name="other", priority=9, action="allow"))),
+        replace(network, acls=()),
+    ):
+        assert is_sound_change(network, wanted)
+    for clash in (
+        replace(port, name="r-s0"),
+        replace(port, mac=BASE.ports[2].mac),
+        replace(port, addresses=BASE.ports[1].addresses),
+        replace(port, addresses=("10.0.0.1",)),
+    ):
+        assert not is_sound_change(network, replace(network, ports=(*network.ports, clash)))
+    clashing = replace(acl, name="other", action="allow")
+    assert not is_sound_change(network, replace(network, acls=(ACL, clashing)))
