@@ -13,7 +13,7 @@ from tulle.agent.services.router_advertisement import is_solicitation
 from tulle.control import allocate
 from tulle.logical import compile_services, parse_file
 from tulle.openflow import PacketIn
-from tulle.values import SERVICES, Ids, Zone
+from tulle.values import SERVICES, DnsZone, Ids
 
 ROOT = Path(__file__).parents[2]
 NETWORK = parse_file((ROOT / "examples" / "services.yaml").read_text(), "services.yaml").networks[0]
@@ -23,7 +23,7 @@ GOLDEN = [
     for line in (ROOT / "tests" / "vectors" / "services.txt").read_text().splitlines()
     if line.startswith("question = ")
 ]
-ZONE = Zone("shop.internal", {"web1": ("10.0.1.11",)}, ("10.0.1.0/24",))
+ZONE = DnsZone("shop.internal", {"web1": ("10.0.1.11",)}, ("10.0.1.0/24",))
 HEADERS = 42
 
 
