@@ -30,15 +30,16 @@ def test_any_sequence_of_changes_gives_the_flows_of_a_full_compilation(steps: li
     for at, network in enumerate(steps):
         ids = allocate((network,), ids)
         given_ids = Ids(ids.datapaths, grouped(ids.ports)) if at % 2 else ids
-        delta = incremental.update(network, given_ids)
+        down = frozenset({("shop", "10.0.1.11")} if at % 3 == 1 else ())
+        delta = incremental.update(network, given_ids, down)
         for unit in delta.gone:
             del kept[unit]
         kept.update(delta.compiled)
-        whole = compile_network(network, ids)
+        whole = compile_network(network, ids, down)
         assert sorted(joined(kept), key=repr) == sorted(whole, key=repr)
         if not network.paused:
             assert delta.routers == compile_interfaces(network, ids)
-        again = incremental.update(network, given_ids)
+        again = incremental.update(network, given_ids, down)
         assert not again.compiled and not again.gone
 
 
