@@ -10,17 +10,50 @@ from msgspec.structs import replace
 from random_networks import networks
 from random_policies import policed_networks
 
-from tulle.logical import problems
+from tulle.logical import parse_file, problems
 from tulle.logical.snapshot import ordered
-from tulle.values import Network
+from tulle.values import Dhcp, Dns, Network
 
+TRANSLATED = parse_file(
+    """networks:
+  - name: red
+    switches:
+      - {name: outside, subnets: [192.0.2.0/24, "2001:db8::/64"]}
+      - {name: web, subnets: [10.0.1.0/24, "fd00:1::/64"]}
+      - {name: db, subnets: [10.0.2.0/24, "fd00:2::/64"]}
+    routers:
+      - name: edge
+        ports:
+          - {switch: outside, addresses: [192.0.2.1/24, "2001:db8::1/64"]}
+          - {switch: web, addresses: [10.0.1.1/24, "fd00:1::1/64"]}
+          - {switch: db, addresses: [10.0.2.1/24, "fd00:2::1/64"]}
+        nat:
+          - {name: all, kind: snat, external: 192.0.2.9, logical: 0.0.0.0/0}
+          - {name: own, kind: dnat-and-snat, external: 192.0.2.25, logical: 10.0.1.12}
+      - name: beyond
+        ports: [{switch: outside, addresses: [192.0.2.2/24, "2001:db8::2/64"]}]
+        routes: [{prefix: 10.0.0.0/16, next_hop: 192.0.2.1}, {prefix: 10.9.0.0/16, next_hop: 192.0.2.25}]
+    ports:
+      - {name: o1, switch: outside, addresses: [192.0.2.11, "2001:db8::11"]}
+      - {name: w1, switch: web, addresses: [10.0.1.11, "fd00:1::11"]}
+      - {name: w2, switch: web, addresses: [10.0.1.12, "fd00:1::12"]}
+      - {name: d1, switch: db, addresses: [10.0.2.11, "fd00:2::11"]}
+    load_balancers:
+      - {name: shop, router: edge, protocol: tcp, vips: [192.0.2.80, "2001:db8::80"], dport: 80,
+         backends: [{port: w1, dport: 8080}, {port: w2}, {port: d1}]}
+      - {name: inner, switch: web, protocol: udp, vips: [10.0.1.80, "fd00:1::80"], dport: 80, check_s: 5,
+         backends: [{port: w1, dport: 8081}, {port: d1, dport: 8082}]}
+""",
+    "translated.yaml",
+).networks[0]
 Edit = Callable[[st.DrawFn, Network], Network]
 
 
 @st.composite
 def sequences(draw: st.DrawFn, name: str = "red", most: int = 6) -> list[Network]:
     """Up to `most` networks of one name, all of them valid."""
-    strange = st.one_of(networks(name), policed_networks().map(lambda one: replace(one, name=name)))
+    policed = policed_networks().map(lambda one: replace(one, name=name))
+    strange = st.one_of(networks(name), policed, st.just(replace(TRANSLATED, name=name)))
     found = [draw(strange)]
     for _ in range(draw(st.integers(1, most - 1))):
         before = found[-1]
@@ -148,6 +181,16 @@ def _without_switch(draw: st.DrawFn, network: Network) -> Network:
     )
 
 
+def _advertising_port(draw: st.DrawFn, network: Network) -> Network:
+    """A router's port that advertises itself, or does so no more."""
+    if not network.routers or not network.routers[0].ports:
+        return network
+    router, *others = network.routers
+    port, *rest = router.ports
+    other = replace(port, ra=draw(st.sampled_from(("off", "dhcpv6"))))
+    return replace(network, routers=(replace(router, ports=(other, *rest)), *others))
+
+
 EDITS: list[Edit] = [
     *(_without_one(kind) for kind in ("ports", "acls", "routers", "port_groups", "address_sets")),
     _without_switch,
@@ -171,9 +214,19 @@ EDITS: list[Edit] = [
         audit=st.booleans(),
     ),
     _changed_one("address_sets", addresses=st.sampled_from(((), ("10.0.0.10",), ("10.1.0.0/16",)))),
-    _changed_one("routers", routes=st.just(())),
+    _changed_one("routers", routes=st.just(()), nat=st.just(())),
+    _without_one("load_balancers"),
+    _advertising_port,
+    _changed_one("load_balancers", check_s=st.sampled_from((0, 5)), dport=st.sampled_from((80, 81))),
+    _changed_one(
+        "switches",
+        dhcp=st.sampled_from((None, Dhcp(), Dhcp(domain="red.internal"))),
+        service_addresses=st.sampled_from(((), ("10.0.1.3",), ("10.0.0.3",))),
+    ),
     _whole(
         paused=st.booleans(),
+        dns=st.sampled_from((None, Dns(), Dns("red.example"))),
+        forwarding=st.sampled_from(("dual", "dual", "ipv4", "ipv6", "l2")),
         default_deny=st.sampled_from(((), ("from-port",), ("to-port",), ("from-port", "to-port"))),
     ),
 ]

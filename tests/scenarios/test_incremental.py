@@ -7,14 +7,14 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 from random_policies import BASE
-from random_steps import doubtful_sequences, sequences
+from random_steps import TRANSLATED, doubtful_sequences, sequences
 
 from tulle.control import allocate
 from tulle.logical import compile_interfaces, compile_network, parse_match, problems
 from tulle.logical.incremental import Incremental, Unit, joined
 from tulle.logical.numbers import grouped
 from tulle.logical.rules_changed import is_sound_change
-from tulle.values import Acl, Flow, Ids, Network
+from tulle.values import Acl, Dns, Flow, Ids, Network
 
 SETTINGS = settings(
     max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -30,15 +30,16 @@ def test_any_sequence_of_changes_gives_the_flows_of_a_full_compilation(steps: li
     for at, network in enumerate(steps):
         ids = allocate((network,), ids)
         given_ids = Ids(ids.datapaths, grouped(ids.ports)) if at % 2 else ids
-        delta = incremental.update(network, given_ids)
+        down = frozenset({("shop", "10.0.1.11")} if at % 3 == 1 else ())
+        delta = incremental.update(network, given_ids, down)
         for unit in delta.gone:
             del kept[unit]
         kept.update(delta.compiled)
-        whole = compile_network(network, ids)
+        whole = compile_network(network, ids, down)
         assert sorted(joined(kept), key=repr) == sorted(whole, key=repr)
         if not network.paused:
             assert delta.routers == compile_interfaces(network, ids)
-        again = incremental.update(network, given_ids)
+        again = incremental.update(network, given_ids, down)
         assert not again.compiled and not again.gone
 
 
@@ -69,3 +70,12 @@ def test_a_port_or_an_acl_more_is_found_sound_or_not_without_a_look_at_the_whole
         assert not is_sound_change(network, replace(network, ports=(*network.ports, clash)))
     clashing = replace(acl, name="other", action="allow")
     assert not is_sound_change(network, replace(network, acls=(ACL, clashing)))
+
+
+def test_names_that_come_are_let_through_where_all_is_dropped_by_default() -> None:
+    denying = replace(TRANSLATED, default_deny=("from-port",))
+    incremental, kept, ids = Incremental(), dict[Unit, tuple[Flow, ...]](), allocate((denying,), Ids())
+    for network in (denying, replace(denying, dns=Dns()), denying):
+        kept.update(incremental.update(network, ids).compiled)
+        whole = compile_network(network, ids)
+        assert sorted(joined(kept), key=repr) == sorted(whole, key=repr)

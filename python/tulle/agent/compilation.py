@@ -163,6 +163,11 @@ class Compilation:
         )
         return self.recompile(networks, ids)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is anything to `recompile` from."""
+        return self._inputs is not None
+
     def recompile(self, networks: Iterable[Network], ids: Ids) -> Compiled:
         """The same where only what networks are inside, and numbers, may be others than last time."""
         assert self._inputs is not None

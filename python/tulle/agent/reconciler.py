@@ -166,6 +166,7 @@ class Reconciler:
         before = self.view
         return (
             before is not None
+            and self.compilation.is_begun
             and all(name in view.networks for name in self._local)
             and not (view.prepared or self._waiting or self._activated)
             and self.next_end() is None

@@ -144,11 +144,11 @@ class _Step:
             )
             for router, port in view.legs(name)
         )
-        return (switch, view.datapath(name), self.network.default_deny, self.network.dns, legs)
+        return (switch, view.datapath(name), self.network.default_deny, legs)
 
     def _acls(self, names: set[str]) -> None:
         kept, new = self.kept._network, self.network
-        lists = ("switches", "routers", "acls", "port_groups", "address_sets", "default_deny", "dns")
+        lists = ("switches", "acls", "port_groups", "address_sets", "default_deny", "dns")
         same = all(getattr(kept, one) is getattr(new, one) for one in lists)
         if self.policies is not None and same and not names & self.members:
             policies, switches = self.policies, [one for one in new.switches if one.name in self.touched]

@@ -76,3 +76,28 @@ def test_what_could_not_be_sent_is_not_forgotten(meters: dict[int, int]) -> None
     switch.broken = False
     asyncio.run(table.apply(desired, meters, changed=set()))
     assert switch.flows == desired
+
+
+def test_flows_that_were_frozen_go_although_nobody_names_them() -> None:
+    switch = Switch()
+    table = FlowTable(cast(OpenFlowClient, switch), str)
+    former = f"{B} actions=drop"
+    switch.flows[B] = f"cookie=0x1,{former}"
+    desired = {A: text(A)}
+    asyncio.run(table.apply(desired, frozen=frozenset({2})))
+    asyncio.run(table.apply(desired, frozen=frozenset({2}), changed=set()))
+    assert switch.flows.keys() == {A, B}
+    asyncio.run(table.apply(desired, changed=set()))
+    assert switch.flows == {A: text(A)}
+
+
+def test_what_is_asked_after_a_loss_is_compared_whole() -> None:
+    switch = Switch()
+    table = FlowTable(cast(OpenFlowClient, switch), str)
+    desired = {A: text(A), B: text(B)}
+    asyncio.run(table.apply(desired))
+    switch.flows.clear()
+    table.forget()
+    asyncio.run(table.present())
+    asyncio.run(table.apply(desired, changed={A}))
+    assert switch.flows == desired
