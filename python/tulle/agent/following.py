@@ -71,6 +71,7 @@ class Following:
             store.down(self._state),
             store.turns(self._state),
             moving.prepared(self._state),
+            store.appliances(self._state),
         )
 
     def _note_intent(self, events: list[RowEvent]) -> None:

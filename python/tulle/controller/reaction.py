@@ -183,6 +183,12 @@ def _routers(networks: Iterable[Network]) -> set[str]:
     return {f"{network.name}/{router.name}" for network in networks for router in network.routers}
 
 
+_NUMBERED = frozenset(
+    {"Network", "Logical_Switch", "Logical_Router", "Router_Port", "Logical_Port", "Chain", "Mirror"}
+)
+"""Tables of what has numbers, or decides who has."""
+
+
 def _known_routers(state: Source) -> set[str]:
     return {f"{row['network']}/{row['name']}" for row in state("Datapath") if row["kind"] == "router"}
 
@@ -194,7 +200,7 @@ def _moves(state: Source, writer: Writer) -> bool:
 
 
 def _matters(change: Change) -> bool:
-    if change.table in ("Network", "Logical_Switch", "Logical_Router", "Router_Port", "Logical_Port"):
+    if change.table in _NUMBERED:
         return True
     if change.table != "Node" or change.old is None or change.new is None:
         return change.table == "Node"

@@ -58,9 +58,11 @@ class Swift:
         external = {row["name"] for row in self._intent.table("Node").rows.values() if row["external"]}
         ports = {key: row for key, row in self._ports.items() if row is not None}
         known = followed(self._intent).networks()
-        if any(row["node"] in external for row in ports.values()) or any(
-            network not in known for network, _ in self._ports
-        ):
+        networks = {network for network, _ in self._ports}
+        if any(row["node"] in external for row in ports.values()) or not networks <= known.keys():
+            return False
+        if any(known[name].network.chains for name in networks):
+            # The switch of a chain's port has a number of its own for what has passed it.
             return False
         self._unbind(writer)
         added = self._keys(writer, ports)

@@ -33,6 +33,9 @@ KINDS: Final = {
     "port": "ports",
     "acl": "acls",
     "load balancer": "load_balancers",
+    "appliance": "appliances",
+    "chain": "chains",
+    "mirror": "mirrors",
 }
 PROBLEMS_SHOWN: Final = 20
 

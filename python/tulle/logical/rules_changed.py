@@ -47,6 +47,7 @@ def _is_plain(network: Network) -> bool:
     """Whether a network has none of what makes its members depend on one another in further ways."""
     return (
         not (network.load_balancers or network.dns is not None)
+        and not (network.appliances or network.chains or network.mirrors)
         and network.forwarding == "dual"
         and not any(one.dhcp is not None or one.service_addresses for one in network.switches)
         and not any(one.nat or any(port.ra != "off" for port in one.ports) for one in network.routers)

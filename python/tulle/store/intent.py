@@ -404,5 +404,6 @@ READERS: dict[str, Callable[[Row], Any]] = {
     "Port_Group": lambda row: _canonical_group(_group(row)),
     "Address_Set": lambda row: _canonical_set(_set(row)),
     "Load_Balancer": balancer_of,
+    **insertion.READERS,
 }
 """Members of networks in canonical order, from rows of these tables."""

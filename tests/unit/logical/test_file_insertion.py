@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tulle.errors import InvalidInput
-from tulle.logical import document_of, network_of, parse_file, parse_match
+from tulle.logical import Edit, document_of, edited, network_of, parse_file, parse_match
 from tulle.logical.chains import expanded, mirrored
 from tulle.logical.file import emit_file
 from tulle.logical.references import References
+from tulle.logical.snapshot import ordered
 from tulle.values import Appliance, Chain, Match, Mirror, Network
 
 GOOD = """\
@@ -169,3 +171,14 @@ def test_sets_are_written_out_and_families_do_not_mix() -> None:
     assert expanded(references, Match()) == [()]
     mixed = Match(src="$offices", dst="fd00::/64")
     assert expanded(references, mixed) == []
+
+
+def test_an_edit_changes_one_of_them_and_leaves_the_rest() -> None:
+    before = ordered(network())
+    (chain,) = before.chains
+    after = edited(before, [Edit("chain", chain.name, {"idle": not chain.idle})], ordered)
+    assert after == replace(before, chains=(replace(chain, idle=not chain.idle),))
+    for kind, members in (("appliance", before.appliances), ("mirror", before.mirrors)):
+        assert edited(before, [Edit(kind, members[0].name, {})], ordered) == before
+    gone = edited(before, [Edit("mirror", before.mirrors[0].name)], ordered)
+    assert gone == replace(before, mirrors=before.mirrors[1:])

@@ -49,6 +49,19 @@ def test_services_come_back_as_they_were_written() -> None:
     assert written(database, NETWORK) == NETWORK
 
 
+def test_who_follows_the_rows_sees_services_come_change_and_go() -> None:
+    database = Database(load("tulle"))
+    followed = store.followed(database)
+    for network in (
+        replace(NETWORK, appliances=(), chains=(), mirrors=()),
+        NETWORK,
+        replace(NETWORK, chains=(replace(NETWORK.chains[0], idle=False),)),
+        replace(NETWORK, appliances=(), chains=(), mirrors=NETWORK.mirrors[:1]),
+    ):
+        written(database, network)
+        assert followed.networks()["red"].network == network
+
+
 def test_a_chain_keeps_the_order_of_its_appliances_when_it_changes() -> None:
     database = Database(load("tulle"))
     written(database, NETWORK)
