@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import orjson
 import typer
-
-from tulle.logical import file_schema
 
 
 def schema_text() -> str:
     """The JSON Schema of the network file, as it stands in docs/tulle.schema.json."""
+    import orjson
+
+    from tulle.logical import file_schema
+
     return orjson.dumps(file_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
