@@ -29,9 +29,12 @@ UNREACHABLE: Final[dict[int, dict[str, Any]]] = {
 
 def probes(view: View) -> Iterator[Probe]:
     """What the agents may ask; a backend that is no port of the network is not asked."""
+    asking = [one for one in view.network.load_balancers if one.check_s]
+    if view.network.paused or not asking:
+        return
     owners = {address: port for port in view.network.ports for address in port.addresses}
-    for balancer in view.network.load_balancers if not view.network.paused else ():
-        for vip in balancer.vips if balancer.check_s else ():
+    for balancer in asking:
+        for vip in balancer.vips:
             for target in targets(view.network, balancer, vip):
                 port = owners.get(target.address)
                 if port is not None:

@@ -28,7 +28,7 @@ from .responders import answer_flows, responder_flows, vip_answers
 from .router_input import router_input_flows
 from .routing import host_flows, routing_flows
 from .service_flows import service_flows
-from .serving import is_served
+from .serving import has_services
 from .switching import station_flows, switching_flows
 from .translation import is_translated, translation_flows
 from .view import Station, View
@@ -71,15 +71,12 @@ def _spoken(view: View) -> object:
 
 
 def _services(view: View) -> Flows:
-    for switch in view.network.switches:
+    for switch in view.network.switches if has_services(view.network) else ():
         yield from service_flows(view, switch)
 
 
 def _served(view: View) -> object:
-    network = view.network
-    if not any(is_served(network, one) for one in network.switches):
-        return None
-    return everything(view)
+    return everything(view) if has_services(view.network) else None
 
 
 SWITCH: tuple[Callable[[View, LogicalSwitch], Flows], ...] = (switching_flows, responder_flows)

@@ -60,6 +60,15 @@ def is_served(network: Network, switch: LogicalSwitch) -> bool:
     return switch.dhcp is not None or network.dns is not None or bool(advertising(network, switch.name))
 
 
+def has_services(network: Network) -> bool:
+    """Whether there is anything to answer on any switch."""
+    return (
+        network.dns is not None
+        or any(one.dhcp is not None for one in network.switches)
+        or any(port.ra != "off" for router in network.routers for port in router.ports)
+    )
+
+
 def advertising(network: Network, switch: str) -> list[RouterPort]:
     """The router ports there that advertise themselves."""
     return [port for port in _router_ports(network, switch) if port.ra != "off"]
@@ -92,8 +101,10 @@ def leases(network: Network, switch: LogicalSwitch, ports: Iterable[LogicalPort]
 
 def compile_services(network: Network, ids: Ids) -> tuple[NetworkServices, ...]:
     """The services of a network in numbers; nothing for one that has none or is paused."""
+    if network.paused or not has_services(network):
+        return ()
     served = [one for one in network.switches if is_served(network, one)]
-    if network.paused or not served:
+    if not served:
         return ()
     view = View(network, ids)
     ports: defaultdict[str, list[LogicalPort]] = defaultdict(list)
