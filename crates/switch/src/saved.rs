@@ -101,7 +101,8 @@ impl Switch {
             writeln!(file, "{PLACE}{place}")?;
             for (flow, flags) in flows {
                 count += 1;
-                match flow_flags(flags) {
+                // What a flow overlaps may have come after it: that is not to be checked again.
+                match flow_flags(flags) & !flow_mod_flags::CHECK_OVERLAP {
                     0 => writeln!(file, "{flow}")?,
                     flags => writeln!(file, "{FLAGS}{flags} {flow}")?,
                 }
@@ -255,8 +256,6 @@ fn restore_flow(engine: &mut Engine, line: &str) -> Result<(), String> {
         None => (0, line),
     };
     let flow: Flow = text.parse().map_err(|error| format!("{error}"))?;
-    // What it overlaps may have come later.
-    let flags = flags & !flow_mod_flags::CHECK_OVERLAP;
     let change = change_of(&FlowMod { flags, ..FlowMod::add(flow) }, Version::V15);
     let removed = engine.datapath.flow_mod(&change, monotonic_ns()).map_err(|error| error.to_string())?;
     engine.tell_removed(removed);
