@@ -33,8 +33,9 @@ impl Shift {
 
     /// A number that the receiver has seen as the sender knows it.
     fn back(&self, number: u32) -> u32 {
-        let beyond = (number.wrapping_add_signed(-self.before).wrapping_sub(self.at) as i32) > 0;
-        number.wrapping_add_signed(-if beyond { self.after } else { self.before })
+        let beyond =
+            (number.wrapping_add_signed(self.before.wrapping_neg()).wrapping_sub(self.at) as i32) > 0;
+        number.wrapping_add_signed(if beyond { self.after } else { self.before }.wrapping_neg())
     }
 }
 

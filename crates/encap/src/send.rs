@@ -45,7 +45,9 @@ pub(crate) fn push<C: Carrier>(
     let sender = Sender { carrier, template, look };
     if offload.gso != GsoKind::None {
         let cutter = sender.cutter(buffer.bytes(), offload, layers.as_ref())?;
-        if let Some(layers) = layers.filter(|layers| sender.goes_uncut(passage, buffer, offload, layers)) {
+        if let Some(layers) =
+            layers.filter(|layers| cutter.count() > 1 && sender.goes_uncut(passage, buffer, offload, layers))
+        {
             return sender.push_uncut(passage, buffer, offload, &layers, each);
         }
         return sender.push_cut(passage, &cutter, scratch, each).map(Pushed::Cut);
@@ -96,6 +98,8 @@ impl<C: Carrier> Sender<'_, C> {
             && passage.takes_uncut
             && is_plain
             && packet_len <= MOST_PACKET
+            // Whoever cuts takes all that there is for the packet, also what stands behind it.
+            && layers.end == buffer.len()
             && buffer.headroom() >= headers_len
     }
 

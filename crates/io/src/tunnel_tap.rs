@@ -2,7 +2,7 @@
 //!
 //! A packet socket refuses such a frame, a TAP device of Linux 6.17 and later takes it.  So there is one that nobody
 //! else uses, and a program on it that redirects all that is written to it to the device that carries the tunnels,
-//! before anything in the kernel has looked at it.  There a device that cuts tunnels gets the frame whole, and for any
+//! before routing or a firewall has looked at it; packet sockets see it there too.  There a device that cuts tunnels gets the frame whole, and for any
 //! other the kernel cuts it at the last moment.  Nothing is received by it.  It is gone with its last descriptor.
 //! Source: linux/virtio_net.h (`virtio_net_hdr_v1_hash_tunnel`), linux/if_tun.h, bpf-helpers(7) (`bpf_redirect`).
 

@@ -189,7 +189,9 @@ impl Worker {
             None if self.uplinks.is_empty() => {}
             none => *none = Some(Inbound::new(&engine.membership)),
         }
-        shared.note_seen(&mut engine, self.thread, self.seen);
+        // One that ends sees nothing more, and nobody is to wait for it.
+        let seen = if self.is_over { u64::MAX } else { self.seen };
+        shared.note_seen(&mut engine, self.thread, seen);
     }
 
     fn change_lanes(&mut self, wanted: Vec<(u32, Arc<Lane>)>) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import structlog
@@ -14,13 +15,14 @@ from tulle.agent.drift import Drift, drift, drift_document
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.paths import paths
 from tulle.agent.reconciler import Reconciler
-from tulle.errors import InvalidInput
+from tulle.errors import Conflict, InvalidInput
 from tulle.openflow import DumpedFlow, OpenFlowClient
 from tulle.openflow.flows import flow_cookie
 from tulle.store import Question
 from tulle.vswitch.commands import release
 
 FLOWS_MAX: Final = 20_000
+CAPTURES_MAX: Final = 3
 CHECK_S: Final = 60.0
 CHECK_SHARE: Final = 50
 """A check that takes long is made so seldom that it takes at most this part of the time."""
@@ -46,6 +48,9 @@ class Answers:
         self._passing = passing
         self._mend = mend
         self._repaired = 0
+        self._capturing = 0
+        # Of their own, since a capture takes its time and a check must not wait for one.
+        self._captures = ThreadPoolExecutor(CAPTURES_MAX, "capture")
         self._kinds: dict[str, Callable[[Document], Awaitable[Document]]] = {
             "capture": self._capture,
             "check": self._check,
@@ -116,7 +121,14 @@ class Answers:
 
     async def _capture(self, arguments: Document) -> Document:
         request = capture_request(arguments)
-        return await asyncio.to_thread(capture, request, Places.of(self._reconciler))
+        if self._capturing >= CAPTURES_MAX:
+            raise Conflict(f"{CAPTURES_MAX} captures are going on already")
+        self._capturing += 1
+        try:
+            loop, places = asyncio.get_running_loop(), Places.of(self._reconciler)
+            return await loop.run_in_executor(self._captures, capture, request, places)
+        finally:
+            self._capturing -= 1
 
 
 def _flow(flow: DumpedFlow, owner: str) -> Document:

@@ -31,6 +31,7 @@ ALL_PROTOCOLS: Final = 3
 SO_TIMESTAMPNS: Final = 35
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 RECEIVE_BYTES: Final = 4 << 20
+UNCUT_DEVICE: Final = "tulleup"
 DATAPATH_MASK: Final = 0xFFFFFF
 
 Document = dict[str, Any]
@@ -187,8 +188,8 @@ def _frame(request: CaptureRequest, places: Places, point: _Point) -> Document |
     """The next frame of a point, if it is wanted."""
     try:
         data, ancillary, _, address = point.sock.recvmsg(request.snap_bytes, 64)
-    except BlockingIOError:
-        return None
+    except OSError:
+        return None  # Nothing is there, or the device has gone down.
     out = (address[2] == socket.PACKET_OUTGOING) != point.is_far
     note = "" if point.kind == "port" else _note(request, places, data, address)
     if note is None:
@@ -207,7 +208,8 @@ def _frame(request: CaptureRequest, places: Places, point: _Point) -> Document |
 
 def _note(request: CaptureRequest, places: Places, data: bytes, address: Any) -> str | None:
     """What to call a frame of the underlay; None when it is not wanted."""
-    if address[0] == "lo" or (found := outer(data)) is None:
+    # What leaves uncut passes a device of the switch's own before it passes the underlay's.
+    if address[0] == "lo" or address[0].startswith(UNCUT_DEVICE) or (found := outer(data)) is None:
         return None
     ends = [places.nodes.get(one) for one in (found.source, found.target)]
     if None in ends or (request.remotes and not set(request.remotes) & set(ends)):

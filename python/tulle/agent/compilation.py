@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tulle.agent.editions import Edition, Live, placed
+from tulle.agent.editions import Edition, Live, kept_networks, placed
 from tulle.agent.external_zones import external_zones
 from tulle.agent.flowset import NOTHING_TOLD, FlowSet, told
 from tulle.agent.translation_zones import translation_zones
@@ -146,7 +146,8 @@ class Compilation:
         networks, bindings, transits = tuple(networks), tuple(bindings), tuple(transits)
         outside = external_zones(bindings, tunnels.all, ports.values())
         taken = {*ports.values(), *outside.values()}
-        zones = translation_zones(self._node, networks, bindings, tunnels.all, taken)
+        versions = (*networks, *kept_networks(live))
+        zones = translation_zones(self._node, versions, bindings, tunnels.all, taken)
         numbered: Ports = dict([*ports.items(), *outside.items(), *zones.items()])
         self._given = bindings, tunnels, encapsulations, ports, unheard, down, live, transits, dead
         self._inputs = Inputs(
@@ -216,7 +217,7 @@ class Compilation:
             flows.meters,
             flows.sends,
             tuple(chain.from_iterable(one.probes for one in parts if one.is_entered(live))),
-            tuple(chain.from_iterable(one.services for one in parts)),
+            tuple(chain.from_iterable(one.services for one in parts if one.is_entered(live))),
             None if is_new else changed,
             former,
         )

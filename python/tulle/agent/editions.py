@@ -9,7 +9,7 @@ Pure: it is given the time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -43,6 +43,18 @@ class Live(Struct, frozen=True):
     stamped: int = 0
     behind: Mapping[str, int] = MappingProxyType({})
     kept: tuple[Edition, ...] = ()
+
+
+def kept_networks(live: Mapping[str, Live]) -> Iterator[Network]:
+    """The networks of versions that are kept."""
+    return (one.network for several in live.values() for one in several.kept)
+
+
+def stamped_network(network: Network, live: Mapping[str, Live]) -> Network:
+    """A network in the version in which packets enter it."""
+    now = live.get(network.name)
+    kept = () if now is None else now.kept
+    return next((one.network for one in kept if now is not None and one.version == now.stamped), network)
 
 
 class Found(Struct, frozen=True):

@@ -18,6 +18,7 @@ from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.openflow.meters import emit_meter_deletions, emit_meters
 from tulle.values import pipeline
 
+GONE_MAX = 10_000
 COUNTED_OF_PORTS = (pipeline.PHYSICAL_INGRESS, pipeline.DELIVER)
 _MATCHED = re.compile(r"[ ,]metadata=(0x[0-9a-f]+)[ ,]")
 _WRITTEN = re.compile(r"set_field:(0x[0-9a-f]+)->metadata")
@@ -141,8 +142,10 @@ class FlowTable:
 
     def _count_gone(self, flows: Iterable[DumpedFlow], keys: frozenset[str]) -> None:
         for one in flows:
-            if one.packets and flow_key(self._canonical(one.text)) in keys:
-                actions = one.text.rpartition(" actions=")[2]
+            actions = one.text.rpartition(" actions=")[2]
+            # Only where packets end is what is gone asked for, see `counters.flow_drops`.
+            ends = one.packets and "resubmit" not in actions and len(self._gone) < GONE_MAX
+            if ends and flow_key(self._canonical(one.text)) in keys:
                 text = f"cookie={flow_cookie(one.text):#x},table={flow_table(one.text)} actions={actions}"
                 known = self._gone.get(text, DumpedFlow(text, 0, 0, 0.0))
                 sums = known.packets + one.packets, known.bytes + one.bytes

@@ -16,7 +16,7 @@ from tulle.agent import abilities, interfaces, placing
 from tulle.agent.appliances import ApplianceHealth, watched_appliances
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
-from tulle.agent.editions import Editions, Found, Live, found_in_switch
+from tulle.agent.editions import Editions, Found, Live, found_in_switch, kept_networks, stamped_network
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.following import Following, concerns_places, looks_around
@@ -27,7 +27,7 @@ from tulle.agent.retiring import Retiring, tunnel_of
 from tulle.agent.situation import Options, Situation
 from tulle.agent.stranded import stranded
 from tulle.agent.translation_zones import translation_zones
-from tulle.agent.tunnel_pairs import TunnelPairs
+from tulle.agent.tunnel_pairs import TunnelPairs, known_nodes
 from tulle.agent.view import PortName, View
 from tulle.agent.zones import Ports, forget, forget_connections, remembered, reused_zones
 from tulle.control import (
@@ -121,6 +121,9 @@ class Reconciler:
         view = self.view = self._following.view()
         there = interfaces.present(source(self.switch))
         places = self._places(view, there)
+        # What happens during this pass is judged by what it is about.
+        self._shaped |= {network for network, _ in places.local}
+        self._served |= places.local
         await self._hand_over(view, places, interfaces.numbers(there))
         desired = self._desired_interfaces(view, places)
         if added := interfaces.missing(there, desired):
@@ -170,6 +173,7 @@ class Reconciler:
             and all(name in view.networks for name in self._local)
             and not (view.prepared or self._waiting or self._activated)
             and self.next_end() is None
+            and not self.attacher.failed
             and not self.editions.holding()
             and all(map(self.editions.is_settled, self._local))
             and before.turns == view.turns
@@ -220,7 +224,7 @@ class Reconciler:
         """The encapsulation in which a network goes to and comes from each node."""
         if self.view is None:
             return {}
-        known = self._known_nodes(self.view)
+        known = known_nodes(self.view, self.node)
         found = tunnels_of(self.node.name, self.view.tunnels, known, network)
         return {one.remote: one.encapsulation for one in found}
 
@@ -257,7 +261,7 @@ class Reconciler:
         remotes = placing.needed_remotes(view, name, places, bindings)
         tunnels = [
             interface
-            for tunnel in all_tunnels_of(name, view.tunnels, self._known_nodes(view))
+            for tunnel in all_tunnels_of(name, view.tunnels, known_nodes(view, self.node))
             if tunnel.remote in remotes
             for interface in interfaces.tunnel_interfaces(self.node, tunnel)
         ]
@@ -279,12 +283,6 @@ class Reconciler:
         }
         ends = (TunnelInterface(collector_name(at), at, kind) for at, kind in sorted(wanted))
         return [interfaces.collector_interface(self.node, one) for one in ends]
-
-    def _known_nodes(self, view: View) -> dict[str, Node]:
-        """All nodes that tunnels may name; of one that has just gone neither address nor agent is known."""
-        missing = {end for one in view.tunnels for end in (one.local, one.remote)} - view.nodes.keys()
-        gone = {name: Node(name, "", (), external=True) for name in missing}
-        return {**view.nodes, **gone, self.node.name: self.node}
 
     def _attachments(self, view: View, places: Places, there: dict[str, Present]) -> dict[str, Wanted]:
         taps = {one.logical_port: one for one in there.values() if one.own and one.works and one.logical_port}
@@ -353,17 +351,18 @@ class Reconciler:
         outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
+        live, frozen = await self._live(now.view)
         taken = {*self.ports.values(), *outside.values()}
-        zones = translation_zones(self.node.name, placed.networks, placed.bindings, tunnels.all, taken)
+        versions = (*placed.networks, *kept_networks(live))
+        zones = translation_zones(self.node.name, versions, placed.bindings, tunnels.all, taken)
         await forget_connections(self._control, new_zones(self._translating, zones))
         self._translating = zones
-        live, frozen = await self._live(now.view)
         await self.handing.take(moving.port_states(source(self.state)), self.ports)
         wanted = now.places.wanted - self._activated
         ends = store.tunnel_ends(source(self.state))
         heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}
         self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
-        self._watch(now)
+        self._watch(now, live)
         told = {(network, name) for _, network, name in now.view.appliances}
         inputs = (
             tuple(in_path(one, placed.bindings, told) for one in placed.networks),
@@ -404,12 +403,13 @@ class Reconciler:
         live = self.editions.update(view.versions, view.turns, latest, found, self._clock())
         return live, found.metadata
 
-    def _watch(self, now: Situation) -> None:
-        """Look after the appliances that are served here."""
+    def _watch(self, now: Situation, live: Mapping[str, Live]) -> None:
+        """Look after the appliances that packets pass here, in the versions that they enter."""
         numbers = {port.name: number for port, number in self.ports.items() if isinstance(port, LocalPort)}
         served = now.ready & now.places.local
         unlinked = interfaces.unlinked(source(self.switch), now.there)
-        found = watched_appliances(now.view.all_networks, numbers, served, unlinked)
+        networks = [stamped_network(one, live) for one in now.view.all_networks]
+        found = watched_appliances(networks, numbers, served, unlinked)
         said = {
             (network, name): state
             for (at, network, name), state in now.view.appliances.items()
@@ -438,11 +438,11 @@ class Reconciler:
 
     def _ends(self, now: Situation) -> tuple[TunnelEnd, ...]:
         """What this node can say of its tunnels, now that the flows are in place."""
-        pairs = TunnelPairs(self.node.name, now.view.tunnels, self._known_nodes(now.view), now.remotes)
+        pairs = TunnelPairs(self.node.name, now.view.tunnels, known_nodes(now.view, self.node), now.remotes)
         return tuple(pairs.ends(interfaces.receiving(now.there), self.compiled.sends))
 
     def _tunnels(self, now: Situation) -> Tunnels:
-        pairs = TunnelPairs(self.node.name, now.view.tunnels, self._known_nodes(now.view), now.remotes)
+        pairs = TunnelPairs(self.node.name, now.view.tunnels, known_nodes(now.view, self.node), now.remotes)
         return pairs.tunnels(now.retiring)
 
     async def _report(self, now: Situation) -> None:

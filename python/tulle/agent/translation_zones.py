@@ -20,7 +20,10 @@ def translation_zones(
     tunnels: Iterable[TunnelInterface],
     taken: Collection[int],
 ) -> dict[Zone, int]:
-    """For the ports on this node, and for those behind endpoints without an agent."""
+    """For the ports on this node, and for those behind endpoints without an agent.
+
+    `networks` may have one in several versions: it has zones while any of them translates.
+    """
     translating = {
         one.name for one in networks if one.load_balancers or any(router.nat for router in one.routers)
     }

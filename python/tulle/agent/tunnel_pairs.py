@@ -7,9 +7,17 @@ from collections.abc import Collection, Iterator, Mapping
 from msgspec import Struct
 
 from tulle.agent.compilation import Tunnels
+from tulle.agent.view import View
 from tulle.control import all_tunnels_of, tunnels_by_remote, tunnels_of
 from tulle.encap import encapsulations
 from tulle.values import Node, Tunnel, TunnelEnd, TunnelInterface, TunnelPort, Unreachable
+
+
+def known_nodes(view: View, own: Node) -> dict[str, Node]:
+    """All nodes that tunnels may name; of one that has just gone neither address nor agent is known."""
+    missing = {end for one in view.tunnels for end in (one.local, one.remote)} - view.nodes.keys()
+    gone = {name: Node(name, "", (), external=True) for name in missing}
+    return {**view.nodes, **gone, own.name: own}
 
 
 class TunnelPairs(Struct, frozen=True):

@@ -91,7 +91,7 @@ class Reaction:
         self._moving = _moves(store.source(self._state), writer)
 
     def _note_intent(self, changes: list[Change]) -> None:
-        for change in changes:
+        for change in sorted(changes, key=lambda one: one.new is not None):
             if _matters(change):
                 self._is_whole_due |= not self._swift.note(change)
                 self.due.set()

@@ -51,7 +51,8 @@ class Networks:
         """Rows have changed."""
         if self._kept is None:
             return
-        for change in changes:
+        # Deletions first: a row may take the place of another one of its name in the same update.
+        for change in sorted(changes, key=lambda one: one.new is not None):
             row = change.old if change.new is None else change.new
             if row is None:
                 continue

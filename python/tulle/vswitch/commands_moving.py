@@ -83,6 +83,8 @@ def _number(text: str, most: int) -> int:
 
 def _address(text: str) -> str:
     try:
+        if "%" in text:
+            raise ValueError("a scope means nothing here")
         return str(ip_address(text))
     except ValueError:
         raise InvalidInput(f"expected an address, got {text[:60]!r}") from None

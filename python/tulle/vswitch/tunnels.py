@@ -114,7 +114,8 @@ class Tunnels:
         """The devices that carry tunnels may cut other things than before."""
         for bridge, told in self._told.items():
             if told.devices:
-                bridge.switch.look_at_underlay()
+                with contextlib.suppress(NativeError):  # others are to hear of it all the same
+                    bridge.switch.look_at_underlay()
 
     def devices(self) -> set[str]:
         """The devices that carry tunnels of any bridge."""

@@ -11,7 +11,7 @@ from test_compilation import BINDINGS, IDS, NETWORKS, PORTS, TUNNELS, network, n
 from tulle.agent.compilation import Compilation, Compiled, Tunnels
 from tulle.agent.editions import Live
 from tulle.encap import encapsulations
-from tulle.values import LogicalSwitch, Network
+from tulle.values import Backend, LoadBalancer, LogicalSwitch, Network
 
 RED = NETWORKS[0]
 OTHER = replace(network("red"), routers=())
@@ -64,3 +64,13 @@ def test_a_version_that_waits_for_numbers_leaves_the_former_one_entered() -> Non
     coming = replace(RED, switches=(*RED.switches, LogicalSwitch("more")))
     waiting = compiled(compilation, coming, both)
     assert waiting.texts == first and set(compilation.pending) == {"red"}
+
+
+def test_packets_go_on_to_enter_a_version_that_translates_while_the_next_one_does_not() -> None:
+    balancer = LoadBalancer("shop", "tcp", ("10.0.0.80",), 80, (Backend(address="10.0.0.1"),), switch="lan")
+    balanced = replace(RED, load_balancers=(balancer,))
+    compilation = new_compilation()
+    before = entries(compiled(compilation, balanced, Live()))
+    kept = compilation.latest["red"]
+    both = compiled(compilation, RED, Live(1, 0, {}, (kept,)))
+    assert before and len(entries(both)) == len(before), "the flow by which packets enter writes a zone"

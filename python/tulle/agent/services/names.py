@@ -24,7 +24,12 @@ from tulle.values import DnsZone
 TTL_S: Final = 30
 """Short, since every change of the network may change what a name means."""
 WITHOUT_EDNS_BYTES, LARGEST_BYTES = 512, 1232
-QUERY_MAX: Final = 4096
+QUERY_MAX: Final = 512
+ONE_QUESTION: Final = bytes((0, 1, 0, 0, 0, 0, 0))
+"""Of a header, from the fifth byte on: one question, no records but at most one further one, which EDNS needs.
+
+A name may point through a long chain of others, so a query full of records would cost as much as a hundred.
+"""
 HEADER_BYTES: Final = 12
 RESPONSE: Final = 0x80
 
@@ -32,6 +37,8 @@ RESPONSE: Final = 0x80
 def answer(query: bytes, zone: DnsZone) -> bytes | None:
     """The response to one question; None where silence is right: no question, or not DNS at all."""
     if not HEADER_BYTES < len(query) <= QUERY_MAX or query[2] & RESPONSE:
+        return None
+    if query[4:11] != ONE_QUESTION or query[11] > 1:
         return None
     try:
         asked = dns.message.from_wire(query, ignore_trailing=False)
