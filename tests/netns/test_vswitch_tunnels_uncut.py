@@ -126,6 +126,7 @@ def test_two_of_ours_send_to_each_other_uncut_what_a_device_can_cut(tmp_path: Pa
             assert not [reason for reason in lost if reason.startswith(("tunnel-", "device-"))], lost
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("wire")
 def test_super_frames_look_on_the_wire_as_others_do(tmp_path: Path) -> None:
     """DSCP, TTL, and an outer source port that is one inner flow's."""
@@ -144,6 +145,7 @@ def test_super_frames_look_on_the_wire_as_others_do(tmp_path: Path) -> None:
     assert len(outer) == len({row[1] for row in ports}), "one for each inner flow"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("wire")
 def test_a_device_that_no_longer_cuts_within_tunnels_gets_trains_again(tmp_path: Path) -> None:
     kernel_peer(4)
