@@ -9,7 +9,7 @@ from typing import Any, Final
 from tulle import store
 from tulle.errors import TulleError, Unavailable
 from tulle.ovsdb import Change
-from tulle.store import Question, Writer
+from tulle.store import Question, Row, Writer
 
 from .stores import Store
 
@@ -22,7 +22,6 @@ class Asker:
 
     def __init__(self, state: Store, new_id: Callable[[], str]) -> None:
         self._database = state
-        self._rows = store.source(state)
         self._new_id = new_id
 
     async def ask(
@@ -32,18 +31,12 @@ class Asker:
         question = Question(self._new_id(), node, kind, arguments or {})
         writer = Writer(self._database.schema)
         store.write_question(writer, question)
-        answered = asyncio.Event()
-        end = self._database.subscribe(lambda changes: _note_answer(changes, question.id, answered))
-        try:
-            await self._database.transact(writer.operations)
-            async with asyncio.timeout(timeout_s):
-                await answered.wait()
-            answer = self._answer(question.id)
-        except TimeoutError:
-            raise Unavailable(f"node {node} did not answer within {timeout_s:g} s") from None
-        finally:
-            end()
-            await self._forget(question.id)
+        row = await answered_row(
+            self._database, writer, "Question", question.id, asked="asked", timeout_s=timeout_s
+        )
+        if row is None:
+            raise Unavailable(f"node {node} did not answer within {timeout_s:g} s")
+        answer = store.answer_of(row)
         if isinstance(answer, str):
             raise Unavailable(f"node {node}: {answer}")
         return answer
@@ -66,25 +59,44 @@ class Asker:
             out[name] = answer
         return out
 
-    def _answer(self, id: str) -> Document | str:
-        for row in self._rows("Question"):
-            if row["id"] == id:
-                return store.answer_of(row)
-        return "somebody deleted the question"
 
-    async def _forget(self, id: str) -> None:
-        writer = Writer(self._database.schema)
-        for row in self._rows("Question"):
-            if row["id"] == id:
-                writer.delete("Question", row)
-        if writer.operations:
-            await self._database.transact(writer.operations)
+async def answered_row(
+    database: Store, writer: Writer, table: str, id: str, *, asked: str, timeout_s: float
+) -> Row | None:
+    """The row of `table` with this id, which `writer` makes, once its status is not `asked` any more.
+
+    None when that is not so in time.  The row is removed in any case.  Unavailable when somebody else has removed it.
+    """
+    rows, answered = store.source(database), asyncio.Event()
+
+    def note(changes: list[Change]) -> None:
+        for change in changes:
+            row = change.new or change.old
+            if change.table != table or row is None or row["id"] != id:
+                continue
+            if change.new is None or change.new["status"] != asked:
+                answered.set()
+
+    end = database.subscribe(note)
+    try:
+        await database.transact(writer.operations)
+        async with asyncio.timeout(timeout_s):
+            await answered.wait()
+        found = next((row for row in rows(table) if row["id"] == id), None)
+        if found is None:
+            raise Unavailable(f"somebody deleted the row of {table}")
+        return found
+    except TimeoutError:
+        return None
+    finally:
+        end()
+        await _remove(database, table, id)
 
 
-def _note_answer(changes: list[Change], id: str, answered: asyncio.Event) -> None:
-    for change in changes:
-        row = change.new or change.old
-        if change.table != "Question" or row is None or row["id"] != id:
-            continue
-        if change.new is None or change.new["status"] != "asked":
-            answered.set()
+async def _remove(database: Store, table: str, id: str) -> None:
+    writer = Writer(database.schema)
+    for row in store.source(database)(table):
+        if row["id"] == id:
+            writer.delete(table, row)
+    if writer.operations:
+        await database.transact(writer.operations)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -13,10 +12,10 @@ import msgspec
 from tulle import store
 from tulle.errors import Conflict, Unavailable
 from tulle.logical import parse_match
-from tulle.ovsdb import Change
-from tulle.store import Row, TraceOutput, TraceRequest, TraceResult, Writer, trace_result, write_trace_request
+from tulle.store import TraceOutput, TraceRequest, TraceResult, Writer, trace_result, write_trace_request
 from tulle.values import Network
 
+from .asking import answered_row
 from .frame import frame_match
 from .stores import Store
 
@@ -77,43 +76,12 @@ class Tracer:
     async def _half(self, request: TraceRequest) -> TraceResult | str:
         writer = Writer(self._database.schema)
         write_trace_request(writer, request)
-        answered = asyncio.Event()
-        end = self._database.subscribe(lambda changes: _note_answer(changes, request.id, answered))
-        try:
-            await self._database.transact(writer.operations)
-            async with asyncio.timeout(self._timeout_s):
-                await answered.wait()
-            return trace_result(self._row(request.id))
-        except TimeoutError:
-            raise Unavailable(
-                f"node {request.node} did not answer the trace within {self._timeout_s:g} s"
-            ) from None
-        finally:
-            end()
-            await self._forget(request.id)
-
-    def _row(self, id: str) -> Row:
-        for row in self._rows("Trace"):
-            if row["id"] == id:
-                return row
-        raise Unavailable("somebody deleted the trace")
-
-    async def _forget(self, id: str) -> None:
-        writer = Writer(self._database.schema)
-        for row in self._rows("Trace"):
-            if row["id"] == id:
-                writer.delete("Trace", row)
-        if writer.operations:
-            await self._database.transact(writer.operations)
-
-
-def _note_answer(changes: list[Change], id: str, answered: asyncio.Event) -> None:
-    for change in changes:
-        row = change.new or change.old
-        if change.table != "Trace" or row is None or row["id"] != id:
-            continue
-        if change.new is None or change.new["status"] != "requested":
-            answered.set()
+        row = await answered_row(
+            self._database, writer, "Trace", request.id, asked="requested", timeout_s=self._timeout_s
+        )
+        if row is None:
+            raise Unavailable(f"node {request.node} did not answer the trace within {self._timeout_s:g} s")
+        return trace_result(row)
 
 
 def _is_whole(output: TraceOutput) -> bool:
