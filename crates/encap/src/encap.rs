@@ -45,7 +45,7 @@ pub struct Passage<'a> {
     pub oam: bool,
     /// VXLAN with group policy: the frame's.
     pub gbp: Option<Gbp>,
-    /// Whether whoever sends takes a TCP super-frame in a tunnel over UDP whole, to have it cut within the tunnel.
+    /// Whether whoever sends takes a TCP super-frame in such a tunnel whole, to have it cut within the tunnel.
     pub takes_uncut: bool,
 }
 

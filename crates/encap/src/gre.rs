@@ -1,7 +1,7 @@
 //! GRE (RFC 2784, RFC 2890): Ethernet frames straight behind IP, with a key of 32 bits if wanted.
 //!
-//! No device cuts it: a TCP frame that is to be cut becomes its pieces here, with one copy. A checksum
-//! covers header and frame. Numbered packets must come in order, as Linux has it: what is older than
+//! Few devices cut it: for any other, a TCP frame that is to be cut becomes its pieces here, with one copy. A checksum
+//! covers header and frame, and a number is a packet's own, so with these all are cut here. Numbered packets must come in order, as Linux has it: what is older than
 //! what has come is dropped, a gap is not waited for.
 
 mod header;
@@ -149,6 +149,10 @@ impl Carrier for Packets {
 
     fn most(&self) -> usize {
         1
+    }
+
+    fn may_go_uncut(&self, template: &Template) -> bool {
+        !template.options.sequence && !template.has_checksum()
     }
 
     #[inline]

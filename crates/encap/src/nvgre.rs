@@ -139,6 +139,10 @@ impl Carrier for Packets {
         1
     }
 
+    fn may_go_uncut(&self, _: &Template) -> bool {
+        true
+    }
+
     #[inline]
     fn finish(&self, _: &Template, _: u32, _: &mut [u8], _: usize) -> Offload {
         Offload::default()

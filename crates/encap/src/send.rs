@@ -13,7 +13,7 @@ const MOST_PACKET: usize = 65535;
 
 /// What stands between the outer IP header and the inner frame.
 pub(crate) trait Carrier {
-    /// Whether the transport header is UDP's, so that a device may cut within the tunnel.
+    /// Whether the transport header is UDP's.
     const IS_UDP: bool = false;
     /// Length of the transport header, which a train of frames has once.
     const TRANSPORT_LEN: usize;
@@ -23,6 +23,10 @@ pub(crate) trait Carrier {
 
     /// How many frames a train may have.
     fn most(&self) -> usize;
+
+    /// Whether the headers of all segments are the same but for lengths and IPv4's identification, so that a device may
+    /// cut within the tunnel.
+    fn may_go_uncut(&self, template: &Template) -> bool;
 
     /// Writes the transport header, or what is missing in the other, to the front of `packet`, which
     /// is all that follows the IP header. `id` is the packet's own; `size` is the length of all but the
@@ -94,8 +98,8 @@ impl<C: Carrier> Sender<'_, C> {
         let headers_len = self.header_at() + self.carrier.header().len();
         let packet_len = headers_len - ethernet::HEADER_LEN + buffer.len();
         let is_plain = layers.network == ethernet::HEADER_LEN && !offload.ecn;
-        C::IS_UDP
-            && passage.takes_uncut
+        passage.takes_uncut
+            && self.carrier.may_go_uncut(self.template)
             && is_plain
             && packet_len <= MOST_PACKET
             // Whoever cuts takes all that there is for the packet, also what stands behind it.
@@ -123,6 +127,7 @@ impl<C: Carrier> Sender<'_, C> {
             ..*offload
         };
         let tunnel = Tunnel {
+            is_udp: C::IS_UDP,
             is_v4: self.template.is_v4(),
             has_checksum: self.template.has_checksum(),
             transport: self.template.network_len() as u16,

@@ -1,4 +1,4 @@
-//! TCP super-frames that leave in a tunnel over UDP as they are, for a device to cut within it.
+//! TCP super-frames that leave in a tunnel as they are, for a device to cut within it.
 
 mod common;
 
@@ -56,7 +56,8 @@ fn one_packet_has_all_of_the_frame_and_says_where_its_headers_are() {
                 let headers_len = network_len + 16;
                 assert_eq!(bytes[usize::from(headers_len)..], inner.undone(SEGMENT).0);
                 let network = headers_len + 14;
-                let expected = Tunnel { is_v4, has_checksum: false, transport: network_len, network };
+                let expected =
+                    Tunnel { is_udp: true, is_v4, has_checksum: false, transport: network_len, network };
                 assert_eq!(*tunnel, expected);
                 assert_eq!((offload.csum_start, offload.gso_size), (headers_len + transport, SEGMENT));
                 let layers = Layers::parse(bytes).expect("an IP packet");
@@ -116,10 +117,22 @@ fn segments_too_long_for_the_path_are_lost_uncut_or_cut() {
 }
 
 #[test]
-fn over_gre_each_segment_is_a_packet() {
-    for encap in [&Gre::new() as &dyn Encap, &Nvgre] {
-        let outers = push(encap, &ENDS, &TunnelOptions::new(MTU, 0), &LONG, unchanged);
-        let outers = outers.expect("pushed");
+fn over_gre_one_packet_has_all_of_the_frame_unless_each_has_a_number_or_a_checksum() {
+    let plain = TunnelOptions::new(MTU, 0);
+    for (mut encap, headers_len) in [(Box::new(Gre::new()) as Box<dyn Encap>, 42), (Box::new(Nvgre), 42)] {
+        let outers = push(&*encap, &ENDS, &plain, &LONG, unchanged).expect("pushed");
+        let [(bytes, offload, Some(tunnel))] = &outers[..] else { panic!("one uncut packet") };
+        let (transport, network) = (34, headers_len + 14);
+        let expected = Tunnel { is_udp: false, is_v4: true, has_checksum: false, transport, network };
+        assert_eq!(*tunnel, expected);
+        let popped = pop(&mut *encap, bytes, offload);
+        let [Ok((popped, frame))] = &popped[..] else { panic!("one frame: {popped:?}") };
+        let (sent, undone) = LONG.undone(SEGMENT);
+        assert!(*frame == sent && popped.offload == undone, "{:?}", popped.offload);
+    }
+    let numbered = TunnelOptions { sequence: true, ..plain.clone() };
+    for options in [numbered, TunnelOptions { checksum: Checksum::Always, ..plain }] {
+        let outers = push(&Gre::new(), &ENDS, &options, &LONG, unchanged).expect("pushed");
         assert_eq!(outers.len(), LONG.payload_len.div_ceil(SEGMENT.into()));
         assert!(outers.iter().all(|(.., tunnel)| tunnel.is_none()));
     }

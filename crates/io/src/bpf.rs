@@ -1,11 +1,12 @@
-//! Small programs for the kernel: instructions, loading, attaching.
+//! Small programs for the kernel: loading, attaching.
 //!
-//! Source: linux/bpf.h, Documentation/bpf/standardization/instruction-set.rst.
+//! Source: linux/bpf.h.
 
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use crate::instruction::Instruction;
 use crate::sys::check;
 
 const PROG_LOAD: c_int = 5;
@@ -35,16 +36,6 @@ struct LinkAttribute {
     relative_to: u32,
     padding: u32,
     expected_revision: u64,
-}
-
-/// `bpf_insn`: code, both registers, where to jump, a number.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Instruction {
-    code: u8,
-    registers: u8,
-    jump: i16,
-    number: i32,
 }
 
 /// Loads a program of a kind.  Errors: EPERM without CAP_BPF or CAP_SYS_ADMIN, ENOSYS if the kernel has no BPF.
@@ -82,23 +73,4 @@ unsafe fn call<T>(command: c_int, attribute: &T) -> io::Result<OwnedFd> {
         let fd = libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attribute), size_of::<T>());
         Ok(OwnedFd::from_raw_fd(check(fd as c_int)?))
     }
-}
-
-pub(crate) fn instruction(code: u8, to: u8, from: u8, jump: i16, number: i32) -> Instruction {
-    // The lower half of the byte is the lower field on both byte orders that the kernel has, but in its place.
-    let registers = if cfg!(target_endian = "little") { from << 4 | to } else { to << 4 | from };
-    Instruction { code, registers, jump, number }
-}
-
-pub(crate) fn put(to: u8, number: i32) -> Instruction {
-    instruction(0xb7, to, 0, 0, number)
-}
-
-/// A function of the kernel, by its number; the result is in register 0.
-pub(crate) fn call_kernel(function: i32) -> Instruction {
-    instruction(0x85, 0, 0, 0, function)
-}
-
-pub(crate) fn leave() -> Instruction {
-    instruction(0x95, 0, 0, 0, 0)
 }

@@ -10,7 +10,11 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use crate::bpf::{self, Instruction, instruction, leave, put};
+use crate::bpf;
+use crate::instruction::{
+    Instruction, Width, copy, exclusive_or, jump, jump_if, jump_unless, leave, load, load_behind, mask,
+    multiply, multiply_long, put, shift_left, shift_right,
+};
 use crate::sys::check;
 
 /// `BPF_PROG_TYPE_SOCKET_FILTER`.
@@ -31,14 +35,6 @@ const UDP: i32 = 17;
 const IS_FRAGMENT: i32 = 0x3fff;
 /// An odd number, so that multiplying mixes low bits into high ones and loses none (2^32 over the golden ratio).
 const MIX: i32 = 0x9e37_79b1_u32 as i32;
-
-/// What a load from the frame takes.
-#[derive(Clone, Copy)]
-enum Width {
-    Word = 0x00,
-    Half = 0x08,
-    Byte = 0x10,
-}
 
 /// Loads the program that deals frames out among so many queues, at least 1.  Errors: EPERM without CAP_BPF or
 /// CAP_SYS_ADMIN, ENOSYS if the kernel has no BPF.
@@ -101,60 +97,10 @@ fn ipv6() -> Vec<Instruction> {
 }
 
 fn ports() -> Vec<Instruction> {
-    let mut both = vec![load_behind(HEADER_LEN, 14), copy(OTHER, 0), shift_right(OTHER, 16)];
+    let mut both = vec![load_behind(Width::Word, HEADER_LEN, 14), copy(OTHER, 0), shift_right(OTHER, 16)];
     // The addresses first, or the ports would meet those bits of them that differ most often.
     both.extend([mask(0, 0xffff), exclusive_or(OTHER, 0), multiply(HASH, MIX), exclusive_or(HASH, OTHER)]);
     let mut all = vec![jump_if(OTHER, TCP, 1), jump_unless(OTHER, UDP, both.len() as i16)];
     all.extend(both);
     all
-}
-
-/// Into register 0, in host byte order; a frame that is too short ends the program with 0.
-fn load(width: Width, at: i32) -> Instruction {
-    instruction(0x20 | width as u8, 0, 0, 0, at)
-}
-
-fn load_behind(register: u8, at: i32) -> Instruction {
-    instruction(0x40 | Width::Word as u8, 0, register, 0, at)
-}
-
-fn copy(to: u8, from: u8) -> Instruction {
-    instruction(0xbf, to, from, 0, 0)
-}
-
-fn mask(to: u8, number: i32) -> Instruction {
-    instruction(0x57, to, 0, 0, number)
-}
-
-fn exclusive_or(to: u8, from: u8) -> Instruction {
-    instruction(0xaf, to, from, 0, 0)
-}
-
-fn shift_left(to: u8, bits: i32) -> Instruction {
-    instruction(0x67, to, 0, 0, bits)
-}
-
-fn shift_right(to: u8, bits: i32) -> Instruction {
-    instruction(0x77, to, 0, 0, bits)
-}
-
-/// Keeps 32 bits.
-fn multiply(to: u8, number: i32) -> Instruction {
-    instruction(0x24, to, 0, 0, number)
-}
-
-fn multiply_long(to: u8, number: i32) -> Instruction {
-    instruction(0x27, to, 0, 0, number)
-}
-
-fn jump(over: i16) -> Instruction {
-    instruction(0x05, 0, 0, over, 0)
-}
-
-fn jump_if(register: u8, number: i32, over: i16) -> Instruction {
-    instruction(0x15, register, 0, over, number)
-}
-
-fn jump_unless(register: u8, number: i32, over: i16) -> Instruction {
-    instruction(0x55, register, 0, over, number)
 }

@@ -1,4 +1,4 @@
-//! A way to send super-frames that are in a tunnel over UDP, for the kernel to cut within the tunnel.
+//! A way to send super-frames that are in a tunnel over UDP or GRE, for the kernel to cut within the tunnel.
 //!
 //! A packet socket refuses such a frame, a TAP device of Linux 6.17 and later takes it.  So there is one that nobody
 //! else uses, and a program on it that redirects all that is written to it to the device that carries the tunnels,
@@ -15,7 +15,9 @@ use tulle_wire::vnet::{Offload, TUNNEL_HDR_LEN, Tunnel, emit_in_tunnel};
 
 use crate::bpf;
 use crate::device::Device;
+use crate::instruction::{call_kernel, leave, put};
 use crate::outcome::Sent;
+use crate::relabel::relabel_gre;
 use crate::sys::{check, interface_ioctl, interface_request};
 use crate::tap::{open_control, set_offloads};
 
@@ -77,10 +79,11 @@ impl TunnelTap {
     }
 }
 
-/// Sends all that comes to another device.
+/// Sends all that comes to another device; what is in GRE with the marks that the kernel's own has.
 fn redirection(ifindex: u32) -> io::Result<OwnedFd> {
     let to = i32::try_from(ifindex).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let program = [bpf::put(1, to), bpf::put(2, 0), bpf::call_kernel(REDIRECT), bpf::leave()];
+    let mut program = relabel_gre();
+    program.extend([put(1, to), put(2, 0), call_kernel(REDIRECT), leave()]);
     bpf::load(SCHED_CLS, &program)
 }
 

@@ -24,7 +24,8 @@ fn super_frame(pair: &Pair, has_checksum: bool) -> (Vec<u8>, Offload, Tunnel) {
         frame[40..42].copy_from_slice(&pseudo.to_be_bytes());
     }
     let (csum_start, hdr_len) = (undone.csum_start + OUTER_LEN as u16, undone.hdr_len + OUTER_LEN as u16);
-    let tunnel = Tunnel { is_v4: true, has_checksum, transport: 34, network: OUTER_LEN as u16 + 14 };
+    let tunnel =
+        Tunnel { is_udp: true, is_v4: true, has_checksum, transport: 34, network: OUTER_LEN as u16 + 14 };
     (frame, Offload { csum_start, hdr_len, ..undone }, tunnel)
 }
 

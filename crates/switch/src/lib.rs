@@ -35,6 +35,7 @@ mod settings;
 mod snoopers;
 mod socket;
 mod switch;
+mod talk;
 mod telemetry;
 mod threading;
 mod threads;

@@ -18,6 +18,7 @@ use crate::job::Job;
 use crate::lane::Lane;
 use crate::patch::{Crossing, PatchInbox};
 use crate::sender::Sender;
+use crate::talk::Talk;
 use crate::threads::Shared;
 use crate::tunnels::{Inbound, Uplink};
 
@@ -75,6 +76,7 @@ pub(crate) struct Worker {
     /// The version of ports and settings that it works with.
     seen: u64,
     awake_ns: u64,
+    talk: Talk,
     swept_ns: u64,
     is_over: bool,
 }
@@ -100,6 +102,7 @@ impl Worker {
             first: None,
             seen: 0,
             awake_ns: AWAKE.as_nanos() as u64,
+            talk: Talk::default(),
             swept_ns: 0,
             is_over: false,
         })
@@ -140,14 +143,21 @@ impl Worker {
         }
         let now_ns = monotonic_ns();
         let longest_ns = self.longest_wait_ns(now_ns);
-        let awake_ns = self.awake_after(ready);
+        let is_talk = self.is_talk(ready);
+        let awake_ns = if is_talk { self.talk.look_ns() } else { self.awake_ns };
         let asleep_at_ns = now_ns + awake_ns.min(longest_ns);
         while monotonic_ns() < asleep_at_ns {
             self.poller.wait(ready, Some(Duration::ZERO))?;
             if !ready.is_empty() {
+                self.note_look(is_talk, true);
                 return Ok(());
             }
+            if is_talk {
+                // It may need this processor.
+                std::thread::yield_now();
+            }
         }
+        self.note_look(is_talk && awake_ns > 0, false);
         // What became due meanwhile, or is due earlier than it was, must not wait; but however much is due always,
         // what is ready is looked for, and what was served before is forgotten.
         let is_over = awake_ns >= longest_ns;
@@ -155,12 +165,16 @@ impl Worker {
         self.poller.wait(ready, Some(Duration::from_nanos(rest_ns)))
     }
 
-    /// For how long to look for more after such events.  A controller that waits for each answer takes longer than that,
-    /// and often needs this processor: after a turn that was for controllers alone, a thread sleeps at once unless it
-    /// was told to stay awake.
-    fn awake_after(&self, events: &[Event]) -> u64 {
+    /// Whether these were from controllers alone, and the thread was not told to stay awake anyway.
+    fn is_talk(&self, events: &[Event]) -> bool {
         let is_talk = !events.is_empty() && events.iter().all(|event| event.token >= SESSIONS);
-        if is_talk && self.awake_ns <= AWAKE.as_nanos() as u64 { 0 } else { self.awake_ns }
+        is_talk && self.awake_ns <= AWAKE.as_nanos() as u64
+    }
+
+    fn note_look(&mut self, is_talk: bool, found: bool) {
+        if is_talk {
+            self.talk.looked(found);
+        }
     }
 
     /// How long nothing will have to be done unless it is asked for.

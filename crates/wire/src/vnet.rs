@@ -75,14 +75,16 @@ impl Offload {
     }
 }
 
-/// The tunnel over UDP that a TCP super-frame is in, which is to be cut within it.
+/// The tunnel over UDP or GRE that a TCP super-frame is in, which is to be cut within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tunnel {
+    /// Whether it is over UDP, and not GRE, for which the header has no words.
+    pub is_udp: bool,
     /// Whether the outer packet is IPv4, and not IPv6.
     pub is_v4: bool,
     /// Whether the outer UDP header has a checksum, which holds the pseudo-header sum so far.
     pub has_checksum: bool,
-    /// Where the outer UDP header begins.
+    /// Where the outer UDP or GRE header begins.
     pub transport: u16,
     /// Where the inner IP header begins.
     pub network: u16,
@@ -132,6 +134,9 @@ pub fn emit_in_tunnel(offload: &Offload, tunnel: &Tunnel, header: &mut [u8; TUNN
     if let Some(plain) = header.first_chunk_mut() {
         emit(offload, plain);
     }
+    if !tunnel.is_udp {
+        return;
+    }
     header[0] |= if tunnel.has_checksum { TUNNEL_CSUM } else { 0 };
     header[1] |= if tunnel.is_v4 { GSO_TUNNEL_IPV4 } else { GSO_TUNNEL_IPV6 };
     // These two are little-endian everywhere, and stand behind the fields of a hash that nobody fills.
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn a_tunnel_stands_behind_the_plain_header() {
         let offload = Offload { needs_csum: true, csum_start: 84, gso: GsoKind::TcpV4, ..Offload::default() };
-        let tunnel = Tunnel { is_v4: true, has_checksum: true, transport: 34, network: 64 };
+        let tunnel = Tunnel { is_udp: true, is_v4: true, has_checksum: true, transport: 34, network: 64 };
         let mut header = [0xff; TUNNEL_HDR_LEN];
         emit_in_tunnel(&offload, &tunnel, &mut header);
         assert_eq!(header[..2], [NEEDS_CSUM | TUNNEL_CSUM, GSO_TCPV4 | GSO_TUNNEL_IPV4]);
@@ -180,6 +185,8 @@ mod tests {
         let tunnel = Tunnel { is_v4: false, has_checksum: false, ..tunnel };
         emit_in_tunnel(&offload, &tunnel, &mut header);
         assert_eq!(header[..2], [NEEDS_CSUM, GSO_TCPV4 | GSO_TUNNEL_IPV6]);
+        emit_in_tunnel(&offload, &Tunnel { is_udp: false, ..tunnel }, &mut header);
+        assert_eq!((&header[..2], &header[10..]), (&[NEEDS_CSUM, GSO_TCPV4][..], &[0; 14][..]), "GRE");
     }
 
     #[test]

@@ -33,6 +33,10 @@ impl<H: AsRef<[u8]>> Carrier for Datagrams<H> {
         if self.segmentation { MOST_DATAGRAMS } else { 1 }
     }
 
+    fn may_go_uncut(&self, _: &Template) -> bool {
+        true
+    }
+
     /// A train has checksums whatever the tunnel says: the device that cuts it makes them.
     #[inline]
     fn finish(&self, template: &Template, _id: u32, packet: &mut [u8], size: usize) -> Offload {

@@ -84,7 +84,7 @@ impl Uplink {
         let encap = self.senders.of(ready.config.kind, ready.config.gbp);
         // Sent within, since another thread must not send a later sequence number before.
         let pushed = leaving.with_passage(flow_hash(frame.bytes()), frame_id, |mut passage| {
-            passage.takes_uncut = self.uncut.tap().is_some();
+            passage.takes_uncut = self.uncut.takes(ready.config.kind);
             let pushed = encap.push(&ready.template, passage, frame, offload, scratch, &mut emit);
             if let Ok(Pushed::Whole(offload)) = &pushed {
                 emit(Outers::whole(frame.bytes(), offload));
