@@ -1,4 +1,4 @@
-"""Super-frames in VXLAN and Geneve that leave uncut, over a wire that cuts within tunnels, as network cards do."""
+"""Super-frames in tunnels that leave uncut, over a wire that cuts within tunnels, as network cards do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TAP = "tulleup0"
 SUPER_FRAMES = 100
 """Of the 300 or so that a transfer has, since TCP begins slowly."""
 PLAIN = ("tx", "on", "tso", "on", "gso", "on", "gro", "on")
-WITHIN_TUNNELS = ("tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation")
+WITHIN_TUNNELS = ("tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation", "tx-gre-segmentation")
 
 
 @pytest.fixture
@@ -112,15 +112,20 @@ def test_the_kernels_vxlan_takes_what_leaves_uncut(tmp_path: Path, version: int,
 
 
 @pytest.mark.usefixtures("wire")
-@pytest.mark.parametrize("kind", ["geneve", "gre"])
-def test_two_of_ours_send_to_each_other_uncut_what_a_device_can_cut(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "options", "whole"),
+    [("geneve", {}, True), ("gre", {}, True), ("gre", {"seq": "true"}, False)],
+)
+def test_two_of_ours_send_to_each_other_uncut_what_a_device_can_cut(
+    tmp_path: Path, kind: str, options: dict[str, str], whole: bool
+) -> None:
     with our_switch(tmp_path / "vs") as switch, peer_of_ours(tmp_path / "far") as far:
-        connect(far, kind, OUTER[4][0])
-        tunnel(switch, kind, 4)
+        connect(far, kind, OUTER[4][0], **options)
+        tunnel(switch, kind, 4, **options)
         transfer(WORKLOAD, THEIRS, INNER[1])
         transfer(THEIRS, WORKLOAD, INNER[0])
         for space in (OURS, THEIRS):
-            assert (uncut(space) > SUPER_FRAMES) == (kind == "geneve")
+            assert (uncut(space) > SUPER_FRAMES) == whole
         for one in (switch, far):
             lost = drops(one)
             assert not [reason for reason in lost if reason.startswith(("tunnel-", "device-"))], lost

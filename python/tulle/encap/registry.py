@@ -20,10 +20,10 @@ STT: Final = Encapsulation("stt", 64, 20 + 20 + 18 + 14, limited_by_mtu=False, o
 VXLAN: Final = Encapsulation("vxlan", 24, 20 + 8 + 8 + 14, offload="udp-tunnel-segmentation")
 # The same with Geneve's 8 bytes; options are for those who ask for them (RFC 8926 section 3.4).
 GENEVE: Final = Encapsulation("geneve", 24, 20 + 8 + 8 + 14, offload="udp-tunnel-segmentation")
-# Outer IPv4 20, GRE with a key 8, inner Ethernet 14 (RFC 2890 section 2). No NIC cuts it for us.
-GRE: Final = Encapsulation("gre", 32, 20 + 8 + 14)
+# Outer IPv4 20, GRE with a key 8, inner Ethernet 14 (RFC 2890 section 2).
+GRE: Final = Encapsulation("gre", 32, 20 + 8 + 14, offload="gre-segmentation")
 # The same 8 bytes with a key split in 24 and 8 bits (RFC 7637 section 3.2).
-NVGRE: Final = Encapsulation("nvgre", 24, 20 + 8 + 14)
+NVGRE: Final = Encapsulation("nvgre", 24, 20 + 8 + 14, offload="gre-segmentation")
 
 EXCLUSIVE: Final = frozenset({"gre", "nvgre"})
 """A node speaks one of these at most: on the wire both are GRE with a key, and nothing tells them apart."""
