@@ -22,6 +22,7 @@ from .http_networks import NetworkRoutes
 from .inspection import Inspection
 from .intent import Intent
 from .listing import Listing
+from .live import LiveTracer
 from .moving import Moving
 from .progress import wait_applied
 from .stores import Store
@@ -59,6 +60,7 @@ class Api:
         asker: Asker,
         now_ms: Callable[[], int],
         moving: Moving,
+        new_id: Callable[[], str],
     ) -> None:
         self._stores = stores
         self._intent = intent
@@ -66,7 +68,8 @@ class Api:
         self._tracer = tracer
         self._backups = Backups(stores, intent)
         self._now_ms = now_ms
-        self._inspection = InspectionRoutes(stores, intent, Inspection(listing, tracer, asker))
+        live = LiveTracer(listing, tracer, asker, new_id)
+        self._inspection = InspectionRoutes(stores, intent, Inspection(listing, tracer, asker), live)
         self._networks = NetworkRoutes(stores, intent, moving)
         self._moving = MovingRoutes(moving, listing.is_connected)
 
