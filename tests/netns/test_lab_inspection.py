@@ -104,6 +104,14 @@ def test_real_packets_are_followed_to_where_they_arrive_or_to_the_rule_that_drop
     assert "=> dropped at node2 by acl red/no-ssh-to-db, table 40" in done.stdout, done
     assert re.search(r"node2 +tunnel from node1 +received by stt", done.stdout), done
     assert lab.rules("node1") == before
+    eventually(lambda: _dropped(lab) == {"red", "db"}, "the drop among the counters of network and switch")
+
+
+def _dropped(lab: Bench) -> set[str]:
+    """Whose packets an ACL has dropped, of the network and its switches; what passed is counted too."""
+    found = lab.json("network", "show", "red", "--counters")["counters"]
+    assert all(one["packets"] > 0 for one in found if one["kind"] in ("network", "router")), found
+    return {one["name"] for one in found if one["drops"].get("acl")}
 
 
 def _note(frame: object) -> str:

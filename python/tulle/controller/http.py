@@ -91,6 +91,7 @@ class Api:
                 web.get("/v1/tunnels", self.tunnels),
                 web.get("/v1/drops", self.drops),
                 web.get("/v1/counters", self.counters),
+                web.get("/v1/totals", self.totals),
                 web.get("/v1/backends", self.backends),
                 web.get("/v1/appliances", self.appliances),
                 web.get("/v1/backup", self.backup),
@@ -164,6 +165,10 @@ class Api:
     async def counters(self, request: web.Request) -> web.Response:
         """GET /v1/counters[?network=NETWORK]."""
         return json_answer({"counters": self._listing.counters(request.query.get("network"))})
+
+    async def totals(self, request: web.Request) -> web.Response:
+        """GET /v1/totals[?network=NETWORK]."""
+        return json_answer({"totals": self._listing.totals(request.query.get("network"))})
 
     async def backends(self, request: web.Request) -> web.Response:
         """GET /v1/backends[?network=NETWORK]."""
