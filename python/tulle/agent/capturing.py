@@ -21,7 +21,7 @@ from pyroute2 import IPRoute, netns
 
 from tulle.agent import interfaces
 from tulle.agent.attach import namespace_path
-from tulle.agent.outer import NO_CONTEXT, Outer, outer
+from tulle.agent.outer import NO_CONTEXT, NO_FRAME, Outer, outer
 from tulle.agent.reconciler import Reconciler
 from tulle.errors import InvalidInput, NotFound
 from tulle.store import source
@@ -118,7 +118,10 @@ def capture_request(arguments: Document) -> CaptureRequest:
 
 
 def capture(request: CaptureRequest, places: Places) -> Document:
-    """{"places": [{"name", "kind"}], "frames": [{"at_ns", "place", "out", "length", "note", "data"}], "lost"}."""
+    """{"places": [{"name", "kind"}], "frames": [{"at_ns", "place", "out", "note", "data", "inner"}], "lost"}.
+
+    `inner` is where the frame in a tunnel's packet begins, where one does.
+    """
     with ExitStack() as stack:
         points = [stack.enter_context(one) for one in points_of(request, places)]
         if not points:
@@ -202,10 +205,14 @@ def _frame(request: CaptureRequest, places: Places, point: Point) -> Document | 
     got = received(point, request.snap_bytes)
     if got is None:
         return None
-    note = "" if point.kind == "port" else _note(request, places, got)
-    if note is None:
+    taken = {"at_ns": got.at_ns, "out": got.out, "note": "", "data": b64encode(got.data).decode()}
+    if point.kind == "port":
+        return taken
+    found = tunnelled(places, got)
+    note = None if found is None else _note(request, places, found)
+    if found is None or note is None:
         return None
-    return {"at_ns": got.at_ns, "out": got.out, "note": note, "data": b64encode(got.data).decode()}
+    return {**taken, "note": note, **({"inner": found.inner} if found.inner != NO_FRAME else {})}
 
 
 def received(point: Point, snap_bytes: int) -> Received | None:
@@ -220,16 +227,6 @@ def received(point: Point, snap_bytes: int) -> Received | None:
     )
     out = (address[2] == socket.PACKET_OUTGOING) != point.is_far
     return Received(seconds * 10**9 + nanoseconds, out, address[0], data)
-
-
-def _note(request: CaptureRequest, places: Places, got: Received) -> str | None:
-    """What to call a frame of the underlay; None when it is not wanted."""
-    found = tunnelled(places, got)
-    if found is None or len({found.source, found.target}.intersection(request.remotes)) < min(
-        2, len(request.remotes)
-    ):
-        return None
-    return _tunnel_note(request, places, found, f"{found.source} to {found.target}")
 
 
 def tunnelled(places: Places, got: Received) -> Outer | None:
@@ -248,8 +245,11 @@ def network_of_context(places: Places, found: Outer) -> str:
     return places.datapaths.get(found.context & DATAPATH_MASK, "").partition("/")[0]
 
 
-def _tunnel_note(request: CaptureRequest, places: Places, found: Outer, ends: str) -> str | None:
-    head = f"{found.encapsulation} {ends}"
+def _note(request: CaptureRequest, places: Places, found: Outer) -> str | None:
+    """What to call a frame of the underlay; None when it is not wanted."""
+    if len({found.source, found.target}.intersection(request.remotes)) < min(2, len(request.remotes)):
+        return None
+    head = f"{found.encapsulation} {found.source} to {found.target}"
     if found.context == NO_CONTEXT:
         return f"{head}, a later segment" if request.network is None else None
     name = places.datapaths.get(found.context & DATAPATH_MASK, "")
