@@ -75,6 +75,45 @@ def test_a_capture_of_a_network_has_its_frames_inside_and_outside_with_names(
     assert shown.returncode == 0 and "Echo (ping) reply" in shown.stdout, shown
 
 
+def test_real_packets_are_followed_to_where_they_arrive_or_to_the_rule_that_drops_them(lab: Bench) -> None:
+    space = lab.workload("red-web1")
+    before = lab.rules("node1")
+    with subprocess.Popen(
+        ["ip", "netns", "exec", space, "ping", "-q", "-i", "0.1", "10.0.1.12"], stdout=subprocess.DEVNULL
+    ) as ping:
+        try:
+            found = lab.json("trace", "red", "web1", "icmp", "--to", "web2", "--live", "--count", "2")
+        finally:
+            ping.terminate()
+    assert len(found["journeys"]) == 2 and not found["lost"] and not found["silent"], found
+    for one in found["journeys"]:
+        hops = [(hop["node"], hop.get("port") or f"tunnel {hop['tunnel']}") for hop in one["hops"]]
+        ends = ("node1", "web1"), ("node1", "tunnel node2"), ("node2", "tunnel node1"), ("node2", "web2")
+        assert (one["end"], hops) == ("delivered", list(ends)), one
+        # All nodes of a lab have one clock, and pings come back, so it is known to be right within its bounds.
+        clock = found["clocks"]["node2"]
+        assert abs(clock["ahead_ns"]) <= clock["within_ns"] < 10**9, found
+    knock = "while true; do timeout 1 bash -c 'echo >/dev/tcp/10.0.2.12/22'; done"
+    with subprocess.Popen(
+        ["ip", "netns", "exec", space, "bash", "-c", knock], stderr=subprocess.DEVNULL
+    ) as knocking:
+        try:
+            done = lab.tulle("trace", "red", "web1", "tcp,dport=22", "--to", "db2", "--live", "--count", "1")
+        finally:
+            knocking.terminate()
+    assert "=> dropped at node2 by acl red/no-ssh-to-db, table 40" in done.stdout, done
+    assert re.search(r"node2 +tunnel from node1 +received by stt", done.stdout), done
+    assert lab.rules("node1") == before
+    eventually(lambda: _dropped(lab) == {"red", "db"}, "the drop among the counters of network and switch")
+
+
+def _dropped(lab: Bench) -> set[str]:
+    """Whose packets an ACL has dropped, of the network and its switches; what passed is counted too."""
+    found = lab.json("network", "show", "red", "--counters")["counters"]
+    assert all(one["packets"] > 0 for one in found if one["kind"] in ("network", "router")), found
+    return {one["name"] for one in found if one["drops"].get("acl")}
+
+
 def _note(frame: object) -> str:
     note = getattr(frame, "comment", b"") or b""
     return note.decode() if isinstance(note, bytes) else str(note)

@@ -12,6 +12,10 @@ def check(kind: str, vector: Vector, field: str) -> None:
     found = outer(vector.frame(field))
     assert found is not None, vector["name"]
     assert (found.encapsulation, found.context) == (kind, vector.number("context")), vector["name"]
+    inner = vector.frame("inner")
+    carried = vector.frame(field)[found.inner :]
+    # A tag is carried beside the frame, and of what is cut only the beginning is there.
+    assert carried[:12] == inner[:12], vector["name"]
 
 
 @cases("vxlan.txt")

@@ -14,6 +14,7 @@ from tulle.agent.capturing import Places, capture, capture_request
 from tulle.agent.drift import Drift, drift, drift_document
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.paths import paths
+from tulle.agent.pursuing import Pursuits
 from tulle.agent.reconciler import Reconciler
 from tulle.errors import Conflict, InvalidInput
 from tulle.openflow import DumpedFlow, OpenFlowClient
@@ -51,10 +52,13 @@ class Answers:
         self._capturing = 0
         # Of their own, since a capture takes its time and a check must not wait for one.
         self._captures = ThreadPoolExecutor(CAPTURES_MAX, "capture")
+        self._pursuits = Pursuits()
         self._kinds: dict[str, Callable[[Document], Awaitable[Document]]] = {
             "capture": self._capture,
             "check": self._check,
             "flows": self._list,
+            "follow": self._follow,
+            "followed": self._pursuits.followed,
         }
 
     async def answer(self, question: Question) -> Document:
@@ -129,6 +133,9 @@ class Answers:
             return await loop.run_in_executor(self._captures, capture, request, places)
         finally:
             self._capturing -= 1
+
+    async def _follow(self, arguments: Document) -> Document:
+        return await self._pursuits.follow(arguments, Places.of(self._reconciler))
 
 
 def _flow(flow: DumpedFlow, owner: str) -> Document:

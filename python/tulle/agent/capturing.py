@@ -11,7 +11,7 @@ import struct
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from pyroute2 import IPRoute, netns
 
 from tulle.agent import interfaces
 from tulle.agent.attach import namespace_path
-from tulle.agent.outer import NO_CONTEXT, Outer, outer
+from tulle.agent.outer import NO_CONTEXT, NO_FRAME, Outer, outer
 from tulle.agent.reconciler import Reconciler
 from tulle.errors import InvalidInput, NotFound
 from tulle.store import source
@@ -38,7 +38,10 @@ Document = dict[str, Any]
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What to capture: a network, one of its ports, or what goes to `remotes`; for how long and how much."""
+    """What to capture: a network, one of its ports, or tunnels to one of `remotes` or between two of them.
+
+    For how long and how much.
+    """
 
     network: str | None = None
     port: str | None = None
@@ -80,8 +83,8 @@ class Places(Struct, frozen=True):
         return cls(ports, nodes, {number: name for name, number in view.ids.datapaths.items()})
 
 
-class _Point(Struct, frozen=True):
-    """A socket and what its frames are called.
+class Point(Struct, frozen=True):
+    """A socket and what its frames are called; `kind` is `port` or `tunnel`.
 
     `is_far`: the device ends at the workload, as a virtual machine's does, so what it sends comes in here.
     """
@@ -90,6 +93,15 @@ class _Point(Struct, frozen=True):
     name: str
     kind: str
     is_far: bool = False
+
+
+class Received(Struct, frozen=True):
+    """A frame at a point: when by the node's clock, whether the workload or the node sent it, and by which device."""
+
+    at_ns: int
+    out: bool
+    device: str
+    data: bytes
 
 
 def capture_request(arguments: Document) -> CaptureRequest:
@@ -106,18 +118,22 @@ def capture_request(arguments: Document) -> CaptureRequest:
 
 
 def capture(request: CaptureRequest, places: Places) -> Document:
-    """{"places": [{"name", "kind"}], "frames": [{"at_ns", "place", "out", "length", "note", "data"}], "lost"}."""
+    """{"places": [{"name", "kind"}], "frames": [{"at_ns", "place", "out", "note", "data", "inner"}], "lost"}.
+
+    `inner` is where the frame in a tunnel's packet begins, where one does.
+    """
     with ExitStack() as stack:
-        points = [stack.enter_context(one) for one in _points(request, places)]
+        points = [stack.enter_context(one) for one in points_of(request, places)]
         if not points:
             return {"places": [], "frames": [], "lost": 0}
         frames = list(_frames(request, places, points))
-        lost = sum(_lost(point.sock) for point in points)
+        lost = sum(frames_lost(point.sock) for point in points)
     described = [{"name": point.name, "kind": point.kind} for point in points]
     return {"places": described, "frames": frames, "lost": lost}
 
 
-def _points(request: CaptureRequest, places: Places) -> list[Any]:
+def points_of(request: CaptureRequest, places: Places) -> list[AbstractContextManager[Point]]:
+    """Where to listen for what is asked; each is open while its context lasts."""
     wanted = [
         _port_point(name, *device)
         for name, device in sorted(places.ports.items())
@@ -130,7 +146,7 @@ def _points(request: CaptureRequest, places: Places) -> list[Any]:
 
 
 @contextmanager
-def _port_point(name: str, device: str, namespace: str | None) -> Iterator[_Point]:
+def _port_point(name: str, device: str, namespace: str | None) -> Iterator[Point]:
     with Path("/proc/thread-self/ns/net").open("rb") as home:
         try:
             if namespace is not None:
@@ -139,7 +155,7 @@ def _port_point(name: str, device: str, namespace: str | None) -> Iterator[_Poin
         finally:
             netns.setns(home.fileno())
     with sock:
-        yield _Point(sock, name, "port", is_far=namespace is None)
+        yield Point(sock, name, "port", is_far=namespace is None)
 
 
 def _device(name: str, alias: str) -> str:
@@ -155,9 +171,9 @@ def _device(name: str, alias: str) -> str:
 
 
 @contextmanager
-def _underlay_point() -> Iterator[_Point]:
+def _underlay_point() -> Iterator[Point]:
     with _listening(None) as sock:
-        yield _Point(sock, "underlay", "tunnel")
+        yield Point(sock, "underlay", "tunnel")
 
 
 def _listening(device: str | None) -> socket.socket:
@@ -171,7 +187,7 @@ def _listening(device: str | None) -> socket.socket:
     return sock
 
 
-def _frames(request: CaptureRequest, places: Places, points: list[_Point]) -> Iterator[Document]:
+def _frames(request: CaptureRequest, places: Places, points: list[Point]) -> Iterator[Document]:
     end, left, size = time.monotonic() + request.seconds, request.frames, 0
     with selectors.DefaultSelector() as selector:
         for number, point in enumerate(points):
@@ -184,41 +200,56 @@ def _frames(request: CaptureRequest, places: Places, points: list[_Point]) -> It
                     yield {**taken, "place": key.data}
 
 
-def _frame(request: CaptureRequest, places: Places, point: _Point) -> Document | None:
+def _frame(request: CaptureRequest, places: Places, point: Point) -> Document | None:
     """The next frame of a point, if it is wanted."""
+    got = received(point, request.snap_bytes)
+    if got is None:
+        return None
+    taken = {"at_ns": got.at_ns, "out": got.out, "note": "", "data": b64encode(got.data).decode()}
+    if point.kind == "port":
+        return taken
+    found = tunnelled(places, got)
+    note = None if found is None else _note(request, places, found)
+    if found is None or note is None:
+        return None
+    return {**taken, "note": note, **({"inner": found.inner} if found.inner != NO_FRAME else {})}
+
+
+def received(point: Point, snap_bytes: int) -> Received | None:
+    """The next frame of a point; None where nothing is there, or the device has gone down."""
     try:
-        data, ancillary, _, address = point.sock.recvmsg(request.snap_bytes, 64)
+        data, ancillary, _, address = point.sock.recvmsg(snap_bytes, 64)
     except OSError:
-        return None  # Nothing is there, or the device has gone down.
-    out = (address[2] == socket.PACKET_OUTGOING) != point.is_far
-    note = "" if point.kind == "port" else _note(request, places, data, address)
-    if note is None:
         return None
     seconds, nanoseconds = next(
         (struct.unpack("qq", one[2]) for one in ancillary if one[1] == SO_TIMESTAMPNS),
         divmod(time.time_ns(), 10**9),
     )
-    return {
-        "at_ns": seconds * 10**9 + nanoseconds,
-        "out": out,
-        "note": note,
-        "data": b64encode(data).decode(),
-    }
+    out = (address[2] == socket.PACKET_OUTGOING) != point.is_far
+    return Received(seconds * 10**9 + nanoseconds, out, address[0], data)
 
 
-def _note(request: CaptureRequest, places: Places, data: bytes, address: Any) -> str | None:
-    """What to call a frame of the underlay; None when it is not wanted."""
+def tunnelled(places: Places, got: Received) -> Outer | None:
+    """The outer headers of a frame between nodes, with the nodes' names as its ends."""
     # What leaves uncut passes a device of the switch's own before it passes the underlay's.
-    if address[0] == "lo" or address[0].startswith(UNCUT_DEVICE) or (found := outer(data)) is None:
+    if got.device == "lo" or got.device.startswith(UNCUT_DEVICE) or (found := outer(got.data)) is None:
         return None
-    ends = [places.nodes.get(one) for one in (found.source, found.target)]
-    if None in ends or (request.remotes and not set(request.remotes) & set(ends)):
+    source, target = places.nodes.get(found.source), places.nodes.get(found.target)
+    if source is None or target is None:
         return None
-    return _tunnel_note(request, places, found, " to ".join(str(one) for one in ends))
+    return msgspec.structs.replace(found, source=source, target=target)
 
 
-def _tunnel_note(request: CaptureRequest, places: Places, found: Outer, ends: str) -> str | None:
-    head = f"{found.encapsulation} {ends}"
+def network_of_context(places: Places, found: Outer) -> str:
+    """The network that a tunnel's packet belongs to; empty where nobody knows."""
+    return places.datapaths.get(found.context & DATAPATH_MASK, "").partition("/")[0]
+
+
+def _note(request: CaptureRequest, places: Places, found: Outer) -> str | None:
+    """What to call a frame of the underlay; None when it is not wanted."""
+    if len({found.source, found.target}.intersection(request.remotes)) < min(2, len(request.remotes)):
+        return None
+    head = f"{found.encapsulation} {found.source} to {found.target}"
     if found.context == NO_CONTEXT:
         return f"{head}, a later segment" if request.network is None else None
     name = places.datapaths.get(found.context & DATAPATH_MASK, "")
@@ -227,7 +258,7 @@ def _tunnel_note(request: CaptureRequest, places: Places, found: Outer, ends: st
     return f"{head}, {name or 'unknown'}, context {found.context:#x}"
 
 
-def _lost(sock: socket.socket) -> int:
+def frames_lost(sock: socket.socket) -> int:
     """Frames that came faster than they were read (packet(7), PACKET_STATISTICS)."""
     try:
         return int(struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1])

@@ -12,7 +12,7 @@ from tulle.store import Source, Writer
 from tulle.values import Network, pipeline
 
 FLOW_DROP = "flow"
-_COUNTING_TABLES = {
+COUNTING_TABLES = {
     "port": {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER},
     "chain": {pipeline.CHAIN_FROM_PORT, pipeline.CHAIN_TO_PORT},
     "mirror": {pipeline.MIRROR_COPY},
@@ -32,7 +32,7 @@ def flow_object(text: str, owners: Mapping[int, str]) -> tuple[str, str, str] | 
     """
     kind, _, path = owners.get(flow_cookie(text), "").partition(" ")
     network, slash, name = path.partition("/")
-    counted = kind in _RULES or flow_table(text) in _COUNTING_TABLES.get(kind, ())
+    counted = kind in _RULES or flow_table(text) in COUNTING_TABLES.get(kind, ())
     return (network, kind, name) if slash and counted else None
 
 
@@ -67,11 +67,18 @@ def flow_drops(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> dict[P
     found: defaultdict[Place, int] = defaultdict(int)
     for flow in flows:
         owner = owners.get(flow_cookie(flow.text), "")
-        kind, _, path = owner.rpartition(" ")
-        if flow.packets and _drops(flow.text, kind):
-            reason, name = (kind, path) if kind in _REASONS else (FLOW_DROP, owner)
+        if flow.packets and (reason := drop_reason(flow.text, owner)):
+            name = owner if reason == FLOW_DROP else owner.rpartition(" ")[2]
             found[reason, name, flow_table(flow.text)] += flow.packets
     return dict(found)
+
+
+def drop_reason(text: str, owner: str) -> str:
+    """Why packets end at a flow; empty where they do not."""
+    kind = owner.rpartition(" ")[0]
+    if not _drops(text, kind):
+        return ""
+    return kind if kind in _REASONS else FLOW_DROP
 
 
 def _drops(text: str, kind: str) -> bool:

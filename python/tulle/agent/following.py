@@ -24,7 +24,7 @@ from tulle.store.followed import Networks
 from tulle.values import Ids, Network
 
 _logger = structlog.get_logger(__name__)
-_QUIET_TABLES = frozenset({"Counter", "Drop", "Tunnel_End"})
+_QUIET_TABLES = frozenset({"Counter", "Drop", "Total", "Tunnel_End"})
 _QUIET_COLUMNS = frozenset(
     {"heartbeat", "applied", "prepared", "stamped", "statistics", "next_cfg", "cur_cfg"}
 )

@@ -16,16 +16,22 @@ TCP, UDP, GRE = 6, 17, 47
 STT_PORT: Final = 7471
 UDP_PORTS: Final = {4789: "vxlan", 6081: "geneve"}
 CHECKSUMMED, KEYED, BRIDGED = 0x8000, 0x2000, 0x6558
+CHECKSUMMED_KEYED_NUMBERED: Final = (0x8000, 0x2000, 0x1000)
 NO_CONTEXT: Final = -1
+NO_FRAME: Final = -1
 
 
 class Outer(Struct, frozen=True):
-    """`context` is NO_CONTEXT for the later segments of an STT frame, which carry none."""
+    """`context` is NO_CONTEXT for the later segments of an STT frame, which carry none.
+
+    `inner` is where the frame inside begins, NO_FRAME where none does.
+    """
 
     encapsulation: str
     source: str
     target: str
     context: int
+    inner: int
 
 
 def outer(frame: bytes) -> Outer | None:
@@ -34,8 +40,8 @@ def outer(frame: bytes) -> Outer | None:
     if found is None:
         return None
     source, target, protocol, at = found
-    kind, context = _transport(protocol, frame, at)
-    return None if kind is None else Outer(kind, source, target, context)
+    kind, context, inner = _transport(protocol, frame, at)
+    return None if kind is None else Outer(kind, source, target, context, inner)
 
 
 def _network(frame: bytes) -> tuple[str, str, int, int] | None:
@@ -53,20 +59,23 @@ def _network(frame: bytes) -> tuple[str, str, int, int] | None:
     return None
 
 
-def _transport(protocol: int, frame: bytes, at: int) -> tuple[str | None, int]:
+def _transport(protocol: int, frame: bytes, at: int) -> tuple[str | None, int, int]:
+    """Encapsulation, context, and where the frame inside begins."""
     port = int.from_bytes(frame[at + 2 : at + 4])
     if protocol == UDP and port in UDP_PORTS and len(frame) >= at + 16:
-        return UDP_PORTS[port], int.from_bytes(frame[at + 12 : at + 15])
+        options = 4 * (frame[at + 8] & 0x3F) if UDP_PORTS[port] == "geneve" else 0
+        return UDP_PORTS[port], int.from_bytes(frame[at + 12 : at + 15]), at + 16 + options
     if protocol == TCP and port == STT_PORT and len(frame) >= at + 20:
         is_first = int.from_bytes(frame[at + 4 : at + 8]) & 0xFFFF == 0  # offset of the segment in its frame
         if not is_first or len(frame) < at + 38:
-            return "stt", NO_CONTEXT
-        return "stt", int.from_bytes(frame[at + 28 : at + 36])
+            return "stt", NO_CONTEXT, NO_FRAME
+        return "stt", int.from_bytes(frame[at + 28 : at + 36]), at + 38
     if protocol == GRE and len(frame) >= at + 8:
         flags, kind = int.from_bytes(frame[at : at + 2]), int.from_bytes(frame[at + 2 : at + 4])
         if kind == BRIDGED:
-            return "gre", _key(flags, frame[at + 4 :])
-    return None, NO_CONTEXT
+            fields = sum(4 for flag in CHECKSUMMED_KEYED_NUMBERED if flags & flag)
+            return "gre", _key(flags, frame[at + 4 :]), at + 4 + fields
+    return None, NO_CONTEXT, NO_FRAME
 
 
 def _key(flags: int, fields: bytes) -> int:

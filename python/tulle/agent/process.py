@@ -29,8 +29,9 @@ from tulle.agent.services import Advertising, Services
 from tulle.agent.situation import Options
 from tulle.agent.slowpath import SlowPath
 from tulle.agent.tally import Tally, write_tally
+from tulle.agent.totals import Whereabouts, total_objects
 from tulle.agent.tracing import Names, trace
-from tulle.agent.view import INTENT_TABLES
+from tulle.agent.view import INTENT_TABLES, View
 from tulle.control.transits import ACTIVATE
 from tulle.errors import TulleError, Unavailable
 from tulle.openflow import DumpedFlow, OpenFlowClient, PacketIn
@@ -96,6 +97,7 @@ class Agent:
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
         )
         self.tally = Tally()
+        self._whereabouts: tuple[View | None, Whereabouts] = None, Whereabouts()
         self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters)
         replicas = (self.intent, self.state, self.switch)
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
@@ -291,10 +293,13 @@ class Agent:
         own = await _switch_drops(self.control)
         # Beside the event loop, which has changes to make meanwhile.
         dropped = await asyncio.to_thread(counters.flow_drops, [*flows, *self.flows.gone], owners)
-        drops = dropped | counters.switch_drops(own, names) | self._own_drops()
+        lost = counters.switch_drops(own, names)
+        self.tally.note_drops(lost, self._places())
+        drops = dropped | lost | self._own_drops()
         writer, state = Writer(self.state.schema), source(self.state)
         if self.reconciler.has_compiled:
-            self.tally.begin(row for row in state("Counter") if row["node"] == self.name)
+            rows = (*state("Counter"), *state("Total"))
+            self.tally.begin(row for row in rows if row["node"] == self.name)
             self._forget_counters()
             write_tally(writer, state, self.name, self.tally)
         counters.write_drops(writer, state, self.name, drops)
@@ -302,13 +307,21 @@ class Agent:
 
     def _note_counters(self, flows: list[DumpedFlow]) -> None:
         compiled = self.reconciler.compiled
-        self.tally.note(flows, {**self.reconciler.former_owners, **compiled.owners})
+        self.tally.note(flows, {**self.reconciler.former_owners, **compiled.owners}, self._places())
+
+    def _places(self) -> Whereabouts:
+        """As the present view has them; they are found anew when it is another one."""
+        view = self.reconciler.view
+        if view is not None and view is not self._whereabouts[0]:
+            self._whereabouts = view, Whereabouts.of(view.all_networks, view.ids)
+        return self._whereabouts[1]
 
     def _forget_counters(self) -> None:
         """Of what users have deleted."""
         if (view := self.reconciler.view) is not None:
             networks = [stored.network for stored in view.networks.values()]
-            self.tally.forget({found for network in networks for found in counters.counted_objects(network)})
+            known = {found for network in networks for found in counters.counted_objects(network)}
+            self.tally.forget(known | {found for network in networks for found in total_objects(network)})
 
     def _own_drops(self) -> dict[counters.Place, int]:
         """Packets that the agent itself did not answer or send."""

@@ -231,8 +231,14 @@ class Client(Questions):
         return self._list("/v1/drops" + _query(node=node), "drops")
 
     def counters(self, network: str | None = None) -> list[Document]:
-        """What ports, ACLs, chains and mirrors count: [{"network", "kind", "name", "node", "packets", "bytes"}]."""
+        """What ports, rules, chains, mirrors, networks, switches and routers count:
+        [{"network", "kind", "name", "node", "packets", "bytes"}]."""
         return self._list("/v1/counters" + _query(network=network), "counters")
+
+    def totals(self, network: str | None = None) -> list[Document]:
+        """What networks, switches and routers passed (with no reason) and dropped:
+        [{"network", "kind", "name", "reason", "node", "packets", "bytes"}]."""
+        return self._list("/v1/totals" + _query(network=network), "totals")
 
     def backends(self, network: str | None = None) -> list[Document]:
         """Whether backends of load balancers serve: [{"network", "balancer", "address", "node", "up"}]."""

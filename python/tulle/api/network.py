@@ -236,6 +236,14 @@ class Network:
         """Let its traffic go on."""
         return self._client.change(f"{self.path}/resume", how, wait)
 
+    def totals(self) -> list[Document]:
+        """What it, its switches and its routers have passed and dropped, by reason and node."""
+        return self._client.totals(self.name)
+
+    def follow(self, port: str, match: str = "any", **how: Any) -> Document:
+        """Follow real packets of a port, with `to`, `seconds` and `count` of `Client.follow`."""
+        return self._client.follow(self.name, port, match, **how)
+
     def export(self, at: str | int | None = None) -> str:
         """The text of a file with it."""
         return self._client.export(self.name, None if at is None else str(at))

@@ -58,6 +58,22 @@ class Questions:
             asked["remotes"] = list(remotes)
         return request(self.path, "POST", "/v1/capture", asked, seconds + ASK_S)
 
+    def follow(
+        self,
+        network: str,
+        port: str,
+        match: str = "any",
+        *,
+        to: str | None = None,
+        seconds: float = 10.0,
+        count: int = 5,
+    ) -> Document:
+        """Real packets of a port, from node to node:
+        {"journeys": [{"packet", "hops", "delivered", "end", "said", "by"}],
+        "clocks": {node: {"ahead_ns", "within_ns"} or None}, "lost": {node: frames}, "silent": {node: why}}."""
+        asked = {"port": port, "match": match, "to": to, "seconds": seconds, "count": count}
+        return request(self.path, "POST", f"{network_path(network)}/follow", asked, seconds + ASK_S)
+
     def doctor(self) -> Document:
         """What is wrong: {"findings": [{"level": "error" | "warning" | "ok", "about", "says"}]}, worst first."""
         return request(self.path, "GET", "/v1/doctor", None, ASK_S)

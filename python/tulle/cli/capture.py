@@ -31,6 +31,10 @@ def capture(
     length: Annotated[
         int, typer.Option("--length", min=14, max=65_535, help="Bytes of each frame.")
     ] = 65_535,
+    inner: Annotated[
+        bool,
+        typer.Option("--inner", help="What tunnels carry once more, without its outer headers, apart."),
+    ] = False,
 ) -> None:
     """Capture what ports send and are given, and what tunnels carry, into one file with names in its comments.
 
@@ -41,12 +45,12 @@ def capture(
 
     tulle capture shop --seconds 5 -w shop.pcapng
 
-    tulle capture node1:node2 -w wire.pcapng
+    tulle capture node1:node2 --inner -w wire.pcapng
     """
     asked = _asked(what)
     with waiting(f"capturing for {seconds:g} s"):
         found = client(context).capture(**asked, seconds=seconds, frames=frames, snap_bytes=length)
-    places, captured = _merged(found)
+    places, captured = merged(found, inner=inner)
     try:
         with file.open("wb") as out:
             write(out, places, captured)
@@ -71,17 +75,24 @@ def _asked(what: str) -> Document:
     return {"network": network, "port": port or None}
 
 
-def _merged(found: Document) -> tuple[list[str], list[Frame]]:
-    """Names of all places, and all frames in the order of time."""
+def merged(found: Document, *, inner: bool = False) -> tuple[list[str], list[Frame]]:
+    """Names of all places, and all frames in the order of time.
+
+    With `inner` each node has another place with what its tunnels carried.
+    """
     places: list[str] = []
     frames: list[Frame] = []
     for node, one in sorted(found["nodes"].items()):
         names = [place["name"] for place in one["places"]]
         for taken in one["frames"]:
             note = taken["note"] or _port_note(names[taken["place"]], node, out=taken["out"])
-            number = len(places) + taken["place"]
-            frames.append(Frame(taken["at_ns"], number, taken["out"], b64decode(taken["data"]), note))
+            number, data = len(places) + taken["place"], b64decode(taken["data"])
+            frames.append(Frame(taken["at_ns"], number, taken["out"], data, note))
+            if inner and "inner" in taken:
+                within = data[taken["inner"] :]
+                frames.append(Frame(taken["at_ns"], len(places) + len(names), taken["out"], within, note))
         places += [f"{name}@{node}" for name in names]
+        places += [f"in tunnels@{node}"] if inner else []
     return places, sorted(frames)
 
 

@@ -27,6 +27,7 @@ from .context import (
 )
 from .nats import draw_nats
 from .output import Format, Output, line, show, table
+from .totals import draw_totals, totals_of
 
 app = typer.Typer(no_args_is_help=True, help="Virtual networks as whole objects.")
 LINES = ("name", "generation", "switches", "routers", "ports", "acls", "paused", "applied")
@@ -94,12 +95,23 @@ def list_networks(context: typer.Context, output: Output = Format.TABLE) -> None
 
 
 @app.command("show")
-def show_network(context: typer.Context, network: NetworkName, output: Output = Format.TABLE) -> None:
+def show_network(
+    context: typer.Context,
+    network: NetworkName,
+    counters: Annotated[
+        bool,
+        typer.Option("--counters", help="What it, its switches and its routers have passed and dropped."),
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
     """Show a network: its switches, routers, ports and ACLs.
 
-    tulle network show red
+    tulle network show red --counters
     """
-    found = client(context).show_network(network)
+    tulle = client(context)
+    found = tulle.show_network(network)
+    if counters:
+        found["counters"] = totals_of(tulle.totals(network))
     show(found, output, lambda: _draw(found))
 
 
@@ -147,6 +159,8 @@ def _draw(found: dict[str, Any]) -> None:
     draw_policies(network)
     draw_nats(network)
     draw_balancers(network)
+    if "counters" in found:
+        draw_totals(found["counters"])
 
 
 def _draw_tunnels(network: dict[str, Any], tunnels: list[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ import typer
 from .completion import network_names
 from .context import client
 from .output import Format, Output, show, table
+from .totals import KINDS
 
 Document = dict[str, Any]
 Counted = dict[tuple[str, str, str], tuple[int, int]]
@@ -77,6 +78,8 @@ def _counted(rows: Iterable[Document]) -> Counted:
     """Sums over nodes."""
     out: Counted = {}
     for one in rows:
+        if one["kind"] in KINDS:
+            continue  # whatever passes them passes ports
         key = (one["network"], one["kind"], one["name"])
         packets, size = out.get(key, (0, 0))
         out[key] = (packets + one["packets"], size + one["bytes"])

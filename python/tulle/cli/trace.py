@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from tulle.errors import InvalidInput
 from tulle.values import SERVICES, pipeline
 
 from .context import NetworkName, client
+from .journeys import draw_journeys
 from .output import Format, Output, line, show, table, waiting
 
 STAGES = {
@@ -23,15 +25,37 @@ def trace(
     network: NetworkName,
     port: Annotated[str, typer.Argument(metavar="PORT", help="Where the packet enters.")],
     match: Annotated[
-        str, typer.Argument(metavar="MATCH", help="What it is, as in tcp,dst=10.0.1.5,dport=80")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[MATCH]", help="What it is, as in tcp,dst=10.0.1.5,dport=80; any with --live."
+        ),
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Follow packets that the port really sends.")] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="PORT", help="--live: those for this port.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, max=600, help="--live: for how long at most.")
+    ] = 10.0,
+    count: Annotated[int, typer.Option("--count", min=1, max=100, help="--live: how many packets.")] = 5,
     output: Output = Format.TABLE,
 ) -> None:
     """Show the way of a packet through the forwarding code, also at the far ends of tunnels.
 
+    With --live, the ways of real packets, as they are seen at ports and in tunnels, with the time at each.
+
     tulle trace red web1 'tcp,dst=10.0.2.11,dport=80'
+
+    tulle trace red web1 tcp,dport=80 --to db1 --live --seconds 5
     """
     tulle = client(context)
+    if live:
+        with waiting(f"following {count} packets for up to {seconds:g} s"):
+            followed = tulle.follow(network, port, match or "any", to=to, seconds=seconds, count=count)
+        show(followed, output, lambda: draw_journeys(followed))
+        return
+    if match is None or to is not None:
+        raise InvalidInput("a match was expected, as in tcp,dst=10.0.1.5,dport=80; --to goes with --live")
     with waiting("tracing"):
         found = tulle.trace(network, port, match)
     show(found, output, lambda: _draw(found))

@@ -151,7 +151,10 @@ def counters(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """List packets and bytes of ports and ACLs, by node or over all nodes."""
+    """List packets and bytes of ports, rules, switches, routers and networks, by node or over all nodes.
+
+    tulle counters red --sum
+    """
     columns: tuple[str, ...] = ("network", "kind", "name", "node", "packets", "bytes")
     found = client(context).counters(network)
     if sum_up:

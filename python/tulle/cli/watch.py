@@ -14,6 +14,11 @@ from .context import client
 from .output import Format, Output, line, show
 
 Document = dict[str, Any]
+PREPARED = {
+    "prepared": "is prepared at {}",
+    "taken": "has been taken by {}, and is prepared no more",
+    "cancelled": "is prepared at {} no more",
+}
 
 
 def watch(
@@ -55,6 +60,17 @@ def sentence(event: Document) -> str:
             return f"{network}: snapshot {name} was forgotten"
         case {"event": "bound" | "released" as word, "network": network, "port": port, "node": node}:
             return f"{network}: port {port} was {word} at {node}"
+        case {"event": "moving" | "moved", "network": network, "port": port, "from": source, "node": node}:
+            word = "is on its way" if event["event"] == "moving" else "has moved"
+            return f"{network}: port {port} {word} from {source} to {node}"
+        case {"event": "prepared" | "taken" | "cancelled" as word, "port": port, "node": node, **rest}:
+            return f"{rest['network']}: port {port} {PREPARED[word].format(node)}"
+        case {"event": "connections stay", "network": network, "port": port, "problem": problem}:
+            return f"{network}: connections of port {port} do not move along: {problem}"
+        case {"event": "draining", "node": node}:
+            return f"node {node} is being drained"
+        case {"event": "drained", "node": node, "left": left}:
+            return f"node {node} is drained" + (f"; {left} ports stay there" if left else "")
         case {"event": "applied", "node": node, "network": network, "generation": number}:
             return f"{network}: {node} has applied generation {number}"
         case {"event": "let go", "node": node, "network": network}:

@@ -123,7 +123,7 @@ def _api(stack: AsyncExitStack, stores: Stores, intended: Intent, moving: Moving
     stack.callback(heartbeats.stop)
     listing = Listing(store.source(intent), store.source(state), heartbeats.connected)
     tracer = Tracer(state, _new_id, _emit_frame)
-    return Api(stores, intended, listing, tracer, Asker(state, _new_id), _now_ms, moving)
+    return Api(stores, intended, listing, tracer, Asker(state, _new_id), _now_ms, moving, _new_id)
 
 
 def _new_id() -> str:

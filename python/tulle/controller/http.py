@@ -22,6 +22,7 @@ from .http_networks import NetworkRoutes
 from .inspection import Inspection
 from .intent import Intent
 from .listing import Listing
+from .live import LiveTracer
 from .moving import Moving
 from .progress import wait_applied
 from .stores import Store
@@ -59,6 +60,7 @@ class Api:
         asker: Asker,
         now_ms: Callable[[], int],
         moving: Moving,
+        new_id: Callable[[], str],
     ) -> None:
         self._stores = stores
         self._intent = intent
@@ -66,7 +68,8 @@ class Api:
         self._tracer = tracer
         self._backups = Backups(stores, intent)
         self._now_ms = now_ms
-        self._inspection = InspectionRoutes(stores, intent, Inspection(listing, tracer, asker))
+        live = LiveTracer(listing, tracer, asker, new_id)
+        self._inspection = InspectionRoutes(stores, intent, Inspection(listing, tracer, asker), live)
         self._networks = NetworkRoutes(stores, intent, moving)
         self._moving = MovingRoutes(moving, listing.is_connected)
 
@@ -88,6 +91,7 @@ class Api:
                 web.get("/v1/tunnels", self.tunnels),
                 web.get("/v1/drops", self.drops),
                 web.get("/v1/counters", self.counters),
+                web.get("/v1/totals", self.totals),
                 web.get("/v1/backends", self.backends),
                 web.get("/v1/appliances", self.appliances),
                 web.get("/v1/backup", self.backup),
@@ -161,6 +165,10 @@ class Api:
     async def counters(self, request: web.Request) -> web.Response:
         """GET /v1/counters[?network=NETWORK]."""
         return json_answer({"counters": self._listing.counters(request.query.get("network"))})
+
+    async def totals(self, request: web.Request) -> web.Response:
+        """GET /v1/totals[?network=NETWORK]."""
+        return json_answer({"totals": self._listing.totals(request.query.get("network"))})
 
     async def backends(self, request: web.Request) -> web.Response:
         """GET /v1/backends[?network=NETWORK]."""

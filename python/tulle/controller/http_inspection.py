@@ -14,6 +14,7 @@ from tulle.errors import InvalidInput
 from .http_base import body, json_answer, part
 from .inspection import Inspection
 from .intent import Intent
+from .live import LiveTracer, Wanted
 from .progress import behind
 from .stores import Store
 from .why import find_port
@@ -46,13 +47,26 @@ class CaptureRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=T
     snap_bytes: int = 65_535
 
 
+class FollowRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Packets of a port to follow: what they are, or to which port they go; for how long, and how many."""
+
+    port: str
+    match: str = "any"
+    to: str | None = None
+    seconds: float = 10.0
+    count: int = 5
+
+
 class InspectionRoutes:
     """One handler a route."""
 
-    def __init__(self, stores: tuple[Store, Store], intent: Intent, inspection: Inspection) -> None:
+    def __init__(
+        self, stores: tuple[Store, Store], intent: Intent, inspection: Inspection, live: LiveTracer
+    ) -> None:
         self._sources = store.source(stores[0]), store.source(stores[1])
         self._intent = intent
         self._inspection = inspection
+        self._live = live
 
     def routes(self) -> Iterable[web.RouteDef]:
         """All of them."""
@@ -61,6 +75,7 @@ class InspectionRoutes:
             web.post(f"{network}/why", self.why),
             web.get(f"{network}/reach", self.reach),
             web.post(f"{network}/probe", self.probe),
+            web.post(f"{network}/follow", self.follow),
             web.get("/v1/flows", self.flows),
             web.post("/v1/capture", self.capture),
             web.get("/v1/doctor", self.doctor),
@@ -82,6 +97,13 @@ class InspectionRoutes:
         given = await body(request, ProbeRequest)
         network = self._intent.network(part(request, "network")).network
         return json_answer(await self._inspection.probe(network, given.source))
+
+    async def follow(self, request: web.Request) -> web.Response:
+        """POST /v1/networks/NETWORK/follow: answers when the packets have passed, or the time is over."""
+        given = await body(request, FollowRequest)
+        network = self._intent.network(part(request, "network")).network
+        wanted = Wanted(given.port, given.match, given.to, given.seconds, given.count)
+        return json_answer(await self._live.follow(network, wanted))
 
     async def flows(self, request: web.Request) -> web.Response:
         """GET /v1/flows[?network=NETWORK][&node=NODE]."""

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tulle.errors import Conflict, InvalidInput, TulleError
-from tulle.logical import Service, asked_services, reachability, services
+from tulle.errors import Conflict, InvalidInput, NotFound, TulleError
+from tulle.logical import Service, asked_services, nearest, reachability, services
 from tulle.store import StoredNetwork
 from tulle.values import Network
 from tulle.vswitch.commands import release
@@ -119,6 +119,9 @@ class Inspection:
     def _capturing(self, request: Document) -> list[str]:
         """The nodes that see what is asked for."""
         if remotes := request.get("remotes"):
+            known = [one["name"] for one in self._listing.nodes()]
+            for name in sorted(set(remotes).difference(known)):
+                raise NotFound(f"no node {name!r}{nearest(name, known)}")
             return [one for one in self._asked_nodes(None) if one in remotes]
         ports = self._listing.ports(request.get("network"))
         wanted = [one for one in ports if request.get("port") in (None, one["name"])]

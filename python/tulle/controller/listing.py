@@ -139,9 +139,15 @@ class Listing:
         return self._rows("Drop", ("node", "reason", "object", "table", "packets"), node=node)
 
     def counters(self, network: str | None = None) -> list[Document]:
-        """Packets and bytes of ports, ACLs, chains and mirrors, by node."""
+        """Packets and bytes of ports, rules, chains and mirrors, and of networks, switches and routers, by node."""
         columns = ("network", "kind", "name", "node", "packets", "bytes")
-        return self._rows("Counter", columns, network=network)
+        totals = self._rows("Total", columns, network=network, reason="")
+        return [*self._rows("Counter", columns, network=network), *totals]
+
+    def totals(self, network: str | None = None) -> list[Document]:
+        """What networks, switches and routers have passed (`reason` empty) and dropped, by reason and node."""
+        columns = ("network", "kind", "name", "reason", "node", "packets", "bytes")
+        return self._rows("Total", columns, network=network)
 
     def backends(self, network: str | None = None) -> list[Document]:
         """What health checks found of backends, by the node that asked."""

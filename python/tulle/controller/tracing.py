@@ -36,9 +36,12 @@ class Tracer:
     async def trace(self, network: Network, port: str, text: str) -> dict[str, Any]:
         """What happens to the frame of a match: its text, and one half for each node that it reaches."""
         match = frame_match(network, port, parse_match(text))
-        node = self._node_of(network.name, port)
-        frame = self._emit(match)
-        first = TraceRequest(self._new_id(), node, frame, network.name, port)
+        traced = await self.trace_frame(network.name, port, self._emit(match))
+        return {"network": network.name, "port": port, "frame": match, **traced}
+
+    async def trace_frame(self, network: str, port: str, frame: bytes) -> dict[str, Any]:
+        """What happens to these bytes: {"halves": [one for each node that they reach]}."""
+        first = TraceRequest(self._new_id(), self._node_of(network, port), frame, network, port)
         waiting = deque([first])
         halves: list[dict[str, Any]] = []
         while waiting and len(halves) < HALVES_MAX:
@@ -46,8 +49,8 @@ class Tracer:
             result = await self._half(request)
             halves.append(_document(request, result))
             if isinstance(result, TraceResult):
-                waiting.extend(self._continued(result, network.name))
-        return {"network": network.name, "port": port, "frame": match, "halves": halves}
+                waiting.extend(self._continued(result, network))
+        return {"halves": halves}
 
     def _node_of(self, network: str, port: str) -> str:
         for binding in store.bindings(self._rows):

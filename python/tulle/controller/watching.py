@@ -13,10 +13,12 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from tulle import store
 from tulle.ovsdb import Change
 
 from .listing import history_document, snapshot_document
 from .stores import Store
+from .watching_moves import Moves
 
 Document = dict[str, Any]
 WAITING_MAX: Final = 1000
@@ -28,9 +30,10 @@ async def watch(stores: tuple[Store, Store], request: web.Request) -> web.Stream
     queue: asyncio.Queue[Document] = asyncio.Queue(WAITING_MAX)
     lost = asyncio.Event()
     wanted = request.query.get("network")
+    moves = Moves(store.source(stores[1]))
 
     def note(changes: list[Change]) -> None:
-        for event in (event for change in changes for event in events_of(change)):
+        for event in (one for change in changes for one in (*events_of(change), *moves.events(change))):
             if wanted in (None, event.get("network")):
                 try:
                     queue.put_nowait(event)
@@ -38,7 +41,7 @@ async def watch(stores: tuple[Store, Store], request: web.Request) -> web.Stream
                     lost.set()
 
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    ends = [store.subscribe(note) for store in stores]
+    ends = [one.subscribe(note) for one in stores]
     try:
         await response.prepare(request)
         await response.write(b"\n")

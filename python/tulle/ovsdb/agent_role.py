@@ -36,6 +36,7 @@ _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Backend": ("node", True, {"up"}),
     "Counter": ("node", True, {"packets", "bytes", "past_packets", "past_bytes"}),
     "Drop": ("node", True, {"packets"}),
+    "Total": ("node", True, {"packets", "bytes", "past_packets", "past_bytes"}),
     "Port_State": ("node", True, {"target", "serial", "connections", "problem"}),
     "Tunnel_End": ("node", True, {"generation", "receives", "sends"}),
     "Question": ("node", False, {"status", "answer"}),
