@@ -20,6 +20,7 @@ from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node, lets_in, versioned
 from tulle.errors import NotFound
 from tulle.logical import compile_probes, compile_services
+from tulle.logical.differing import differing
 from tulle.logical.incremental import Incremental
 from tulle.logical.numbers import grouped
 from tulle.logical.translation import is_translated
@@ -333,7 +334,9 @@ class _Kept:
         self.services: tuple[NetworkServices, ...] = ()
         self._asked: Network | None = None
         self._bound: list[LogicalPort] = []
-        self._from: tuple[object, object] | None = None
+        self._ports: tuple[LogicalPort, ...] = ()
+        self._bindings: tuple[Binding, ...] | None = None
+        self._names: set[str] = set()
 
     def units(self) -> list[tuple[Any, ...]]:
         """All units of it."""
@@ -357,10 +360,12 @@ class _Kept:
 
     def bound(self, network: Network, bindings: tuple[Binding, ...]) -> list[LogicalPort]:
         """The ports of the network that are bound somewhere."""
-        if self._from is None or self._from[0] is not network.ports or self._from[1] is not bindings:
-            names = {one.port for one in bindings}
-            self._bound = [port for port in network.ports if port.name in names]
-            self._from = network.ports, bindings
+        if self._bindings is not bindings:
+            self._names = {one.port for one in bindings}
+        gone, come = differing(self._ports, network.ports)
+        if self._bindings is not bindings or any(one.name in self._names for one in (*gone, *come)):
+            self._bound = [port for port in network.ports if port.name in self._names]
+        self._ports, self._bindings = network.ports, bindings
         return self._bound
 
 

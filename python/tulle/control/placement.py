@@ -81,9 +81,9 @@ def _gateways(network: Network, port: LogicalPort, interfaces: Iterable[str]) ->
     """One router address of each family: the first router on a subnet of the port."""
     homes = {ip_interface(one).network for one in interfaces}
     found: dict[int, str] = {}
-    for router in network.routers:
-        for router_port in router.ports:
-            for address in map(ip_interface, router_port.addresses):
-                if router_port.switch == port.switch and address.network in homes:
-                    found.setdefault(address.version, str(address.ip))
+    near = (one for router in network.routers for one in router.ports if one.switch == port.switch)
+    for router_port in near:
+        for address in map(ip_interface, router_port.addresses):
+            if address.network in homes:
+                found.setdefault(address.version, str(address.ip))
     return tuple(found[version] for version in sorted(found))

@@ -100,7 +100,7 @@ class Intent:
         stored = self.network(name)
         self._refuse_stale(Pair(name, stored, None), asked)
         new = edited(stored.network, edits, store.canonical)
-        refuse_unsound(stored.network, new, self.nodes())
+        refuse_unsound(stored.network, new, self.nodes(), self._networks.neighbours(name))
         return await self._change([Pair(name, stored, new)], asked, "change")
 
     @_in_turn
