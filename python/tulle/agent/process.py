@@ -96,7 +96,7 @@ class Agent:
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
         )
         self.tally = Tally()
-        self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters)
+        self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters, self._is_counted)
         replicas = (self.intent, self.state, self.switch)
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
         self.slow_path = SlowPath(icmp_error, time.monotonic)
@@ -303,6 +303,17 @@ class Agent:
     def _note_counters(self, flows: list[DumpedFlow]) -> None:
         compiled = self.reconciler.compiled
         self.tally.note(flows, {**self.reconciler.former_owners, **compiled.owners})
+
+    def _is_counted(self, cookie: int) -> bool:
+        """Whether what a flow of a port has counted is told of: not where users have deleted the port."""
+        known = self.reconciler.compiled.owners, self.reconciler.former_owners
+        owner = next((owners[cookie] for owners in known if cookie in owners), None)
+        view = self.reconciler.view
+        if owner is None or view is None:
+            return True
+        kind, _, path = owner.partition(" ")
+        network, _, port = path.partition("/")
+        return (network, port) in view.requested if kind == "port" else kind != "router"
 
     def _forget_counters(self) -> None:
         """Of what users have deleted."""
