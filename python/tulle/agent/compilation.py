@@ -25,6 +25,7 @@ from tulle.logical.incremental import Incremental
 from tulle.logical.numbers import grouped
 from tulle.logical.translation import is_translated
 from tulle.openflow import flow_texts
+from tulle.openflow.flows import FlowTexts
 from tulle.values import (
     Binding,
     Encapsulation,
@@ -254,9 +255,10 @@ class Compilation:
         if compiled is not None:
             kept.placed, flows = compiled
             plugged = {**inputs.ports.get(kept.name, {}), **inputs.ports.get("", {})}
-            kept.entries = flow_texts(filter(lets_in, flows), plugged, self._canonical, inputs.unheard)
-            handled = (one for one in flows if not lets_in(one))
-            texts = flow_texts(handled, plugged, self._canonical, inputs.unheard)
+            kept.texts.begin(plugged, inputs.unheard)
+            kept.entries = kept.texts.of(filter(lets_in, flows), self._canonical)
+            texts = kept.texts.of((one for one in flows if not lets_in(one)), self._canonical)
+            kept.texts.end()
             self.compiled_count += 1
             moved = self._flows.put((*unit, PLACED), texts, told(flows))
         is_entered = kept.is_entered(inputs.live)
@@ -328,6 +330,7 @@ class _Kept:
         self.logical_units: set[tuple[Any, ...]] = set()
         self.placed: tuple[Any, ...] | None = None
         self.entries: Mapping[str, str] = {}
+        self.texts = FlowTexts()
         self.was_entered = False
         self.routers: tuple[RouterInterface, ...] = ()
         self.probes: tuple[Probe, ...] = ()

@@ -133,9 +133,7 @@ class FlowTable:
             _logger.error("flows refused", error=str(error))
             raise
 
-    async def _count_before(
-        self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool
-    ) -> None:
+    async def _count_before(self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool) -> None:
         """Read the counters of what is about to go."""
         gone = (before[key] for key in todo.delete if flow_table(key) in COUNTED_OF_PORTS)
         ports = any(self._is_counted(flow_cookie(text)) for text in gone)

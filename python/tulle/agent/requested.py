@@ -19,7 +19,6 @@ class Requested(Mapping[PortName, str | None]):
     ) -> None:
         self._networks = networks
         self._others = others or {}
-        self._nodes: dict[str, dict[str, str | None]] = {}
 
     @cached_property
     def asking(self) -> dict[PortName, str]:
@@ -31,15 +30,10 @@ class Requested(Mapping[PortName, str | None]):
     def __getitem__(self, port: PortName) -> str | None:
         if port in self._others:
             return self._others[port]
-        return self._of(port[0])[port[1]]
+        return self._networks[port[0]].nodes[port[1]]
 
     def __iter__(self) -> Iterator[PortName]:
-        return ((network, port) for network in self._networks for port in self._of(network))
+        return ((network, port) for network, one in self._networks.items() for port in one.nodes)
 
     def __len__(self) -> int:
-        return sum(len(one.network.ports) for one in self._networks.values())
-
-    def _of(self, network: str) -> dict[str, str | None]:
-        if network not in self._nodes:
-            self._nodes[network] = {port.name: port.node for port in self._networks[network].network.ports}
-        return self._nodes[network]
+        return sum(len(one.nodes) for one in self._networks.values())

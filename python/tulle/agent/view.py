@@ -66,9 +66,7 @@ class View(Struct, frozen=True, dict=True):
         return Requested(self.networks, taken) if taken else found
 
     def _is_taken(self, requested: Requested, port: PortName, one: Prepared) -> bool:
-        return (
-            port in requested and one.source == requested[port] and self.bindings.get(port) == one.target
-        )
+        return port in requested and one.source == requested[port] and self.bindings.get(port) == one.target
 
     @property
     def all_networks(self) -> tuple[Network, ...]:

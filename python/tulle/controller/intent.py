@@ -344,7 +344,7 @@ class Intent:
         generations = {
             one.name: 0 if one.new is None else raised.get(one.name) or one.generation for one in every
         }
-        found = tuple(change for one in every for change in diff(one.before, one.new))
+        found = tuple(change for one in every for change in one.changes)
         applied = Applied(found, generations, None, different, _undo(different))
         if asked.dry_run or not (different or declare):
             return applied

@@ -75,7 +75,9 @@ def refuse_unsound(
     `neighbours` as in `is_sound_change`.
     """
     _, come = differing(old.ports, new.ports)
-    if is_sound_change(old, new, neighbours) and all(one.node in nodes for one in come if one.node is not None):
+    if is_sound_change(old, new, neighbours) and all(
+        one.node in nodes for one in come if one.node is not None
+    ):
         return
     found = problems(new, sorted(nodes))
     if found:

@@ -67,9 +67,7 @@ def _switches_only_left(old: Network, new: Network) -> bool:
     names = {one.name for one in gone} - {one.name for one in come}
     left = (port for router in new.routers for port in router.ports)
     switch = attrgetter("switch")
-    return not names or all(
-        names.isdisjoint(map(switch, members)) for members in (new.ports, new.acls, left)
-    )
+    return not names or all(names.isdisjoint(map(switch, members)) for members in (new.ports, new.acls, left))
 
 
 def _routers_only_lost(

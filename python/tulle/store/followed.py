@@ -194,7 +194,9 @@ class _Kept:
         lists = {name: self._lists[table].members for table, name in LISTS.items()}
         made: Network = replace(Network(self.root["name"]), **lists, **intent.network_facts(self.root))
         expected, self.expected = self.expected, None
-        if expected != made and (self._last is None or not is_sound_change(self._last, made, self.neighbours)):
+        if expected != made and (
+            self._last is None or not is_sound_change(self._last, made, self.neighbours)
+        ):
             found = problems(made)
             if found:
                 self._last = None

@@ -59,6 +59,11 @@ class StoredNetwork(msgspec.Struct, frozen=True, dict=True):
         """The ports that ask for a node, looked for once."""
         return tuple([port for port in self.network.ports if port.node is not None])
 
+    @cached_property
+    def nodes(self) -> dict[str, str | None]:
+        """The node that each port asks for."""
+        return {port.name: port.node for port in self.network.ports}
+
 
 def networks(
     source: Source, on_problem: Callable[[str, Exception], None] | None = None
