@@ -20,10 +20,12 @@ from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node, lets_in, versioned
 from tulle.errors import NotFound
 from tulle.logical import compile_probes, compile_services
+from tulle.logical.differing import differing
 from tulle.logical.incremental import Incremental
 from tulle.logical.numbers import grouped
 from tulle.logical.translation import is_translated
 from tulle.openflow import flow_texts
+from tulle.openflow.flows import FlowTexts
 from tulle.values import (
     Binding,
     Encapsulation,
@@ -253,9 +255,10 @@ class Compilation:
         if compiled is not None:
             kept.placed, flows = compiled
             plugged = {**inputs.ports.get(kept.name, {}), **inputs.ports.get("", {})}
-            kept.entries = flow_texts(filter(lets_in, flows), plugged, self._canonical, inputs.unheard)
-            handled = (one for one in flows if not lets_in(one))
-            texts = flow_texts(handled, plugged, self._canonical, inputs.unheard)
+            kept.texts.begin(plugged, inputs.unheard)
+            kept.entries = kept.texts.of(filter(lets_in, flows), self._canonical)
+            texts = kept.texts.of((one for one in flows if not lets_in(one)), self._canonical)
+            kept.texts.end()
             self.compiled_count += 1
             moved = self._flows.put((*unit, PLACED), texts, told(flows))
         is_entered = kept.is_entered(inputs.live)
@@ -327,13 +330,16 @@ class _Kept:
         self.logical_units: set[tuple[Any, ...]] = set()
         self.placed: tuple[Any, ...] | None = None
         self.entries: Mapping[str, str] = {}
+        self.texts = FlowTexts()
         self.was_entered = False
         self.routers: tuple[RouterInterface, ...] = ()
         self.probes: tuple[Probe, ...] = ()
         self.services: tuple[NetworkServices, ...] = ()
         self._asked: Network | None = None
         self._bound: list[LogicalPort] = []
-        self._from: tuple[object, object] | None = None
+        self._ports: tuple[LogicalPort, ...] = ()
+        self._bindings: tuple[Binding, ...] | None = None
+        self._names: set[str] = set()
 
     def units(self) -> list[tuple[Any, ...]]:
         """All units of it."""
@@ -357,10 +363,12 @@ class _Kept:
 
     def bound(self, network: Network, bindings: tuple[Binding, ...]) -> list[LogicalPort]:
         """The ports of the network that are bound somewhere."""
-        if self._from is None or self._from[0] is not network.ports or self._from[1] is not bindings:
-            names = {one.port for one in bindings}
-            self._bound = [port for port in network.ports if port.name in names]
-            self._from = network.ports, bindings
+        if self._bindings is not bindings:
+            self._names = {one.port for one in bindings}
+        gone, come = differing(self._ports, network.ports)
+        if self._bindings is not bindings or any(one.name in self._names for one in (*gone, *come)):
+            self._bound = [port for port in network.ports if port.name in self._names]
+        self._ports, self._bindings = network.ports, bindings
         return self._bound
 
 

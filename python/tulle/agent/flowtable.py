@@ -28,8 +28,9 @@ _logger = structlog.get_logger(__name__)
 class FlowTable:
     """`apply` makes the switch have these flows and no others.
 
-    `before_deletion` is given the flows with their counters before some of a port go.  Who else reads counters does so
-    while holding `reading`, so that they are seen in the order in which they rise.
+    `before_deletion` is given the flows with their counters before some of a port go, unless `is_counted` says of all
+    their cookies that nobody wants to know any more.  Who else reads counters does so while holding `reading`, so that
+    they are seen in the order in which they rise.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class FlowTable:
         client: OpenFlowClient,
         canonical: Callable[[str], str],
         before_deletion: Callable[[list[DumpedFlow]], None] = lambda _: None,
+        is_counted: Callable[[int], bool] = lambda _: True,
     ) -> None:
         self._client = client
         self._canonical = canonical
         self._before_deletion = before_deletion
+        self._is_counted = is_counted
         self.reading = asyncio.Lock()
         self._installed: dict[str, str] | None = None
         self._meters: dict[int, int] = {}
@@ -111,7 +114,7 @@ class FlowTable:
             after = {key: desired[key] for key in changed if key in desired}
         todo = changes(before, after)
         if todo.commands:
-            await self._send(todo, count_gone=count_gone)
+            await self._send(todo, before, count_gone=count_gone)
         if changed is None:
             installed = dict(desired)
         else:
@@ -120,19 +123,20 @@ class FlowTable:
             installed.update(after)
         self._installed, self._unsent = installed, frozenset()
 
-    async def _send(self, todo: FlowChanges, *, count_gone: bool) -> None:
+    async def _send(self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool) -> None:
         _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
         try:
             async with self.reading:
-                await self._count_before(todo, count_gone=count_gone)
+                await self._count_before(todo, before, count_gone=count_gone)
                 await self._client.change(todo.commands)
         except FlowRefused as error:
             _logger.error("flows refused", error=str(error))
             raise
 
-    async def _count_before(self, todo: FlowChanges, *, count_gone: bool) -> None:
+    async def _count_before(self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool) -> None:
         """Read the counters of what is about to go."""
-        ports = any(flow_table(flow) in COUNTED_OF_PORTS for flow in todo.delete)
+        gone = (before[key] for key in todo.delete if flow_table(key) in COUNTED_OF_PORTS)
+        ports = any(self._is_counted(flow_cookie(text)) for text in gone)
         if not (ports or (count_gone and todo.delete)):
             return
         flows = await self._client.dump()

@@ -7,6 +7,7 @@ one goes on serving until it has seen that, and a little longer.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -18,7 +19,7 @@ GRACE_S = 1.0
 """How long the old node of a moved port still serves: time for all others to follow the binding."""
 
 
-class Places(Struct, frozen=True):
+class Places(Struct, frozen=True, dict=True):
     """The ports of this node.
 
     `wanted` belong here; `held` are still bound here while another node prepares; `lingering` have
@@ -30,7 +31,7 @@ class Places(Struct, frozen=True):
     lingering: frozenset[PortName]
     coming: frozenset[PortName] = frozenset()
 
-    @property
+    @cached_property
     def local(self) -> frozenset[PortName]:
         """All that need an interface here."""
         return self.wanted | self.held | self.lingering | self.coming
@@ -66,12 +67,10 @@ class Lingering:
 
 def wanted(view: View, node: str, foreign: Collection[PortName]) -> frozenset[PortName]:
     """Ports that ask for this node, or for none while somebody has plugged them in here (`foreign`)."""
-    expected = coming(view, node)
-    return frozenset(
-        port
-        for port, asked in view.requested.items()
-        if asked == node or (asked is None and port in foreign and port not in expected)
-    )
+    requested, expected = view.requested, coming(view, node)
+    here = (port for port, asked in requested.asking.items() if asked == node)
+    plugged = (port for port in foreign if port in requested and requested[port] is None)
+    return frozenset((*here, *(port for port in plugged if port not in expected)))
 
 
 def coming(view: View, node: str) -> frozenset[PortName]:
@@ -141,11 +140,12 @@ def effective_bindings(
 
     A port that is bound nowhere yet counts where it asks to be.
     """
+    here = places.local.intersection(ready)
+    bindings, asking = view.bindings, view.requested.asking
     out = []
-    for port, asked in sorted(view.requested.items()):
-        here = port in places.local and port in ready
-        at = node if here else view.bindings.get(port, asked)
-        if at is not None and at in view.nodes:
+    for port in sorted({*here, *bindings, *asking}):
+        at = node if port in here else bindings.get(port, asking.get(port))
+        if at is not None and at in view.nodes and port in view.requested:
             out.append(Binding(*port, at))
     return tuple(out)
 
@@ -160,7 +160,7 @@ def needed_remotes(view: View, node: str, places: Places, bindings: Collection[B
     networks = {network for network, _ in places.local}
     networks |= {one.network for one in bindings if one.node == node}
     nodes = {one.node for one in bindings if one.network in networks}
-    asked = {at for (network, _), at in view.requested.items() if network in networks and at is not None}
+    asked = {at for (network, _), at in view.requested.asking.items() if network in networks}
     bound = {at for (network, _), at in view.bindings.items() if network in networks}
     bound |= {one.target for (network, _), one in view.prepared.items() if network in networks}
     return frozenset((nodes | asked | bound) & view.nodes.keys()) - {node}

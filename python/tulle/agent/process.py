@@ -98,7 +98,7 @@ class Agent:
         )
         self.tally = Tally()
         self._whereabouts: tuple[View | None, Whereabouts] = None, Whereabouts()
-        self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters)
+        self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters, self._is_counted)
         replicas = (self.intent, self.state, self.switch)
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
         self.slow_path = SlowPath(icmp_error, time.monotonic)
@@ -315,6 +315,28 @@ class Agent:
         if view is not None and view is not self._whereabouts[0]:
             self._whereabouts = view, Whereabouts.of(view.all_networks, view.ids)
         return self._whereabouts[1]
+
+    def _is_counted(self, cookie: int) -> bool:
+        """Whether what a flow of a port has counted is told of: not where users have deleted the port's switch too."""
+        known = self.reconciler.compiled.owners, self.reconciler.former_owners
+        owner = next((owners[cookie] for owners in known if cookie in owners), None)
+        view = self.reconciler.view
+        if owner is None or view is None:
+            return True
+        kind, _, path = owner.partition(" ")
+        network, _, port = path.partition("/")
+        if kind != "port":
+            return kind != "router"
+        return (network, port) in view.requested or self._has_switch(view, path)
+
+    def _has_switch(self, view: View, port: str) -> bool:
+        """Whether the switch where a port was is there still, which counts what its ports have passed."""
+        _, places = self._whereabouts
+        if port not in places.ports:
+            return True
+        network, switch = places.ports[port]
+        found = next((one for one in view.all_networks if one.name == network), None)
+        return found is not None and any(one.name == switch for one in found.switches)
 
     def _forget_counters(self) -> None:
         """Of what users have deleted."""

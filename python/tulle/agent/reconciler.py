@@ -303,7 +303,7 @@ class Reconciler:
     def _mtus(self, view: View, places: Places) -> dict[str, int]:
         """Of each network, in bytes."""
         bindings = placing.effective_bindings(view, self.node.name, places, frozenset())
-        asked = [Binding(*port, at) for port, at in view.requested.items() if at is not None]
+        asked = [Binding(*port, at) for port, at in view.requested.asking.items()]
         own = {self.node.name: NodeReport(self.underlay_mtu)}
         reports = {**store.reports(source(self.state)), **own}
         return {

@@ -10,6 +10,7 @@ import structlog
 from msgspec import Struct
 
 from tulle import store
+from tulle.agent.requested import PortName, Requested
 from tulle.store import Source, StoredNetwork, moving
 from tulle.values import Ids, Network, Node, Tunnel, Turn, Unreachable
 from tulle.values.moving import Prepared
@@ -32,8 +33,6 @@ INTENT_TABLES = (
     "Mirror",
     "Node",
 )
-PortName = tuple[str, str]
-"""Network and port."""
 
 
 class View(Struct, frozen=True, dict=True):
@@ -57,22 +56,17 @@ class View(Struct, frozen=True, dict=True):
         return {name: one.version for name, one in self.networks.items()}
 
     @cached_property
-    def requested(self) -> dict[PortName, str | None]:
+    def requested(self) -> Requested:
         """Every port that exists, and the node that it asks for.
 
         One that a prepared node has taken asks for that node, also before users' intent says so.
         """
-        found = {
-            (name, port.name): port.node for name, one in self.networks.items() for port in one.network.ports
-        }
-        for port in self.prepared.keys() & found.keys():
-            found[port] = self._asked(port, found[port])
-        return found
+        found = Requested(self.networks)
+        taken = {port: one.target for port, one in self.prepared.items() if self._is_taken(found, port, one)}
+        return Requested(self.networks, taken) if taken else found
 
-    def _asked(self, port: PortName, asked: str | None) -> str | None:
-        one = self.prepared.get(port)
-        taken = one is not None and one.source == asked and self.bindings.get(port) == one.target
-        return one.target if one is not None and taken else asked
+    def _is_taken(self, requested: Requested, port: PortName, one: Prepared) -> bool:
+        return port in requested and one.source == requested[port] and self.bindings.get(port) == one.target
 
     @property
     def all_networks(self) -> tuple[Network, ...]:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from ipaddress import ip_address, ip_interface, ip_network
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
+from ipaddress import (
+    IPv4Interface,
+    IPv4Network,
+    IPv6Interface,
+    IPv6Network,
+    ip_interface,
+    ip_network,
+)
+from typing import Final
 
 from msgspec import Struct
 
 from tulle.values import Attachment, Binding, LogicalPort, Network
+
+Interface = IPv4Interface | IPv6Interface
+Subnet = IPv4Network | IPv6Network
+TEXTS: Final = 4096
+_interface, _network = lru_cache(TEXTS)(ip_interface), lru_cache(TEXTS)(ip_network)
 
 
 class Placement(Struct, frozen=True):
@@ -43,33 +58,43 @@ def attachments(
     node: str, networks: Iterable[Network], bindings: Iterable[Binding], mtus: Mapping[str, int]
 ) -> tuple[Attachment, ...]:
     """The workloads to plug in on `node`; `mtus` gives the MTU in bytes by network."""
-    here = {(binding.network, binding.port) for binding in bindings if binding.node == node}
+    here: defaultdict[str, set[str]] = defaultdict(set)
+    for binding in bindings:
+        if binding.node == node:
+            here[binding.network].add(binding.port)
     return tuple(
-        _attachment(network, port, mtus[network.name])
+        made
         for network in networks
-        for port in network.ports
-        if (network.name, port.name) in here
+        if network.name in here
+        for made in _attachments(network, here[network.name], mtus[network.name])
     )
 
 
-def _attachment(network: Network, port: LogicalPort, mtu: int) -> Attachment:
-    subnets = [
-        ip_network(subnet)
-        for switch in network.switches
-        if switch.name == port.switch
-        for subnet in switch.subnets
-    ]
+def _attachments(network: Network, names: Collection[str], mtu: int) -> Iterator[Attachment]:
+    subnets = {switch.name: tuple(map(_network, switch.subnets)) for switch in network.switches}
+    gateways: defaultdict[str, list[Interface]] = defaultdict(list)
+    for router in network.routers:
+        for router_port in router.ports:
+            gateways[router_port.switch] += map(_interface, router_port.addresses)
+    for port in network.ports:
+        if port.name in names:
+            yield _attachment(network, port, mtu, subnets.get(port.switch, ()), gateways[port.switch])
+
+
+def _attachment(
+    network: Network, port: LogicalPort, mtu: int, subnets: Iterable[Subnet], gateways: Iterable[Interface]
+) -> Attachment:
     interfaces = tuple(
         f"{address}/{subnet.prefixlen}"
         for address in port.addresses
         for subnet in subnets
-        if ip_address(address) in subnet
+        if _interface(address).ip in subnet
     )
     return Attachment(
         f"{network.name}/{port.name}",
         port.mac,
         interfaces,
-        _gateways(network, port, interfaces),
+        _gateways(interfaces, gateways),
         port.namespace,
         port.interface,
         mtu,
@@ -77,13 +102,11 @@ def _attachment(network: Network, port: LogicalPort, mtu: int) -> Attachment:
     )
 
 
-def _gateways(network: Network, port: LogicalPort, interfaces: Iterable[str]) -> tuple[str, ...]:
+def _gateways(interfaces: Iterable[str], routers: Iterable[Interface]) -> tuple[str, ...]:
     """One router address of each family: the first router on a subnet of the port."""
-    homes = {ip_interface(one).network for one in interfaces}
+    homes = {_interface(one).network for one in interfaces}
     found: dict[int, str] = {}
-    for router in network.routers:
-        for router_port in router.ports:
-            for address in map(ip_interface, router_port.addresses):
-                if router_port.switch == port.switch and address.network in homes:
-                    found.setdefault(address.version, str(address.ip))
+    for address in routers:
+        if address.network in homes:
+            found.setdefault(address.version, str(address.ip))
     return tuple(found[version] for version in sorted(found))

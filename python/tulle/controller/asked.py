@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final
 
 import msgspec
 
+from tulle.logical import diff
 from tulle.store import StoredNetwork
 from tulle.values import Change, Network
 
@@ -30,7 +32,7 @@ ANYBODY: Final = Asked()
 """Who asks for nothing special."""
 
 
-class Pair(msgspec.Struct, frozen=True):
+class Pair(msgspec.Struct, frozen=True, dict=True):
     """A network before and after a change; None where it does not exist."""
 
     name: str
@@ -41,6 +43,11 @@ class Pair(msgspec.Struct, frozen=True):
     def before(self) -> Network | None:
         """The old network without its generation."""
         return None if self.old is None else self.old.network
+
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        """How the two differ."""
+        return diff(self.before, self.new)
 
     @property
     def generation(self) -> int:

@@ -100,7 +100,7 @@ class Intent:
         stored = self.network(name)
         self._refuse_stale(Pair(name, stored, None), asked)
         new = edited(stored.network, edits, store.canonical)
-        refuse_unsound(stored.network, new, self.nodes())
+        refuse_unsound(stored.network, new, self.nodes(), self._networks.neighbours(name))
         return await self._change([Pair(name, stored, new)], asked, "change")
 
     @_in_turn
@@ -344,7 +344,7 @@ class Intent:
         generations = {
             one.name: 0 if one.new is None else raised.get(one.name) or one.generation for one in every
         }
-        found = tuple(change for one in every for change in diff(one.before, one.new))
+        found = tuple(change for one in every for change in one.changes)
         applied = Applied(found, generations, None, different, _undo(different))
         if asked.dry_run or not (different or declare):
             return applied

@@ -15,7 +15,7 @@ import orjson
 
 from tulle import store
 from tulle.errors import Conflict, InvalidInput, NotFound
-from tulle.logical import diff, network_of
+from tulle.logical import network_of
 from tulle.logical.cutting import Cutter
 from tulle.logical.spelling import nearest
 from tulle.store import Row, StoredNetwork, Writer
@@ -122,7 +122,7 @@ class Ledger:
             # Another client or an earlier release made it so; one can roll back to it all the same.
             self._insert_change(writer, pair.old, Asked(), UNKNOWN, "")
         new = None if pair.new is None else StoredNetwork(pair.new, generation)
-        said = summary(diff(pair.before, pair.new))
+        said = summary(pair.changes)
         self._insert_change(writer, new or Gone(pair.name, generation), asked, what, said)
 
     def add_snapshot(self, writer: Writer, stored: StoredNetwork, name: str, asked: Asked) -> dict[str, Any]:

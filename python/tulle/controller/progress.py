@@ -11,7 +11,7 @@ from tulle import store
 from tulle.errors import Unavailable
 from tulle.ovsdb import Change
 from tulle.store import Source, StoredNetwork
-from tulle.values import Binding, Network
+from tulle.values import Binding, LogicalPort
 
 from .choice import Pairs
 from .stores import Rows
@@ -52,10 +52,11 @@ def behind(
                 Behind(node, name, f"still has network {name}") for node in applied if name in applied[node]
             ]
             continue
-        network = stored[name].network
-        nodes = _nodes_of(network, bindings) - external
+        asking = stored[name].placed
+        nodes = {port.node for port in asking if port.node is not None}
+        nodes = (nodes | {one.node for one in bindings if one.network == name}) - external
         found += _lagging(name, generation, nodes, applied)
-        found += _unbound(network, bindings, external)
+        found += _unbound(name, asking, bindings, external)
         pairs = Pairs(intent, state, nodes | external)
         found += [Behind(node, name, reason) for node, reason in pairs.moving(name)]
     return sorted(set(found))
@@ -110,11 +111,6 @@ def _bindings(state: Source, networks: Collection[str]) -> tuple[Binding, ...]:
     )
 
 
-def _nodes_of(network: Network, bindings: tuple[Binding, ...]) -> set[str]:
-    asked = {port.node for port in network.ports if port.node is not None}
-    return asked | {binding.node for binding in bindings if binding.network == network.name}
-
-
 def _lagging(
     name: str, generation: int, nodes: set[str], applied: Mapping[str, Mapping[str, int]]
 ) -> list[Behind]:
@@ -130,12 +126,14 @@ def _lagging(
     return found
 
 
-def _unbound(network: Network, bindings: tuple[Binding, ...], external: set[str]) -> list[Behind]:
+def _unbound(
+    network: str, asking: Iterable[LogicalPort], bindings: tuple[Binding, ...], external: set[str]
+) -> list[Behind]:
     """Ports that an agent has to plug in itself; others wait for an interface of somebody else's making."""
-    at = {binding.port: binding.node for binding in bindings if binding.network == network.name}
+    at = {binding.port: binding.node for binding in bindings if binding.network == network}
     return [
-        Behind(port.node, network.name, f"port {network.name}/{port.name} is not bound there yet")
-        for port in network.ports
+        Behind(port.node, network, f"port {network}/{port.name} is not bound there yet")
+        for port in asking
         if port.node is not None
         and port.node not in external
         and port.namespace is not None

@@ -58,6 +58,8 @@ class Reaction:
         """Catch up whenever something is due."""
         while True:
             await self.due.wait()
+            # Who waits for what has just been applied hears of it before what follows from it is done.
+            await asyncio.sleep(0)
             if not await self.catch_up():
                 await asyncio.sleep(RETRY_S)
 

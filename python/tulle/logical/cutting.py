@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from tulle.values import Network
 
 from .differing import differing
-from .parts import LEAF_MAX, Part, add_part, hash_of, is_list, list_tree
-from .snapshot import IDENTITIES, LISTS, Document, document_of
+from .parts import LEAF_MAX, Part, add_part, is_list, list_tree, place_of
+from .snapshot import LISTS, Document, document_of
 
 Texts = Mapping[str, str]
 """Canonical JSON of members by the hash of their name."""
@@ -113,7 +113,7 @@ class Cutter:
         if not gone and not come:
             return self._trees[name]
         texts = _texts(name, new, tuple(come))
-        less = [hash_of(getattr(one, IDENTITIES[name])) for one in gone]
+        less = [place_of(name, msgspec.structs.asdict(one)) for one in gone]
         return changed(self._trees[name], less, texts, 0, made)
 
 
@@ -123,8 +123,7 @@ def _texts(name: str, network: Network, members: tuple[Any, ...]) -> dict[str, s
 
 
 def _hashed(name: str, members: list[Document]) -> dict[str, str]:
-    identity = IDENTITIES[name]
-    return {hash_of(one[identity]): msgspec.json.encode(one, order="sorted").decode() for one in members}
+    return {place_of(name, one): msgspec.json.encode(one, order="sorted").decode() for one in members}
 
 
 def _regrown(branch: Branch | None, texts: Texts, is_kept: Callable[[str], bool], made: Made) -> Branch:

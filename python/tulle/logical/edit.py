@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
+from itertools import chain, groupby
 from typing import Any, Final
 
 import orjson
@@ -21,6 +22,7 @@ from . import tree
 from .differing import differing
 from .file_network import read_network
 from .fill import with_addresses
+from .neighbours import Neighbours
 from .reader import Complaints
 from .rules import problems
 from .rules_changed import is_sound_change
@@ -54,30 +56,47 @@ def edited(network: Network, edits: Iterable[Edit], usual: Callable[[Network], N
     `usual` brings what is inside of a network's members into its usual order.
     NotFound when a member to remove is not there; InvalidInput when the values are none of a member.
     """
-    for edit in edits:
-        if edit.kind not in KINDS:
-            raise InvalidInput(f"one of {', '.join(KINDS)} was expected, {edit.kind!r} came")
-        network = _removed(network, edit) if edit.values is None else _put(network, edit, edit.values, usual)
+    for (kind, is_removal), several in groupby(edits, lambda edit: (edit.kind, edit.values is None)):
+        if kind not in KINDS:
+            raise InvalidInput(f"one of {', '.join(KINDS)} was expected, {kind!r} came")
+        if is_removal:
+            network = _without(network, kind, [edit.name for edit in several])
+            continue
+        for edit in several:
+            network = _put(network, edit, edit.values or {}, usual)
     return network
 
 
-def refuse_unsound(old: Network, new: Network, nodes: Collection[str]) -> None:
-    """InvalidInput if `new`, made of the sound network `old` by edits, is contradictory or names unknown nodes."""
+def refuse_unsound(
+    old: Network, new: Network, nodes: Collection[str], neighbours: Neighbours | None = None
+) -> None:
+    """InvalidInput if `new`, made of the sound network `old` by edits, is contradictory or names unknown nodes.
+
+    `neighbours` as in `is_sound_change`.
+    """
     _, come = differing(old.ports, new.ports)
-    if is_sound_change(old, new) and all(one.node in nodes for one in come if one.node is not None):
+    if is_sound_change(old, new, neighbours) and all(
+        one.node in nodes for one in come if one.node is not None
+    ):
         return
     found = problems(new, sorted(nodes))
     if found:
         raise InvalidInput("\n".join(f"network {new.name}: {one.message}" for one in found[:PROBLEMS_SHOWN]))
 
 
-def _removed(network: Network, edit: Edit) -> Network:
-    members = getattr(network, KINDS[edit.kind])
-    at = _place(members, edit.name)
-    if not _is_at(members, at, edit.name):
-        hint = nearest(edit.name, [one.name for one in members])
-        raise NotFound(f"no {edit.kind} {edit.name!r} in network {network.name}{hint}")
-    return replace(network, **{KINDS[edit.kind]: (*members[:at], *members[at + 1 :])})
+def _without(network: Network, kind: str, names: Iterable[str]) -> Network:
+    members = getattr(network, KINDS[kind])
+    gone: set[int] = set()
+    for name in names:
+        at = _place(members, name)
+        if at in gone or not _is_at(members, at, name):
+            left = [one.name for place, one in enumerate(members) if place not in gone]
+            raise NotFound(f"no {kind} {name!r} in network {network.name}{nearest(name, left)}")
+        gone.add(at)
+    ends = (*sorted(gone), len(members))
+    begins = (0, *(at + 1 for at in ends))
+    kept = chain.from_iterable(members[begin:end] for begin, end in zip(begins, ends, strict=False))
+    return replace(network, **{KINDS[kind]: tuple(kept)})
 
 
 def _put(

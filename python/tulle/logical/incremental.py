@@ -45,6 +45,7 @@ class Incremental:
         self._network = Network("")
         self._ports: Mapping[str, Mapping[str, LogicalPort]] = {}
         self._keys = PortKeys({})
+        self._datapaths: Mapping[str, int] = {}
         self._inputs: dict[Unit, Any] = {}
         self._stations: dict[str, tuple[Unit, ...]] = {}
         self._policies: Policies | None = None
@@ -59,6 +60,7 @@ class Incremental:
         step = _Step(self, Network(network.name) if network.paused else network, ids, down)
         delta = step.run()
         self._network, self._ports, self._keys = step.network, step.ports, step.keys
+        self._datapaths = dict(ids.datapaths)
         for unit in delta.gone:
             del self._inputs[unit]
         self._inputs |= step.inputs
@@ -80,6 +82,7 @@ class _Step:
         self.gone_ports, self.new_ports = differing(kept._network.ports, network.ports)
         self.ports = self._ports_by_switch()
         self.view = View(network, Ids(ids.datapaths, self.keys), down, self.ports)
+        self.same_around = kept._datapaths == ids.datapaths and self._same_routers()
         self.inputs: dict[Unit, Any] = {}
         self.flows: dict[Unit, tuple[Flow, ...]] = {}
         self.gone: set[Unit] = set()
@@ -105,17 +108,30 @@ class _Step:
         """The switch and its ports; the names of those ports whose inputs are others than before."""
         name = switch.name
         unit = SWITCH_UNIT, name, ""
-        context = self._context(switch)
-        moved = self._put(unit, context, lambda: of_switch(self.view, switch))
-        path = f"{self.network.name}/{name}"
-        before = self.kept._keys.groups.get(path, NONE) if self.kept._network.name else NONE
-        own = self.keys.groups.get(path, NONE)
-        same_keys = own is before or own == before
-        if not moved and same_keys and name not in self.touched and name in self.kept._stations:
+        same_ports = self._same_keys(name) and name not in self.touched and name in self.kept._stations
+        if same_ports and self.same_around and self.kept._inputs[unit][0] is switch:
+            self.stations[name] = self.kept._stations[name]
+            return set()
+        moved = self._put(unit, self._context(switch), lambda: of_switch(self.view, switch))
+        if not moved and same_ports:
             self.stations[name] = self.kept._stations[name]
             return set()
         self.touched.add(name)
         return self._of_stations(switch, again=moved)
+
+    def _same_routers(self) -> bool:
+        """Whether routers, with their numbers and all that they answer for, are as they were at every switch."""
+        kept, new = self.kept._network, self.network
+        lists = ("name", "routers", "load_balancers", "default_deny")
+        same = all(getattr(kept, one) is getattr(new, one) for one in lists)
+        return same and all(self._same_keys(router.name) for router in new.routers)
+
+    def _same_keys(self, datapath: str) -> bool:
+        """Whether the keys of the ports of a switch or router are as they were."""
+        path = f"{self.network.name}/{datapath}"
+        before = self.kept._keys.groups.get(path, NONE) if self.kept._network.name else NONE
+        own = self.keys.groups.get(path, NONE)
+        return own is before or own == before
 
     def _of_stations(self, switch: LogicalSwitch, *, again: bool) -> set[str]:
         units, names = [], set()
@@ -169,17 +185,15 @@ class _Step:
             if unit not in self.kept._inputs or self._concerns(router):
                 flows = lambda router=router: of_router(self.view, router)  # noqa: E731
                 self._put(unit, self._router_inputs(router), flows)
-        self.gone |= {unit for unit in self.kept._inputs if unit[0] == ROUTER_UNIT and unit not in known}
+        former = {(ROUTER_UNIT, router.name, "") for router in self.kept._network.routers}
+        self.gone |= former - known
 
     def _concerns(self, router: LogicalRouter) -> bool:
         """Whether what a router follows from may be other than before."""
-        path = f"{self.network.name}/{router.name}"
-        before = self.kept._keys.groups.get(path, NONE)
-        own = self.keys.groups.get(path, NONE)
         old = self.kept._inputs[ROUTER_UNIT, router.name, ""]
         is_same = old[0] is router and old[1] == self.view.datapath(router.name)
         near = any(port.switch in self.touched for port in router.ports)
-        return not (is_same and (own is before or own == before)) or near
+        return not (is_same and self._same_keys(router.name)) or near
 
     def _router_inputs(self, router: LogicalRouter) -> tuple[object, ...]:
         view = self.view

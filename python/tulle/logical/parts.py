@@ -1,8 +1,9 @@
 """A document cut into parts that are named by their content, so that documents which share share parts.
 
-The members of each list of the document (switches, ports, ACLs, …) hang in a tree by the hash of their name: which
-shape it has follows from the members alone, not from their history.  So two documents that differ in one
-port of a thousand differ in one leaf and in the few parts above it.  Compare: Merkle, "A Digital Signature
+The members of each list of the document (switches, ports, ACLs, …) hang in a tree by the hash of their name, those
+of a switch beside one another: which shape it has follows from the members alone, not from their history.  So two
+documents that differ in one port of a thousand, or in one switch with all that is on it, differ in one leaf or branch
+and in the few parts above it.  Compare: Merkle, "A Digital Signature
 Based on a Conventional Encryption Function" (1987), and the objects of git.
 """
 
@@ -19,8 +20,11 @@ from tulle.errors import InvalidInput
 
 from .snapshot import IDENTITIES, Document
 
-LEAF_MAX: Final = 4
+LEAF_MAX: Final = 16
 """How many members a leaf holds before it becomes sixteen."""
+BY_SWITCH: Final = frozenset({"ports", "acls"})
+SWITCH_DIGITS: Final = 2
+"""How much of where a member hangs is its switch's."""
 NAME_BYTES: Final = 16
 _DEPTH_MAX: Final = 2 * NAME_BYTES
 
@@ -69,8 +73,7 @@ def _by(key: str) -> Callable[[Mapping[str, Any]], Any]:
 def list_tree(key: str, members: list[Document], made: dict[str, Part]) -> str:
     """The name of the tree of a list; its parts are added to `made`."""
     texts = sorted(
-        (hash_of(member[IDENTITIES[key]]), msgspec.json.encode(member, order="sorted").decode())
-        for member in members
+        (place_of(key, member), msgspec.json.encode(member, order="sorted").decode()) for member in members
     )
     return _branch(texts, 0, made)
 
@@ -111,6 +114,13 @@ def _content(name: str, part: Callable[[str], Part | None]) -> Document:
     return content
 
 
-def hash_of(name: str) -> str:
-    """Where a member hangs in its tree."""
+def place_of(key: str, member: Mapping[str, Any]) -> str:
+    """Where a member of a list hangs in its tree, in hexadecimal digits."""
+    digits = _hash_of(member[IDENTITIES[key]])
+    if key not in BY_SWITCH:
+        return digits
+    return _hash_of(member.get("switch") or "")[:SWITCH_DIGITS] + digits[SWITCH_DIGITS:]
+
+
+def _hash_of(name: str) -> str:
     return blake2b(name.encode(), digest_size=NAME_BYTES).hexdigest()

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import cache
 from ipaddress import ip_network
 
-from tulle.values import Acl, LogicalPort, Network
+from tulle.values import Acl, Network
 
 from .match import is_reference
 
@@ -19,9 +19,6 @@ class References:
 
     def __init__(self, network: Network) -> None:
         self._ports = {port.name: port for port in network.ports}
-        self._by_switch: dict[str, list[LogicalPort]] = {}
-        for port in network.ports:
-            self._by_switch.setdefault(port.switch, []).append(port)
         self._groups = {group.name: group.ports for group in network.port_groups}
         self._sets = {one.name: one.addresses for one in network.address_sets}
         self.intervals = cache(self._intervals)

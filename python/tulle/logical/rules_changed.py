@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from tulle.values import PORT_KEY_MAX, Acl, LogicalPort, LogicalRouter, LogicalS
 
 from .differing import differing
 from .match import is_reference
+from .neighbours import Neighbours
 from .rules import problems
 from .rules_acl import FLOWS_MAX
 from .rules_route import route_problems
@@ -23,8 +25,11 @@ MOST = 0.25
 """Where a larger part than this differs, the whole is looked at."""
 
 
-def is_sound_change(old: Network, new: Network) -> bool:
-    """True only if `new` has no problems, given that `old` has none; no node is asked about."""
+def is_sound_change(old: Network, new: Network, neighbours: Neighbours | None = None) -> bool:
+    """True only if `new` has no problems, given that `old` has none; no node is asked about.
+
+    `neighbours` are kept from one change of a network to the next; without them all of its ports are looked at.
+    """
     whole = (
         *("name", "port_groups", "address_sets", "default_deny", "load_balancers", "dns", "forwarding"),
         *("appliances", "chains", "mirrors"),
@@ -38,7 +43,7 @@ def is_sound_change(old: Network, new: Network) -> bool:
         _switches_only_left(old, new)
         and _routers_only_lost(*differing(old.routers, new.routers), new)
         and _nothing_misses(new, ports)
-        and _ports_fit(new, ports[1])
+        and _ports_fit(old, new, ports, neighbours or Neighbours())
         and _acls_fit(new, acls[1])
     )
 
@@ -61,9 +66,8 @@ def _switches_only_left(old: Network, new: Network) -> bool:
         return False
     names = {one.name for one in gone} - {one.name for one in come}
     left = (port for router in new.routers for port in router.ports)
-    return not names or not any(
-        one.switch in names for members in (new.ports, new.acls, left) for one in members
-    )
+    switch = attrgetter("switch")
+    return not names or all(names.isdisjoint(map(switch, members)) for members in (new.ports, new.acls, left))
 
 
 def _routers_only_lost(
@@ -90,45 +94,28 @@ def _nothing_misses(
     return moved.isdisjoint(named) and not any(one.port in moved for one in new.acls if one.port)
 
 
-def _ports_fit(new: Network, come: tuple[LogicalPort, ...]) -> bool:
-    """Whether ports are right by themselves, and none has what another one has."""
+def _ports_fit(
+    old: Network,
+    new: Network,
+    ports: tuple[tuple[LogicalPort, ...], tuple[LogicalPort, ...]],
+    neighbours: Neighbours,
+) -> bool:
+    """Whether ports are right by themselves, and none has what another one has.
+
+    Names, addresses and places are taken once in a network, MAC addresses once on a switch.
+    """
+    gone, come = ports
     if not come:
         return True
     switches = {one.switch for one in come}
     around = tuple(one for one in new.switches if one.name in switches)
     if problems(Network(new.name, around, ports=come)):
         return False
-    others = [one for one in new.ports if one.switch in switches]
-    counts = Counter(one.switch for one in others)
-    if any(count > PORT_KEY_MAX - len(new.routers) * 100 for count in counts.values()):
+    neighbours.follow(old.ports)
+    counts = neighbours.counts + Counter(one.switch for one in come)
+    if any(counts[switch] > PORT_KEY_MAX - len(new.routers) * 100 for switch in switches):
         return False
-    return _apart(new, come) and _apart_from_routers(new, come)
-
-
-def _apart(new: Network, come: tuple[LogicalPort, ...]) -> bool:
-    """Names, addresses and places are taken once in a network, MAC addresses once on a switch."""
-    names, macs = {one.name for one in come}, {one.mac for one in come}
-    addresses = {text for one in come for text in one.addresses}
-    near = tuple(
-        one
-        for one in new.ports
-        if one.name in names
-        or one.mac in macs
-        or not addresses.isdisjoint(one.addresses)
-        or one.namespace is not None
-    )
-    return (
-        len({one.name for one in near}) == len(near)
-        and len({(one.switch, one.mac) for one in near}) == len(near)
-        and len({text for one in near for text in one.addresses}) == sum(len(one.addresses) for one in near)
-        and _alone(near)
-    )
-
-
-def _alone(ports: tuple[LogicalPort, ...]) -> bool:
-    """Whether no two are in one place."""
-    placed = [(one.node, one.namespace, one.interface) for one in ports if one.namespace is not None]
-    return len(set(placed)) == len(placed)
+    return neighbours.are_apart(come, gone) and _apart_from_routers(new, come)
 
 
 def _apart_from_routers(new: Network, come: Iterable[LogicalPort]) -> bool:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
 from tulle.values import LogicalRouter, Network, StaticRoute
 
 from .problem import Path, Problem, repeated
+
+Interface = IPv4Interface | IPv6Interface
 
 
 def route_problems(network: Network) -> Iterator[Problem]:
     """All that is wrong with the static routes of a network."""
     for at, router in enumerate(network.routers):
         paths: list[Path] = [("routers", at, "routes", route_at) for route_at in range(len(router.routes))]
+        interfaces = _interfaces(router)
         for path, route in zip(paths, router.routes, strict=True):
-            yield from _malformed(path, route) or _misplaced(path, router, route)
+            yield from _malformed(path, route) or _misplaced(path, router, route, interfaces)
         prefixes = [
             ((*path, "prefix"), route.prefix) for path, route in zip(paths, router.routes, strict=True)
         ]
@@ -39,12 +42,20 @@ def _malformed(path: Path, route: StaticRoute) -> list[Problem]:
     return found
 
 
-def _misplaced(path: Path, router: LogicalRouter, route: StaticRoute) -> Iterator[Problem]:
-    prefix, next_hop = ip_network(route.prefix), ip_address(route.next_hop)
+def _interfaces(router: LogicalRouter) -> list[Interface] | None:
+    """None where an address is none; the rules about addresses tell it."""
     try:
-        interfaces = [ip_interface(one) for port in router.ports for one in port.addresses]
+        return [ip_interface(one) for port in router.ports for one in port.addresses]
     except ValueError:
-        return  # The rules about addresses tell it.
+        return None
+
+
+def _misplaced(
+    path: Path, router: LogicalRouter, route: StaticRoute, interfaces: list[Interface] | None
+) -> Iterator[Problem]:
+    prefix, next_hop = ip_network(route.prefix), ip_address(route.next_hop)
+    if interfaces is None:
+        return
     if prefix.version != next_hop.version:
         yield Problem((*path, "next_hop"), f"{next_hop} is of another family than {prefix}")
     elif not any(next_hop in interface.network for interface in interfaces):

@@ -19,6 +19,7 @@ Ports = Mapping[LocalPort | TunnelPort | Zone, int | str]
 CONTROLLER_BYTES = 65535
 """How much of a packet the agent is given: all of it."""
 
+TEXTS_KEPT = 4096
 METERS = 60_000
 """As many as the smallest switch that we know has room for."""
 
@@ -66,6 +67,41 @@ def flow_texts(
     texts = (emit_flow(flow, ports, unheard) for flow in flows)
     made = (canonical(text) for text in texts if text is not None)
     return {flow_key(text): text for text in made}
+
+
+class FlowTexts:
+    """Texts of flows most of which come again and again; between `begin` and `end` those that come are kept."""
+
+    def __init__(self) -> None:
+        self._ports: Ports = {}
+        self._unheard: frozenset[TunnelPort] = frozenset()
+        self._known: dict[values.Flow, tuple[str, str] | None] = {}
+        self._asked: dict[values.Flow, tuple[str, str] | None] = {}
+
+    def begin(self, ports: Ports, unheard: frozenset[TunnelPort]) -> None:
+        """From now on these are the ports; see `emit_flow`."""
+        if ports != self._ports or unheard != self._unheard:
+            self._known = {}
+        self._ports, self._unheard, self._asked = ports, unheard, {}
+
+    def of(self, flows: Iterable[values.Flow], canonical: Callable[[str], str]) -> dict[str, str]:
+        """As `flow_texts`."""
+        found = {}
+        for one in flows:
+            pair = self._known[one] if one in self._known else self._made(one, canonical)
+            self._asked[one] = pair
+            if pair is not None:
+                found[pair[0]] = pair[1]
+        return found
+
+    def end(self) -> None:
+        """Forget those that have not come; of very many none is kept, as their memory would be worth more."""
+        self._known = self._asked if len(self._asked) <= TEXTS_KEPT else {}
+        self._asked = {}
+
+    def _made(self, one: values.Flow, canonical: Callable[[str], str]) -> tuple[str, str] | None:
+        text = emit_flow(one, self._ports, self._unheard)
+        return None if text is None else (flow_key(made := canonical(text)), made)
 
 
 def _match(one: values.FieldMatch, ports: Ports) -> str | None:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from tulle.errors import InvalidInput, TulleError
 from tulle.logical import problems
+from tulle.logical.neighbours import Neighbours
 from tulle.logical.rules_changed import is_sound_change
 from tulle.ovsdb import Change
 from tulle.values import Network
@@ -79,6 +80,12 @@ class Networks:
             for name, error in self._wrong.items():
                 on_problem(name, error)
         return self._found
+
+    def neighbours(self, name: str) -> Neighbours:
+        """Of the ports of a network that there is; see `is_sound_change`."""
+        self.networks()
+        assert self._kept is not None
+        return self._kept[name].neighbours
 
     def _kept_of(self, name: str) -> _Kept:
         assert self._kept is not None
@@ -153,6 +160,7 @@ class _Kept:
         self._of_routers: dict[str, dict[str, dict[str, Row]]] = {table: {} for table in OF_ROUTERS}
         self._last: Network | None = None
         self.expected: Network | None = None
+        self.neighbours = Neighbours()
 
     @property
     def has_rows(self) -> bool:
@@ -186,7 +194,9 @@ class _Kept:
         lists = {name: self._lists[table].members for table, name in LISTS.items()}
         made: Network = replace(Network(self.root["name"]), **lists, **intent.network_facts(self.root))
         expected, self.expected = self.expected, None
-        if expected != made and (self._last is None or not is_sound_change(self._last, made)):
+        if expected != made and (
+            self._last is None or not is_sound_change(self._last, made, self.neighbours)
+        ):
             found = problems(made)
             if found:
                 self._last = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
@@ -47,12 +47,22 @@ _PARTS = (
 )
 
 
-class StoredNetwork(msgspec.Struct, frozen=True):
+class StoredNetwork(msgspec.Struct, frozen=True, dict=True):
     """A network, the generation that it has, and the version that its packets carry."""
 
     network: Network
     generation: int
     version: int = 0
+
+    @cached_property
+    def placed(self) -> tuple[LogicalPort, ...]:
+        """The ports that ask for a node, looked for once."""
+        return tuple([port for port in self.network.ports if port.node is not None])
+
+    @cached_property
+    def nodes(self) -> dict[str, str | None]:
+        """The node that each port asks for."""
+        return {port.name: port.node for port in self.network.ports}
 
 
 def networks(

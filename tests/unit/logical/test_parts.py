@@ -54,8 +54,20 @@ def test_a_version_of_a_thousand_ports_costs_what_changed() -> None:
         ports[at] = replace(ports[at], node="node2")
         parts = cut(document_of(Network("red", (SWITCH,), (), tuple(ports))))[1]
         new = {name: part for name, part in parts.items() if name not in kept}
-        assert weight(new) < whole / 40, (version, weight(new), whole)
+        assert weight(new) < whole / 30, (version, weight(new), whole)
         kept |= parts
+
+
+def test_a_switch_that_goes_with_all_its_ports_touches_few_parts() -> None:
+    switches = tuple(LogicalSwitch(f"s{n}", (f"10.{n}.0.0/16",)) for n in range(20))
+    ports = tuple(
+        LogicalPort(f"p{at}-{n}", f"s{at}", f"02:00:00:00:{at:02x}:{n:02x}", (f"10.{at}.0.{n}",))
+        for at in range(20)
+        for n in range(1, 101)
+    )
+    kept = cut(document_of(Network("red", switches, (), ports)))[1]
+    parts = cut(document_of(Network("red", switches[1:], (), ports[100:])))[1]
+    assert len(parts.keys() - kept.keys()) <= 5
 
 
 def test_a_missing_or_damaged_part_is_noticed() -> None:
