@@ -126,19 +126,23 @@ class FlowTable:
     async def _send(self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool) -> None:
         _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
         try:
+            if not self._is_read_before(todo, before, count_gone=count_gone):
+                await self._client.change(todo.commands)
+                return
             async with self.reading:
-                await self._count_before(todo, before, count_gone=count_gone)
+                await self._count_before(todo, count_gone=count_gone)
                 await self._client.change(todo.commands)
         except FlowRefused as error:
             _logger.error("flows refused", error=str(error))
             raise
 
-    async def _count_before(self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool) -> None:
-        """Read the counters of what is about to go."""
+    def _is_read_before(self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool) -> bool:
+        """Whether somebody wants to know what is about to go has counted."""
         gone = (before[key] for key in todo.delete if flow_table(key) in COUNTED_OF_PORTS)
-        ports = any(self._is_counted(flow_cookie(text)) for text in gone)
-        if not (ports or (count_gone and todo.delete)):
-            return
+        return bool(count_gone and todo.delete) or any(self._is_counted(flow_cookie(text)) for text in gone)
+
+    async def _count_before(self, todo: FlowChanges, *, count_gone: bool) -> None:
+        """Read the counters of what is about to go."""
         flows = await self._client.dump()
         self._before_deletion(flows)
         if count_gone:

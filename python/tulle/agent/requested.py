@@ -23,8 +23,8 @@ class Requested(Mapping[PortName, str | None]):
     @cached_property
     def asking(self) -> dict[PortName, str]:
         """Only the ports that ask for a node."""
-        placed = ((name, port) for name, one in self._networks.items() for port in one.placed)
-        found = {(name, port.name): port.node for name, port in placed} | self._others
+        found = {(name, one.name): one.node for name, each in self._networks.items() for one in each.placed}
+        found.update(self._others)
         return {port: node for port, node in found.items() if node is not None}
 
     def __getitem__(self, port: PortName) -> str | None:

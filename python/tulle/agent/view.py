@@ -15,6 +15,8 @@ from tulle.store import Source, StoredNetwork, moving
 from tulle.values import Ids, Network, Node, Tunnel, Turn, Unreachable
 from tulle.values.moving import Prepared
 
+__all__ = ["INTENT_TABLES", "PortName", "View", "read_view"]
+
 _logger = structlog.get_logger(__name__)
 
 INTENT_TABLES = (

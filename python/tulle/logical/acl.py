@@ -50,15 +50,25 @@ class Policies:
         facts = self.managed, self.tracked, view.network.default_deny, own_questions(view, switch)
         return (view.datapath(switch), *facts, own)
 
+    def is_plainly(self, before: Policies, switch: str) -> bool:
+        """Whether the ACLs at a switch are those of `before` and speak of no port or set, which may be others."""
+        own = self.at[switch]
+        same = (self.managed, self.tracked) == (before.managed, before.tracked)
+        return same and own == before.at.get(switch) and all(map(_is_plain, own))
+
     def _meaning(self, view: View, acl: Acl, switch: str) -> tuple[object, ...]:
         """What an ACL says by reference."""
-        if acl.switch is not None and acl.match.src is None and acl.match.dst is None:
+        if _is_plain(acl):
             return ()
         ports = self.ports(acl, switch)
         keys = None if ports is None else tuple(view.key(switch, port) for port in ports)
         ends = (text and self.references.addresses(text) for text in (acl.match.src, acl.match.dst))
         numbers = tuple(self.numbers[name] for name in conjunction_names((acl,)))
         return (keys, *ends, numbers)
+
+
+def _is_plain(acl: Acl) -> bool:
+    return acl.switch is not None and acl.match.src is None and acl.match.dst is None
 
 
 def acl_flows(view: View, policies: Policies, switch: str) -> Iterator[Flow]:

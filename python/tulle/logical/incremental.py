@@ -169,13 +169,23 @@ class _Step:
         if self.policies is not None and same and not names & self.members:
             policies, switches = self.policies, [one for one in new.switches if one.name in self.touched]
         else:
-            policies = self.policies = Policies(new)
+            former, policies = self.policies, Policies(new)
+            self.policies = policies
             grouped_ports = {port for group in new.port_groups for port in group.ports}
             self.members = frozenset(grouped_ports | {acl.port for acl in new.acls if acl.port is not None})
-            switches = list(new.switches)
+            same = former is not None and kept.default_deny == new.default_deny == ()
+            known = former if same else None
+            switches = [one for one in new.switches if not self._has_same_acls(policies, known, one.name)]
         for switch in switches:
             flows = lambda name=switch.name: acl_flows(self.view, policies, name)  # noqa: E731
             self._put((ACL_UNIT, switch.name, ""), policies.inputs(self.view, switch.name), flows)
+
+    def _has_same_acls(self, policies: Policies, former: Policies | None, switch: str) -> bool:
+        """Whether the flows of the ACLs at a switch follow from nothing that is other than before."""
+        if former is None or (ACL_UNIT, switch, "") not in self.kept._inputs:
+            return False
+        before = self.kept._datapaths.get(f"{self.network.name}/{switch}")
+        return before == self.view.datapath(switch) and policies.is_plainly(former, switch)
 
     def _of_routers(self) -> None:
         known = set()
