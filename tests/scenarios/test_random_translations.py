@@ -108,11 +108,7 @@ def arrived(hops: list[Hop]) -> list[Delivered]:
 def labs(draw: st.DrawFn) -> LabFile:
     nodes = [draw(st.sampled_from(("node1", "node2", "node3"))) for _ in range(6)]
     speaks = [draw(st.sampled_from(SPEAKS)) for _ in range(3)]
-    how = (
-        draw(st.sampled_from(("tcp", "udp"))),
-        draw(st.sampled_from(("connection", "source"))),
-        draw(st.sampled_from((0, 60))),
-    )
+    how = [draw(st.sampled_from(some)) for some in (("tcp", "udp"), ("connection", "source"), (0, 60))]
     document = parse_file(NODES.format(*speaks) + TEXT.format(*nodes, *how), "random")
     (red,) = document.networks
     return replace(document, networks=(replace(red, name="blue"), red))
