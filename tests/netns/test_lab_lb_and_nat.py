@@ -29,6 +29,13 @@ ECHO = """      - name: echo
         dport: 7
         check_s: 1
         backends: [{port: web1, dport: 7777}, {port: web3, dport: 7777}]
+      - name: timed
+        router: edge
+        protocol: tcp
+        vips: [192.0.2.80]
+        dport: 444
+        affinity_s: 600
+        backends: [{port: web1, dport: 8080}, {port: web2, dport: 8080}, {port: web3, dport: 8080}]
 """
 Result = TypeVar("Result")
 
@@ -153,6 +160,19 @@ def test_a_backend_sees_its_client_and_the_client_the_virtual_ip(lab: Edge) -> N
 @pytest.mark.parametrize("source", ["client", "partner", "web2"])
 def test_with_affinity_a_client_always_gets_the_same_backend(lab: Edge, source: str) -> None:
     assert len(served(lab, source, "192.0.2.80", 443, 20)) == 1
+
+
+def test_a_client_is_remembered_for_a_time_and_no_agent_forgets_it(lab: Edge) -> None:
+    source, node = "partner", "node3"
+    (first,) = served(lab, source, "192.0.2.80", 444, 12)
+    learned = [rule for rule in lab.rules(node) if "table=74" in rule]
+    assert learned and all("idle_timeout=600" in rule for rule in learned), learned
+    lab.kill(f"{node}/agent")
+    lab.restart(f"{node}/agent")
+    behind = lambda: lab.tulle("doctor", "-o", "json").stdout  # noqa: E731
+    wait_until(lambda: "its agent is silent" not in behind(), what="the new agent", limit_s=60)
+    assert "mended" not in behind()
+    assert served(lab, source, "192.0.2.80", 444, 12).keys() == {first}
 
 
 def test_a_backend_that_talks_to_its_own_virtual_ip_gets_an_answer(lab: Edge) -> None:

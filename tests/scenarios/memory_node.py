@@ -28,6 +28,7 @@ from tulle.openflow.changes import FlowChanges, changes
 from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.values import Encapsulation, Ids, LocalPort, TunnelInterface, TunnelPort
 from tulle.values.moving import Transit
+from tulle.values.pipeline import AFFINITY
 
 Symbol = LocalPort | TunnelPort
 TunnelKey = tuple[int, str, str]
@@ -173,8 +174,9 @@ class MemoryNode:
         return hop
 
     def flows(self) -> dict[str, str]:
-        """What the datapath says that it has, by flow key."""
+        """What the datapath says that it has and has not learned, by flow key."""
         texts = [canonical_flow(text) for text, _, _ in self._datapath.flows()]
+        texts = [text for text in texts if flow_table(text) != AFFINITY]
         return {flow_key(text): text for text in texts}
 
     def _symbols(self, placed: Placement, tunnels: Tunnels) -> set[Symbol]:
@@ -210,7 +212,11 @@ class MemoryNode:
         tracked = any("ct(table=" in (one["actions"] or "") for one in traced["steps"])
         before = self._counted() if tracked else {}
         effects = self._datapath.process(number, frame, tunnel)
-        met = [flow for flow, count in self._counted().items() if count > before[flow]] if tracked else []
+        met = (
+            [flow for flow, count in self._counted().items() if count > before.get(flow, 0)]
+            if tracked
+            else []
+        )
         again = self._datapath.process(number, frame, tunnel)
         outputs = [one for one in effects if one["effect"] == "output"]
         if tracked:

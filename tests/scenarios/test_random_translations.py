@@ -64,7 +64,7 @@ TEXT = """networks:
       - {{name: d1, switch: db, node: {5}, addresses: [10.0.2.11, "fd00:2::11"]}}
     load_balancers:
       - {{name: shop, router: edge, protocol: {6}, vips: [192.0.2.80, "2001:db8::80"], dport: 80,
-         affinity: {7}, backends: [{{port: w1, dport: 8080}}, {{port: w2}}, {{port: d1}}]}}
+         affinity: {7}, affinity_s: {8}, backends: [{{port: w1, dport: 8080}}, {{port: w2}}, {{port: d1}}]}}
       - {{name: inner, switch: web, protocol: {6}, vips: [10.0.1.80, "fd00:1::80"], dport: 80,
          affinity: {7}, backends: [{{port: w1, dport: 8081}}, {{port: d1, dport: 8082}}]}}
 """
@@ -108,7 +108,7 @@ def arrived(hops: list[Hop]) -> list[Delivered]:
 def labs(draw: st.DrawFn) -> LabFile:
     nodes = [draw(st.sampled_from(("node1", "node2", "node3"))) for _ in range(6)]
     speaks = [draw(st.sampled_from(SPEAKS)) for _ in range(3)]
-    how = draw(st.sampled_from(("tcp", "udp"))), draw(st.sampled_from(("connection", "source")))
+    how = [draw(st.sampled_from(some)) for some in (("tcp", "udp"), ("connection", "source"), (0, 60))]
     document = parse_file(NODES.format(*speaks) + TEXT.format(*nodes, *how), "random")
     (red,) = document.networks
     return replace(document, networks=(replace(red, name="blue"), red))

@@ -162,6 +162,8 @@ class FlowTable:
     async def _dump(self) -> dict[str, str]:
         found = {}
         for flow in await self._client.dump():
+            if flow_table(flow.text) == pipeline.AFFINITY:
+                continue  # learned by the switch itself
             try:
                 text = self._canonical(flow.text)
             except NativeError:

@@ -74,7 +74,9 @@ def digest(frame: bytes, found: Headers) -> str:
     """
     at, known = found.carried, bytes([found.protocol])
     if found.protocol == TCP:
-        known += frame[at + 4 : at + 12]
+        # Of a segment that is cut, the last piece ends the connection; of one that carries nothing, itself.
+        ends = bytes([frame[at + 13] & 7]) if _ends_with_headers(frame, found) else b""
+        known += frame[at + 4 : at + 12] + ends
     elif found.protocol == UDP:
         known += frame[at + 4 : at + 6] + frame[at + 8 : at + 8 + CARRIED]
     elif found.protocol in (ICMP, ICMP6):
@@ -172,6 +174,23 @@ def _checksummed(out: bytearray, found: Headers) -> bytes:
     pseudo = b"" if found.protocol == ICMP else found.source + found.target + numbers
     out[place : place + 2] = (checksum(pseudo + bytes(out[at:])) or 0xFFFF).to_bytes(2)
     return bytes(out)
+
+
+def frame_bytes(frame: bytes, found: Headers) -> int:
+    """How long the frame is, as its IP header says, which padding does not count for; all of it where that says 0."""
+    at = found.network
+    if found.family == IPV4:
+        length = int.from_bytes(frame[at + 2 : at + 4])
+    elif found.family == IPV6:
+        length = int.from_bytes(frame[at + 4 : at + 6])
+        length += 40 if length else 0
+    else:
+        length = 28
+    return at + length if length else len(frame)
+
+
+def _ends_with_headers(frame: bytes, found: Headers) -> bool:
+    return frame_bytes(frame, found) == found.carried + _transport_bytes(frame, found)
 
 
 def _transport_bytes(frame: bytes, found: Headers) -> int:

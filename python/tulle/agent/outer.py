@@ -13,6 +13,7 @@ from msgspec import Struct
 ETHERNET, VLAN_TYPE = 14, 0x8100
 IPV4, IPV6 = 0x0800, 0x86DD
 TCP, UDP, GRE = 6, 17, 47
+UDP_BYTES: Final = 8
 STT_PORT: Final = 7471
 UDP_PORTS: Final = {4789: "vxlan", 6081: "geneve"}
 CHECKSUMMED, KEYED, BRIDGED = 0x8000, 0x2000, 0x6558
@@ -24,7 +25,7 @@ NO_FRAME: Final = -1
 class Outer(Struct, frozen=True):
     """`context` is NO_CONTEXT for the later segments of an STT frame, which carry none.
 
-    `inner` is where the frame inside begins, NO_FRAME where none does.
+    `inner` is where the frame inside begins, NO_FRAME where none does, `header` where the tunnel's own header does.
     """
 
     encapsulation: str
@@ -32,6 +33,7 @@ class Outer(Struct, frozen=True):
     target: str
     context: int
     inner: int
+    header: int = NO_FRAME
 
 
 def outer(frame: bytes) -> Outer | None:
@@ -41,7 +43,8 @@ def outer(frame: bytes) -> Outer | None:
         return None
     source, target, protocol, at = found
     kind, context, inner = _transport(protocol, frame, at)
-    return None if kind is None else Outer(kind, source, target, context, inner)
+    header = at + UDP_BYTES if protocol == UDP else NO_FRAME
+    return None if kind is None else Outer(kind, source, target, context, inner, header)
 
 
 def _network(frame: bytes) -> tuple[str, str, int, int] | None:

@@ -10,7 +10,7 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -28,13 +28,15 @@ from tulle.agent.capturing import (
     received,
     tunnelled,
 )
-from tulle.agent.identity import Headers, described, digest, either_way, fits, headers, shortened
+from tulle.agent.identity import Headers, described, digest, either_way, fits, frame_bytes, headers, shortened
+from tulle.agent.outer import Outer
 from tulle.errors import InvalidInput
 from tulle.logical.match import parse_match
 
 COUNT_MAX: Final = 100
 SECONDS_MAX: Final = 600.0
 SNAP_BYTES: Final = 512
+TRAINS: Final = ("vxlan", "geneve")
 REMEMBERED_MAX: Final = 20_000
 SLICE_S, SLICE_FRAMES = 0.05, 1000
 GRACE_S: Final = 0.5
@@ -147,7 +149,8 @@ class Pursuit:
         left = SLICE_FRAMES
         while left > 0 and (wait := until - time.monotonic()) > 0:
             for key, _ in selector.select(wait):
-                got = received(key.data, SNAP_BYTES)
+                # Of the underlay all of it: many frames may be in one packet.
+                got = received(key.data, SNAP_BYTES if key.data.kind == "port" else 65_535)
                 if got is not None:
                     self._note(places, key.data, got)
                 left -= 1
@@ -160,11 +163,10 @@ class Pursuit:
         found = tunnelled(places, got)
         if found is None or found.inner < 0 or network_of_context(places, found) != self.request.network:
             return
-        inside = got.data[found.inner :]
-        known = headers(inside)
-        if known is not None and self._maybe(known):
-            way = found.source, found.target, found.encapsulation
-            self._remember(Sighting(digest(inside, known), got.at_ns, got.out, "", *way))
+        way = found.source, found.target, found.encapsulation
+        for inside, known in carried(got.data, found):
+            if self._maybe(known):
+                self._remember(Sighting(digest(inside, known), got.at_ns, got.out, "", *way))
 
     def _note_at_port(self, port: str, got: Received) -> None:
         known = headers(got.data)
@@ -183,6 +185,16 @@ class Pursuit:
     def _remember(self, one: Sighting) -> None:
         self._forgotten += len(self._seen) == REMEMBERED_MAX
         self._seen.append(one)
+
+
+def carried(data: bytes, found: Outer) -> Iterator[tuple[bytes, Headers]]:
+    """The frames in an outer packet: in one of UDP there may be several, each behind a tunnel header."""
+    at = found.inner
+    while at < len(data) and (known := headers(data[at:])) is not None:
+        yield data[at:], known
+        if found.encapsulation not in TRAINS:
+            return
+        at += frame_bytes(data[at:], known) + found.inner - found.header
 
 
 def _document(one: Sighting) -> Mapping[str, Any]:

@@ -108,4 +108,5 @@ def _place(one: Document) -> str:
 
 
 def _affinity(one: Document) -> str:
-    return str(one.get("affinity", "connection"))
+    sticks = f", {one['affinity_s']} s" if one.get("affinity_s") else ""
+    return str(one.get("affinity", "connection")) + sticks

@@ -17,9 +17,9 @@ def totals_of(rows: Iterable[Document]) -> list[Document]:
     for row in rows:
         empty: Document = {"kind": row["kind"], "name": row["name"], "packets": 0, "bytes": 0, "drops": {}}
         one = found.setdefault((row["kind"], row["name"]), empty)
-        if row["reason"]:
+        if row["reason"] and row["packets"]:
             one["drops"][row["reason"]] = one["drops"].get(row["reason"], 0) + row["packets"]
-        else:
+        elif not row["reason"]:
             one["packets"] += row["packets"]
             one["bytes"] += row["bytes"]
     return sorted(found.values(), key=lambda one: (KINDS.index(one["kind"]), one["name"]))

@@ -140,7 +140,9 @@ def ending(journey: Document, traced: Document, outside: Collection[str] = ()) -
     """
     by = deciders(traced) if "halves" in traced else []
     if journey["delivered"]:
-        return {"end": "delivered", "said": "delivered to " + ", ".join(journey["delivered"]), "by": by}
+        # What is in brackets says how a rule ends packets.
+        passed = [one for one in by if "(" not in one]
+        return {"end": "delivered", "said": "delivered to " + ", ".join(journey["delivered"]), "by": passed}
     last = journey["hops"][-1]
     if last["out"] and last.get("tunnel") in outside:
         return {"end": "left", "said": f"left for {last['tunnel']}, which has no agent to ask", "by": by}

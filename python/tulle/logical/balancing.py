@@ -7,7 +7,8 @@ are up keep theirs.  Established connections stay where they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from msgspec import Struct
 from tulle.values import (
     Choose,
     Flow,
+    Learn,
     LoadBalancer,
     LogicalSwitch,
     Resubmit,
@@ -25,6 +27,7 @@ from tulle.values import (
     flow,
 )
 from tulle.values.pipeline import (
+    AFFINITY,
     BACKEND,
     OTHER_BACKEND,
     PROTO_TCP,
@@ -37,12 +40,16 @@ from tulle.values.pipeline import (
 
 from .targets import Target, own_vips, targets, vip_mac
 from .topology import own_addresses
-from .translating import NEW, Matched, asks, asks_on_return, begins, by, hairpins, to
+from .translating import ETH_TYPES, NEW, Matched, asks, asks_on_return, begins, by, hairpins, to
 from .view import Station, View
 
 PLACE: Final = Slice("reg7", 0, 16)
 PROTOCOLS: Final = {"tcp": PROTO_TCP, "udp": PROTO_UDP}
 OTHER_BASIS: Final = 1
+LEARNED: Final = 0x8000
+"""What tells the number of a backend from a place."""
+LEARNED_MAX: Final = 10_000
+"""Clients of one load balancer that a node remembers; more are served, and not remembered."""
 
 
 class _Service(Struct, frozen=True):
@@ -108,6 +115,9 @@ def _choosing(view: View, service: _Service) -> Iterator[Flow]:
     if not up:
         yield flow(TRANSLATION, 100, match, (), f"{owner} (no backend is up)")
         return
+    if service.balancer.affinity_s:
+        yield from _sticking(service, match, up)
+        return
     first = Choose(PLACE, len(service.targets), chosen), Resubmit(BACKEND)
     yield flow(TRANSLATION, 100, match, first, owner)
     for place, target in enumerate(service.targets):
@@ -132,6 +142,42 @@ def _choosing(view: View, service: _Service) -> Iterator[Flow]:
             begins(service.vip, target.address, target.dport),
             f"{owner} to {target.name}",
         )
+
+
+def _sticking(service: _Service, match: Matched, up: list[Target]) -> Iterator[Flow]:
+    """A client that is known goes to its backend, while that is up; another one is given one, and is known then."""
+    owner, numbers = service.owner, _numbers(service.targets)
+    known = SetField(PLACE.field, 0), Resubmit(AFFINITY), Resubmit(BACKEND)
+    yield flow(TRANSLATION, 100, match, known, owner)
+    chosen = Choose(PLACE, len(up), service.balancer.affinity), Resubmit(OTHER_BACKEND)
+    yield flow(BACKEND, 90, service.match, chosen, owner)
+    for place, target in enumerate(up):
+        onward, name = begins(service.vip, target.address, target.dport), f"{owner} to {target.name}"
+        yield flow(BACKEND, 100, fields(service.match, reg7=numbers[target]), onward, name)
+        learn = _learned(service, numbers[target])
+        yield flow(OTHER_BACKEND, 100, fields(service.match, reg7=place), (learn, *onward), name)
+
+
+def _learned(service: _Service, number: int) -> Learn:
+    """The version above the datapath is left out, so a client is known after a rollback too."""
+    six = ":" in service.vip
+    ends = ("ipv6_src[]", "ipv6_dst[]") if six else ("nw_src[]", "nw_dst[]")
+    same = (*ends, f"{service.balancer.protocol}_dst[]", "metadata[0..23]")
+    match = fields(dl_type=ETH_TYPES[6 if six else 4], nw_proto=PROTOCOLS[service.balancer.protocol])
+    share = f"affinity of {service.owner}"
+    return Learn(AFFINITY, match, same, PLACE, number, service.balancer.affinity_s, LEARNED_MAX, share)
+
+
+def _numbers(found: Iterable[Target]) -> dict[Target, int]:
+    """A number for each backend that is no place, and stays the same whatever others come and go."""
+    numbers: dict[Target, int] = {}
+    for target in found:
+        name = f"{target.address} {target.dport}".encode()
+        number = int.from_bytes(blake2b(name, digest_size=2).digest()) | LEARNED
+        while number in numbers.values():
+            number = LEARNED | (number + 1) & 0x7FFF
+        numbers[target] = number
+    return numbers
 
 
 def _returning(view: View, service: _Service) -> Iterator[Flow]:

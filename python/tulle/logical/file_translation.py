@@ -13,6 +13,8 @@ from .rules_address import canonical
 
 TRANSLATION_KEYS: Final = ("load_balancers",)
 CHECK_MAX_S: Final = 3600
+AFFINITY_MAX_S: Final = 65535
+"""An idle timeout has 16 bits (OpenFlow 1.3.5 section 7.3.4.1)."""
 PORT_MAX: Final = 65535
 BALANCER_KEYS: Final = (
     "name",
@@ -24,6 +26,7 @@ BALANCER_KEYS: Final = (
     "backends",
     "affinity",
     "check_s",
+    "affinity_s",
 )
 
 
@@ -59,6 +62,7 @@ def _balancer(node: tree.Tree, complaints: Complaints) -> LoadBalancer:
         own.optional_text("router"),
         cast(Affinity, affinity),
         own.integer("check_s", 0, 0, CHECK_MAX_S),
+        own.integer("affinity_s", 0, 0, AFFINITY_MAX_S),
     )
 
 

@@ -20,6 +20,7 @@ CONTROLLER_BYTES = 65535
 """How much of a packet the agent is given: all of it."""
 
 TEXTS_KEPT = 4096
+LEARNED_PRIORITY = 100
 METERS = 60_000
 """As many as the smallest switch that we know has room for."""
 
@@ -159,8 +160,18 @@ def _action(action: values.Action, ports: Ports, meter: int, unheard: Collection
         case values.Choose(into, count, by, basis):
             hashed = "nw_src" if by == "source" else "symmetric_l3l4+udp"
             return f"multipath({hashed},{basis},hrw,{count},0,{_slice(into)})"
+        case values.Learn():
+            return _learn(action)
         case values.Clause(number, clause, clauses):
             return f"conjunction({number},{clause}/{clauses})"
+
+
+def _learn(one: values.Learn) -> str:
+    number = values.cookie_for(one.share)
+    match = [f"{each.field}={each.value}" for each in one.match]
+    parts = [f"table={one.table},idle_timeout={one.idle_s},priority={LEARNED_PRIORITY},limit={one.limit}"]
+    parts += [f"cookie={number:#x}", *match, *one.same, f"load:{one.value:#x}->{_slice(one.into)}"]
+    return f"learn({','.join(parts)})"
 
 
 def _output(port: LocalPort | TunnelPort, ports: Ports, unheard: Collection[TunnelPort]) -> str | None:

@@ -38,6 +38,7 @@ def balancer_of(row: Row) -> LoadBalancer:
         row["router"],
         row["affinity"],
         row["check_s"],
+        row["affinity_s"],
     )
     return canonical_balancer(made)
 

@@ -147,6 +147,23 @@ class Choose(Struct, frozen=True, tag=True):
     basis: int = 0
 
 
+class Learn(Struct, frozen=True, tag=True):
+    """Have the switch add a flow to `table`, in place of one for the same packets.
+
+    Packets that match, and agree with this one in the fields `same`, get `value` in the bits `into`.  It goes when no
+    packet has met it for `idle_s` seconds.  Of all that learn in the name of `share`, `limit` flows are there at most.
+    """
+
+    table: int
+    match: tuple[FieldMatch, ...]
+    same: tuple[str, ...]
+    into: Slice
+    value: int
+    idle_s: int
+    limit: int
+    share: str
+
+
 class Clause(Struct, frozen=True, tag=True):
     """One of the conditions, number `number` (from 1) of `of`, that together set `conj_id` to `id`."""
 
@@ -168,6 +185,7 @@ Action = (
     | Commit
     | Translate
     | Choose
+    | Learn
     | Clause
 )
 

@@ -58,6 +58,8 @@ TRANSLATION: Final = 70
 BACKEND: Final = 71
 OTHER_BACKEND: Final = 72
 TRANSLATED: Final = 73
+AFFINITY: Final = 74
+"""What the switch has learned: which client goes to which backend.  The agent has no flow there."""
 RETURN: Final = 80
 RETURN_TRANSLATION: Final = 81
 RETURNED: Final = 82

@@ -44,7 +44,9 @@ class LoadBalancer(Struct, frozen=True, omit_defaults=True):
     """Connections to `vips` at transport port `dport`, shared among backends of the address's family.
 
     Exactly one of `switch` (for the ports on it) and `router` (for all that comes to it) is set.  By `source`, a
-    client always gets the same backend.  Every `check_s` seconds backends are asked whether they serve; 0: never.
+    client always gets the same backend.  For `affinity_s` seconds after its last connection began, a client goes to
+    the backend that it had, however it was chosen and whatever others come or go; 0: no longer.
+    Every `check_s` seconds backends are asked whether they serve; 0: never.
     """
 
     name: str
@@ -56,6 +58,7 @@ class LoadBalancer(Struct, frozen=True, omit_defaults=True):
     router: str | None = None
     affinity: Affinity = "connection"
     check_s: int = 0
+    affinity_s: int = 0
 
 
 class BackendState(Struct, frozen=True):

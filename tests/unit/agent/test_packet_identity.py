@@ -47,6 +47,21 @@ def test_the_first_piece_of_a_long_segment_is_the_same_and_the_next_one_is_not()
     assert known(whole) == known(first) != known(second)
 
 
+def test_an_acknowledgement_the_data_after_it_and_the_end_are_three_packets() -> None:
+    for family in (IP, IPv6):
+        made = [
+            HERE / family() / TCP(seq=7, ack=8, flags="A"),
+            HERE / family() / TCP(seq=7, ack=8, flags="PA") / b"data",
+            HERE / family() / TCP(seq=7, ack=8, flags="FA"),
+        ]
+        assert len({known(one) for one in made}) == 3
+        last = HERE / family() / TCP(seq=7, ack=8, flags="FPA") / b"data"
+        assert known(last) == known(made[1]), "it may be cut, and then the end is in a later piece"
+    padded = bytes(HERE / IP() / TCP(seq=7, ack=8, flags="A")) + bytes(6)
+    found = headers(padded)
+    assert found is not None and digest(padded, found) == known(HERE / IP() / TCP(seq=7, ack=8, flags="A"))
+
+
 @pytest.mark.parametrize("family", [IP, IPv6])
 def test_packets_that_carry_something_else_are_others(family: type) -> None:
     made = [

@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 from tulle._native import emit_frame
 from tulle.agent import sightings
 from tulle.agent.capturing import Places, Point, Received
-from tulle.agent.sightings import Pursuit, pursuit_request
+from tulle.agent.outer import outer
+from tulle.agent.sightings import Pursuit, carried, pursuit_request
 from tulle.errors import InvalidInput
 
 WORDS = "tcp,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64"
@@ -65,6 +68,18 @@ def test_what_is_remembered_is_bounded_and_what_was_forgotten_is_counted(
     for number in range(5):
         seen(pursuit, "web2", False, numbered(number))
     assert pursuit.answer([])["forgotten"] == 2
+
+
+@pytest.mark.parametrize("options", [b"", bytes(12)])
+def test_all_frames_behind_one_outer_header_are_found(options: bytes) -> None:
+    inside = [numbered(number) for number in (1, 2, 3)]
+    header = bytes([len(options) // 4]) + b"\0eX\0\0\5\0" + options
+    udp = Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=1, dport=6081)
+    data = bytes(udp / b"".join(header + one for one in inside))
+    found = outer(data)
+    assert found is not None and [one for one, _ in carried(data, found)][2] == inside[2]
+    assert [len(one) for one, _ in carried(data[:-10], found)] != []
+    assert len(list(carried(data, found))) == 3
 
 
 @pytest.mark.parametrize(
