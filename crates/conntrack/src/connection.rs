@@ -4,7 +4,7 @@ use crate::config::{Timeout, Timeouts};
 use crate::list::Links;
 use crate::request::Alg;
 use crate::sequence::Adjustment;
-use crate::tcp::{Segment, Tcp};
+use crate::tcp::{Adopted, Claims, Segment, Tcp};
 use crate::tuple::{Direction, Endpoints, Tuple};
 
 /// What a connection carries in rare cases only.
@@ -18,8 +18,10 @@ pub(crate) struct Extra {
     pub expected: Option<Tuple>,
     /// How far sequence numbers have moved because payload grew or shrank.
     pub adjustment: Adjustment,
-    /// Until then segments beside the window move it, since another tracker has seen some (0: never).
+    /// Until then segments beyond the window may move it, since another tracker has seen some (0: never).
     pub lenient_until_ns: u64,
+    /// What such segments said that nothing has confirmed yet.
+    pub claims: Claims,
 }
 
 /// Three cache lines: what every packet needs comes first, then replies, then TCP.
@@ -120,9 +122,13 @@ impl Connection {
 
     /// Takes in a segment that does not fit, if another tracker may have seen what came before it.
     #[cold]
-    pub fn adopt(&mut self, direction: Direction, segment: &Segment, now_ns: u64) -> bool {
-        let is_lenient = self.extra.as_ref().is_some_and(|extra| extra.lenient_until_ns > now_ns);
-        is_lenient && self.tcp.adopt(direction, segment)
+    pub fn adopt(&mut self, direction: Direction, segment: &Segment, now_ns: u64) -> Adopted {
+        match &mut self.extra {
+            Some(extra) if extra.lenient_until_ns > now_ns => {
+                self.tcp.adopt(direction, segment, &mut extra.claims)
+            }
+            _ => Adopted::Refused,
+        }
     }
 
     #[inline]

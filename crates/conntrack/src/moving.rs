@@ -2,8 +2,8 @@
 //!
 //! The old tracker goes on to see packets for a moment after it has been asked, so what is imported
 //! again is put together with what is there. For the same reason the new one may be lenient for a time:
-//! a segment that lies outside the window, as it knows it, moves the window
-//! ([`Connection::is_lenient`](crate::connection::Connection)), as conntrackd does it after a fail-over.
+//! a segment that lies beyond the window, as it knows it, passes, and moves the window as soon as the other
+//! direction bears it out ([`Tcp::adopt`]).
 
 use std::net::IpAddr;
 

@@ -10,7 +10,7 @@ use crate::headers::Fragment;
 use crate::packet::{self, Parsed};
 use crate::request::{Masked, Nat, Outcome, Packet, Request, state};
 use crate::rewrite;
-use crate::tcp::Fit;
+use crate::tcp::{Adopted, Fit};
 use crate::tuple::Direction;
 
 impl Conntrack {
@@ -60,7 +60,7 @@ impl Conntrack {
             _ => None,
         };
         let Some(parsed) = parsed else { return Ok(self.invalid(request.zone)) };
-        let mut pass = Pass { frame, packet, request, parsed: &parsed, now_ns, resizable };
+        let mut pass = Pass { frame, packet, request, parsed: &parsed, now_ns, resizable, is_credible: true };
         let Some((id, direction)) = self.find_current(&pass) else { return self.unknown(&mut pass) };
         self.known(id, direction, &mut pass)
     }
@@ -102,7 +102,13 @@ impl Conntrack {
             Some(segment) if !pass.is_translated() => {
                 let own = connection.own_numbers(direction, segment);
                 match connection.tcp.update(direction, &own) {
-                    Fit::Invalid if connection.adopt(direction, &own, pass.now_ns) => Fit::Valid,
+                    Fit::Invalid => match connection.adopt(direction, &own, pass.now_ns) {
+                        Adopted::Refused => Fit::Invalid,
+                        adopted => {
+                            pass.is_credible = adopted == Adopted::Confirmed;
+                            Fit::Valid
+                        }
+                    },
                     fit => fit,
                 }
             }
@@ -114,7 +120,7 @@ impl Conntrack {
                 self.remove(id);
                 return self.unknown(pass);
             }
-            Fit::Valid => connection.replied |= direction == Direction::Reply,
+            Fit::Valid => connection.replied |= direction == Direction::Reply && pass.is_credible,
         }
         self.refresh(id, pass.now_ns);
         let connection = &self.store[id];
@@ -217,6 +223,8 @@ pub(crate) struct Pass<'a> {
     pub now_ns: u64,
     /// The frame may become longer or shorter.
     pub resizable: bool,
+    /// Nothing is learned from a segment that nothing has confirmed yet, though it passes.
+    pub is_credible: bool,
 }
 
 impl Pass<'_> {
