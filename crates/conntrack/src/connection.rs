@@ -1,8 +1,11 @@
 //! One connection as it is kept: 192 bytes, and two words of the table (see `MEMORY_PER_CONNECTION`).
 
+use tulle_wire::protocol;
+
 use crate::config::{Timeout, Timeouts};
 use crate::list::Links;
 use crate::request::Alg;
+use crate::sctp::Sctp;
 use crate::sequence::Adjustment;
 use crate::tcp::{Adopted, Claims, Segment, Tcp};
 use crate::tuple::{Direction, Endpoints, Tuple};
@@ -22,6 +25,8 @@ pub(crate) struct Extra {
     pub lenient_until_ns: u64,
     /// What such segments said that nothing has confirmed yet.
     pub claims: Claims,
+    /// Where an association of SCTP stands.
+    pub sctp: Option<Sctp>,
 }
 
 /// Three cache lines: what every packet needs comes first, then replies, then TCP.
@@ -94,6 +99,10 @@ impl Connection {
         self.extra.as_ref().and_then(|extra| extra.parent)
     }
 
+    pub fn sctp(&self) -> Option<&Sctp> {
+        self.extra.as_ref().and_then(|extra| extra.sctp.as_ref())
+    }
+
     #[inline]
     pub fn tuple(&self, direction: Direction) -> &Tuple {
         match direction {
@@ -157,19 +166,21 @@ impl Connection {
 
     /// Whether it may be given up for a new one: opened by one side only, or over.
     pub fn is_expendable(&self) -> bool {
-        if self.original.protocol == tulle_wire::protocol::TCP {
-            !self.tcp.is_open() || !self.replied
-        } else {
-            !self.replied
-        }
+        let is_open = match self.original.protocol {
+            protocol::TCP => self.tcp.is_open(),
+            protocol::SCTP => self.sctp().is_none_or(Sctp::is_open),
+            _ => true,
+        };
+        !is_open || !self.replied
     }
 
     /// How long it lives from now on without a packet.
     #[inline]
     pub fn timeout_ns(&self, timeouts: &Timeouts) -> u64 {
-        use tulle_wire::protocol::{ICMP, ICMPV6, TCP, UDP};
+        use protocol::{ICMP, ICMPV6, SCTP, TCP, UDP};
         let which = match (self.original.protocol, self.replied) {
             (TCP, _) => self.tcp.timeout(),
+            (SCTP, _) => self.sctp().map_or(Timeout::SctpOpen, Sctp::timeout),
             (UDP, false) => Timeout::UdpFirst,
             (UDP, true) => Timeout::UdpStream,
             (ICMP | ICMPV6, false) => Timeout::IcmpFirst,

@@ -97,23 +97,8 @@ impl Conntrack {
             };
         }
         let connection = &mut self.store[id];
-        let fit = match &pass.parsed.segment {
-            // An earlier call about the same frame has counted it.
-            Some(segment) if !pass.is_translated() => {
-                let own = connection.own_numbers(direction, segment);
-                match connection.tcp.update(direction, &own) {
-                    Fit::Invalid => match connection.adopt(direction, &own, pass.now_ns) {
-                        Adopted::Refused => Fit::Invalid,
-                        adopted => {
-                            pass.is_credible = adopted == Adopted::Confirmed;
-                            Fit::Valid
-                        }
-                    },
-                    fit => fit,
-                }
-            }
-            _ => Fit::Valid,
-        };
+        // An earlier call about the same frame has counted it.
+        let fit = if pass.is_translated() { Fit::Valid } else { pass.fit(connection, direction) };
         match fit {
             Fit::Invalid => return Ok(self.invalid(request.zone)),
             Fit::Reopens => {
@@ -232,6 +217,28 @@ impl Pass<'_> {
     #[inline]
     fn carried(&self) -> u32 {
         if self.packet.zone == self.request.zone { self.packet.state & state::TRANSLATED } else { 0 }
+    }
+
+    /// Takes the packet into its connection.
+    #[inline]
+    fn fit(&mut self, connection: &mut Connection, direction: Direction) -> Fit {
+        let Some(segment) = &self.parsed.segment else { return self.fit_chunks(connection, direction) };
+        let own = connection.own_numbers(direction, segment);
+        match connection.tcp.update(direction, &own) {
+            Fit::Invalid => {
+                let adopted = connection.adopt(direction, &own, self.now_ns);
+                self.is_credible = adopted != Adopted::Claimed;
+                if adopted == Adopted::Refused { Fit::Invalid } else { Fit::Valid }
+            }
+            fit => fit,
+        }
+    }
+
+    #[inline]
+    fn fit_chunks(&self, connection: &mut Connection, direction: Direction) -> Fit {
+        let Some(chunks) = &self.parsed.chunks else { return Fit::Valid };
+        let sctp = connection.extra.as_mut().and_then(|extra| extra.sctp.as_mut());
+        sctp.map_or(Fit::Valid, |sctp| sctp.update(direction, chunks))
     }
 
     #[inline]
