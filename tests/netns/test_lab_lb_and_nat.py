@@ -312,12 +312,26 @@ def test_a_connection_lives_on_without_its_agent_and_with_a_new_one(lab: Edge) -
         assert client.recv(100) == b"with a new one"
 
 
-def test_a_client_that_moved_is_served_where_it_is(lab: Edge) -> None:
-    for node in ("node2", "node1"):
-        lab.client.move_port("shop", "client", node, wait=True)
-        _, seen, peer = inside(lab, "client", lambda: asked("192.0.2.80", 80))
-        assert (seen, peer) == ("192.0.2.10", "192.0.2.80")
-        assert inside(lab, "web1", lambda: asked("192.0.2.10", 9000))[1] == "192.0.2.1"
+def test_a_client_that_moved_is_served_where_it_is_and_what_was_translated_goes_on(lab: Edge) -> None:
+    balanced = inside(lab, "client", lambda: greeted("192.0.2.80", 80))
+    translated = inside(lab, "web1", lambda: greeted("192.0.2.10", 9000))
+    with balanced, translated:
+        for node in ("node2", "node1"):
+            lab.client.move_port("shop", "client", node, wait=True)
+            for one in (balanced, translated):
+                one.sendall(node.encode())
+                assert one.recv(100) == node.encode()
+            _, seen, peer = inside(lab, "client", lambda: asked("192.0.2.80", 80))
+            assert (seen, peer) == ("192.0.2.10", "192.0.2.80")
+            assert inside(lab, "web1", lambda: asked("192.0.2.10", 9000))[1] == "192.0.2.1"
+
+
+def greeted(target: str, port: int) -> socket.socket:
+    """A connection that has said who it is."""
+    made = socket.create_connection((target, port), 10)
+    made.settimeout(10)
+    assert made.recv(100).endswith(b"\n")
+    return made
 
 
 def echo(name: str) -> socket.socket:

@@ -25,12 +25,12 @@ impl Conntrack {
         let Some(extra) = &self.store[id].extra else { return false };
         let (alg, adjustment) = (extra.alg, extra.adjustment);
         let announced = match alg {
-            Some(Alg::Ftp) => announcement_in(pass, direction),
+            Some(Alg::Ftp) if pass.is_credible => announcement_in(pass, direction),
             Some(Alg::Tftp) => {
                 self.expect_transfer(id, direction, pass);
                 None
             }
-            None => None,
+            Some(Alg::Ftp) | None => None,
         };
         let mut headers = pass.packet.headers;
         let moved = due && !adjustment.is_none() && pass.parsed.segment.is_some();

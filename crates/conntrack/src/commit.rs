@@ -6,6 +6,7 @@ use crate::drop_reason::DropReason;
 use crate::expectation::Expected;
 use crate::nat::Side;
 use crate::request::Nat;
+use crate::sctp::Sctp;
 use crate::tcp::Tcp;
 use crate::track::Pass;
 use crate::tuple::{Direction, Tuple};
@@ -31,6 +32,9 @@ impl Conntrack {
         connection.note_translation();
         if request.alg.is_some() {
             connection.extra_mut().alg = request.alg;
+        }
+        if let Some(chunks) = &parsed.chunks {
+            connection.extra_mut().sctp = Some(Sctp::open(chunks));
         }
         if let Some((parent, expected)) = announced {
             connection.inherit(&self.store[parent]);

@@ -32,12 +32,20 @@ pub enum Timeout {
     OtherFirst,
     /// Any other protocol, both ways.
     OtherStream,
+    /// An association that is asked for.
+    SctpOpening,
+    /// Open.
+    SctpOpen,
+    /// One side has asked for the end.
+    SctpClosing,
+    /// Over.
+    SctpClosed,
 }
 
 /// Seconds by [`Timeout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    seconds: [u32; 13],
+    seconds: [u32; 17],
 }
 
 impl Timeouts {
@@ -61,7 +69,7 @@ impl Timeouts {
 impl Default for Timeouts {
     /// Those of Linux (`net.netfilter.nf_conntrack_*_timeout*`), in the order of [`Timeout`].
     fn default() -> Self {
-        Self { seconds: [120, 60, 432_000, 120, 30, 120, 10, 30, 120, 30, 30, 600, 600] }
+        Self { seconds: [120, 60, 432_000, 120, 30, 120, 10, 30, 120, 30, 30, 600, 600, 10, 210, 3, 10] }
     }
 }
 

@@ -1,10 +1,13 @@
 //! One connection as it is kept: 192 bytes, and two words of the table (see `MEMORY_PER_CONNECTION`).
 
+use tulle_wire::protocol;
+
 use crate::config::{Timeout, Timeouts};
 use crate::list::Links;
 use crate::request::Alg;
+use crate::sctp::Sctp;
 use crate::sequence::Adjustment;
-use crate::tcp::{Segment, Tcp};
+use crate::tcp::{Adopted, Claims, Segment, Tcp};
 use crate::tuple::{Direction, Endpoints, Tuple};
 
 /// What a connection carries in rare cases only.
@@ -18,8 +21,12 @@ pub(crate) struct Extra {
     pub expected: Option<Tuple>,
     /// How far sequence numbers have moved because payload grew or shrank.
     pub adjustment: Adjustment,
-    /// Until then segments beside the window move it, since another tracker has seen some (0: never).
+    /// Until then segments beyond the window may move it, since another tracker has seen some (0: never).
     pub lenient_until_ns: u64,
+    /// What such segments said that nothing has confirmed yet.
+    pub claims: Claims,
+    /// Where an association of SCTP stands.
+    pub sctp: Option<Sctp>,
 }
 
 /// Three cache lines: what every packet needs comes first, then replies, then TCP.
@@ -92,6 +99,10 @@ impl Connection {
         self.extra.as_ref().and_then(|extra| extra.parent)
     }
 
+    pub fn sctp(&self) -> Option<&Sctp> {
+        self.extra.as_ref().and_then(|extra| extra.sctp.as_ref())
+    }
+
     #[inline]
     pub fn tuple(&self, direction: Direction) -> &Tuple {
         match direction {
@@ -120,9 +131,13 @@ impl Connection {
 
     /// Takes in a segment that does not fit, if another tracker may have seen what came before it.
     #[cold]
-    pub fn adopt(&mut self, direction: Direction, segment: &Segment, now_ns: u64) -> bool {
-        let is_lenient = self.extra.as_ref().is_some_and(|extra| extra.lenient_until_ns > now_ns);
-        is_lenient && self.tcp.adopt(direction, segment)
+    pub fn adopt(&mut self, direction: Direction, segment: &Segment, now_ns: u64) -> Adopted {
+        match &mut self.extra {
+            Some(extra) if extra.lenient_until_ns > now_ns => {
+                self.tcp.adopt(direction, segment, &mut extra.claims)
+            }
+            _ => Adopted::Refused,
+        }
     }
 
     #[inline]
@@ -151,19 +166,21 @@ impl Connection {
 
     /// Whether it may be given up for a new one: opened by one side only, or over.
     pub fn is_expendable(&self) -> bool {
-        if self.original.protocol == tulle_wire::protocol::TCP {
-            !self.tcp.is_open() || !self.replied
-        } else {
-            !self.replied
-        }
+        let is_open = match self.original.protocol {
+            protocol::TCP => self.tcp.is_open(),
+            protocol::SCTP => self.sctp().is_none_or(Sctp::is_open),
+            _ => true,
+        };
+        !is_open || !self.replied
     }
 
     /// How long it lives from now on without a packet.
     #[inline]
     pub fn timeout_ns(&self, timeouts: &Timeouts) -> u64 {
-        use tulle_wire::protocol::{ICMP, ICMPV6, TCP, UDP};
+        use protocol::{ICMP, ICMPV6, SCTP, TCP, UDP};
         let which = match (self.original.protocol, self.replied) {
             (TCP, _) => self.tcp.timeout(),
+            (SCTP, _) => self.sctp().map_or(Timeout::SctpOpen, Sctp::timeout),
             (UDP, false) => Timeout::UdpFirst,
             (UDP, true) => Timeout::UdpStream,
             (ICMP | ICMPV6, false) => Timeout::IcmpFirst,

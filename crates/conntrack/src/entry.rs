@@ -60,7 +60,7 @@ impl fmt::Display for Entry {
             protocol::TCP => f.write_str("tcp")?,
             protocol::UDP => f.write_str("udp")?,
             protocol::ICMPV6 => f.write_str("icmpv6")?,
-            132 => f.write_str("sctp")?,
+            protocol::SCTP => f.write_str("sctp")?,
             other => write!(f, "{other}")?,
         }
         write!(f, ",orig=({}),reply=({})", self.original, self.reply)?;

@@ -9,7 +9,7 @@
 //! addresses, ports. A seeded hash finds the connection and the direction in one lookup: a connection
 //! is in the table twice, by the tuple of each direction as its packets *arrive*, so that a reply to a
 //! translated packet is found as it comes. The protocol says whether the packet fits (TCP: numbers,
-//! windows, flags; others always). Then the connection lives on, and the packet is translated to the
+//! windows, flags; SCTP: tags; others always). Then the connection lives on, and the packet is translated to the
 //! reverse of the other direction's tuple: translation is no more than two tuples that are not each
 //! other's mirror. Nothing is allocated on this path.
 //!
@@ -47,7 +47,7 @@
 //! that finds no room, no port or an ambiguous reply drops the frame, as Linux does, and does not let it
 //! pass uncommitted. Timeouts are those of Linux.
 //!
-//! **What it does not do.** SCTP and everything but TCP, UDP and ICMP is tracked by addresses alone.
+//! **What it does not do.** Everything but TCP, UDP, SCTP and ICMP is tracked by addresses alone.
 //! Neighbour discovery and multicast listener messages are invalid. IPv6 packets with a routing header
 //! that is not used up are invalid, as their checksum is over another address. Translation of one IP
 //! version into the other; timeout policies by zone; FTP commands that two segments share, and
@@ -74,6 +74,7 @@ mod payload;
 mod record;
 mod request;
 mod rewrite;
+mod sctp;
 mod sequence;
 mod stats;
 mod store;

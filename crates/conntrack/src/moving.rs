@@ -2,8 +2,8 @@
 //!
 //! The old tracker goes on to see packets for a moment after it has been asked, so what is imported
 //! again is put together with what is there. For the same reason the new one may be lenient for a time:
-//! a segment that lies outside the window, as it knows it, moves the window
-//! ([`Connection::is_lenient`](crate::connection::Connection)), as conntrackd does it after a fail-over.
+//! a segment that lies beyond the window, as it knows it, passes, and moves the window as soon as the other
+//! direction bears it out ([`Tcp::adopt`]).
 
 use std::net::IpAddr;
 
@@ -92,6 +92,9 @@ impl Conntrack {
         if let Some(theirs) = &record.tcp {
             connection.tcp.join(theirs);
         }
+        if let Some(theirs) = &record.sctp {
+            connection.extra_mut().sctp.get_or_insert(*theirs).join(theirs);
+        }
         connection.replied |= record.replied;
         connection.mark = record.mark;
         connection.set_label(record.label);
@@ -119,10 +122,14 @@ fn connection_of(record: &Record, original: Tuple, reply: Tuple, lenient_ns: u64
     connection.replied = record.replied;
     connection.related = record.related;
     connection.note_translation();
-    let is_plain = record.alg.is_none() && record.parent.is_none() && record.adjustment.is_none();
+    let is_plain = record.alg.is_none()
+        && record.parent.is_none()
+        && record.adjustment.is_none()
+        && record.sctp.is_none();
     if !is_plain || lenient_ns > 0 {
         let extra = connection.extra_mut();
         (extra.alg, extra.parent, extra.adjustment) = (record.alg, record.parent, record.adjustment);
+        extra.sctp = record.sctp;
         extra.lenient_until_ns = if lenient_ns > 0 { now_ns.saturating_add(lenient_ns) } else { 0 };
     }
     connection

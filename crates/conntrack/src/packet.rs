@@ -6,6 +6,7 @@ use tulle_wire::{checksum, ipv4, protocol};
 
 use crate::headers::Headers;
 use crate::request::Packet;
+use crate::sctp::Chunks;
 use crate::tcp::Segment;
 use crate::tuple::{Address, Family, NO_QUERY, Tuple};
 
@@ -15,6 +16,7 @@ pub(crate) struct Parsed {
     /// Of the packet; of an ICMP error, the reverse of what the packet that it quotes has.
     pub tuple: Tuple,
     pub segment: Option<Segment>,
+    pub chunks: Option<Chunks>,
     /// It is an ICMP error; where the packet that it quotes lies.
     pub quoted: Option<Quoted>,
     /// It may be the first of a connection.
@@ -46,7 +48,7 @@ pub(crate) fn parse(frame: &[u8], packet: &Packet, zone: u16) -> Option<Parsed> 
         protocol: headers.protocol,
         kind: Tuple::kind_of(headers.family, NO_QUERY),
     };
-    let mut parsed = Parsed { tuple, segment: None, quoted: None, may_open: true };
+    let mut parsed = Parsed { tuple, segment: None, chunks: None, quoted: None, may_open: true };
     match (headers.protocol, headers.family) {
         (protocol::TCP, _) => {
             let bytes = transport(frame, headers)?;
@@ -60,6 +62,14 @@ pub(crate) fn parse(frame: &[u8], packet: &Packet, zone: u16) -> Option<Parsed> 
             let bytes = transport(frame, headers)?;
             tulle_wire::udp::Packet::new_checked(bytes).ok()?;
             set_ports(&mut tuple, bytes)?;
+            parsed.tuple = tuple;
+        }
+        (protocol::SCTP, _) => {
+            let bytes = transport(frame, headers)?;
+            let chunks = Chunks::parse(bytes)?;
+            set_ports(&mut tuple, bytes)?;
+            parsed.may_open = chunks.may_open();
+            parsed.chunks = Some(chunks);
             parsed.tuple = tuple;
         }
         (protocol::ICMP, Family::V4) | (protocol::ICMPV6, Family::V6) => {
@@ -99,7 +109,7 @@ fn is_sound_v4(network: &[u8]) -> bool {
     ipv4::Packet::new_checked(network).is_ok_and(|packet| packet.verify_checksum())
 }
 
-/// Reads the ports of TCP or UDP. `None`: too few bytes, or a port is 0, which no connection has.
+/// Reads the ports of TCP, UDP or SCTP. `None`: too few bytes, or a port is 0, which no connection has.
 #[inline]
 fn set_ports(tuple: &mut Tuple, transport: &[u8]) -> Option<()> {
     let [a, b, c, d] = *transport.first_chunk()?;
@@ -121,6 +131,9 @@ fn is_checksum_right(frame: &[u8], packet: &Packet) -> bool {
         protocol::TCP => checksum::verify(pseudo(frame, headers, bytes.len()), bytes),
         protocol::UDP => tulle_wire::udp::Packet::new_checked(bytes)
             .is_ok_and(|udp| udp.verify_checksum(pseudo(frame, headers, udp.total_len()))),
+        protocol::SCTP => {
+            tulle_wire::sctp::Packet::new_checked(bytes).is_ok_and(|packet| packet.verify_checksum())
+        }
         protocol::ICMP if headers.family == Family::V4 => checksum::verify(0, bytes),
         protocol::ICMPV6 if headers.family == Family::V6 => {
             checksum::verify(pseudo(frame, headers, bytes.len()), bytes)

@@ -12,6 +12,7 @@ use tulle_wire::protocol;
 
 use crate::connection::Connection;
 use crate::request::Alg;
+use crate::sctp::Sctp;
 use crate::sequence::Adjustment;
 use crate::tcp::Tcp;
 use crate::tuple::{Endpoints, Tuple, family_of};
@@ -36,6 +37,7 @@ pub struct Record {
     pub(crate) replied: bool,
     pub(crate) related: bool,
     pub(crate) tcp: Option<Tcp>,
+    pub(crate) sctp: Option<Sctp>,
     pub(crate) alg: Option<Alg>,
     pub(crate) parent: Option<Endpoints>,
     pub(crate) adjustment: Adjustment,
@@ -53,6 +55,7 @@ impl Record {
             replied: connection.replied,
             related: connection.related,
             tcp: is_tcp.then_some(connection.tcp),
+            sctp: connection.sctp().copied(),
             alg: connection.alg(),
             parent: connection.parent(),
             adjustment: connection.extra.as_ref().map(|extra| extra.adjustment).unwrap_or_default(),
@@ -74,6 +77,9 @@ impl Record {
         let (original, _) = self.tuples(0)?;
         if self.tcp.is_some() != (original.protocol == protocol::TCP) {
             return Err(RecordError("numbers of TCP are for TCP"));
+        }
+        if self.sctp.is_some() && original.protocol != protocol::SCTP {
+            return Err(RecordError("tags of SCTP are for SCTP"));
         }
         if let Some(parent) = &self.parent {
             Tuple::of(0, parent).ok_or(RecordError("a parent that no packet has"))?;
@@ -97,6 +103,9 @@ impl fmt::Display for Record {
         if let Some(tcp) = &self.tcp {
             write!(f, " tcp={tcp}")?;
         }
+        if let Some(sctp) = &self.sctp {
+            write!(f, " sctp={sctp}")?;
+        }
         if let Some(alg) = self.alg {
             write!(f, " alg={}", alg.name())?;
         }
@@ -118,8 +127,8 @@ impl FromStr for Record {
             return Err(RecordError("longer than any"));
         }
         let (mut original, mut reply, mut lifetime, mut flags) = (None, None, None, None);
-        let (mut mark, mut label, mut tcp, mut alg, mut parent, mut adjustment) =
-            (None, None, None, None, None, None);
+        let (mut mark, mut label, mut tcp, mut sctp, mut alg, mut parent, mut adjustment) =
+            (None, None, None, None, None, None, None);
         for word in line.split(' ') {
             let (name, value) = word.split_once('=').ok_or(RecordError("expected NAME=VALUE"))?;
             match name {
@@ -130,6 +139,7 @@ impl FromStr for Record {
                 "mark" => once(&mut mark, hexadecimal(value, 8)? as u32)?,
                 "label" => once(&mut label, hexadecimal(value, 32)?)?,
                 "tcp" => once(&mut tcp, value.parse()?)?,
+                "sctp" => once(&mut sctp, value.parse()?)?,
                 "alg" => once(&mut alg, alg_of(value)?)?,
                 "parent" => once(&mut parent, ends(value)?)?,
                 "adjust" => once(&mut adjustment, value.parse()?)?,
@@ -151,6 +161,7 @@ impl FromStr for Record {
             replied: flags & 1 != 0,
             related: flags & 2 != 0,
             tcp,
+            sctp,
             alg,
             parent,
             adjustment: adjustment.unwrap_or_default(),

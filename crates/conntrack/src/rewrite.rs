@@ -3,7 +3,7 @@
 //! Checksums are updated, not computed (RFC 1624), so what was damaged stays damaged. One that is left
 //! to be filled in holds the sum of the pseudo header, and takes in addresses only.
 
-use tulle_wire::{checksum, ipv4, protocol};
+use tulle_wire::{checksum, ipv4, protocol, sctp};
 
 use crate::packet::Parsed;
 use crate::request::Packet;
@@ -17,6 +17,8 @@ struct Place {
     end: usize,
     /// The transport checksum is left to be filled in.
     undone: bool,
+    /// It is quoted, and what its checksum covers is not there.
+    quoted: bool,
 }
 
 /// Makes a packet one of the tuple `to`. An ICMP error gets the addresses of that, and quotes its
@@ -24,11 +26,11 @@ struct Place {
 pub(crate) fn translate(frame: &mut [u8], packet: &Packet, parsed: &Parsed, to: &Tuple) {
     let headers = &packet.headers;
     let undone = packet.offload.needs_csum && usize::from(packet.offload.csum_start) == headers.l4;
-    let outer = Place { l3: headers.l3, l4: headers.l4, end: headers.end, undone };
+    let outer = Place { l3: headers.l3, l4: headers.l4, end: headers.end, undone, quoted: false };
     let Some(quoted) = parsed.quoted else { return rewrite(frame, outer, &parsed.tuple, to) };
     let body = quoted.l3..headers.end;
     let before = checksum::sum(&frame[body.clone()]);
-    let inner = Place { l3: quoted.l3, l4: quoted.l4, end: headers.end, undone: false };
+    let inner = Place { l3: quoted.l3, l4: quoted.l4, end: headers.end, undone: false, quoted: true };
     rewrite(frame, inner, &parsed.tuple.reversed(), &to.reversed());
     let after = checksum::sum(&frame[body]);
     if !undone {
@@ -94,6 +96,9 @@ fn write_port(frame: &mut [u8], place: Place, of: &Tuple, offset: usize, old: u1
     let at = place.l4 + offset;
     if old == new || at + 2 > place.end {
         return;
+    }
+    if of.protocol == protocol::SCTP && !place.undone && !place.quoted {
+        return sctp::write_word(&mut frame[place.l4..place.end], offset, new, u16::MAX);
     }
     frame[at..at + 2].copy_from_slice(&new.to_be_bytes());
     if place.undone {

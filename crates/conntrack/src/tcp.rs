@@ -9,6 +9,7 @@
 mod moving;
 mod segment;
 
+pub(crate) use moving::{Adopted, Claims};
 pub(crate) use segment::Segment;
 
 use tulle_wire::tcp::flag::{ACK, FIN, RST, SYN};

@@ -10,7 +10,7 @@ use crate::headers::Fragment;
 use crate::packet::{self, Parsed};
 use crate::request::{Masked, Nat, Outcome, Packet, Request, state};
 use crate::rewrite;
-use crate::tcp::Fit;
+use crate::tcp::{Adopted, Fit};
 use crate::tuple::Direction;
 
 impl Conntrack {
@@ -60,7 +60,7 @@ impl Conntrack {
             _ => None,
         };
         let Some(parsed) = parsed else { return Ok(self.invalid(request.zone)) };
-        let mut pass = Pass { frame, packet, request, parsed: &parsed, now_ns, resizable };
+        let mut pass = Pass { frame, packet, request, parsed: &parsed, now_ns, resizable, is_credible: true };
         let Some((id, direction)) = self.find_current(&pass) else { return self.unknown(&mut pass) };
         self.known(id, direction, &mut pass)
     }
@@ -97,24 +97,15 @@ impl Conntrack {
             };
         }
         let connection = &mut self.store[id];
-        let fit = match &pass.parsed.segment {
-            // An earlier call about the same frame has counted it.
-            Some(segment) if !pass.is_translated() => {
-                let own = connection.own_numbers(direction, segment);
-                match connection.tcp.update(direction, &own) {
-                    Fit::Invalid if connection.adopt(direction, &own, pass.now_ns) => Fit::Valid,
-                    fit => fit,
-                }
-            }
-            _ => Fit::Valid,
-        };
+        // An earlier call about the same frame has counted it.
+        let fit = if pass.is_translated() { Fit::Valid } else { pass.fit(connection, direction) };
         match fit {
             Fit::Invalid => return Ok(self.invalid(request.zone)),
             Fit::Reopens => {
                 self.remove(id);
                 return self.unknown(pass);
             }
-            Fit::Valid => connection.replied |= direction == Direction::Reply,
+            Fit::Valid => connection.replied |= direction == Direction::Reply && pass.is_credible,
         }
         self.refresh(id, pass.now_ns);
         let connection = &self.store[id];
@@ -217,6 +208,8 @@ pub(crate) struct Pass<'a> {
     pub now_ns: u64,
     /// The frame may become longer or shorter.
     pub resizable: bool,
+    /// Nothing is learned from a segment that nothing has confirmed yet, though it passes.
+    pub is_credible: bool,
 }
 
 impl Pass<'_> {
@@ -224,6 +217,28 @@ impl Pass<'_> {
     #[inline]
     fn carried(&self) -> u32 {
         if self.packet.zone == self.request.zone { self.packet.state & state::TRANSLATED } else { 0 }
+    }
+
+    /// Takes the packet into its connection.
+    #[inline]
+    fn fit(&mut self, connection: &mut Connection, direction: Direction) -> Fit {
+        let Some(segment) = &self.parsed.segment else { return self.fit_chunks(connection, direction) };
+        let own = connection.own_numbers(direction, segment);
+        match connection.tcp.update(direction, &own) {
+            Fit::Invalid => {
+                let adopted = connection.adopt(direction, &own, self.now_ns);
+                self.is_credible = adopted != Adopted::Claimed;
+                if adopted == Adopted::Refused { Fit::Invalid } else { Fit::Valid }
+            }
+            fit => fit,
+        }
+    }
+
+    #[inline]
+    fn fit_chunks(&self, connection: &mut Connection, direction: Direction) -> Fit {
+        let Some(chunks) = &self.parsed.chunks else { return Fit::Valid };
+        let sctp = connection.extra.as_mut().and_then(|extra| extra.sctp.as_mut());
+        sctp.map_or(Fit::Valid, |sctp| sctp.update(direction, chunks))
     }
 
     #[inline]

@@ -107,7 +107,7 @@ impl Tuple {
 
     /// Whether ports (or an ICMP identifier) tell connections between the same hosts apart.
     pub fn has_ports(&self) -> bool {
-        matches!(self.protocol, protocol::TCP | protocol::UDP) || self.is_query()
+        matches!(self.protocol, protocol::TCP | protocol::UDP | protocol::SCTP) || self.is_query()
     }
 
     /// The ICMP type of a query.

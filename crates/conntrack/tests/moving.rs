@@ -63,6 +63,68 @@ fn a_lenient_tracker_follows_what_another_has_seen_for_a_time_only() {
     assert_eq!(state_of(&mut other, &ahead(9_001_000), &looking(), 2 * SECOND), "est|rpl|trk");
 }
 
+/// What a peer's stack answers to a segment that it cannot use (RFC 9293 section 3.10.7.4): what it has sent and
+/// what it expects.
+fn challenge(sent: u32, expected: u32) -> Frame {
+    tcp(A, 4000, B, 80, ACK, sent, expected)
+}
+
+#[test]
+fn spoofed_segments_move_no_window_while_a_tracker_is_lenient() {
+    let records = established().export(0, &[], EVERYTHING, 0);
+    let mut other = tracker();
+    other.import(0, &records, 5 * SECOND, 0);
+    // He knows addresses and ports, and tries every number, in the name of the server.
+    for guess in 0..64_u32 {
+        for acknowledged in 0..64_u32 {
+            let (seq, ack) = (guess << 26 | 0x0155_5555, acknowledged << 26 | 0x0155_5555);
+            let spoofed = tcp(B, 80, A, 4000, ACK, seq, ack).with_payload(b"x");
+            state_of(&mut other, &spoofed, &looking(), SECOND);
+            if acknowledged % 16 == 0 {
+                assert_eq!(state_of(&mut other, &challenge(1001, 5001), &looking(), SECOND), "est|trk");
+            }
+        }
+    }
+    let data = tcp(B, 80, A, 4000, ACK, 5001, 1001).with_payload(&[1; 1000]);
+    assert_eq!(state_of(&mut other, &data, &looking(), SECOND), "est|rpl|trk");
+    let beyond = tcp(B, 80, A, 4000, ACK, 5001 + 9_000_000, 1001);
+    assert_eq!(state_of(&mut other, &beyond, &looking(), 6 * SECOND), "inv|trk");
+    assert_eq!(state_of(&mut other, &challenge(1001, 6001), &looking(), 6 * SECOND), "est|trk");
+}
+
+#[test]
+fn spoofed_segments_keep_no_true_one_from_catching_up() {
+    let records = established().export(0, &[], EVERYTHING, 0);
+    let mut other = tracker();
+    other.import(0, &records, 5 * SECOND, 0);
+    let spoofed = tcp(B, 80, A, 4000, ACK, 5001 + 50_000_000, 1001 + 70_000_000);
+    let sent = tcp(A, 4000, B, 80, ACK, 1001 + 9_000_000, 5001).with_payload(&[1; 1000]);
+    let acked = tcp(B, 80, A, 4000, ACK, 5001, 1001 + 9_001_000);
+    for frame in [&spoofed, &sent, &spoofed, &acked] {
+        assert!(state_of(&mut other, frame, &looking(), SECOND).contains("est"));
+    }
+    for (frame, expected) in [(&sent, "est|trk"), (&acked, "est|rpl|trk"), (&spoofed, "inv|trk")] {
+        assert_eq!(state_of(&mut other, frame, &looking(), 6 * SECOND), expected);
+    }
+}
+
+#[test]
+fn a_claim_of_one_direction_is_borne_out_by_the_other_alone() {
+    let records = established().export(0, &[], EVERYTHING, 0);
+    let mut other = tracker();
+    other.import(0, &records, SECOND, 0);
+    let ahead = |by: u32| tcp(B, 80, A, 4000, ACK, 5001 + by, 1001).with_payload(&[1; 1000]);
+    for by in [9_000_000, 9_001_000, 9_002_000] {
+        assert_eq!(state_of(&mut other, &ahead(by), &looking(), 0), "est|rpl|trk", "it passes");
+    }
+    assert_eq!(state_of(&mut other, &ahead(300_000_000), &looking(), 0), "inv|trk", "too far");
+    assert_eq!(
+        state_of(&mut other, &ahead(9_003_000), &looking(), 2 * SECOND),
+        "inv|trk",
+        "nothing has moved"
+    );
+}
+
 #[test]
 fn what_is_exported_again_is_put_together_with_what_is_there() {
     let mut old = established();

@@ -4,7 +4,6 @@
 //! A transport checksum that the sender has left to the device holds only the sum over the pseudo-header, not
 //! complemented: new addresses change it, new ports do not.
 
-mod crc32c;
 mod places;
 mod tags;
 
@@ -14,6 +13,7 @@ use crate::extract::{ICMPV4, ICMPV6, Layout, TCP, UDP, VLAN_PRESENT};
 use places::{Cover, Place};
 use tulle_flow::Field;
 use tulle_wire::checksum::{add, replace, subtract, sum};
+use tulle_wire::sctp;
 use tulle_wire::vnet::Offload;
 
 /// Sums of the same words before and after a change.
@@ -45,7 +45,8 @@ pub(crate) fn rewrite(
 ) {
     let Some(place) = places::place(frame, layout, field) else { return };
     if place.cover == Cover::Sctp {
-        return crc32c::write(frame, layout, place.at, value as u16, mask as u16);
+        let Some(packet) = frame.get_mut(layout.l4..layout.end) else { return };
+        return sctp::write_word(packet, place.at - layout.l4, value as u16, mask as u16);
     }
     let mask = if field == Field::VlanTci { mask & !u128::from(VLAN_PRESENT) } else { mask };
     let Some(change) = write(frame, &place, value, mask) else { return };

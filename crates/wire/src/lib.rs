@@ -20,6 +20,7 @@ pub mod ipv6;
 mod layers;
 mod merge;
 pub mod ndp;
+pub mod sctp;
 mod segment;
 pub mod tcp;
 pub mod udp;
@@ -49,4 +50,6 @@ pub mod protocol {
     pub const GRE: u8 = 47;
     /// ICMPv6.
     pub const ICMPV6: u8 = 58;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
 }

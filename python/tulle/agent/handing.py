@@ -1,4 +1,4 @@
-"""Hands the connections of moving ports from the old node's switch to the new one's.
+"""Hands the connections of moving ports, and those of their translations, from the old node's switch to the new one's.
 
 The old node exports them when it hears of the move, again once others have been told of the new node, and a little
 later, for what it has still seen; the new node imports whatever has come.  They travel in rows of `Port_State`.
@@ -12,11 +12,13 @@ from pathlib import Path
 
 import structlog
 
+from tulle.agent.handed import joined, parted
 from tulle.agent.view import PortName, View
 from tulle.errors import TulleError
+from tulle.logical.translation import is_translated
 from tulle.ovsdb.unixctl import call
 from tulle.store import Source, Writer, moving
-from tulle.values import LocalPort, Tunnel, TunnelPort
+from tulle.values import LocalPort, Tunnel, TunnelPort, Zone
 from tulle.values.moving import PortState
 
 BRIDGE = "br-int"
@@ -29,7 +31,8 @@ AGAIN_S = 2.0
 """How often connections are handed on while a port is about to move."""
 AFTERWARDS_S = (0.0, 0.05, 0.2, 0.6)
 """When, after a port has gone."""
-Ports = Mapping[LocalPort | TunnelPort, int]
+Zones = Mapping[LocalPort | TunnelPort | Zone, int]
+"""Numbers of ports, which are those of their connections' zones too, and of the zones of their translations."""
 _logger = structlog.get_logger(__name__)
 
 
@@ -40,12 +43,12 @@ class Handing:
         self._node = node
         self._control = control
         self._due: dict[tuple[PortName, bool], list[float]] = {}
-        self._taken: dict[PortName, tuple[str, int]] = {}
+        self._taken: dict[LocalPort | Zone, tuple[str, int]] = {}
         self._since: dict[PortName, float] = {}
         self._now = 0.0
 
     async def give(
-        self, departing: Mapping[PortName, str], gone: Collection[PortName], ports: Ports, now: float
+        self, departing: Mapping[PortName, str], gone: Collection[PortName], zones: Zones, now: float
     ) -> list[PortState]:
         """What is to be handed on now of ports, to nodes; `gone` are bound there already."""
         asked = {(port, port in gone) for port in departing}
@@ -56,40 +59,45 @@ class Handing:
                 continue
             left = [time for time in times if time > now]
             self._due[port, is_gone] = left if is_gone else [now + AGAIN_S]
-            number = ports.get(LocalPort("/".join(port)))
-            if number is not None:
-                given.append(await self._export(port, departing[port], number, now))
+            if LocalPort("/".join(port)) in zones:
+                given.append(await self._export(port, departing[port], zones, now))
                 if given[-1].problem:
                     self._due[port, is_gone] = []  # it would be the same again
         return given
 
-    async def _export(self, port: PortName, target: str, zone: int, now: float) -> PortState:
-        serial = int(now * 1000)
+    async def _export(self, port: PortName, target: str, zones: Zones, now: float) -> PortState:
+        serial, name = int(now * 1000), "/".join(port)
+        translations = zones.get(Zone(name))
         try:
-            text = await call(self._control, "tulle/ct-export", BRIDGE, str(zone), str(LENIENT_MS))
+            text = await self._exported(zones[LocalPort(name)])
+            text = joined(text, None if translations is None else await self._exported(translations))
             return PortState(self._node, *port, target, serial, text)
         except (TulleError, OSError, TimeoutError) as error:
-            _logger.warning("connections do not move", port="/".join(port), error=str(error))
+            _logger.warning("connections do not move", port=name, error=str(error))
             return PortState(self._node, *port, target, serial, problem=f"{self._node}: {error}")
 
-    async def take(self, states: Collection[PortState], ports: Ports) -> None:
-        """Import what has come for ports that are served here."""
-        for one in states:
-            port = (one.network, one.port)
-            number = ports.get(LocalPort("/".join(port)))
-            stamp = (one.node, one.serial)
-            if one.target != self._node or number is None or self._taken.get(port) == stamp:
-                continue
-            self._taken[port] = stamp
-            await self._import(one, number)
+    async def _exported(self, zone: int) -> str:
+        return await call(self._control, "tulle/ct-export", BRIDGE, str(zone), str(LENIENT_MS))
 
-    async def _import(self, one: PortState, zone: int) -> None:
-        name, problem = f"{one.network}/{one.port}", one.problem
+    async def take(self, states: Collection[PortState], zones: Zones) -> None:
+        """Import what has come for ports that are served here, as soon as they have zones."""
+        for one in states:
+            if one.target != self._node:
+                continue
+            name = f"{one.network}/{one.port}"
+            for place, text, problem in _parts(name, one):
+                number, stamp = zones.get(place), (one.node, one.serial)
+                if number is not None and self._taken.get(place) != stamp:
+                    self._taken[place] = stamp
+                    await self._import(one, number, text, problem)
+
+    async def _import(self, one: PortState, zone: int, text: str, problem: str) -> None:
+        name = f"{one.network}/{one.port}"
         if not problem:
-            words = (BRIDGE, str(zone), str(LENIENT_MS), one.connections)
+            words = (BRIDGE, str(zone), str(LENIENT_MS), text)
             try:
                 done = await call(self._control, "tulle/ct-import", *words)
-                _logger.info("connections taken", port=name, source=one.node, done=done)
+                _logger.info("connections taken", port=name, source=one.node, zone=zone, done=done)
                 return
             except (TulleError, OSError, TimeoutError) as error:
                 problem = str(error)
@@ -121,9 +129,13 @@ class Handing:
 
     def _is_given(self, view: View, port: PortName, at: str | None) -> bool:
         """Whether connections are still expected from a node that has some to give."""
-        source = view.nodes.get(at or "")
-        came = self._taken.get(port, ("", 0))[0] == at
-        return is_tracked(view, port[0]) and source is not None and not source.external and not came
+        source, network = view.nodes.get(at or ""), view.networks.get(port[0])
+        if source is None or source.external or network is None:
+            return False
+        name = "/".join(port)
+        places = (LocalPort(name), Zone(name)) if is_translated(network.network) else (LocalPort(name),)
+        came = all(self._taken.get(place, ("", 0))[0] == at for place in places)
+        return is_tracked(view, port[0]) and not came
 
     def _peers(self, view: View, network: str) -> set[str]:
         """The nodes that send to a network's ports, as far as tunnels join them to this one."""
@@ -140,7 +152,8 @@ class Handing:
 
     def forget(self, kept: Collection[PortName]) -> None:
         """Ports that have gone begin anew when they come again."""
-        self._taken = {port: stamp for port, stamp in self._taken.items() if port in kept}
+        names = {"/".join(port) for port in kept}
+        self._taken = {place: stamp for place, stamp in self._taken.items() if place.name in names}
 
     def next_end(self) -> float | None:
         """When something is due."""
@@ -151,9 +164,31 @@ class Handing:
 
 
 def is_tracked(view: View, network: str) -> bool:
-    """Whether a network's ports have connections."""
+    """Whether a network's ports have connections, of their ACLs or of translations."""
     stored = view.networks.get(network)
-    return stored is not None and any(acl.action == "allow-related" for acl in stored.network.acls)
+    if stored is None:
+        return False
+    return is_translated(stored.network) or any(acl.action == "allow-related" for acl in stored.network.acls)
+
+
+def tracked(view: View, ports: Mapping[PortName, str]) -> dict[PortName, str]:
+    """Those of the ports that have connections."""
+    return {port: target for port, target in ports.items() if is_tracked(view, port[0])}
+
+
+def _parts(name: str, one: PortState) -> list[tuple[LocalPort | Zone, str, str]]:
+    """What has come, by where it goes: text, and what is wrong with it.
+
+    With a problem, or from a node that knows of no translations, nothing will come for these: that is taken, too.
+    """
+    problem, connections, translations = one.problem, "", None
+    if not problem:
+        try:
+            connections, translations = parted(one.connections)
+        except TulleError as error:
+            problem = str(error)
+    none = problem or ("" if translations is not None else f"{one.node} handed on no translations")
+    return [(LocalPort(name), connections, problem), (Zone(name), translations or "", none)]
 
 
 def _first(is_gone: bool, now: float) -> list[float]:

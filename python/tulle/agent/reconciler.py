@@ -20,7 +20,7 @@ from tulle.agent.editions import Editions, Found, Live, found_in_switch, kept_ne
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.following import Following, concerns_places, looks_around
-from tulle.agent.handing import Handing, is_tracked, write_states
+from tulle.agent.handing import Handing, Zones, tracked, write_states
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
@@ -199,12 +199,9 @@ class Reconciler:
 
     async def _hand_over(self, view: View, places: Places, ports: Ports) -> None:
         """Give connections to the nodes that ports move to, as soon as there is something to give."""
-        departing = {
-            port: target
-            for port, target in placing.departing(view, self.node.name, places).items()
-            if is_tracked(view, port[0])
-        }
-        given = await self.handing.give(departing, places.lingering, ports, self._clock())
+        departing = tracked(view, placing.departing(view, self.node.name, places))
+        known: Zones = dict((*ports.items(), *(self._translating or {}).items()))
+        given = await self.handing.give(departing, places.lingering, known, self._clock())
         writer = Writer(self.state.schema)
         write_states(writer, source(self.state), self.node.name, given, departing)
         if writer.operations:
@@ -357,7 +354,8 @@ class Reconciler:
         zones = translation_zones(self.node.name, versions, placed.bindings, tunnels.all, taken)
         await forget_connections(self._control, new_zones(self._translating, zones))
         self._translating = zones
-        await self.handing.take(moving.port_states(source(self.state)), self.ports)
+        known: Zones = dict((*self.ports.items(), *zones.items()))
+        await self.handing.take(moving.port_states(source(self.state)), known)
         wanted = now.places.wanted - self._activated
         ends = store.tunnel_ends(source(self.state))
         heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}

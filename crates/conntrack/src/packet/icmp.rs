@@ -107,7 +107,7 @@ fn quote(frame: &[u8], headers: &Headers, zone: u16) -> Option<(Tuple, Quoted)> 
         kind: Tuple::kind_of(headers.family, NO_QUERY),
     };
     match (protocol, headers.family) {
-        (protocol::TCP | protocol::UDP, _) => set_ports(&mut tuple, bytes)?,
+        (protocol::TCP | protocol::UDP | protocol::SCTP, _) => set_ports(&mut tuple, bytes)?,
         (protocol::ICMP, Family::V4) | (protocol::ICMPV6, Family::V6) => {
             match message(bytes[0], headers.family) {
                 Message::Query(query) => set_query(&mut tuple, bytes, query),

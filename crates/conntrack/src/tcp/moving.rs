@@ -1,9 +1,9 @@
-//! Numbers and windows as text, put together from two trackers, and moved by a segment that does not fit.
+//! Numbers and windows as text, put together from two trackers, and moved by segments that do not fit.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{MOST_SCALE, Peer, State, Tcp, WIDEST, advance, later};
+use super::{Fit, MOST_SCALE, Peer, SLACK, State, Tcp, WIDEST, advance, later};
 use crate::record::{RecordError, hexadecimal, number};
 use crate::tcp::segment::Segment;
 use crate::tuple::Direction;
@@ -11,8 +11,23 @@ use tulle_wire::tcp::flag::{ACK, RST, SYN};
 
 const STATES: [State; 6] =
     [State::Unseen, State::SynSent, State::Established, State::Closing, State::Closed, State::Reset];
-/// How far a connection may have come while another tracker saw it, in bytes: more would be a guess.
+/// How far a connection may have come while another tracker saw it, in bytes: what 10 Gbit/s carry in a fifth of
+/// a second. More would be a guess.
 const FARTHEST: u32 = 1 << 28;
+
+/// What segments beyond the windows said, by direction, until the other direction speaks of it.
+pub(crate) type Claims = [Option<Segment>; 2];
+
+/// What to make of a segment that does not fit, where another tracker may have seen what came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Adopted {
+    /// It and one of the other direction bear each other out: the windows have moved.
+    Confirmed,
+    /// It may be so. It may pass, for its receiver to judge, and moves nothing.
+    Claimed,
+    /// It cannot be so.
+    Refused,
+}
 
 impl Tcp {
     /// Two trackers have seen parts of one connection: of each number the later one.
@@ -22,37 +37,63 @@ impl Tcp {
         }
     }
 
-    /// Takes a segment's numbers for true, though others came between that were not seen.
-    /// Not those of a reset or a SYN, which must fit.
-    pub fn adopt(&mut self, direction: Direction, segment: &Segment) -> bool {
+    /// Takes a segment's numbers for true, though others came between that were not seen, once one of the
+    /// other direction fits them as it fits none that were known before.
+    ///
+    /// Who does not see the connection can send segments in the name of one side only, and the other side
+    /// answers them with its own numbers, so he moves no window. Each direction has a claim of its own: what he
+    /// sends takes the place of no true one. Resets and SYNs must fit what is known.
+    pub fn adopt(&mut self, direction: Direction, segment: &Segment, claims: &mut Claims) -> Adopted {
+        if !self.may_have_come_to(direction, segment) {
+            return Adopted::Refused;
+        }
+        let other = direction.opposite();
+        if let Some(claim) = &claims[other as usize] {
+            let mut moved = *self;
+            moved.follow(other, claim);
+            if moved.update(direction, segment) == Fit::Valid {
+                (*self, *claims) = (moved, Claims::default());
+                return Adopted::Confirmed;
+            }
+        }
+        claims[direction as usize] = Some(*segment);
+        Adopted::Claimed
+    }
+
+    fn may_have_come_to(&self, direction: Direction, segment: &Segment) -> bool {
+        let [sender, receiver] = match direction {
+            Direction::Original => [0, 1],
+            Direction::Reply => [1, 0],
+        };
+        let [sender, receiver] = [&self.peers[sender], &self.peers[receiver]];
+        let is_plain = segment.has_valid_flags() && segment.flags & (RST | SYN | ACK) == ACK;
+        is_plain
+            && sender.may_have_come_to(segment.end(), receiver)
+            && receiver.may_have_come_to(segment.acknowledgment, sender)
+            && sender.state.max(receiver.state) < State::Closed
+    }
+
+    fn follow(&mut self, direction: Direction, segment: &Segment) {
         let [first, second] = &mut self.peers;
         let (sender, receiver) = match direction {
             Direction::Original => (first, second),
             Direction::Reply => (second, first),
         };
-        let is_plain = segment.has_valid_flags() && segment.flags & (RST | SYN | ACK) == ACK;
-        let is_near = |peer: &Peer, number| peer.is_unseen() || distance(peer.end, number) <= FARTHEST;
-        if !is_plain
-            || !is_near(sender, segment.sequence)
-            || !is_near(receiver, segment.acknowledgment)
-            || sender.state.max(receiver.state) >= State::Closed
-        {
-            return false;
-        }
         sender.catch_up(segment.end());
         receiver.catch_up(segment.acknowledgment);
         advance(sender, receiver, segment);
-        true
     }
-}
-
-fn distance(a: u32, b: u32) -> u32 {
-    a.wrapping_sub(b).min(b.wrapping_sub(a))
 }
 
 impl Peer {
     fn is_unseen(&self) -> bool {
         self.state == State::Unseen
+    }
+
+    /// Numbers go ahead, but for segments that were overtaken, which are at most a window old.
+    fn may_have_come_to(&self, number: u32, other: &Self) -> bool {
+        let back = other.window.max(SLACK);
+        self.is_unseen() || number.wrapping_sub(self.end.wrapping_sub(back)) <= back + FARTHEST
     }
 
     /// One of which nothing was seen is taken for picked up in the middle.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use tulle_conntrack::{Config, Conntrack, DropReason, Headers, Nat, Outcome, Packet, Request};
 use tulle_wire::vnet::Offload;
-use tulle_wire::{FrameBuf, checksum, finish_checksum};
+use tulle_wire::{FrameBuf, checksum, finish_checksum, sctp};
 
 pub const SECOND: u64 = 1_000_000_000;
 pub const ETHERNET: usize = 14;
@@ -42,6 +42,12 @@ pub enum Body {
         kind: u8,
         code: u8,
         quoted: Vec<u8>,
+    },
+    /// A tag, and chunks as they are.
+    Sctp {
+        ports: (u16, u16),
+        tag: u32,
+        chunks: Vec<u8>,
     },
     Other {
         protocol: u8,
@@ -120,6 +126,7 @@ impl Frame {
                     1
                 }
             }
+            Body::Sctp { .. } => 132,
             Body::Other { protocol } => protocol,
         }
     }
@@ -161,6 +168,14 @@ impl Frame {
                 let mut bytes = vec![*kind, *code, 0, 0, 0, 0, 0, 0];
                 bytes.extend(quoted);
                 (bytes, Some(2))
+            }
+            Body::Sctp { ports, tag, chunks } => {
+                let mut bytes = [ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat();
+                bytes.extend(tag.to_be_bytes());
+                bytes.extend([0; 4]);
+                bytes.extend(chunks);
+                sctp::finish_checksum(&mut bytes).expect("room");
+                (bytes, None)
             }
             Body::Other { .. } => (vec![1, 2, 3, 4, 5, 6, 7, 8], None),
         }
@@ -315,7 +330,7 @@ pub fn ends_of(network: &[u8]) -> String {
     let (source, destination) = (at(addresses), at(addresses + len));
     let half = |at: usize| u16::from_be_bytes([network[l4 + at], network[l4 + at + 1]]);
     match protocol {
-        6 | 17 => format!("{source} {} > {destination} {}", half(0), half(2)),
+        6 | 17 | 132 => format!("{source} {} > {destination} {}", half(0), half(2)),
         1 | 58 if matches!(network[l4], 0 | 8 | 128 | 129) => {
             format!("{source} > {destination} id {}", half(4))
         }
@@ -337,6 +352,10 @@ pub fn assert_sound(bytes: &[u8]) {
     } else {
         let packet = tulle_wire::ipv6::Packet::new_checked(&bytes[ETHERNET..]).expect("a packet");
         (source, destination) = (IpAddr::V6(packet.source()), IpAddr::V6(packet.destination()));
+    }
+    if headers.protocol == 132 {
+        let packet = sctp::Packet::new_checked(&bytes[headers.l4..headers.end]).expect("a header");
+        assert!(packet.verify_checksum());
     }
     let offset = match headers.protocol {
         6 => 16,
