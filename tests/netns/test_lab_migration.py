@@ -63,12 +63,11 @@ def test_a_moving_port_loses_no_probe_and_no_byte_of_a_download(lab: Migration) 
 def test_a_prepared_port_goes_with_its_first_packet_and_loses_nothing(lab: Migration) -> None:
     (old,) = wait_until_one(lab)
     with traffic(lab) as flowing:
-        lab.client.prepare_port("farm", "worker", "node3")
-        wait_until(lambda: len(devices(lab)) == 2, what="the device of the prepared node", limit_s=20)
+        assert lab.client.prepare_port("farm", "worker", "node3"), "it is ready when that is said"
+        assert len(devices(lab)) == 2 and activation(lab)
         listed = next(one for one in lab.client.ports("farm") if one["name"] == "worker")
         assert (listed["node"], listed["bound"], listed["prepared"]) == ("node2", "node2", "node3")
         (new,) = devices(lab) - {old}
-        wait_until(lambda: activation(lab), what="the flow that waits for it to speak", limit_s=20)
         lab.run(lab.workload("farm-worker"), "python3", "-c", RARP, new)
         wait_until(lambda: lab.bound() == "node3", what="the node to take the port", limit_s=20)
         asked = lambda: next(one["node"] for one in lab.client.ports("farm") if one["name"] == "worker")  # noqa: E731
@@ -91,8 +90,9 @@ def activation(lab: Migration) -> bool:
 
 def test_what_is_prepared_can_be_cancelled(lab: Migration) -> None:
     wait_until_one(lab)
-    lab.client.prepare_port("farm", "worker", "node1")
-    wait_until(lambda: len(devices(lab)) == 2, what="the device of the prepared node", limit_s=20)
+    said = lab.tulle("port", "prepare", "farm", "worker", "node1")
+    assert "is ready" in said.stdout, said
+    assert len(devices(lab)) == 2
     assert lab.tulle("port", "prepare", "farm", "worker", "--cancel").returncode == 0
     wait_until_one(lab)
     assert lab.bound() == "node2"

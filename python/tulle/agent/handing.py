@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from tulle import store
 from tulle.agent.view import PortName, View
 from tulle.errors import TulleError
 from tulle.ovsdb.unixctl import call
@@ -78,7 +79,9 @@ class Handing:
             port = (one.network, one.port)
             number = ports.get(LocalPort("/".join(port)))
             stamp = (one.node, one.serial)
-            if one.target != self._node or number is None or self._taken.get(port) == stamp:
+            if one.node == self._node or one.target != self._node:
+                continue
+            if number is None or self._taken.get(port) == stamp:
                 continue
             self._taken[port] = stamp
             await self._import(one, number)
@@ -103,7 +106,7 @@ class Handing:
         heard: Collection[str],
         now: float,
     ) -> frozenset[PortName]:
-        """The ports that are not to be taken yet.
+        """The ports that are not to be taken yet, or not said to be ready.
 
         Their connections are on their way, or other nodes of the network have no tunnel to here; `heard` are those
         that have one.
@@ -148,6 +151,12 @@ class Handing:
         if any(self._now < since + PATIENCE_S for since in self._since.values()):
             times.append(self._now + LOOK_AGAIN_S)
         return min(times, default=None)
+
+
+def hearing(state: Source, node: str) -> frozenset[str]:
+    """The nodes that say that they receive from this one."""
+    ends = store.tunnel_ends(state).items()
+    return frozenset(other for (other, remote), end in ends if remote == node and end.receives)
 
 
 def is_tracked(view: View, network: str) -> bool:
