@@ -46,7 +46,7 @@ class VswitchProcess:
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()[-4000:]
         done = subprocess.run(
-            ["ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=1", "--no-wait", "show"],
+            ["ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=10", "--no-wait", "show"],
             capture_output=True,
         )
         return done.returncode == 0
