@@ -3,12 +3,15 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CASES ?= 5000
+# A file's tests stay together, for what they share; one worker more than processors, since they wait a lot.
+WORKERS ?= -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 STAMPS := $(VENV)/.stamps
 RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
 PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central ovn-host openssl \
   mininet nfdump openvswitch-testcontroller tshark iperf3 nftables iproute2 iputils-ping ethtool tcpdump isc-dhcp-client
 
-.PHONY: help setup packages build demo demo-chain demo-classroom test test-rust test-python test-slow lint reference format bench bench-quick fuzz clean
+.PHONY: help setup packages build demo demo-chain demo-classroom test test-rust test-python test-slow \
+  lint lint-rust lint-python reference format bench bench-quick fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,18 +49,22 @@ demo-classroom: setup ## 20 clones of one network, apart from each other (KEEP=1
 
 test: test-rust test-python ## all tests: cargo and pytest, with real packets in network namespaces
 
-test-rust: setup
-	cargo test --workspace --exclude tulle-native --quiet
+test-rust: packages
+	cargo test --workspace --exclude tulle-native --quiet $(RUST_TESTS)
 
 test-python: setup
-	$(BIN)/python -m pytest -m "not slow" $(SELECTED)
+	$(BIN)/python -m pytest -m "not slow" $(WORKERS) $(SELECTED)
 
 test-slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-lint: setup ## formatting, clippy, ruff, mypy, import contracts
+lint: lint-rust lint-python ## formatting, clippy, ruff, mypy, import contracts
+
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+lint-python: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

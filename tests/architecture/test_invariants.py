@@ -53,3 +53,11 @@ def test_no_python_but_the_edges_touches_the_native_side() -> None:
         if re.search(r"\btulle\._native\b|\bimport _native\b", file.read_text())
     }
     assert users <= allowed, users
+
+
+def test_examples_in_documentation_are_in_crates_that_run_them() -> None:
+    """Where there are none, looking for them costs seconds, so their crates say `doctest = false`."""
+    told = {file for file in RUST if re.search(r"(?m)^\s*//[/!] ```\s*(rust)?$", file.read_text())}
+    holders = {file.relative_to(ROOT / "crates").parts[0] for file in told}
+    silent = {one.name for one in CRATES if manifest(one).get("lib", {}).get("doctest") is False}  # type: ignore[attr-defined]
+    assert holders & silent == set() and holders | silent == {one.name for one in CRATES}

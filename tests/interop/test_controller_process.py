@@ -29,6 +29,13 @@ def controller(tmp_path):
         yield process
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """One for all that change nothing."""
+    with ControllerProcess(tmp_path_factory.mktemp("empty") / "controller") as process:
+        yield process
+
+
 def dump(controller: ControllerProcess, *words: str) -> str:
     command = ["ovsdb-client", "dump", controller.remote, *words]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_S).stdout
@@ -91,10 +98,10 @@ def test_terminated_controller_leaves_its_databases_only(controller):
     assert left == {"tulle.db", "tulle_state.db"}
 
 
-def test_second_controller_in_the_same_directory_is_refused(controller):
-    done = controller.tulle("controller", "--directory", str(controller.directory), status=1)
+def test_second_controller_in_the_same_directory_is_refused(empty):
+    done = empty.tulle("controller", "--directory", str(empty.directory), status=1)
     assert "another server has this database open" in done.stderr
-    assert connect(controller.api).networks() == []
+    assert connect(empty.api).networks() == []
 
 
 def test_debian_tools_read_both_databases(controller):
@@ -168,10 +175,10 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize("request_bytes", REQUESTS)
-def test_garbage_on_the_api_socket_is_an_error_and_nothing_else(controller, request_bytes):
+def test_garbage_on_the_api_socket_is_an_error_and_nothing_else(empty, request_bytes):
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(LIMIT_S)
-        peer.connect(str(controller.api))
+        peer.connect(str(empty.api))
         peer.sendall(request_bytes)
         peer.shutdown(socket.SHUT_WR)
         answer = b""
@@ -179,7 +186,7 @@ def test_garbage_on_the_api_socket_is_an_error_and_nothing_else(controller, requ
             answer += chunk
     assert b" 200 " not in answer.split(b"\r\n")[0], answer
     assert b" 500 " not in answer.split(b"\r\n")[0], answer
-    assert connect(controller.api).networks() == []
+    assert connect(empty.api).networks() == []
 
 
 def test_document_of_a_network_is_json_that_says_where_its_ports_are(controller):

@@ -15,12 +15,13 @@ ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
 
 Ofctl = Callable[..., str]
+pytestmark = pytest.mark.timeout(900)  # where nothing is built yet
 
 
 @pytest.fixture(scope="session")
 def examples() -> Path:
-    """The folder of the built examples."""
-    command = ["cargo", "build", "--quiet", "--package", "tulle-openflow", "--examples"]
+    """The folder of the built examples; asked for as by `cargo test`, so that what it has built is not built again."""
+    command = ["cargo", "build", "--quiet", "--workspace", "--exclude", "tulle-native", "--examples"]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "examples"

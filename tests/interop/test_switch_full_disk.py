@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from test_switch_kill import found, kill
-from vswitch_process import PATIENCE_S, VswitchProcess, eventually, ip
+from vswitch_process import PATIENCE_S, VswitchProcess, eventually, supervised
 
 SPACE = f"tulle-full-{os.getpid()}"
 SIZE = "512k"
@@ -42,16 +41,8 @@ class Small(VswitchProcess):
 
 @pytest.fixture
 def switch(tmp_path: Path) -> Iterator[Small]:
-    process = None
-    ip("netns", "add", SPACE)
-    try:
-        process = Small(tmp_path / "vs", SPACE, supervised=True)
-        process.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
+    with supervised(Small, tmp_path / "vs", SPACE) as process:
         yield process
-    finally:
-        if process is not None and process.process.poll() is None:
-            process.stop(signal.SIGKILL)
-        ip("netns", "del", SPACE)
 
 
 def test_a_full_disk_is_told_and_once_there_is_room_nothing_is_missing(switch: Small) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from patience import eventually
-from vswitch_process import VswitchProcess, ip
+from vswitch_process import VswitchProcess, supervised
 
 from tulle._native import ControllerSession
 
@@ -27,16 +27,8 @@ BUNDLE = 30
 
 @pytest.fixture
 def switch(tmp_path: Path) -> Iterator[VswitchProcess]:
-    process = None
-    ip("netns", "add", SPACE)
-    try:
-        process = VswitchProcess(tmp_path / "vs", SPACE, supervised=True)
-        process.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
+    with supervised(VswitchProcess, tmp_path / "vs", SPACE) as process:
         yield process
-    finally:
-        if process is not None and process.process.poll() is None:
-            process.stop(signal.SIGKILL)
-        ip("netns", "del", SPACE)
 
 
 class Loader:

@@ -230,7 +230,7 @@ def test_a_manager_is_listened_for_and_shown(vswitch: VswitchProcess) -> None:
         NAMESPACE,
         "ovs-vsctl",
         "--db=tcp:127.0.0.1:6640",
-        "--timeout=5",
+        "--timeout=30",
         "show",
     ]
     eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0, "the manager's port")

@@ -6,9 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from patience import PATIENCE_S, eventually
+
+Switch = TypeVar("Switch", bound="VswitchProcess")
 
 
 def ip(*arguments: str) -> str:
@@ -46,7 +51,7 @@ class VswitchProcess:
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()[-4000:]
         done = subprocess.run(
-            ["ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=1", "--no-wait", "show"],
+            ["ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=10", "--no-wait", "show"],
             capture_output=True,
         )
         return done.returncode == 0
@@ -79,3 +84,18 @@ class VswitchProcess:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
         assert (done.returncode, done.stderr) == (0, ""), (command, done, self.log.read_text()[-2000:])
         return done.stdout.strip()
+
+
+@contextmanager
+def supervised(kind: type[Switch], directory: Path, space: str) -> Iterator[Switch]:
+    """A switch under a supervisor, in a namespace made for it, with a bridge that does nothing by itself."""
+    process = None
+    ip("netns", "add", space)
+    try:
+        process = kind(directory, space, supervised=True)
+        process.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
+        yield process
+    finally:
+        if process is not None and process.process.poll() is None:
+            process.stop(signal.SIGKILL)
+        ip("netns", "del", space)

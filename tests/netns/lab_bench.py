@@ -100,7 +100,7 @@ class Bench:
 
     def pings(self, source: str, target: str, count: int = 3) -> bool:
         """True when every ping from a workload is answered."""
-        return ping(Probe(self.workload(source), target), count=count).received == count
+        return ping(Probe(self.workload(source), target), count=count, wait_s=5).received == count
 
     def wait_pings(self, source: str, target: str) -> None:
         what = f"pings from {source} to {target}"

@@ -19,7 +19,9 @@ import time
 
 PROBE_PORT, STREAM_PORT = 9000, 9001
 PERIOD_S = 0.001
-LINGER_S = 0.5
+LINGER_S = 5.0
+"""How long after the end probes may still come, on a machine that is busy."""
+LOOK_S = 0.02
 CHUNK_BYTES = 1 << 16
 CHUNK_PERIOD_S = 0.01
 SO_RCVBUFFORCE = 33
@@ -45,9 +47,11 @@ def probe(own: str, peer: str) -> None:
             due += PERIOD_S
             listen(sock, due, heard)
         sys.stdin.readline()
-        listen(sock, time.monotonic() + LINGER_S, heard)
         print("sent", sent, flush=True)
         total = int(sys.stdin.readline())  # what the peer has sent
+        late = time.monotonic() + LINGER_S
+        while len(heard) < total and time.monotonic() < late:
+            listen(sock, time.monotonic() + LOOK_S, heard)
         print("lost", sorted(set(range(total)) - heard)[:50], total - len(heard & set(range(total))))
 
 

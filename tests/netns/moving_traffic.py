@@ -10,8 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lab_bench import Bench
-
-from tulle.lab.waiting import wait_until
+from patience import eventually
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "migration.yaml"
 TRAFFIC = Path(__file__).with_name("live_traffic.py")
@@ -72,7 +71,7 @@ class Traffic:
         # What the origin sends passes the worker's rules as an answer only.
         before = lab.counted("acl", "probes")
         self._probes[0].write("go")
-        wait_until(lambda: lab.counted("acl", "probes") > before, what="the first probe", limit_s=20)
+        eventually(lambda: lab.counted("acl", "probes") > before, "the first probe")
         self._probes[1].write("go")
 
     def lost(self) -> tuple[int, int, list[str]]:

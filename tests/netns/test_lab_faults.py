@@ -105,7 +105,10 @@ def left_over(lab: Bench, pids: list[int]) -> list[str]:
     return spaces + alive + files + [f"stray {pid}" for pid in strays(lab)]
 
 
-@pytest.mark.parametrize("role", [None, "controller", "node2/agent", "node3/vswitch"])
+LATER = [pytest.param(role, marks=pytest.mark.slow) for role in ("controller", "node2/agent")]
+
+
+@pytest.mark.parametrize("role", [None, "node3/vswitch", *LATER])
 def test_down_leaves_nothing_whatever_was_killed(tmp_path: Path, role: str | None) -> None:
     lab = Bench(tmp_path, "d")
     try:

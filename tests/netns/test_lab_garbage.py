@@ -46,7 +46,7 @@ def within(namespace: str, work: Callable[[], None]) -> None:
 
 def pour(sock: socket.socket, data: bytes) -> None:
     """Sends what the other side will take and waits until it answers or hangs up, or says nothing."""
-    sock.settimeout(3)
+    sock.settimeout(1)  # many say nothing
     with contextlib.suppress(OSError):
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)

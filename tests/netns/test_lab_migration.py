@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from moving_traffic import ORIGIN, WORKER, Migration, Side, traffic
-
-from tulle.lab.waiting import wait_until
+from patience import eventually
 
 SETTLE_S = 0.3
 """Traffic by a new node before the next move; it is no wait for anything."""
@@ -63,16 +62,15 @@ def test_a_moving_port_loses_no_probe_and_no_byte_of_a_download(lab: Migration) 
 def test_a_prepared_port_goes_with_its_first_packet_and_loses_nothing(lab: Migration) -> None:
     (old,) = wait_until_one(lab)
     with traffic(lab) as flowing:
-        lab.client.prepare_port("farm", "worker", "node3")
-        wait_until(lambda: len(devices(lab)) == 2, what="the device of the prepared node", limit_s=20)
+        assert lab.client.prepare_port("farm", "worker", "node3"), "it is ready when that is said"
+        assert len(devices(lab)) == 2 and activation(lab)
         listed = next(one for one in lab.client.ports("farm") if one["name"] == "worker")
         assert (listed["node"], listed["bound"], listed["prepared"]) == ("node2", "node2", "node3")
         (new,) = devices(lab) - {old}
-        wait_until(lambda: activation(lab), what="the flow that waits for it to speak", limit_s=20)
         lab.run(lab.workload("farm-worker"), "python3", "-c", RARP, new)
-        wait_until(lambda: lab.bound() == "node3", what="the node to take the port", limit_s=20)
+        eventually(lambda: lab.bound() == "node3", "the node to take the port")
         asked = lambda: next(one["node"] for one in lab.client.ports("farm") if one["name"] == "worker")  # noqa: E731
-        wait_until(lambda: asked() == "node3", what="the intent to follow", limit_s=20)
+        eventually(lambda: asked() == "node3", "the intent to follow")
         wait_until_one(lab)
         flowing.downloaded()
         _, lost, said = flowing.lost()
@@ -81,7 +79,7 @@ def test_a_prepared_port_goes_with_its_first_packet_and_loses_nothing(lab: Migra
 
 
 def wait_until_one(lab: Migration) -> set[str]:
-    wait_until(lambda: len(devices(lab)) == 1, what="the old device to go", limit_s=20)
+    eventually(lambda: len(devices(lab)) == 1, "the old device to go")
     return devices(lab)
 
 
@@ -91,8 +89,9 @@ def activation(lab: Migration) -> bool:
 
 def test_what_is_prepared_can_be_cancelled(lab: Migration) -> None:
     wait_until_one(lab)
-    lab.client.prepare_port("farm", "worker", "node1")
-    wait_until(lambda: len(devices(lab)) == 2, what="the device of the prepared node", limit_s=20)
+    said = lab.tulle("port", "prepare", "farm", "worker", "node1")
+    assert "is ready" in said.stdout, said
+    assert len(devices(lab)) == 2
     assert lab.tulle("port", "prepare", "farm", "worker", "--cancel").returncode == 0
     wait_until_one(lab)
     assert lab.bound() == "node2"
@@ -135,7 +134,7 @@ def test_counters_of_a_port_that_has_moved_ten_times_are_what_it_sent_and_got(la
             return counted - before[0] == sent - before[1] > after[0] - before[0]
 
         # New agents take some time to begin.
-        wait_until(both_go_on, what="the counters of the new agents", limit_s=60)
+        eventually(both_go_on, "the counters of the new agents")
 
 
 def told(frames: Side) -> str:
@@ -157,7 +156,7 @@ def quiet(lab: Migration, frames: Side) -> tuple[int, int]:
         last.append(both())
         return len(last) > 25 and len(set(last[-25:])) == 1
 
-    wait_until(steady, what="quiet", limit_s=60)
+    eventually(steady, "quiet")
     return last[-1]
 
 
@@ -170,7 +169,7 @@ def test_a_move_whose_agents_die_ends_at_the_new_node(lab: Migration) -> None:
             lab.kill(f"{node}/agent")
         for node in reversed(victims):
             lab.restart(f"{node}/agent")
-        wait_until(lambda: lab.bound() == "node1", what=f"the move without {victims}", limit_s=60)
+        eventually(lambda: lab.bound() == "node1", f"the move without {victims}")
         lab.wait_pings("farm-origin", WORKER)
         wait_until_one(lab)
 
@@ -181,7 +180,7 @@ def test_a_port_does_not_wait_for_the_connections_of_a_dead_node(lab: Migration)
     lab.kill("node2/agent")
     try:
         lab.client.move_port("farm", "worker", "node1")
-        wait_until(lambda: lab.bound() == "node1", what="the new node to take the port", limit_s=60)
+        eventually(lambda: lab.bound() == "node1", "the new node to take the port")
         lab.wait_pings("farm-origin", WORKER)
     finally:
         lab.restart("node2/agent")

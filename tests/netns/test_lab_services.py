@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
 import pytest
 from lab_bench import Bench
+from patience import eventually
 from pyroute2 import netns
 
 from tulle.lab import lifecycle
 from tulle.lab.measure import frames_captured, run_in
-from tulle.lab.waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "services.yaml"
 COOKIE = b"\x63\x82\x53\x63"  # of every message of DHCPv4 (RFC 2131 section 3)
@@ -101,7 +102,7 @@ def test_a_client_gets_the_address_of_its_port(lab: Services, told: dict[str, st
 def test_the_kernel_makes_the_address_that_the_network_expects(lab: Services) -> None:
     shown = lab.json("port", "show", "shop", "web2")
     own = next(one for one in shown["addresses"] if ":" in one)
-    wait_until(lambda: own in lab.addresses("web2"), what="the address by SLAAC", limit_s=60)
+    eventually(lambda: own in lab.addresses("web2"), "the address by SLAAC")
     routes = lab.run(lab.workload("shop-web2"), "ip", "-6", "route", "show", "default")
     assert "via fe80::" in routes and "proto ra" in routes, routes
     assert shown["advertised"] == [
@@ -132,10 +133,23 @@ def asked(lab: Services, workload: str, name: str, kind: str, server: str) -> dn
 
     def ask() -> dns.message.Message:
         netns.setns(lab.workload(f"shop-{workload}"))
-        return dns.query.udp(dns.message.make_query(name, kind, use_edns=True), server, timeout=10)
+        try:
+            return dns.query.udp(dns.message.make_query(name, kind, use_edns=True), server, timeout=5)
+        except dns.exception.Timeout as error:
+            raise TimeoutError from error
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(ask).result(30)
+
+
+def answers(lab: Services, workload: str, name: str, server: str) -> list[str]:
+    """The addresses of a name, as soon as there is one."""
+
+    def found() -> list[str]:
+        said = asked(lab, workload, name, "A", server)
+        return [str(one) for record in said.answer for one in record]
+
+    return list(eventually(found, f"an address of {name} from {server}"))
 
 
 @pytest.mark.usefixtures("told")
@@ -143,8 +157,7 @@ def asked(lab: Services, workload: str, name: str, kind: str, server: str) -> dn
     ("workload", "server"), [("web1", "10.9.1.1"), ("db2", "10.9.2.1"), ("db2", "fd00:9:2::1")]
 )
 def test_names_of_ports_are_told_to_workloads(lab: Services, workload: str, server: str) -> None:
-    said = asked(lab, workload, "web1.shop.internal", "A", server)
-    assert [str(one) for record in said.answer for one in record] == ["10.9.1.2"], said
+    assert answers(lab, workload, "web1.shop.internal", server) == ["10.9.1.2"]
     assert asked(lab, workload, "web9.shop.internal", "A", server).rcode() == dns.rcode.NXDOMAIN
     assert asked(lab, workload, "example.com", "A", server).rcode() == dns.rcode.REFUSED
 
@@ -153,7 +166,7 @@ def test_names_of_ports_are_told_to_workloads(lab: Services, workload: str, serv
 def test_what_was_told_is_true(lab: Services) -> None:
     """Both families, to the other switch and to the other node."""
     ipv6 = next(one for one in lab.json("port", "show", "shop", "web1")["addresses"] if ":" in one)
-    wait_until(lambda: ipv6 in lab.addresses("web1"), what="the address by SLAAC", limit_s=60)
+    eventually(lambda: ipv6 in lab.addresses("web1"), "the address by SLAAC")
     lab.wait_pings("shop-web1", "10.9.2.12")
     lab.wait_pings("shop-web1", "fd00:9:2::12")
 
@@ -167,7 +180,7 @@ def test_a_trace_of_a_discover_ends_at_who_answers_it(lab: Services) -> None:
 def test_no_question_leaves_its_node(lab: Services) -> None:
     with frames_captured([(lab.node("node1"), "eth0"), (lab.node("node2"), "eth0")]) as seen:
         lab.ask("web2", 4)
-        asked(lab, "db2", "web1.shop.internal", "A", "10.9.2.1")
+        answers(lab, "db2", "web1.shop.internal", "10.9.2.1")
         lab.wait_pings("shop-web2", "10.9.2.11")
     said = [frame for _, frame in seen if COOKIE in frame or b"\x04web1\x04shop" in frame]
     assert len(seen) > 2 and said == [], said

@@ -143,7 +143,7 @@ class Traffic:
 
     def end(self) -> None:
         self.say("end")
-        time.sleep(0.3)
+        time.sleep(1)  # what is under way arrives
         self.say("tell")
         self._told = [orjson.loads(one.read()) for one in self._probers]
 

@@ -98,15 +98,6 @@ def switch_drops(drops: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -
     return dict(found)
 
 
-def write_counters(writer: Writer, source: Source, node: str, counts: Counts) -> None:
-    """Operations that make this node's rows of `Counter` equal these."""
-    desired = [
-        {"node": node, "network": network, "kind": kind, "name": name, "packets": packets, "bytes": size}
-        for (network, kind, name), (packets, size) in sorted(counts.items())
-    ]
-    writer.replace("Counter", [row for row in source("Counter") if row["node"] == node], desired)
-
-
 def write_drops(writer: Writer, source: Source, node: str, drops: Mapping[Place, int]) -> None:
     """Operations that make this node's rows of `Drop` equal these."""
     desired = [

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from tulle import store
 from tulle.agent.handed import joined, parted
 from tulle.agent.view import PortName, View
 from tulle.errors import TulleError
@@ -82,7 +83,7 @@ class Handing:
     async def take(self, states: Collection[PortState], zones: Zones) -> None:
         """Import what has come for ports that are served here, as soon as they have zones."""
         for one in states:
-            if one.target != self._node:
+            if one.node == self._node or one.target != self._node:
                 continue
             name = f"{one.network}/{one.port}"
             for place, text, problem in _parts(name, one):
@@ -111,7 +112,7 @@ class Handing:
         heard: Collection[str],
         now: float,
     ) -> frozenset[PortName]:
-        """The ports that are not to be taken yet.
+        """The ports that are not to be taken yet, or not said to be ready.
 
         Their connections are on their way, or other nodes of the network have no tunnel to here; `heard` are those
         that have one.
@@ -161,6 +162,12 @@ class Handing:
         if any(self._now < since + PATIENCE_S for since in self._since.values()):
             times.append(self._now + LOOK_AGAIN_S)
         return min(times, default=None)
+
+
+def hearing(state: Source, node: str) -> frozenset[str]:
+    """The nodes that say that they receive from this one."""
+    ends = store.tunnel_ends(state).items()
+    return frozenset(other for (other, remote), end in ends if remote == node and end.receives)
 
 
 def is_tracked(view: View, network: str) -> bool:

@@ -20,7 +20,7 @@ from tulle.agent.editions import Editions, Found, Live, found_in_switch, kept_ne
 from tulle.agent.external_zones import external_zones, new_zones
 from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.following import Following, concerns_places, looks_around
-from tulle.agent.handing import Handing, Zones, tracked, write_states
+from tulle.agent.handing import Handing, Zones, hearing, tracked, write_states
 from tulle.agent.interfaces import Interface, Present
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
@@ -356,9 +356,8 @@ class Reconciler:
         self._translating = zones
         known: Zones = dict((*self.ports.items(), *zones.items()))
         await self.handing.take(moving.port_states(source(self.state)), known)
-        wanted = now.places.wanted - self._activated
-        ends = store.tunnel_ends(source(self.state))
-        heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}
+        wanted = (now.places.wanted - self._activated) | now.places.coming
+        heard = hearing(source(self.state), self.node.name)
         self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
         self._watch(now, live)
         told = {(network, name) for _, network, name in now.view.appliances}
@@ -461,6 +460,7 @@ class Reconciler:
         store.write_version_report(writer, state, name, told)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         self._write_appliances(writer, now)
+        moving.write_ready(writer, state, name, now.places.coming & now.ready - self._waiting)
         if writer.operations:
             await self.state.transact(writer.operations)
 

@@ -180,9 +180,18 @@ class Client(Questions):
         target = f"{network_path(network)}/ports/{quote(port, '')}/move"
         return self.change(target, {"node": node, **how}, wait, timeout_s)
 
-    def prepare_port(self, network: str, port: str, node: str) -> None:
-        """Have a node ready for a port, which it takes with the first packet that the port's device sends there."""
-        self.post(f"{network_path(network)}/ports/{quote(port, '')}/prepare", {"node": node})
+    def prepare_port(
+        self, network: str, port: str, node: str, *, wait: bool | None = None, timeout_s: float = WAIT_S
+    ) -> bool:
+        """Have a node ready for a port, which it takes with the first packet that the port's device sends there.
+
+        True when it is ready.  With `wait` it is waited for, else Unavailable says that it is not; None: where the
+        node makes the device itself.
+        """
+        path = f"{network_path(network)}/ports/{quote(port, '')}/prepare"
+        body = {"node": node, "wait": wait, "timeout_s": timeout_s}
+        answer = request(self.path, "POST", path, body, timeout_s + REQUEST_S)
+        return bool(answer["ready"])
 
     def cancel_prepared(self, network: str, port: str) -> None:
         """Prepare a port no more."""

@@ -96,6 +96,12 @@ def prepare(
         typer.Argument(metavar="[NODE]", help="Where it will go.", autocompletion=node_names),
     ] = "",
     cancel: Annotated[bool, typer.Option("--cancel", help="Prepare it no more.")] = False,
+    wait: Annotated[
+        bool | None,
+        typer.Option(
+            "--wait/--no-wait", help="Return when it is ready; default: if the node makes the device."
+        ),
+    ] = None,
 ) -> None:
     """Have a node ready for a port: the first packet that the port's device sends there moves it.
 
@@ -109,5 +115,5 @@ def prepare(
         client(context).cancel_prepared(network, port)
         line(f"{network}/{port} is prepared nowhere")
     else:
-        client(context).prepare_port(network, port, node)
-        line(f"{node} takes {network}/{port} with its first packet there")
+        ready = client(context).prepare_port(network, port, node, wait=wait)
+        line(f"{node} {'is ready and ' if ready else ''}takes {network}/{port} with its first packet there")

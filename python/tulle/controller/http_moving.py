@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
+import msgspec
 from aiohttp import web
 
 from .asked import Applied
@@ -13,9 +15,14 @@ from .moving import Moving
 
 
 class PrepareRequest(ChangeRequest, forbid_unknown_fields=True, kw_only=True):
-    """Which node is to be ready for a port."""
+    """Which node is to be ready for a port, and how long in seconds the answer may wait until it is.
+
+    `wait`: None waits where the node makes the port's device itself.
+    """
 
     node: str
+    wait: bool | None = None
+    timeout_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
 
 
 class DrainRequest(ChangeRequest, forbid_unknown_fields=True, kw_only=True):
@@ -43,8 +50,12 @@ class MovingRoutes:
     async def prepare(self, request: web.Request) -> web.Response:
         """POST /v1/networks/NETWORK/ports/PORT/prepare."""
         given = await body(request, PrepareRequest)
-        await self._moving.prepare(part(request, "network"), part(request, "port"), given.node)
-        return json_answer({})
+        port = part(request, "network"), part(request, "port")
+        await self._moving.prepare(*port, given.node)
+        waits = self._moving.is_made_there(*port) if given.wait is None else given.wait
+        if waits:
+            await self._moving.wait_ready(*port, given.node, given.timeout_s)
+        return json_answer({"ready": waits})
 
     async def cancel(self, request: web.Request) -> web.Response:
         """DELETE /v1/networks/NETWORK/ports/PORT/prepare."""

@@ -10,7 +10,7 @@ import structlog
 
 from tulle import store
 from tulle.control.draining import Removal, by_network, drained
-from tulle.errors import Conflict, InvalidInput, NotFound, TulleError
+from tulle.errors import Conflict, InvalidInput, NotFound, TulleError, Unavailable
 from tulle.logical.spelling import nearest
 from tulle.ovsdb import Change
 from tulle.store import Writer, moving
@@ -43,7 +43,7 @@ class Moving:
         """Have `node` ready for a port; it takes it with the first packet that the port's device sends there."""
         asked = self._asked(network, port)
         self._refuse_target(node)
-        at = self._bound().get((network, port))
+        at = self._at(network, port)
         if at is None:
             raise Conflict(f"port {network}/{port} is nowhere yet, so it cannot be taken from there")
         if node in (at, asked):
@@ -52,6 +52,27 @@ class Moving:
         moving.write_prepared(writer, self._rows, Prepared(network, port, asked, node))
         await self._state.transact(writer.operations)
         _logger.info("prepared", port=f"{network}/{port}", node=node)
+
+    async def wait_ready(self, network: str, port: str, node: str, timeout_s: float) -> None:
+        """Return when `node` has a prepared port ready, or has taken it; Unavailable when the time is over."""
+        changed = asyncio.Event()
+        end = self._state.subscribe(lambda changes: changed.set() if _tell_of_ports(changes) else None)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while node not in (moving.ready(self._rows).get((network, port)), self._at(network, port)):
+                    self._refuse_unprepared(network, port, node)
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            said = f"{node} does not have port {network}/{port} ready after {timeout_s:g} s; it stays prepared there"
+            raise Unavailable(said, code="timed-out") from None
+        finally:
+            end()
+
+    def is_made_there(self, network: str, port: str) -> bool:
+        """Whether a node makes the device of a port itself, so that it can have it ready before anybody else acts."""
+        ports = self._intent.network(network).network.ports
+        return any(one.name == port and one.namespace is not None for one in ports)
 
     async def cancel(self, network: str, port: str) -> None:
         """Prepare a port no more."""
@@ -117,7 +138,7 @@ class Moving:
             end()
 
     def _note(self, changes: list[Change]) -> None:
-        if any(change.table in ("Move", "Binding") for change in changes):
+        if _tell_of_ports(changes):
             self._due.set()
 
     async def _follow(self) -> float | None:
@@ -155,6 +176,14 @@ class Moving:
         if writer.operations:
             await self._state.transact(writer.operations)
 
+    def _refuse_unprepared(self, network: str, port: str, node: str) -> None:
+        one = moving.prepared(self._rows).get((network, port))
+        if one is None or one.target != node:
+            raise Conflict(f"port {network}/{port} is prepared at {node} no more")
+
+    def _at(self, network: str, port: str) -> str | None:
+        return self._bound().get((network, port))
+
     def _bound(self) -> dict[PortName, str]:
         return {(one.network, one.port): one.node for one in store.bindings(self._rows)}
 
@@ -176,6 +205,10 @@ class Moving:
             raise NotFound(f"no node {node!r} has registered{nearest(node, known)}")
         if known[node].external:
             raise InvalidInput(f"node {node} has no agent that could take a port")
+
+
+def _tell_of_ports(changes: list[Change]) -> bool:
+    return any(change.table in ("Move", "Binding", "Port_State") for change in changes)
 
 
 MISSING = ""

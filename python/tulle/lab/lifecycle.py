@@ -22,6 +22,8 @@ from tulle.logical import parse_file
 from tulle.values import LabFile, Node
 
 Report = Callable[[str], None]
+PATIENCE_S = 60.0
+"""How long a machine that does much else may take for a step."""
 
 
 def up(
@@ -125,10 +127,10 @@ def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:
         _start_switch(lab, node)
         _start(lab, f"{node.name}/agent", _node(plan, node.name))
     names = {node.name for node in lab.layout.nodes}
-    wait_until(lambda: names <= _connected(lab), what="every node to report", limit_s=30)
+    wait_until(lambda: names <= _connected(lab), what="every node to report", limit_s=PATIENCE_S)
     report("networks")
     with client(lab) as tulle:
-        tulle.apply(text, lab.file, wait=True)
+        tulle.apply(text, lab.file, wait=True, timeout_s=PATIENCE_S)
 
 
 def _certify(lab: Lab) -> None:
@@ -144,7 +146,7 @@ def _start_controllers(lab: Lab, report: Report) -> None:
     for role in (*lab.store_roles, *lab.controller_roles):
         report(role)
         _start(lab, role)
-    wait_until(lambda: _answers(lab), what="the controller to answer", limit_s=20)
+    wait_until(lambda: _answers(lab), what="the controller to answer", limit_s=PATIENCE_S)
 
 
 def _start_switch(lab: Lab, host: Host) -> None:

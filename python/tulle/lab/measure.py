@@ -100,7 +100,7 @@ def throughput_bits_s(
     listen = ["nsenter", f"--net=/run/netns/{server}", "iperf3", "-s", "-1", "-B", address, "--forceflush"]
     listener = subprocess.Popen(listen, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        wait_until(lambda: _listens(server), what="iperf3 to listen", limit_s=10)
+        wait_until(lambda: _listens(server), what="iperf3 to listen", limit_s=60)
         command = ["iperf3", "-J", "-c", address, "-P", str(flows), *amount]
         done = run_in(client, command, limit_s=seconds + 20)
         return _bits_s(done.stdout)

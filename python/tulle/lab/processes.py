@@ -76,7 +76,7 @@ def alive(process: Process) -> bool:
     return started_ticks(process.pid) == process.started_ticks
 
 
-def stop(processes: Iterable[Process], *, grace_s: float = 3.0) -> None:
+def stop(processes: Iterable[Process], *, grace_s: float = 10.0) -> None:
     """Ends processes: asks first, insists after the grace time, returns when all are gone."""
     remaining = [process for process in processes if alive(process)]
     for signal_number in (signal.SIGTERM, signal.SIGKILL):

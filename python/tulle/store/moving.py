@@ -62,8 +62,24 @@ def write_port_state(writer: Writer, source: Source, one: PortState) -> None:
 
 
 def delete_port_states(writer: Writer, source: Source, node: str, kept: Iterable[PortName]) -> None:
-    """Operations by which a node takes back what nobody needs any more."""
+    """Operations by which a node takes back what no other node needs any more."""
     wanted = frozenset(kept)
     for row in source("Port_State"):
-        if row["node"] == node and (row["network"], row["port"]) not in wanted:
+        if row["node"] == node != row["target"] and (row["network"], row["port"]) not in wanted:
             writer.delete("Port_State", row)
+
+
+def ready(source: Source) -> dict[PortName, str]:
+    """The prepared ports that wait for nothing but their first packet, and the node that says so of each."""
+    rows = (row for row in source("Port_State") if row["node"] == row["target"])
+    return {(row["network"], row["port"]): row["node"] for row in rows}
+
+
+def write_ready(writer: Writer, source: Source, node: str, ports: Iterable[PortName]) -> None:
+    """Operations by which a node says which prepared ports it has ready: these and no others."""
+    said = frozenset(ports)
+    for row in source("Port_State"):
+        if row["node"] == node == row["target"] and (row["network"], row["port"]) not in said:
+            writer.delete("Port_State", row)
+    for port in sorted(said):
+        write_port_state(writer, source, PortState(node, *port, node, 0))

@@ -34,7 +34,7 @@ class Transit(Struct, frozen=True):
 class PortState(Struct, frozen=True):
     """What `node` hands on of a port to `target`: its connections, or why there are none.
 
-    `serial` rises with everything that is handed on.
+    `serial` rises with everything that is handed on.  By one to itself a node says that it has a prepared port ready.
     """
 
     node: str

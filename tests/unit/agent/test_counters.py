@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tulle.agent import counters
+from tulle.agent.tally import Tally, write_tally
 from tulle.openflow import DumpedFlow
 from tulle.ovsdb import Database, schema
 from tulle.store import Writer, source
@@ -59,16 +60,17 @@ def test_drops_of_the_switch_name_the_port_and_leave_out_what_flows_explain() ->
 def test_only_differences_are_written_and_other_nodes_are_left_alone() -> None:
     database = Database(schema.load("tulle_state"))
 
-    def write(node: str, drops: dict[counters.Place, int], counts: counters.Counts) -> int:
-        writer = Writer(database.schema)
+    def write(node: str, drops: dict[counters.Place, int], flows: list[DumpedFlow]) -> int:
+        writer, tally = Writer(database.schema), Tally()
+        tally.note(flows, OWNERS)
         counters.write_drops(writer, source(database), node, drops)
-        counters.write_counters(writer, source(database), node, counts)
+        write_tally(writer, source(database), node, tally)
         database.transact(writer.operations)
         return len(writer.operations)
 
-    counts: counters.Counts = {("red", "acl", "no-ssh"): (1, 100)}
-    assert write("node1", {("acl", "red/no-ssh", 40): 1}, counts) == 2
-    assert write("node2", {("acl", "red/no-ssh", None): 5}, {}) == 1
-    assert write("node1", {("acl", "red/no-ssh", 40): 1}, counts) == 0
-    assert write("node1", {}, {}) == 2
+    flows = [flow("cookie=0x2,table=40,priority=9,tcp,tcp_dst=22 actions=drop", 1)]
+    assert write("node1", {("acl", "red/no-ssh", 40): 1}, flows) == 2
+    assert write("node2", {("acl", "red/no-ssh", None): 5}, []) == 1
+    assert write("node1", {("acl", "red/no-ssh", 40): 1}, flows) == 0
+    assert write("node1", {}, []) == 2
     assert [row["node"] for row in database.rows("Drop").values()] == ["node2"]

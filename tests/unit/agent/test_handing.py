@@ -105,6 +105,8 @@ def test_what_has_come_is_taken_once_and_only_for_this_node(switch: Switch) -> N
     assert [words[0] for words in switch.asked] == ["tulle/ct-import"]
     asyncio.run(one.take([PortState(OTHER, *WEB, ME, 3, TEXT)], PORTS))
     assert len(switch.asked) == 2
+    asyncio.run(one.take([PortState(ME, *WEB, ME, 0)], PORTS))
+    assert len(switch.asked) == 2, "that it is ready here is no connection"
 
 
 @pytest.mark.usefixtures("switch")

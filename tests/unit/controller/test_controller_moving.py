@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 
 import pytest
 from controller_fixture import NODES, TEXT, Cores, Now, finish
@@ -10,9 +11,11 @@ from controller_fixture import NODES, TEXT, Cores, Now, finish
 from tulle import store
 from tulle.controller.asked import Asked
 from tulle.controller.moving import KEPT_S, Moving
-from tulle.errors import Conflict, InvalidInput, NotFound
+from tulle.errors import Conflict, InvalidInput, NotFound, Unavailable
+from tulle.store import Writer
 from tulle.store import moving as rows
 from tulle.values import Binding
+from tulle.values.moving import PortState
 
 WEB = ("red", "web2")
 
@@ -43,6 +46,10 @@ class Scene(Cores):
 
     def follow(self) -> float | None:
         return finish(self.moving._follow_all())
+
+
+def say_ready(node: str) -> Callable[[Writer], None]:
+    return lambda w: rows.write_port_state(w, lambda _table: [], PortState(node, *WEB, node, 0))
 
 
 @pytest.fixture
@@ -95,6 +102,45 @@ def test_a_port_is_prepared_at_another_node_with_an_agent_only(scene: Scene) -> 
     scene.now.prepare(*WEB, "node3")
     scene.now.cancel(*WEB)
     assert scene.prepared == {}
+
+
+def test_who_prepares_a_port_is_answered_when_the_node_has_it_ready_or_has_taken_it(scene: Scene) -> None:
+    scene.now.prepare(*WEB, "node3")
+    assert scene.moving.is_made_there(*WEB)
+
+    async def answered_after(event: Callable[[], None]) -> None:
+        answer = asyncio.create_task(scene.moving.wait_ready(*WEB, "node3", 60.0))
+        await asyncio.sleep(0)
+        assert not answer.done()
+        event()
+        await answer
+
+    asyncio.run(answered_after(lambda: scene.write_state(say_ready("node3"))))
+    asyncio.run(scene.moving.wait_ready(*WEB, "node3", 60.0))
+    scene.write_state(lambda w: rows.write_ready(w, scene.state_rows, "node3", []))
+    asyncio.run(answered_after(lambda: scene.bind("node3")))
+
+
+def test_a_node_that_is_not_ready_in_time_keeps_the_port_prepared(scene: Scene) -> None:
+    scene.now.prepare(*WEB, "node3")
+    scene.write_state(say_ready("node1"))
+    with pytest.raises(Unavailable, match="not have port red/web2 ready") as late:
+        asyncio.run(scene.moving.wait_ready(*WEB, "node3", 0.0))
+    assert late.value.code == "timed-out" and scene.prepared == {WEB: "node3"}
+    scene.now.cancel(*WEB)
+    with pytest.raises(Conflict, match="no more"):
+        asyncio.run(scene.moving.wait_ready(*WEB, "node3", 60.0))
+
+
+def test_a_node_says_of_its_own_ports_alone_that_they_are_ready(scene: Scene) -> None:
+    handed = PortState("node3", "red", "web1", "node1", 5, "TEXT")
+    scene.write_state(lambda w: rows.write_port_state(w, scene.state_rows, handed))
+    scene.write_state(lambda w: rows.write_ready(w, scene.state_rows, "node3", [WEB]))
+    assert rows.ready(scene.state_rows) == {WEB: "node3"}
+    scene.write_state(lambda w: rows.delete_port_states(w, scene.state_rows, "node3", []))
+    assert rows.ready(scene.state_rows) == {WEB: "node3"}, "what is handed on is another matter"
+    scene.write_state(lambda w: rows.write_ready(w, scene.state_rows, "node1", []))
+    assert rows.ready(scene.state_rows) == {WEB: "node3"}
 
 
 def test_a_drained_node_s_ports_move_in_one_change_of_each_network(scene: Scene) -> None:

@@ -29,7 +29,7 @@ def show(scene: Scene, report: Report) -> None:
     before = _dropped(scene)
     results = _try(client, server)
     with report.progress("waiting for the counters"):
-        wait_until(lambda: _dropped(scene) > before, what="the ACL's drop counter to rise", limit_s=10)
+        wait_until(lambda: _dropped(scene) > before, what="the ACL's drop counter to rise", limit_s=60)
     columns = ("node", "reason", "object", "packets")
     rows = [tuple(str(drop[column]) for column in columns) for drop in _drops(scene)]
     report.table(["node", "drop reason", "by", "packets"], rows)
@@ -48,7 +48,7 @@ def _try(client: LogicalPort, server: LogicalPort) -> dict[tuple[int, int], bool
     )
     try:
         listening = lambda: run_in(namespace(server), ["ss", "-Hltn"]).stdout.count("*:") >= 2  # noqa: E731
-        wait_until(listening, what="the server to listen", limit_s=10)
+        wait_until(listening, what="the server to listen", limit_s=60)
         pairs = [(family, port) for family in (4, 6) for port in (22, 80)]
         return {(family, port): _connects(client, address(server, family), port) for family, port in pairs}
     finally:
