@@ -154,9 +154,7 @@ def probe_frame(name: Name, sequence: int) -> bytes:
     return (head + MAGIC + digest + sequence.to_bytes(4, "big")).ljust(FRAME_BYTES, b"\x00")
 
 
-def still_said(
-    view: View, node: str, states: Mapping[tuple[str, str], object]
-) -> list[tuple[str, str, str]]:
+def still_said(view: View, node: str, states: Mapping[tuple[str, str], object]) -> list[tuple[str, str, str]]:
     """What a node has said of appliances that it does not look at now, and nobody else speaks of either."""
     known = {
         (one.network.name, appliance.name)

@@ -96,7 +96,7 @@ class FlowTable:
         Flows for packets whose `metadata` is one of `frozen` stay as they are.
 
         `meters` (number: packets a second) are made before the flows that use them, and go after them.
-        `changed` are the keys that may be others than in the last `desired`, with their networks; None where all may be.
+        `changed` are the keys that may be others than in the last `desired`, with their networks, or None: all may be.
         `holders` are the units that flows are of, by key, each beginning with its network.
         Raises `FlowRefused` only where the flow is nobody's.
         """
