@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tulle.controller import http_networks, process, reaction
+from tulle.controller import process, reaction
 from tulle.ovsdb import storage
 
 ARMED = Path(sys.argv[1])
@@ -70,7 +70,9 @@ torn_write()
 around(storage.Storage, "append")
 around(storage.Storage, "sync")
 around(reaction, "react")
-around(http_networks, "json_answer")
+for module in [one for name, one in sys.modules.items() if name.startswith("tulle.controller.http_")]:
+    for answer in {"json_answer"} & vars(module).keys():
+        around(module, answer)
 for line in sys.stdin:
     at = int(line)
     pid = os.fork()
