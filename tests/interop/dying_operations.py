@@ -130,7 +130,9 @@ def check_numbers(tulle: Client, database: Path) -> None:
     def numbered() -> set[tuple[str, str]]:
         where: list[object] = []
         columns = ["network", "port"]
-        (keys,) = transact(database, {"op": "select", "table": "Port_Key", "where": where, "columns": columns})
+        (keys,) = transact(
+            database, {"op": "select", "table": "Port_Key", "where": where, "columns": columns}
+        )
         return {(row["network"], row["port"]) for row in keys["rows"]}
 
     eventually(lambda: numbered() >= ports, lambda: f"numbers for {ports - numbered()}")

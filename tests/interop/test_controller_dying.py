@@ -2,99 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from controller_process import LIMIT_S, answers, environment
+from controller_process import LIMIT_S, answers
 from dying_operations import OPERATIONS, Present, check_history, check_numbers, check_whole, prepare, present
 from ended_process import wait_for
+from mortal_process import NEVER, MortalProcess
 
 from tulle.api import Client, connect
-from tulle.errors import Unavailable
 
 STEPS_MAX = 40
-NEVER = 0
-QUIET_S = 0.3
-"""After so long without a step, there will be none; if there is one all the same, one step less is tried."""
 SAMPLE = [("create", "within a write"), ("rollback", "after sync"), ("rename", "before json_answer")]
-DYING = Path(__file__).parent / "dying_controller.py"
 
 
-class Mortal:
-    """Controllers in one directory, one after the other; each dies at the step that it is told."""
+class MortalController:
+    """Controllers in one directory; see `MortalProcess`."""
 
     def __init__(self, directory: Path, armed: Path) -> None:
         self.directory = directory
-        self.api = directory / "api.sock"
-        self.armed = armed
-        self._pid = 0
-        words = [sys.executable, str(DYING), str(armed), str(directory)]
-        log = directory.with_suffix(".log").open("wb")
-        self._parent = subprocess.Popen(
-            words, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-
-    def __enter__(self) -> Mortal:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.end()
-        assert self._parent.stdin is not None
-        self._parent.stdin.close()
-        self._parent.wait(LIMIT_S)
+        self._process = MortalProcess("dying_controller.py", armed, [str(directory)])
+        self.change, self.end, self.close = self._process.change, self._process.end, self._process.close
 
     def start(self, at: int) -> Client:
         """The next one, when it answers."""
-        assert self._parent.stdin is not None and self._parent.stdout is not None
-        self._parent.stdin.write(f"{at}\n")
-        self._parent.stdin.flush()
-        self._pid = int(self._parent.stdout.readline())
-        wait_for(lambda: answers(self.api), LIMIT_S)
-        return connect(self.api)
-
-    def end(self) -> None:
-        """Kill it, if it has not died, and wait until it is gone."""
-        if self._pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-            assert self._parent.stdout is not None
-            assert self._parent.stdout.readline() == "ended\n"
-            self._pid = 0
-
-    def change(self, change: Callable[[], None]) -> tuple[bool, list[str]]:
-        """Whether it died before it answered, and the steps until then, or until what follows has been done."""
-        self.armed.touch()
-        try:
-            change()
-            died = False
-            self._settle()
-        except Unavailable:
-            died = True
-        steps = self.armed.read_text().splitlines()
-        self.armed.unlink()
-        return died, steps
-
-    def _settle(self) -> None:
-        """Wait until it has died, or has nothing more to do."""
-        seen, since = -1, time.monotonic()
-        while answers(self.api) and time.monotonic() < since + QUIET_S:
-            if (size := self.armed.stat().st_size) != seen:
-                seen, since = size, time.monotonic()
-            time.sleep(0.01)
+        api = self.directory / "api.sock"
+        self._process.start(at)
+        wait_for(lambda: answers(api), LIMIT_S)
+        return connect(api)
 
 
 class Trial:
     """The same deployment again and again, and what one operation makes of it."""
 
-    def __init__(self, mortal: Mortal) -> None:
+    def __init__(self, mortal: MortalController) -> None:
         self._mortal = mortal
         self._kept = mortal.directory.with_name("kept")
         prepare(mortal.start(NEVER), mortal.directory / "db.sock")
@@ -136,7 +80,7 @@ class Trial:
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     directory = tmp_path_factory.mktemp("dying")
-    with Mortal(directory / "controller", directory / "armed") as mortal:
+    with closing(MortalController(directory / "controller", directory / "armed")) as mortal:
         yield Trial(mortal)
 
 
