@@ -28,6 +28,7 @@ GUARD = {
     "match": "ip4",
     "appliances": ["firewall"],
     "fail": "closed",
+    "idle": False,
 }
 Operation = Callable[[Client], object]
 Present = dict[str, Any]

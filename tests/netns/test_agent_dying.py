@@ -13,19 +13,41 @@ from test_agent_nodes import ADDRESSES, CONTROLLER, NETWORK, NODES, REMOTE, WORK
 
 from tulle.api import Client, connect
 from tulle.errors import Unavailable
+from tulle.values import pipeline
 
 STEPS_MAX = 80
 TWIN = """networks:
   - name: twin
     switches: [{name: lan, subnets: [10.7.0.0/24]}]
-    ports: [{name: a, switch: lan, node: node1}, {name: b, switch: lan, node: node2}]
+    ports:
+      - {name: a, switch: lan, node: node1, namespace: NS-a, interface: twin}
+      - {name: b, switch: lan, node: node2, namespace: NS-b, interface: twin}
 """
-APPLIANCE = {"name": "guard", "in": "a", "out": "b"}
+SHOP = """networks:
+  - name: shop
+    switches: [{name: lan, subnets: [10.8.0.0/24]}, {name: services}]
+    ports:
+      - {name: a, switch: lan, node: node1, namespace: NS-a, interface: shop}
+      - {name: b, switch: lan, node: node2, namespace: NS-b, interface: shop}
+      - {name: in, switch: services, node: node1, namespace: NS-c, interface: in, addresses: []}
+      - {name: out, switch: services, node: node1, namespace: NS-c, interface: out, addresses: []}
+    appliances: [{name: wall, in: in, out: out}]
+    chains: [{name: guard, port: a, direction: to-port, match: ip4, appliances: [wall], fail: closed, idle: true}]
+"""
+
+
+def in_path(tulle: Client, *, is_idle: bool) -> object:
+    """Put the chain into the path of packets, or out of it."""
+    kept = {"port": "a", "direction": "to-port", "match": "ip4", "appliances": ["wall"], "fail": "closed"}
+    values = {"name": "guard", **kept, "idle": is_idle}
+    return tulle.edit("shop", [{"kind": "chain", "name": "guard", "values": values}])
+
+
 Operation = Callable[[Client, str, str], object]
 """It is given the file of network red, and another one."""
 OPERATIONS: dict[str, tuple[Operation, Operation]] = {
     "create": (
-        lambda tulle, _text, _other: tulle.apply(TWIN, "twin.yaml"),
+        lambda tulle, _text, _other: tulle.apply(placed(TWIN), "twin.yaml"),
         lambda tulle, _text, _other: tulle.delete_network("twin"),
     ),
     "apply": (
@@ -60,6 +82,14 @@ OPERATIONS: dict[str, tuple[Operation, Operation]] = {
         lambda tulle, _text, _other: tulle.drain("node1", to="node2"),
         lambda tulle, _text, _other: tulle.move_port("red", "a", "node1"),
     ),
+    "prepare": (
+        lambda tulle, _text, _other: tulle.prepare_port("red", "b", "node1"),
+        lambda tulle, _text, _other: tulle.cancel_prepared("red", "b"),
+    ),
+    "insert": (
+        lambda tulle, _text, _other: in_path(tulle, is_idle=False),
+        lambda tulle, _text, _other: in_path(tulle, is_idle=True),
+    ),
     "prefer": (
         lambda tulle, _text, _other: tulle.prefer("red", ["vxlan"]),
         lambda tulle, _text, _other: tulle.prefer("red", []),
@@ -67,18 +97,25 @@ OPERATIONS: dict[str, tuple[Operation, Operation]] = {
 }
 
 
+def placed(text: str) -> str:
+    """A file with the names of the namespaces that are there."""
+    for name, space in WORKLOADS.items():
+        text = text.replace(f"NS-{name}", space)
+    return text
+
+
 class Dying:
     """A site whose node1 has agents that die."""
 
     def __init__(self, site: Site, agent: MortalProcess) -> None:
         self.agent = agent
+        self.site = site
         self.tulle = connect(site.directory / "ctl" / "api.sock")
-        self.text = NETWORK
-        for name, space in WORKLOADS.items():
-            self.text = self.text.replace(f"NS-{name}", space)
+        self.text = placed(NETWORK)
         self.other = self.text.replace("dport=22", "dport=23").replace("no-ssh", "no-telnet")
 
     def set_up(self) -> None:
+        self.tulle.apply(placed(SHOP), "shop.yaml")
         for name in ("other", "text"):
             self.tulle.apply(getattr(self, name), f"{name}.yaml", wait=True, timeout_s=60)
             self.tulle.snapshot("red", name)
@@ -155,3 +192,31 @@ def test_an_agent_killed_at_any_step_ends_with_the_new_network(dying: Dying, nam
             told.append(steps[-1:])
         at += 1
     assert at > 3 and all(alive), (at, told)
+
+
+def limit_flows(site: Site, table: int, most: int | None) -> None:
+    """How many flows the switch of node1 takes in a table; it refuses what is more."""
+    words = ["clear", "Bridge", "br-int", "flow_tables"]
+    if most is not None:
+        made = ["--id=@t", "create", "Flow_Table", f"flow_limit={most}"]
+        words = [*made, "--", "set", "Bridge", "br-int", f"flow_tables:{table}=@t"]
+    run("ovs-vsctl", f"--db=unix:{site.directory}/switch-node1/db.sock", "--timeout=60", "--", *words)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_network_that_a_switch_refuses_is_named_and_the_others_go_on(dying: Dying) -> None:
+    eventually(dying.is_settled, dying.site.logs)
+    table = pipeline.DELIVER
+    there = sum(f"table={table}," in flow for flow in dying.site.flows("node1"))
+    limit_flows(dying.site, table, there)
+    dying.tulle.apply(placed(TWIN), "twin.yaml")
+    said = "refused what network twin should have"
+    eventually(lambda: any(said in one["says"] for one in dying.findings()), dying.site.logs)
+    [node] = [one for one in dying.tulle.nodes() if one["name"] == "node1"]
+    assert list(node["refused"]) == ["twin"] and "TableFull" in node["refused"]["twin"]
+    dying.tulle.apply(dying.other, "other.yaml", wait=True, timeout_s=60)
+    dying.tulle.apply(dying.text, "text.yaml", wait=True, timeout_s=60)
+    limit_flows(dying.site, table, None)
+    dying.tulle.delete_network("twin", wait=True, timeout_s=60)
+    dying.check([])
