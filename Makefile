@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 CASES ?= 5000
 # A file's tests stay together, for what they share; one worker more than processors, since they wait a lot.
 WORKERS ?= -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
+SECONDS ?= 600
 STAMPS := $(VENV)/.stamps
 RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock
 PACKAGES := openvswitch-switch openvswitch-common openvswitch-vtep ovn-common ovn-central ovn-host openssl \
   mininet nfdump openvswitch-testcontroller tshark iperf3 nftables iproute2 iputils-ping ethtool tcpdump isc-dhcp-client
 
-.PHONY: help setup packages build demo demo-chain demo-classroom test test-rust test-python test-slow \
+.PHONY: help setup packages build demo demo-chain demo-classroom test test-rust test-python test-slow soak \
   lint lint-rust lint-python reference format bench bench-quick fuzz clean
 
 help: ## list the targets
@@ -57,6 +58,9 @@ test-python: setup
 
 test-slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+soak: setup ## encapsulations and two switches on a wire that loses, doubles, delays and damages (SECONDS=600 each)
+	SOAK_S=$(SECONDS) $(BIN)/python -m pytest -s tests/netns/test_switch_soak.py tests/interop/test_encapsulation_soak.py
 
 lint: lint-rust lint-python ## formatting, clippy, ruff, mypy, import contracts
 

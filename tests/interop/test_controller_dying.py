@@ -1,140 +1,104 @@
-"""A change of a whole network, with the controller killed at each of its steps: old or new, never between."""
+"""Operations on networks, with the controller killed at each of its steps: old or new, never between."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from controller_process import EXAMPLE, LIMIT_S, answers, environment
+from controller_process import LIMIT_S, answers
+from dying_operations import OPERATIONS, Present, check_history, check_numbers, check_whole, prepare, present
 from ended_process import wait_for
+from mortal_process import NEVER, MortalProcess
 
 from tulle.api import Client, connect
-from tulle.errors import Unavailable
 
-TEXT = EXAMPLE.read_text()
-OTHER = TEXT.replace("dport=22", "dport=23").replace("name: web2", "name: web9", 1)
 STEPS_MAX = 40
-DYING = Path(__file__).parent / "dying_controller.py"
-Document = dict[str, object]
+SAMPLE = [("create", "within a write"), ("rollback", "after sync"), ("rename", "before json_answer")]
 
 
-def present(tulle: Client) -> list[Document]:
-    """The names of the networks that there are, and what is in them but for their names."""
-    documents = [
-        tulle.show_network(one["name"])["network"] for one in tulle.networks() if one["name"] != "blue"
-    ]
-    return [{**one} for one in documents]
-
-
-def check_history(tulle: Client) -> None:
-    """The last change is what is there now, and everything before can be read."""
-    for one in tulle.networks():
-        history = tulle.history(one["name"])
-        assert history[-1]["generation"] == one["generation"], (history, one)
-        assert tulle.diff(one["name"], str(one["generation"])) == []
-        assert tulle.export(one["name"], str(history[0]["generation"]))
-
-
-def roll_over(tulle: Client) -> None:
-    """Roll back to the other one of two snapshots."""
-    other = "first" if tulle.diff("red", "first") else "second"
-    tulle.rollback("red", other)
-
-
-def rename_over(tulle: Client) -> None:
-    """Give the network the other one of two names."""
-    names = {one["name"] for one in tulle.networks()}
-    old, new = ("red", "crimson") if "red" in names else ("crimson", "red")
-    tulle.network(old).rename(new)
-
-
-class Mortal:
-    """Controllers in one directory, one after the other; each dies at the step that it is told."""
+class MortalController:
+    """Controllers in one directory; see `MortalProcess`."""
 
     def __init__(self, directory: Path, armed: Path) -> None:
-        self.api = directory / "api.sock"
-        self.armed = armed
-        self._pid = 0
-        words = [sys.executable, str(DYING), str(armed), str(directory)]
-        log = directory.with_suffix(".log").open("wb")
-        self._parent = subprocess.Popen(
-            words, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-
-    def __enter__(self) -> Mortal:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.end()
-        assert self._parent.stdin is not None
-        self._parent.stdin.close()
-        self._parent.wait(LIMIT_S)
+        self.directory = directory
+        self._process = MortalProcess("dying_controller.py", armed, [str(directory)])
+        self.change, self.end, self.close = self._process.change, self._process.end, self._process.close
 
     def start(self, at: int) -> Client:
         """The next one, when it answers."""
-        assert self._parent.stdin is not None and self._parent.stdout is not None
-        self._parent.stdin.write(f"{at}\n")
-        self._parent.stdin.flush()
-        self._pid = int(self._parent.stdout.readline())
-        wait_for(lambda: answers(self.api), LIMIT_S)
-        return connect(self.api)
-
-    def end(self) -> None:
-        """Kill it, if it has not died, and wait until it is gone."""
-        if self._pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-            assert self._parent.stdout is not None
-            assert self._parent.stdout.readline() == "ended\n"
-            self._pid = 0
-
-    def change(self, change: Callable[[], None]) -> tuple[bool, list[str]]:
-        """Whether it died before it answered, and the steps until then."""
-        self.armed.touch()
-        try:
-            change()
-            died = False
-        except Unavailable:
-            died = True
-        steps = self.armed.read_text().splitlines()
-        self.armed.unlink()
-        return died, steps
+        api = self.directory / "api.sock"
+        self._process.start(at)
+        wait_for(lambda: answers(api), LIMIT_S)
+        return connect(api)
 
 
-@pytest.mark.parametrize("change", [roll_over, rename_over])
-def test_killed_at_any_step_it_comes_back_with_the_old_or_the_new_network(
-    tmp_path: Path, change: Callable[[Client], None]
+class Trial:
+    """The same deployment again and again, and what one operation makes of it."""
+
+    def __init__(self, mortal: MortalController) -> None:
+        self._mortal = mortal
+        self._kept = mortal.directory.with_name("kept")
+        prepare(mortal.start(NEVER), mortal.directory / "db.sock")
+        mortal.end()
+        shutil.copytree(mortal.directory, self._kept, ignore=shutil.ignore_patterns("*.sock"))
+
+    def start(self, at: int) -> Client:
+        """A controller that has the deployment, and dies at this step."""
+        self._mortal.end()
+        shutil.rmtree(self._mortal.directory)
+        shutil.copytree(self._kept, self._mortal.directory)
+        return self._mortal.start(at)
+
+    def outcome(self, name: str) -> tuple[Present, Present, list[str]]:
+        """What was, what is when nobody dies, and the steps until then."""
+        tulle = self.start(NEVER)
+        old = present(tulle)
+        died, steps = self._mortal.change(lambda: OPERATIONS[name](tulle))
+        assert not died
+        return old, present(tulle), steps
+
+    def killed(self, name: str, at: int, old: Present, new: Present) -> tuple[str, bool]:
+        """The step at which it died, and whether all is as it was; what is not done can be done again."""
+        tulle = self.start(at)
+        died, steps = self._mortal.change(lambda: OPERATIONS[name](tulle))
+        self._mortal.end()
+        tulle = self._mortal.start(NEVER)
+        now = present(tulle)
+        check_whole(name, now, old, new)
+        assert died or now == new, "what was acknowledged is lost"
+        check_history(tulle)
+        check_numbers(tulle, self._mortal.directory / "db.sock")
+        if now == old:
+            OPERATIONS[name](tulle)
+            assert present(tulle) == new
+        return steps[-1], now == old
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    directory = tmp_path_factory.mktemp("dying")
+    with closing(MortalController(directory / "controller", directory / "armed")) as mortal:
+        yield Trial(mortal)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_killed_at_any_step_it_comes_back_with_the_old_or_the_new_network(trial: Trial, name: str) -> None:
+    old, new, steps = trial.outcome(name)
+    assert old != new and len(steps) < STEPS_MAX, steps
+    outcomes = {trial.killed(name, at, old, new) for at in range(1, len(steps) + 1)}
+    assert {("before append", True), ("within a write", True)} <= outcomes, outcomes
+    assert not all(is_old for _, is_old in outcomes), outcomes
+
+
+@pytest.mark.parametrize(("name", "step"), SAMPLE)
+def test_killed_half_way_it_comes_back_with_the_old_or_the_new_network(
+    trial: Trial, name: str, step: str
 ) -> None:
-    outcomes: set[tuple[str, bool]] = set()
-    with Mortal(tmp_path / "controller", tmp_path / "armed") as mortal:
-        tulle = mortal.start(1)
-        prepare(tulle)
-        died, at = True, 1
-        while died and at < STEPS_MAX:
-            old = present(tulle)
-            died, steps = mortal.change(lambda tulle=tulle: change(tulle))
-            mortal.end()
-            at += 1
-            tulle = mortal.start(at)
-            new = present(tulle)
-            check_history(tulle)
-            assert len(new) == 1, new
-            assert died or new != old, "what was acknowledged is lost"
-            outcomes.add((steps[-1], new == old))
-    assert not died, steps
-    assert {("before append", True), ("within a write", True), ("before json_answer", False)} <= outcomes, (
-        outcomes
-    )
-
-
-def prepare(tulle: Client) -> None:
-    tulle.apply(OTHER, "two.yaml")
-    tulle.snapshot("red", "second")
-    tulle.apply(TEXT, "two.yaml")
-    tulle.snapshot("red", "first")
+    old, new, steps = trial.outcome(name)
+    died_at, is_old = trial.killed(name, steps.index(step) + 1, old, new)
+    assert (died_at, is_old) == (step, name == "create")

@@ -169,7 +169,7 @@ def test_a_client_is_remembered_for_a_time_and_no_agent_forgets_it(lab: Edge) ->
     lab.kill(f"{node}/agent")
     lab.restart(f"{node}/agent")
     behind = lambda: lab.tulle("doctor", "-o", "json").stdout  # noqa: E731
-    wait_until(lambda: "its agent is silent" not in behind(), what="the new agent", limit_s=60)
+    eventually(lambda: "its agent is silent" not in behind(), "the new agent")
     assert "mended" not in behind()
     assert served(lab, source, "192.0.2.80", 444, 12).keys() == {first}
 

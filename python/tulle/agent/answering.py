@@ -72,7 +72,7 @@ class Answers:
         """Compare the switch with everything computed anew, and let a pass mend what differs."""
         async with self._passing:
             thought, recomputed = self._reconciler.compiled.texts, self._reconciler.recomputed
-            if recomputed is None:
+            if recomputed is None or self._flows.refusals.reasons:
                 return Drift(len(thought))
             full = await asyncio.to_thread(recomputed)
             found = drift(await self._flows.installed(), thought, full.texts)

@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from tulle.agent.view import View
 from tulle.control.insertion import PROBE, PROBE_MAC
 from tulle.openflow import PacketIn
 from tulle.values import Network, pipeline
@@ -151,3 +152,20 @@ def probe_frame(name: Name, sequence: int) -> bytes:
     head = bytes.fromhex(PROBE_MAC.replace(":", "")) + SOURCE_MAC + pipeline.ETH_PROBE.to_bytes(2, "big")
     digest = blake2b("/".join(name).encode(), digest_size=DIGEST_BYTES).digest()
     return (head + MAGIC + digest + sequence.to_bytes(4, "big")).ljust(FRAME_BYTES, b"\x00")
+
+
+def still_said(view: View, node: str, states: Mapping[tuple[str, str], object]) -> list[tuple[str, str, str]]:
+    """What a node has said of appliances that it does not look at now, and nobody else speaks of either."""
+    known = {
+        (one.network.name, appliance.name)
+        for one in view.networks.values()
+        for appliance in one.network.appliances
+    }
+    return [
+        (at, network, name)
+        for at, network, name in view.appliances
+        if at == node
+        and (network, name) in known
+        and (network, name) not in states
+        and not any(other != at and (network, name) == tuple(rest) for other, *rest in view.appliances)
+    ]

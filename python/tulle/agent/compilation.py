@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from tulle.agent.editions import Edition, Live, kept_networks, placed
 from tulle.agent.external_zones import external_zones
-from tulle.agent.flowset import NOTHING_TOLD, FlowSet, told
+from tulle.agent.flowset import NOTHING_TOLD, FlowSet, Unit, told
 from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node, lets_in, versioned
 from tulle.errors import NotFound
@@ -55,7 +55,8 @@ class Compiled(Struct, frozen=True):
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
     by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
     `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
-    `changed` are the keys of `texts` that may be others than in the compilation before, or None where all may be;
+    `changed` are the keys of `texts` that may be others than in the compilation before, with the network of each, or
+    None where all may be; `holders` are the units that keys are of, which begin with their network.
     `former` names cookies that are gone since then.
     The mappings are the compilation's own, which go on with it.
     """
@@ -68,7 +69,8 @@ class Compiled(Struct, frozen=True):
     sends: frozenset[TunnelPort] = frozenset()
     probes: tuple[Probe, ...] = ()
     services: tuple[NetworkServices, ...] = ()
-    changed: frozenset[str] | None = None
+    changed: Mapping[str, str] | None = None
+    holders: Mapping[str, Unit] = {}
     former: Mapping[int, str] = {}
 
 
@@ -204,7 +206,7 @@ class Compilation:
 
     def _compiled(self, live: Mapping[str, Live]) -> Compiled:
         flows = self._flows
-        changed, flows.changed = frozenset(flows.changed), set()
+        changed, flows.changed = flows.changed, {}
         former, flows.former = flows.former, {}
         parts = [self._kept[which] for which in sorted(self._kept)]
         routers = tuple(chain.from_iterable(one.routers for one in parts))
@@ -221,6 +223,7 @@ class Compilation:
             tuple(chain.from_iterable(one.probes for one in parts if one.is_entered(live))),
             tuple(chain.from_iterable(one.services for one in parts if one.is_entered(live))),
             None if is_new else changed,
+            flows.holders,
             former,
         )
 

@@ -30,7 +30,9 @@ NOTHING_TOLD = Told()
 
 
 class FlowSet:
-    """`texts` maps keys to canonical texts; `changed` are the keys that may have another text than when last taken.
+    """`texts` maps keys to canonical texts, `holders` to the units that they are of.
+
+    `changed` are the keys that may have another text than when last taken, with the network of each.
 
     `former` are owners that are gone since then.
     """
@@ -41,11 +43,11 @@ class FlowSet:
         self.reasons: Mapping[tuple[int, int], str] = {}
         self.meters: Mapping[int, int] = {}
         self.sends: frozenset[TunnelPort] = frozenset()
-        self.changed: set[str] = set()
+        self.changed: dict[str, str] = {}
         self.former: dict[int, str] = {}
         self._of: dict[Unit, tuple[str, ...]] = {}
         self._shared: dict[str, dict[Unit, str]] = {}
-        self._holder: dict[str, Unit] = {}
+        self.holders: dict[str, Unit] = {}
         self._named: dict[int, int] = {}
         self._told: dict[Unit, Told] = {}
         self._told_owners: dict[Unit, tuple[int, ...]] = {}
@@ -82,7 +84,7 @@ class FlowSet:
         self.reasons, self.meters, self.sends = reasons, meters, frozenset(sends)
 
     def _claim(self, unit: Unit, key: str, text: str) -> None:
-        holder = self._holder.get(key)
+        holder = self.holders.get(key)
         if holder is not None and holder != unit:
             claims = self._shared.setdefault(key, {holder: self.texts[key]})
             claims[unit] = text
@@ -97,8 +99,8 @@ class FlowSet:
     def _withdraw(self, unit: Unit, key: str) -> None:
         claims = self._shared.get(key)
         if claims is None:
-            del self.texts[key], self._holder[key]
-            self.changed.add(key)
+            del self.texts[key], self.holders[key]
+            self.changed[key] = unit[0]
             return
         del claims[unit]
         holder = max(claims)
@@ -107,10 +109,10 @@ class FlowSet:
             del self._shared[key]
 
     def _set(self, key: str, holder: Unit, text: str) -> None:
-        self._holder[key] = holder
+        self.holders[key] = holder
         if self.texts.get(key) != text:
             self.texts[key] = text
-            self.changed.add(key)
+            self.changed[key] = holder[0]
 
     def _name(self, unit: Unit, owners: Mapping[int, str]) -> None:
         for cookie in owners:

@@ -1,17 +1,21 @@
 """The flows of the switch as the agent knows them, so that only differences are sent.
 
 After each connection the switch is asked what it has: a new agent finds the old one's flows in place.
+A network of which the switch refuses a flow keeps those that it had (see `refusals`); the others do not notice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import structlog
 
 from tulle._native import NativeError
+from tulle.agent.refusals import NetworkOf, Refusals, taken_back
 from tulle.openflow import DumpedFlow, FlowRefused, OpenFlowClient, changes, flow_key
 from tulle.openflow.changes import FlowChanges
 from tulle.openflow.flows import flow_cookie, flow_table
@@ -22,6 +26,7 @@ GONE_MAX = 10_000
 COUNTED_OF_PORTS = (pipeline.PHYSICAL_INGRESS, pipeline.DELIVER)
 _MATCHED = re.compile(r"[ ,]metadata=(0x[0-9a-f]+)[ ,]")
 _WRITTEN = re.compile(r"set_field:(0x[0-9a-f]+)->metadata")
+NOBODYS: Mapping[str, tuple[str, ...]] = {}
 _logger = structlog.get_logger(__name__)
 
 
@@ -39,16 +44,19 @@ class FlowTable:
         canonical: Callable[[str], str],
         before_deletion: Callable[[list[DumpedFlow]], None] = lambda _: None,
         is_counted: Callable[[int], bool] = lambda _: True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._canonical = canonical
         self._before_deletion = before_deletion
         self._is_counted = is_counted
+        self._clock = clock
+        self.refusals = Refusals()
         self.reading = asyncio.Lock()
         self._installed: dict[str, str] | None = None
         self._meters: dict[int, int] = {}
-        self._unsent: frozenset[str] | None = None
-        """Keys that may be others than installed; None where all may be."""
+        self._unsent: dict[str, str] | None = None
+        """Keys of flows that may be others than installed, with their networks; None where all may be."""
         self._gone: dict[str, DumpedFlow] = {}
 
     @property
@@ -60,6 +68,7 @@ class FlowTable:
         """The connection is new: what the switch has is not known any more."""
         self._installed = None
         self._meters = {}
+        self.refusals.clear()
 
     async def installed(self) -> dict[str, str]:
         """What the switch has, by flow key, asked anew."""
@@ -80,61 +89,133 @@ class FlowTable:
         meters: Mapping[int, int] | None = None,
         frozen: frozenset[int] = frozenset(),
         *,
-        changed: Collection[str] | None = None,
+        changed: Mapping[str, str] | None = None,
+        holders: Mapping[str, tuple[Any, ...]] = NOBODYS,
         count_gone: bool = False,
     ) -> None:
-        """Return when the switch has them; raises `Unavailable`, or `FlowRefused`.
+        """Return when the switch has them, or `refusals` says of which networks it has not; raises `Unavailable`.
 
         With `count_gone`, what is deleted has its counters kept in `gone`.
         Flows for packets whose `metadata` is one of `frozen` stay as they are.
 
         `meters` (number: packets a second) are made before the flows that use them, and go after them.
-        `changed` are the keys that may be others than in the last `desired`; None where all may be.
+        `changed` are the keys that may be others than in the last `desired`, with their networks, or None: all may be.
+        `holders` are the units that flows are of, by key, each beginning with its network.
+        Raises `FlowRefused` only where the flow is nobody's.
         """
-        is_known = changed is not None and not frozen
-        self._unsent = self._unsent.union(changed or ()) if is_known and self._unsent is not None else None
+        self._note_changed(changed, is_known=changed is not None and not frozen)
         wanted = dict(meters or {})
         if added := emit_meters(self._meters, wanted):
             self._client.send_raw(added)
         if frozen:
             desired = {**as_found(await self.present(), frozen), **desired}
-        await self._apply_flows(desired, count_gone=count_gone)
+        await self._apply_flows(desired, holders, count_gone=count_gone)
         if frozen:
             self._unsent = None
+        if self.refusals.reasons:
+            # A meter takes the flows that use it along, and such may be kept.
+            wanted = {**self._meters, **wanted}
         if removed := sorted(self._meters.keys() - wanted.keys()):
             self._client.send_raw(emit_meter_deletions(removed))
         self._meters = wanted
 
-    async def _apply_flows(self, desired: Mapping[str, str], *, count_gone: bool) -> None:
+    def _note_changed(self, changed: Mapping[str, str] | None, *, is_known: bool) -> None:
+        """Add to what is to be looked at; what was refused is, if its network differs or its time has come."""
+        released = self.refusals.released(set((changed or {}).values()), self._clock())
+        if self.refusals.has_strays and not self.refusals.reasons:
+            self.refusals.has_strays, is_known = False, False
+        if not is_known or self._unsent is None:
+            self._unsent = None
+        else:
+            self._unsent |= {**released, **(changed or {})}
+
+    async def _apply_flows(
+        self, desired: Mapping[str, str], holders: Mapping[str, tuple[Any, ...]], *, count_gone: bool
+    ) -> None:
         installed = await self._present()
         (self._installed, changed) = None, self._unsent
         before, after = installed, desired
         if changed is not None:
             before = {key: installed[key] for key in changed if key in installed}
             after = {key: desired[key] for key in changed if key in desired}
-        todo = changes(before, after)
-        if todo.commands:
-            await self._send(todo, before, count_gone=count_gone)
-        if changed is None:
+
+        def network_of(key: str) -> str | None:
+            holder = holders.get(key)
+            return (changed or {}).get(key) if holder is None else holder[0]
+
+        todo = self.refusals.without(changes(before, after), network_of)
+        done = await self._send(todo, before, network_of, count_gone=count_gone) if todo.commands else todo
+        self._unsent = {}
+        if done is None:
+            return
+        if self.refusals.reasons:
+            installed.update((flow_key(text), text) for text in (*done.add, *done.modify))
+            for key in done.delete:
+                del installed[key]
+        elif changed is None:
             installed = dict(desired)
         else:
             for key in before.keys() - after.keys():
                 del installed[key]
             installed.update(after)
-        self._installed, self._unsent = installed, frozenset()
+        self._installed = installed
 
-    async def _send(self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool) -> None:
+    async def _send(
+        self, todo: FlowChanges, before: Mapping[str, str], network_of: NetworkOf, *, count_gone: bool
+    ) -> FlowChanges | None:
+        """What of it the switch has now, without the networks of which it refused something; None if it is unknown."""
         _logger.info("flows", add=len(todo.add), modify=len(todo.modify), delete=len(todo.delete))
+        if not self._is_read_before(todo, before, count_gone=count_gone):
+            return await self._change(todo, before, network_of)
+        async with self.reading:
+            await self._count_before(todo, count_gone=count_gone)
+            return await self._change(todo, before, network_of)
+
+    async def _change(
+        self, todo: FlowChanges, before: Mapping[str, str], network_of: NetworkOf
+    ) -> FlowChanges | None:
+        is_known = True
+        if refused := await self._put(todo):
+            first = next(iter(refused.values()))
+            _logger.error("flows refused", count=len(refused), first=first)
+            if any(network_of(key) is None for key in refused):
+                raise FlowRefused(f"the switch refused {len(refused)} flows; first: {first}")
+            self.refusals.note(refused, network_of, self._clock())
+            is_known = await self._take_back(todo, refused, before, network_of)
+            todo = self.refusals.without(todo, network_of)
+        if todo.delete:
+            await self._client.change([("delete-strict", todo.delete)])
+        return todo if is_known else None
+
+    async def _put(self, todo: FlowChanges) -> dict[str, str]:
+        """Add and modify; why flows were refused, by key.  Nothing goes before what takes its place is there."""
+        commands = FlowChanges(todo.add, todo.modify).commands
         try:
-            if not self._is_read_before(todo, before, count_gone=count_gone):
-                await self._client.change(todo.commands)
-                return
-            async with self.reading:
-                await self._count_before(todo, count_gone=count_gone)
-                await self._client.change(todo.commands)
+            if commands:
+                await self._client.change(commands)
         except FlowRefused as error:
-            _logger.error("flows refused", error=str(error))
-            raise
+            return {flow_key(text): reason for text, reason in error.refused}
+        return {}
+
+    async def _take_back(
+        self,
+        todo: FlowChanges,
+        refused: Mapping[str, str],
+        before: Mapping[str, str],
+        network_of: NetworkOf,
+    ) -> bool:
+        """Give the networks that something was refused of what they had; False where it is not accepted any more."""
+        concerned = {network_of(key) for key in refused}
+        has, had = taken_back(
+            (*todo.add, *todo.modify), refused.keys(), before, lambda key: network_of(key) in concerned
+        )
+        try:
+            if back := changes(has, had).commands:
+                await self._client.change(back)
+        except FlowRefused as error:
+            _logger.error("not even the former flows are accepted", error=str(error))
+            return False
+        return True
 
     def _is_read_before(self, todo: FlowChanges, before: Mapping[str, str], *, count_gone: bool) -> bool:
         """Whether somebody wants to know what is about to go has counted."""

@@ -40,7 +40,7 @@ from tulle.ovsdb.cluster import Remotes
 from tulle.ovsdb.tls import tls_for
 from tulle.ovsdb.unixctl import call
 from tulle.store import Writer, source
-from tulle.values import LocalPort
+from tulle.values import LocalPort, NetworkServices
 from tulle.vswitch.lifetime import run_until_signal, running
 
 __all__ = ["Agent", "Options", "main", "run"]
@@ -106,9 +106,12 @@ class Agent:
         self.checks = Checks(emit_frame, icmp_error)
         self.services = Services(time.monotonic)
         self.advertising = Advertising()
+        self._advertised: tuple[NetworkServices, ...] = ()
         self._changed = asyncio.Event()
         self._is_place_due = True
         """Whether the next pass is to look at everything, or only at what networks are inside."""
+        self._advertise_now = asyncio.Event()
+        """What routers say of themselves may be other than it was, and is to be told while former flows are there."""
         self._traces = asyncio.Event()
         self._asked = asyncio.Event()
         self._passing = asyncio.Lock()
@@ -150,6 +153,9 @@ class Agent:
         self.checks.configure(compiled.probes, ports, compiled.reasons.items(), now)
         self.services.configure(compiled.services, compiled.reasons, self.reconciler.mtus)
         self.reconciler.health.configure(compiled.reasons)
+        if compiled.services != self._advertised:
+            self._advertised = compiled.services
+            self._advertise_now.set()
         return True
 
     async def watch_connections(self) -> None:
@@ -175,7 +181,10 @@ class Agent:
     async def advertise(self) -> None:
         """Let routers say that they are there."""
         while True:
-            await asyncio.sleep(ADVERTISE_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ADVERTISE_S):
+                    await self._advertise_now.wait()
+            self._advertise_now.clear()
             if self.openflow.connected:
                 local = {port.name for port in self.reconciler.ports if isinstance(port, LocalPort)}
                 services, mtus = self.reconciler.compiled.services, self.reconciler.mtus

@@ -13,7 +13,7 @@ import structlog
 
 from tulle import store
 from tulle.agent import abilities, interfaces, placing
-from tulle.agent.appliances import ApplianceHealth, watched_appliances
+from tulle.agent.appliances import ApplianceHealth, still_said, watched_appliances
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.editions import Editions, Found, Live, found_in_switch, kept_networks, stamped_network
@@ -157,7 +157,7 @@ class Reconciler:
         before = self.compilation.compiled_count
         self.compiled = self.compilation.recompile(networks, view.ids)
         self._note_compiled(frozenset())
-        await self._flows.apply(self.compiled.texts, self.compiled.meters, changed=self.compiled.changed)
+        await self._send_flows(self.compiled)
         _logger.debug("compiled", objects=self.compilation.compiled_count - before)
         writer = Writer(self.state.schema)
         store.write_node(writer, source(self.state), self.node, self._applied(view))
@@ -231,7 +231,7 @@ class Reconciler:
 
     def next_end(self) -> float | None:
         """When something that is still served is to go."""
-        holders = (self.lingering, self.retiring, self.handing, self.editions)
+        holders = (self.lingering, self.retiring, self.handing, self.editions, self._flows.refusals)
         ends = [one.next_end() for one in holders]
         return min((end for end in ends if end is not None), default=None)
 
@@ -380,11 +380,23 @@ class Reconciler:
         self._local = tuple(one.name for one in placed.networks)
         self._served = frozenset(now.view.bindings) | now.places.local | interfaces.foreign_ports(now.there)
         self._shaped = frozenset(port.rpartition("/")[0] for port in now.attached)
-        made = self.compiled
-        await self._flows.apply(made.texts, made.meters, frozen, changed=made.changed, count_gone=ended)
+        await self._send_flows(self.compiled, frozen, count_gone=ended)
         down, by_name = now.view.down, {one.name: one for one in placed.networks}
         await forget(self._control, list(stranded(by_name, zones, down - self._down)))
         self._down = down
+
+    async def _send_flows(
+        self, made: Compiled, frozen: frozenset[int] = frozenset(), *, count_gone: bool = False
+    ) -> None:
+        changed, holders = made.changed, made.holders
+        await self._flows.apply(
+            made.texts, made.meters, frozen, changed=changed, holders=holders, count_gone=count_gone
+        )
+
+    def late(self) -> frozenset[str]:
+        """The networks here that have not the flows that they should have: they wait for numbers, or were refused."""
+        refused = self._flows.refusals.reasons.keys()
+        return frozenset({*self.compilation.pending, *refused, *(self._local if "" in refused else ())})
 
     def _note_compiled(self, frozen: frozenset[int]) -> None:
         self.former_owners = self.compiled.former
@@ -416,21 +428,7 @@ class Reconciler:
 
     def _write_appliances(self, writer: Writer, now: Situation) -> None:
         """What this node knows of appliances; what it said of one stays until another node speaks of it."""
-        known = {
-            (one.network.name, appliance.name)
-            for one in now.view.networks.values()
-            for appliance in one.network.appliances
-        }
-        kept = [
-            (at, network, name)
-            for at, network, name in now.view.appliances
-            if at == self.node.name
-            and (network, name) in known
-            and (network, name) not in self.health.states
-            and not any(
-                other != at and (network, name) == tuple(rest) for other, *rest in now.view.appliances
-            )
-        ]
+        kept = still_said(now.view, self.node.name, self.health.states)
         store.write_appliances(writer, source(self.state), self.node.name, self.health.states, kept)
 
     def _ends(self, now: Situation) -> tuple[TunnelEnd, ...]:
@@ -452,11 +450,12 @@ class Reconciler:
         for row in state("Binding"):
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
-        report = NodeReport(self.underlay_mtu, abilities.capabilities(source(self.switch)))
+        capabilities = abilities.capabilities(source(self.switch))
+        report = NodeReport(self.underlay_mtu, capabilities, self._flows.refusals.reasons)
         applied = self._applied(now.view)
         store.write_node(writer, state, self.node, applied, report)
         here = {*self.compilation.latest, *applied, *self.editions.holding()}
-        told = self.editions.report(here, self.compilation.pending)
+        told = self.editions.report(here, self.late())
         store.write_version_report(writer, state, name, told)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         self._write_appliances(writer, now)
@@ -467,15 +466,15 @@ class Reconciler:
     def _applied(self, view: View) -> dict[str, int]:
         """The generation of each network here; one with two versions keeps the generation of the former.
 
-        Of those that wait, the last one.
+        Of those that are late, the last one.
         """
-        local, pending = frozenset(self._local), self.compilation.pending
+        local, late = frozenset(self._local), self.late()
         before = store.applied(source(self.state)).get(self.node.name, {})
         applied: dict[str, int] = {}
         for name, stored in view.networks.items():
             if self.editions.is_settled(name):
-                if name in local and (name not in pending or name in self._reported):
-                    applied[name] = self._reported[name] if name in pending else stored.generation
+                if name in local and (name not in late or name in self._reported):
+                    applied[name] = self._reported[name] if name in late else stored.generation
             elif name in before and (name in local or name in self.editions.holding()):
                 applied[name] = before[name]
         self._reported = applied

@@ -66,6 +66,8 @@ def _draw_node(node: dict[str, Any]) -> None:
     mtu = "" if node["underlay_mtu"] is None else f", underlay MTU {node['underlay_mtu']}"
     line(f"node {node['name']}, {_state(node)}, {', '.join(_addresses(node))}{mtu}", "bold")
     line(f"speaks {', '.join(node['encapsulations']) or 'nothing'}; applied {_applied(node['applied'])}")
+    for network, reason in sorted(node["refused"].items()):
+        line(f"network {network or '(each)'} stays as it was, its switch has refused: {reason}", "red")
     rows = [(name, value, meaning(name)) for name, value in sorted(node["capabilities"].items(), key=_place)]
     table(["capability", "", "what it means"], rows, "its switch does not say what it can do")
 

@@ -59,8 +59,15 @@ def _nodes(seen: Examined) -> Iterator[Finding]:
             yield Finding("error", about, "is declared, but its agent has never come")
         elif not node["connected"]:
             yield Finding("error", about, "its agent is silent; traffic goes on as it was")
+        for network, reason in sorted(node["refused"].items()):
+            said = f"its switch has refused what {_network(network)} should have, which stays as it was: {reason}"
+            yield Finding("error", about, said)
         if node["ignored"]:
             yield Finding("warning", about, f"what was asked of it is not so: {node['ignored']}")
+
+
+def _network(name: str) -> str:
+    return f"network {name}" if name else "every network"
 
 
 def _progress(seen: Examined) -> Iterator[Finding]:

@@ -182,8 +182,12 @@ def history_document(row: Row) -> Document:
 
 def _reported(report: NodeReport | None) -> Document:
     if report is None:
-        return {"underlay_mtu": None, "capabilities": {}}
-    return {"underlay_mtu": report.underlay_mtu, "capabilities": dict(report.capabilities)}
+        return {"underlay_mtu": None, "capabilities": {}, "refused": {}}
+    return {
+        "underlay_mtu": report.underlay_mtu,
+        "capabilities": dict(report.capabilities),
+        "refused": dict(report.refused),
+    }
 
 
 def _network_line(stored: StoredNetwork, late: set[str]) -> Document:

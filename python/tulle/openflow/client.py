@@ -54,9 +54,13 @@ class PacketIn(Struct, frozen=True):
 
 
 class FlowRefused(ProtocolError):
-    """The switch refused a change."""
+    """The switch refused a change; `refused` has the texts of flows that it refused, each with what it said."""
 
     code = "flow-refused"
+
+    def __init__(self, message: str, refused: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.refused = tuple(refused)
 
 
 def _nothing(*_args: object) -> None:
@@ -86,8 +90,8 @@ class OpenFlowClient:
         self._session: Session | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._mods: dict[int, str] = {}
-        self._refused: list[str] = []
+        self._mods: dict[int, tuple[str, str]] = {}
+        self._refused: list[tuple[str, str]] = []
         self._change_lock = asyncio.Lock()
 
     @property
@@ -120,8 +124,9 @@ class OpenFlowClient:
             await self._answer(self._live().barrier())
             self._mods.clear()
             if self._refused:
+                first = self._refused[0][1]
                 raise FlowRefused(
-                    f"the switch refused {len(self._refused)} changes; first: {self._refused[0]}"
+                    f"the switch refused {len(self._refused)} changes; first: {first}", self._refused
                 )
 
     def send_raw(self, messages: bytes) -> None:
@@ -155,7 +160,7 @@ class OpenFlowClient:
     async def _send_batch(self, command: str, texts: Sequence[str]) -> None:
         session = self._live()
         for xid, text in zip(session.flow_mods(command, texts), texts, strict=True):
-            self._mods[xid] = f"{command} {text}"
+            self._mods[xid] = command, text
         self._flush()
         if self._writer is not None:
             await _drain(self._writer)
@@ -223,7 +228,8 @@ class OpenFlowClient:
     def _refuse(self, event: dict[str, Any]) -> None:
         xid, said = event["xid"], f"{event.get('text') or 'error'} ({event.get('type')}/{event.get('code')})"
         if xid in self._mods:
-            self._refused.append(f"{self._mods.pop(xid)}: {said}")
+            command, text = self._mods.pop(xid)
+            self._refused.append((text, f"{command} {text}: {said}"))
             return
         future = self._waiting.get(xid)
         if future is not None and not future.done():

@@ -23,7 +23,7 @@ def applied(source: Source) -> dict[str, Mapping[str, int]]:
 def reports(source: Source) -> dict[str, NodeReport]:
     """What the agents say of their hosts, by node; those that have not said anything yet are left out."""
     return {
-        row["name"]: NodeReport(row["underlay_mtu"], row["capabilities"])
+        row["name"]: NodeReport(row["underlay_mtu"], row["capabilities"], row["refused"])
         for row in source("Node")
         if row["underlay_mtu"] is not None
     }
@@ -71,7 +71,11 @@ def write_node(
     if applied is not None:
         values["applied"] = dict(applied)
     if report is not None:
-        values |= {"underlay_mtu": report.underlay_mtu, "capabilities": dict(report.capabilities)}
+        values |= {
+            "underlay_mtu": report.underlay_mtu,
+            "capabilities": dict(report.capabilities),
+            "refused": dict(report.refused),
+        }
     _upsert(writer, source, "Node", values)
 
 

@@ -29,10 +29,13 @@ class NodeReport(Struct, frozen=True):
 
     `underlay_mtu`: the largest IP packet of its underlay, in bytes.  `capabilities`: what its switch has found that
     kernel and underlay devices can do, by name: "yes", "no" or a number; those of a device as `DEVICE/NAME`.
+    `refused`: why its switch has not the flows that a network should have but those of before, by network; "" is what
+    every network needs.
     """
 
     underlay_mtu: int = 1500
     capabilities: Mapping[str, str] = {}
+    refused: Mapping[str, str] = {}
 
 
 class Underlay(Struct, frozen=True):

@@ -56,9 +56,9 @@ def test_only_keys_that_changed_are_looked_at() -> None:
     asyncio.run(table.apply(desired))
     del desired[A]
     desired[B] = text(B, "output:1")
-    asyncio.run(table.apply(desired, changed={A}))
+    asyncio.run(table.apply(desired, changed={A: "red"}))
     assert switch.flows == {B: text(B)}, "B was not named, so nobody looked at it"
-    asyncio.run(table.apply(desired, changed={B}))
+    asyncio.run(table.apply(desired, changed={B: "red"}))
     assert switch.flows == desired and switch.dumps == 1
     assert switch.sent == ["add", "add", "delete-strict", "modify-strict"]
 
@@ -72,9 +72,9 @@ def test_what_could_not_be_sent_is_not_forgotten(meters: dict[int, int]) -> None
     desired[B] = text(B)
     switch.broken = True
     with pytest.raises(Unavailable):
-        asyncio.run(table.apply(desired, meters, changed={B}))
+        asyncio.run(table.apply(desired, meters, changed={B: "red"}))
     switch.broken = False
-    asyncio.run(table.apply(desired, meters, changed=set()))
+    asyncio.run(table.apply(desired, meters, changed={}))
     assert switch.flows == desired
 
 
@@ -85,9 +85,9 @@ def test_flows_that_were_frozen_go_although_nobody_names_them() -> None:
     switch.flows[B] = f"cookie=0x1,{former}"
     desired = {A: text(A)}
     asyncio.run(table.apply(desired, frozen=frozenset({2})))
-    asyncio.run(table.apply(desired, frozen=frozenset({2}), changed=set()))
+    asyncio.run(table.apply(desired, frozen=frozenset({2}), changed={}))
     assert switch.flows.keys() == {A, B}
-    asyncio.run(table.apply(desired, changed=set()))
+    asyncio.run(table.apply(desired, changed={}))
     assert switch.flows == {A: text(A)}
 
 
@@ -99,5 +99,5 @@ def test_what_is_asked_after_a_loss_is_compared_whole() -> None:
     switch.flows.clear()
     table.forget()
     asyncio.run(table.present())
-    asyncio.run(table.apply(desired, changed={A}))
+    asyncio.run(table.apply(desired, changed={A: "red"}))
     assert switch.flows == desired

@@ -13,7 +13,7 @@ from scapy.layers.l2 import Ether
 
 from tulle.agent.services import Advertising, Services
 from tulle.agent.services.router_advertisement import is_solicitation
-from tulle.control import allocate
+from tulle.control import allocate, versioned
 from tulle.logical import compile_services, parse_file
 from tulle.openflow import PacketIn
 from tulle.values import Ids, Network
@@ -127,6 +127,17 @@ def test_a_router_that_stops_says_so_once() -> None:
     silent = with_ra({"core-web": "off"})
     assert said(one, 1.0, silent) == ["core-web 0"]
     assert said(one, 2.0, silent) == []
+
+
+def test_what_ends_with_a_version_is_said_by_the_numbers_of_the_next_one() -> None:
+    """The flows of the former version go a moment after it, and would no longer take the packet anywhere."""
+    one, former = Advertising(), {"shop/web1"}
+    one.due(compile_services(NETWORK, IDS), MTUS, former, 0.0)
+    later = versioned(IDS, 1)
+    [last] = one.due(compile_services(with_ra({"core-web": "off"}), later), MTUS, former, 0.5)
+    assert Ether(last.frame)[ICMPv6ND_RA].routerlifetime == 0
+    assert f"set_field:{later.datapaths['shop/web']:#x}->metadata" in last.actions
+    assert later.datapaths != IDS.datapaths
 
 
 def with_ra(modes: dict[str, str]) -> Network:

@@ -16,6 +16,7 @@ NODE = {
     "registered": True,
     "connected": True,
     "ignored": "",
+    "refused": {},
     "underlay_mtu": 1500,
 }
 ANSWER: dict[str, Any] = {
@@ -46,6 +47,12 @@ def test_nodes_that_are_silent_or_never_came_are_errors() -> None:
     first, second = said(replace(WELL, nodes=[silent, absent], answers={}))
     assert first.startswith("error node node1: its agent is silent")
     assert second == "error node node2: is declared, but its agent has never come"
+
+
+def test_a_network_that_a_switch_has_refused_is_named_with_the_node() -> None:
+    (only,) = said(replace(WELL, nodes=[{**NODE, "refused": {"red": "add table=3: BadOutGroup"}}]))
+    assert only.startswith("error node node1: its switch has refused what network red should have")
+    assert only.endswith("BadOutGroup")
 
 
 def test_an_external_node_has_no_agent_that_could_be_missed() -> None:

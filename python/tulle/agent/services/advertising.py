@@ -21,10 +21,12 @@ FIRST_COUNT: Final = 3
 
 
 class _Said(Struct):
-    """What was said last: the frame, for which workloads, when, how often since it changed, when again."""
+    """What was said last: the frame, the one that ends it, by whom, for which workloads, when, how often since then."""
 
     frame: bytes
-    ending: Answer
+    ending: bytes
+    switch: ServedSwitch
+    advertiser: Advertiser
     workloads: frozenset[str]
     at: float
     times: int
@@ -60,9 +62,15 @@ class Advertising:
                 there.add(place := (network, one.name))
                 mtu = mtus.get(network, ETHERNET_MTU)
                 sent += self._say(place, switch, one, mtu, workloads, now)
-        for place in self._said.keys() - there:
-            sent.append(self._said.pop(place).ending)
+        sent += [self._end(place, services) for place in self._said.keys() - there]
         return sent
+
+    def _end(self, place: tuple[str, str], services: Collection[NetworkServices]) -> Answer:
+        """The last word, by the numbers that the switch has now: the flows of others may be gone with their version."""
+        said = self._said.pop(place)
+        switches = (switch for one in services if one.network == place[0] for switch in one.switches)
+        now = next((one for one in switches if one.name == said.switch.name), said.switch)
+        return Answer(_to_all(now, said.advertiser), said.ending)
 
     def _say(
         self,
@@ -79,12 +87,11 @@ class Advertising:
         if before is not None and now < (again := before.at + _pause(before, is_news)):
             self._next = min(self._next, again)
             return
-        actions = _to_all(switch, one)
         last = advertisement(one, switch.told, mtu, has_dhcp=switch.has_dhcp, ends=True)
         times = 1 if before is None or is_news else before.times + 1
-        self._said[place] = made = _Said(frame, Answer(actions, last), workloads, now, times)
+        self._said[place] = made = _Said(frame, last, switch, one, workloads, now, times)
         self._next = min(self._next, now + _pause(made, False))
-        yield Answer(actions, frame)
+        yield Answer(_to_all(switch, one), frame)
 
 
 def _pause(before: _Said, is_news: bool) -> float:
