@@ -7,7 +7,7 @@ use tulle_classifier::{Classifier, Clause, PackedMask};
 use tulle_flow::{Field, KEY_WORDS, Key, Match};
 
 /// Few fields, from every stage of a lookup, with few values, so that matches overlap all the time.
-const FIELDS: [Field; 7] = [
+const FIELDS: [Field; 9] = [
     Field::InPort,
     Field::Metadata,
     Field::EthDst,
@@ -15,6 +15,8 @@ const FIELDS: [Field; 7] = [
     Field::TcpSrc,
     Field::TcpDst,
     Field::Ipv6Dst,
+    Field::PbbIsid,
+    Field::Ipv6Exthdr,
 ];
 
 /// Some of the lowest and highest two bits.

@@ -9,6 +9,7 @@ tulle_wire::drop_reasons! {
     FrameTooShort "frame-too-short" "shorter than an Ethernet header";
     VlanTruncated "vlan-truncated" "ends within the VLAN tag";
     MplsTruncated "mpls-truncated" "ends within the MPLS label stack";
+    PbbTruncated "pbb-truncated" "ends within a provider backbone header";
     Ipv4Truncated "ipv4-truncated" "ends within the IPv4 header";
     Ipv4BadHeader "ipv4-bad-header" "IPv4 version or header length wrong";
     Ipv4BadLength "ipv4-bad-length" "IPv4 total length wrong";

@@ -3,11 +3,12 @@
 //! A header that is cut off or wrong leaves its fields, and all behind it, zero; but a frame that no receiver
 //! would accept at all (no whole Ethernet or IP header, lengths that lie) is an error with its own reason.
 
+mod extensions;
 mod ip;
 mod tags;
 mod transport;
 
-pub(crate) use tags::{first_label, set_first_label};
+pub(crate) use tags::{CUSTOMER_TYPE, UCA_SHIFT, first_label, set_first_label};
 pub(crate) use transport::{ND_OPTIONS, SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS, split_option};
 
 use crate::drop::DropReason;
@@ -22,6 +23,7 @@ pub(crate) const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
 const ETHERTYPE_MPLS: u16 = 0x8847;
 const ETHERTYPE_MPLS_MULTICAST: u16 = 0x8848;
+pub(crate) const ETHERTYPE_PBB: u16 = 0x88e7;
 /// Stands for "no type" where the Ethernet field is a length (IEEE 802.3).
 const ETHERTYPE_NONE: u16 = 0x05ff;
 /// Ethernet types begin here; lower numbers are lengths.
@@ -42,9 +44,9 @@ pub(crate) const SCTP: u8 = 132;
 pub struct Layout {
     /// The Ethernet type behind the VLAN tags.
     pub ethertype: u16,
-    /// What stands behind that type: MPLS labels, or the network header.
+    /// What stands behind that type: MPLS labels, a provider backbone's service tag, or the network header.
     pub payload: usize,
-    /// The network header (IPv4, IPv6 or ARP); none behind MPLS labels.
+    /// The network header (IPv4, IPv6 or ARP); none behind MPLS labels or a service tag.
     pub l3: usize,
     /// The transport header, where it is whole enough to hold the fields of the key.
     pub l4: usize,
@@ -120,6 +122,7 @@ fn network(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(), DropR
             Ok(())
         }
         ETHERTYPE_MPLS | ETHERTYPE_MPLS_MULTICAST => tags::mpls(frame, key, layout),
+        ETHERTYPE_PBB => tags::pbb(frame, key, layout),
         _ => Ok(()),
     }
 }

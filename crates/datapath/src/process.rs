@@ -223,6 +223,11 @@ impl Machine {
                 let is_done = rewrite::push_mpls(frame, layout, offload, *ethertype, *entry);
                 return self.unless_full(is_done, packet, effects);
             }
+            Op::PushPbb(tag) => {
+                let is_done = rewrite::push_pbb(frame, layout, offload, *tag);
+                return self.unless_full(is_done, packet, effects);
+            }
+            Op::PopPbb => rewrite::pop_pbb(frame, layout, offload),
             Op::PopVlan => rewrite::pop_vlan(frame, layout, offload),
             Op::PopMpls(ethertype) => rewrite::pop_mpls(frame, layout, offload, *ethertype),
             Op::CopyTtlOut => rewrite::copy_ttl_out(frame, layout),

@@ -4,9 +4,11 @@
 //! A transport checksum that the sender has left to the device holds only the sum over the pseudo-header, not
 //! complemented: new addresses change it, new ports do not.
 
+mod backbone;
 mod places;
 mod tags;
 
+pub(crate) use backbone::{pop_pbb, push_pbb};
 pub(crate) use tags::{copy_ttl_in, copy_ttl_out, pop_mpls, pop_vlan, push_mpls, push_vlan};
 
 use crate::extract::{ICMPV4, ICMPV6, Layout, TCP, UDP, VLAN_PRESENT};

@@ -10,6 +10,7 @@
 
 mod action_set;
 mod actions;
+mod backbone;
 mod branch;
 mod bundle;
 mod conntrack;

@@ -131,6 +131,10 @@ pub enum Op {
     },
     /// Take the outermost MPLS label off; what follows has this Ethernet type.
     PopMpls(u16),
+    /// Put a provider backbone header with this service tag in front of the frame.
+    PushPbb(u32),
+    /// Take the provider backbone header off.
+    PopPbb,
     /// Copy the TTL of the second outermost header to the outermost label.
     CopyTtlOut,
     /// Copy the TTL of the outermost label to the second outermost header.
@@ -222,6 +226,8 @@ impl Op {
             | Op::PopVlan
             | Op::PushMpls { .. }
             | Op::PopMpls(_)
+            | Op::PushPbb(_)
+            | Op::PopPbb
             | Op::CopyTtlOut
             | Op::CopyTtlIn
             | Op::Meter { .. }
@@ -239,6 +245,8 @@ impl Op {
             | Op::PopVlan
             | Op::PushMpls { .. }
             | Op::PopMpls(_)
+            | Op::PushPbb(_)
+            | Op::PopPbb
             | Op::CopyTtlOut
             | Op::CopyTtlIn
             | Op::Meter { .. }

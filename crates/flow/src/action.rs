@@ -180,6 +180,11 @@ pub enum Action {
     PushMpls(u16),
     /// Take the outermost label stack entry away; what follows has this Ethernet type.
     PopMpls(u16),
+    /// Push a provider backbone header (IEEE 802.1ah) with this Ethernet type (0x88e7): the packet's own Ethernet header
+    /// becomes that of the customer, behind a service tag and a copy of the two addresses.
+    PushPbb(u16),
+    /// Take the provider backbone header away; the customer's addresses become the packet's.  Backbone VLAN tags stay.
+    PopPbb,
     /// Set the TTL of the outermost label.
     SetMplsTtl(u8),
     /// Decrement the TTL of the outermost label; the packet ends here when it is used up.

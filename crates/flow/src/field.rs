@@ -1,7 +1,7 @@
 //! The fields that a flow may match or set: one table with name, place in the key, width and prerequisite.
 //!
 //! Fields of different protocols that can never appear together share a place in the key
-//! (ARP addresses with IPv4 addresses, ICMP type and code with ports); the prerequisite tells them apart.
+//! (ARP addresses with IPv4 addresses, ARP's operation with IPv6's extension headers, ICMP type and code with ports); the prerequisite tells them apart.
 
 use crate::option::{OPTION_BYTES, OPTION_FIELDS};
 
@@ -63,6 +63,8 @@ pub enum Prerequisite {
     Vlan,
     /// MPLS (Ethernet type 0x8847 or 0x8848).
     Mpls,
+    /// A provider backbone service tag (Ethernet type 0x88e7, IEEE 802.1ah).
+    Pbb,
     /// A connection tracked over IPv4 or IPv6.
     CtIp,
     /// A connection tracked over IPv4.
@@ -280,6 +282,8 @@ fields! {
     MplsTtl "mpls_ttl" [] @ 48:32 x 8 Decimal Mpls rw exact own;
     MplsLse1 "mpls_lse1" [] @ 48:0 x 32 Hex Mpls ro masked own;
     MplsLse2 "mpls_lse2" [] @ 49:32 x 32 Hex Mpls ro masked own;
+    PbbIsid "pbb_isid" [] @ 49:0 x 24 Decimal Pbb rw masked own;
+    PbbUca "pbb_uca" [] @ 49:24 x 1 Decimal Pbb rw exact own;
     IpProto "nw_proto" ["ip_proto"] @ 55:56 x 8 Decimal Ip ro exact own;
     IpTos "nw_tos" ["ip_tos"] @ 55:48 x 8 Decimal Ip rw masked own;
     IpDscp "ip_dscp" [] @ 55:50 x 6 Decimal Ip rw exact part;
@@ -291,6 +295,7 @@ fields! {
     Ipv6Src "ipv6_src" [] @ 51:0 x 128 Ipv6 Ipv6 rw masked own;
     Ipv6Dst "ipv6_dst" [] @ 53:0 x 128 Ipv6 Ipv6 rw masked own;
     Ipv6Label "ipv6_label" [] @ 56:0 x 32 Hex Ipv6 rw masked own;
+    Ipv6Exthdr "ipv6_exthdr" [] @ 56:32 x 9 Hex Ipv6 ro masked own;
     ArpOp "arp_op" [] @ 56:32 x 16 Decimal Arp rw exact own;
     ArpSpa "arp_spa" [] @ 50:32 x 32 Ipv4 Arp rw masked own;
     ArpTpa "arp_tpa" [] @ 50:0 x 32 Ipv4 Arp rw masked own;

@@ -17,6 +17,7 @@ const ARP: u128 = 0x0806;
 const IPV6: u128 = 0x86dd;
 const MPLS_UNICAST: u128 = 0x8847;
 const MPLS_MULTICAST: u128 = 0x8848;
+const PBB: u128 = 0x88e7;
 /// The bit of `vlan_tci` that says that there is a tag.
 const VLAN_PRESENT: u128 = 0x1000;
 
@@ -98,6 +99,7 @@ impl Match {
                 tci & mask & VLAN_PRESENT != 0
             }
             Prerequisite::Mpls => matches!(ethertype, Some(MPLS_UNICAST | MPLS_MULTICAST)),
+            Prerequisite::Pbb => ethertype == Some(PBB),
             Prerequisite::CtIp => ip,
             Prerequisite::CtIpv4 => ethertype == Some(IPV4),
             Prerequisite::CtIpv6 => ethertype == Some(IPV6),

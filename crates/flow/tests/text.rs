@@ -72,6 +72,15 @@ fn a_flow_as_people_write_it_comes_back_in_canonical_form() {
              actions=set_field:0x1234/0xffff->tun_metadata0,set_field:0x50/0xf0->tun_metadata7,\
              set_field:0->tun_metadata2,move:tun_metadata1[0..159]->tun_metadata3[0..159]",
         ),
+        (
+            "eth_type=0x88e7,pbb_isid=0x60/0xf0,pbb_uca=1,actions=set_field:203->pbb_isid,pop_pbb,push_pbb:35047",
+            "table=0,priority=32768,dl_type=0x88e7,pbb_isid=96/240,pbb_uca=1 \
+             actions=set_field:203->pbb_isid,pop_pbb,push_pbb:0x88e7",
+        ),
+        (
+            "ipv6,ipv6_exthdr=64/496,actions=",
+            "table=0,priority=32768,ipv6,ipv6_exthdr=0x40/0x1f0 actions=drop",
+        ),
         ("ip,nw_proto=47,nw_ttl=1,actions=", "table=0,priority=32768,ip,nw_proto=47,nw_ttl=1 actions=drop"),
     ];
     for (written, canonical) in cases {
@@ -200,6 +209,8 @@ fn changing() -> impl Strategy<Value = Action> {
         (0..8_u8).prop_map(Action::SetVlanPcp),
         any::<u16>().prop_map(Action::PushMpls),
         any::<u16>().prop_map(Action::PopMpls),
+        any::<u16>().prop_map(Action::PushPbb),
+        Just(Action::PopPbb),
         any::<u8>().prop_map(Action::SetMplsTtl),
         Just(Action::DecMplsTtl),
         Just(Action::CopyTtlOut),

@@ -235,7 +235,9 @@ fn what_is_wrong_with_a_flow_has_the_error_of_the_standard() {
     let cases = [
         ("80000a020800 80000a020800", String::new(), ErrorCode::DuplicateField),
         ("80002202 0050", String::new(), ErrorCode::BadPrerequisite),
-        ("80004e02 0050", String::new(), ErrorCode::BadField),
+        ("80004e02 0050", String::new(), ErrorCode::BadPrerequisite),
+        ("80005002 0050", String::new(), ErrorCode::BadField),
+        ("80000a0286dd 80004e020200", String::new(), ErrorCode::BadValue),
         ("80000a020800 80001502 060f", String::new(), ErrorCode::BadMask),
         ("80005804 00010000", String::new(), ErrorCode::BadValue),
         ("00010004 00000001 80010008 0000000000000000", String::new(), ErrorCode::DuplicateField),

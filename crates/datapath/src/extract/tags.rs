@@ -1,4 +1,4 @@
-//! VLAN tags and MPLS labels.
+//! VLAN tags, MPLS labels and provider backbone service tags.
 
 use super::{ETHERTYPE_QINQ, ETHERTYPE_VLAN, Layout, VLAN_PRESENT, half, word};
 use crate::drop::DropReason;
@@ -11,6 +11,11 @@ const TAGS: [(Field, Field); 2] =
 const MOST_LABELS: usize = 3;
 /// The bit of a label stack entry that says that it is the last (RFC 3032).
 const BOTTOM: u32 = 0x100;
+
+/// From a service tag to the customer's Ethernet type: the tag, and the customer's two addresses.
+pub(crate) const CUSTOMER_TYPE: usize = 16;
+/// Bits of a service tag below the one that says to use the customer's addresses.
+pub(crate) const UCA_SHIFT: u32 = 27;
 
 /// VLAN tags (IEEE 802.1Q).
 #[cold]
@@ -44,6 +49,17 @@ pub(super) fn mpls(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(
     set_first_label(key, labels[0]);
     key.set(Field::MplsLse1, u128::from(labels[1]));
     key.set(Field::MplsLse2, u128::from(labels[2]));
+    Ok(())
+}
+
+/// The service tag of a provider backbone (IEEE 802.1ah).  The customer's frame behind it is not looked at.
+#[cold]
+pub(super) fn pbb(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(), DropReason> {
+    let at = layout.payload;
+    let Some(header) = frame.get(at..at + CUSTOMER_TYPE + 2) else { return Err(DropReason::PbbTruncated) };
+    let tag = word(header, 0);
+    key.set(Field::PbbIsid, u128::from(tag));
+    key.set(Field::PbbUca, u128::from(tag >> UCA_SHIFT));
     Ok(())
 }
 

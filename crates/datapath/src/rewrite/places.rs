@@ -1,7 +1,8 @@
 //! Where each field lies in a frame, and which checksums cover it.
 
 use crate::extract::{
-    ETHERTYPE_IPV4, Layout, ND_OPTIONS, SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS, UDP, split_option,
+    ETHERTYPE_IPV4, Layout, ND_OPTIONS, SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS, UCA_SHIFT, UDP,
+    split_option,
 };
 use tulle_flow::Field;
 
@@ -49,6 +50,8 @@ pub(super) fn place(frame: &[u8], layout: &Layout, field: Field) -> Option<Place
         Field::MplsLabel => part(layout.payload, 4, 20, 12, Cover::Nothing),
         Field::MplsTc => part(layout.payload, 4, 3, 9, Cover::Nothing),
         Field::MplsTtl => part(layout.payload, 4, 8, 0, Cover::Nothing),
+        Field::PbbIsid => part(layout.payload, 4, 24, 0, Cover::Nothing),
+        Field::PbbUca => part(layout.payload, 4, 1, UCA_SHIFT, Cover::Nothing),
         _ if layout.l3 == 0 => None,
         _ => network(frame, layout, field),
     }

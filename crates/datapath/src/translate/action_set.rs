@@ -82,10 +82,10 @@ pub(super) fn in_order(set: &[Action]) -> Vec<Action> {
     ordered
 }
 
-const FIELDS: u8 = 8;
-const GROUP: u8 = 10;
-const OUTPUT: u8 = 11;
-const RESUBMIT: u8 = 12;
+const FIELDS: u8 = 10;
+const GROUP: u8 = 12;
+const OUTPUT: u8 = 13;
+const RESUBMIT: u8 = 14;
 
 fn is_output(action: &Action) -> bool {
     rank(action) == OUTPUT
@@ -100,12 +100,14 @@ fn rank(action: &Action) -> u8 {
     match action {
         Action::CopyTtlIn => 0,
         Action::PopVlan => 1,
-        Action::PopMpls(_) => 2,
-        Action::PushMpls(_) => 3,
-        Action::PushVlan(_) => 4,
-        Action::CopyTtlOut => 5,
-        Action::DecTtl | Action::DecTtlTelling(_) => 6,
-        Action::DecMplsTtl => 7,
+        Action::PopPbb => 2,
+        Action::PopMpls(_) => 3,
+        Action::PushMpls(_) => 4,
+        Action::PushPbb(_) => 5,
+        Action::PushVlan(_) => 6,
+        Action::CopyTtlOut => 7,
+        Action::DecTtl | Action::DecTtlTelling(_) => 8,
+        Action::DecMplsTtl => 9,
         Action::Set { .. }
         | Action::SetOption(_)
         | Action::Move { .. }
@@ -118,7 +120,7 @@ fn rank(action: &Action) -> u8 {
         | Action::WriteMetadata { .. }
         | Action::Multipath(_)
         | Action::CheckPacketLarger { .. } => FIELDS,
-        Action::SetQueue(_) | Action::PopQueue | Action::Meter(_) => 9,
+        Action::SetQueue(_) | Action::PopQueue | Action::Meter(_) => 11,
         Action::Group(_) => GROUP,
         Action::Output(_)
         | Action::OutputNoting { .. }
@@ -139,6 +141,6 @@ fn rank(action: &Action) -> u8 {
         | Action::Exit
         | Action::ClearActions
         | Action::WriteActions(_)
-        | Action::GotoTable(_) => 13,
+        | Action::GotoTable(_) => 15,
     }
 }

@@ -92,6 +92,8 @@ impl<O: Observer> Walk<'_, '_, O> {
             | Action::SetVlanPcp(_)
             | Action::PushMpls(_)
             | Action::PopMpls(_) => self.tags(action)?,
+            Action::PushPbb(_) => self.push_pbb()?,
+            Action::PopPbb => self.pop_pbb()?,
             Action::SetMplsTtl(_)
             | Action::DecMplsTtl
             | Action::CopyTtlOut
@@ -170,6 +172,8 @@ fn needs_headers(action: &Action) -> bool {
         | Action::Conjunction { .. } => false,
         Action::PushMpls(_)
         | Action::PopMpls(_)
+        | Action::PushPbb(_)
+        | Action::PopPbb
         | Action::SetMplsTtl(_)
         | Action::DecMplsTtl
         | Action::CopyTtlOut

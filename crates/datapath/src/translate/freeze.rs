@@ -10,7 +10,7 @@ use crate::verdict::{Op, PacketIn};
 use tulle_flow::{Field, Key, SubField};
 
 /// What a frozen walk waits for.
-enum Until {
+pub(super) enum Until {
     /// Nothing: the packet is read again at once.
     Again,
     /// Its length, which sets a bit where it is longer.
@@ -32,11 +32,16 @@ impl<O: Observer> Walk<'_, '_, O> {
     }
 
     pub(super) fn freeze_by_length(&mut self, length: u16, target: SubField) {
-        self.freezing = Some(Freezing { segments: Vec::new(), until: Until::Length(length, target) });
+        self.freeze_until(Until::Length(length, target));
     }
 
     pub(super) fn freeze_for_controller(&mut self, info: PacketIn) {
-        self.freezing = Some(Freezing { segments: Vec::new(), until: Until::Controller(Box::new(info)) });
+        self.freeze_until(Until::Controller(Box::new(info)));
+    }
+
+    /// Freezes the walk after the present action.
+    pub(super) fn freeze_until(&mut self, until: Until) {
+        self.freezing = Some(Freezing { segments: Vec::new(), until });
     }
 
     /// Adds what one more level has left to do.

@@ -9,6 +9,7 @@ const RARP: u128 = 0x8035;
 pub(super) const IPV6: u128 = 0x86dd;
 pub(super) const MPLS_UNICAST: u128 = 0x8847;
 pub(super) const MPLS_MULTICAST: u128 = 0x8848;
+pub(super) const PBB: u128 = 0x88e7;
 /// The bit of `vlan_tci` that says that there is a tag.
 pub(super) const VLAN_PRESENT: u128 = 0x1000;
 
@@ -24,6 +25,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             P::Arp => self.is(Field::EthType, &[ARP, RARP]),
             P::Vlan => self.is_tagged(),
             P::Mpls => self.is(Field::EthType, &[MPLS_UNICAST, MPLS_MULTICAST]),
+            P::Pbb => self.is(Field::EthType, &[PBB]),
             P::CtIp => self.has(P::Ip),
             P::CtIpv4 => self.has(P::Ipv4),
             P::CtIpv6 => self.has(P::Ipv6),

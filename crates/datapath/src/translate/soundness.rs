@@ -18,7 +18,7 @@ use tulle_flow::{
 };
 
 /// Fields of all layers; some share a place in the key, some can be set, some have long prerequisites.
-const FIELDS: [Field; 22] = [
+const FIELDS: [Field; 24] = [
     Field::InPort,
     Field::TunId,
     Field::Metadata,
@@ -36,6 +36,8 @@ const FIELDS: [Field; 22] = [
     Field::VlanVid,
     Field::InnerVlanTci,
     Field::MplsTtl,
+    Field::PbbIsid,
+    Field::Ipv6Exthdr,
     Field::CtMark,
     Field::IpFrag,
     Field::TunPresent,
@@ -101,6 +103,8 @@ fn simple() -> impl Strategy<Value = Action> {
         Just(Action::SetVlanVid(5)),
         Just(Action::PushMpls(0x8847)),
         prop::sample::select(vec![0x8847, 0x0800]).prop_map(Action::PopMpls),
+        Just(Action::PushPbb(0x88e7)),
+        Just(Action::PopPbb),
         (prop::option::of(0..4_u16), 0..3_u8)
             .prop_map(|(port, table)| Action::Resubmit { port, table: Some(table) }),
         (0..3_u8).prop_map(|table| Action::ResubmitTracked { port: None, table: Some(table) }),
@@ -229,7 +233,14 @@ fn bridge(state: &mut State) {
 }
 
 fn matching() -> impl Strategy<Value = Match> {
-    let ethertype = prop::sample::select(vec![None, Some(0x0800), Some(0x0806), Some(0x86dd), Some(0x8847)]);
+    let ethertype = prop::sample::select(vec![
+        None,
+        Some(0x0800),
+        Some(0x0806),
+        Some(0x86dd),
+        Some(0x8847),
+        Some(0x88e7),
+    ]);
     let parts = prop::collection::vec((field(), 0..16_u128, 1..16_u128), 0..3);
     (ethertype, parts).prop_map(|(ethertype, parts)| {
         let mut matching = Match::ANY;
@@ -253,8 +264,16 @@ fn flow() -> impl Strategy<Value = Flow> {
 }
 
 fn packet() -> impl Strategy<Value = Key> {
-    let kinds =
-        vec![(0x0800, 6), (0x0800, 17), (0x0806, 0), (0x86dd, 6), (0x86dd, 58), (0x8847, 0), (0x1234, 0)];
+    let kinds = vec![
+        (0x0800, 6),
+        (0x0800, 17),
+        (0x0806, 0),
+        (0x86dd, 6),
+        (0x86dd, 58),
+        (0x8847, 0),
+        (0x88e7, 0),
+        (0x1234, 0),
+    ];
     let values = prop::collection::vec(0..16_u128, FIELDS.len());
     (prop::sample::select(kinds), values, 133..138_u128, 0..3_u128).prop_map(
         |((ethertype, proto), values, icmp_type, tags)| {

@@ -26,6 +26,11 @@ impl fmt::Display for Op {
                 write!(f, "push_mpls(label={label},tc={tc},ttl={ttl},bos={bos},eth_type={ethertype:#x})")
             }
             Op::PopMpls(ethertype) => write!(f, "pop_mpls(eth_type={ethertype:#x})"),
+            Op::PushPbb(tag) => {
+                let (pcp, uca, isid) = (tag >> 29, tag >> 27 & 1, tag & 0xff_ffff);
+                write!(f, "push_pbb(isid={isid},pcp={pcp},uca={uca})")
+            }
+            Op::PopPbb => write!(f, "pop_pbb"),
             Op::CopyTtlOut => write!(f, "copy_ttl_out"),
             Op::CopyTtlIn => write!(f, "copy_ttl_in"),
             Op::Output(egress) => egress.fmt(f),

@@ -114,6 +114,7 @@ fn each_fault_of_a_header_has_its_own_reason() {
     assert_eq!(reason(&[]), DropReason::FrameTooShort);
     assert_eq!(reason(&v4[..13]), DropReason::FrameTooShort);
     assert_eq!(reason(&[&v4[..12], &[0x81, 0, 0]].concat()), DropReason::VlanTruncated);
+    assert_eq!(reason(&frames::ethernet(0x88e7, &[0; 17])), DropReason::PbbTruncated);
     assert_eq!(reason(&v4[..33]), DropReason::Ipv4Truncated);
     assert_eq!(reason(&changed(&v4, 14, 0x44)), DropReason::Ipv4BadHeader);
     assert_eq!(reason(&changed(&v4, 14, 0x65)), DropReason::Ipv4BadHeader);
@@ -220,7 +221,7 @@ fn neighbour_discovery_with_a_malformed_option_has_no_fields() {
 
 /// Sends whatever comes through every kind of action that changes, tracks or copies it.
 fn everything_switch() -> Datapath {
-    let change = "push_vlan:0x8100,mod_vlan_vid:5,push_mpls:0x8847,set_mpls_label:9,copy_ttl_out,copy_ttl_in,\
+    let change = "push_vlan:0x8100,mod_vlan_vid:5,push_mpls:0x8847,set_mpls_label:9,push_pbb:0x88e7,set_field:7->pbb_isid,push_vlan:0x88a8,pop_vlan,pop_pbb,copy_ttl_out,copy_ttl_in,\
                   dec_mpls_ttl,pop_mpls:0x0800,dec_ttl,mod_nw_tos:8,pop_vlan";
     let learn = "learn(table=7,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])";
     let flows = [
@@ -236,7 +237,7 @@ fn everything_switch() -> Datapath {
             .to_owned(),
         "table=4 actions=resubmit(,5,ct),pop_mpls:0x8847,pop_mpls:0x8847,pop_mpls:0x8847,resubmit(,5)"
             .to_owned(),
-        "table=5 actions=FLOOD,CONTROLLER".to_owned(),
+        "table=5 actions=pop_pbb,set_field:9->pbb_isid,set_field:1->pbb_uca,FLOOD,CONTROLLER".to_owned(),
     ];
     switch(&flows.each_ref().map(String::as_str))
 }
@@ -246,7 +247,7 @@ proptest! {
     #[test]
     fn any_bytes_survive_everything(
         packets in prop::collection::vec((
-            prop::sample::select(vec![0x8100_u16, 0x88a8, 0x8847, 0x0800, 0x86dd, 0x0806, 0x20, 0x1234]),
+            prop::sample::select(vec![0x8100_u16, 0x88a8, 0x8847, 0x88e7, 0x0800, 0x86dd, 0x0806, 0x20, 0x1234]),
             prop::collection::vec(any::<u8>(), 0..120),
             0..6_usize,
             prop::option::of(any::<prop::sample::Index>()),

@@ -131,6 +131,18 @@ pub fn ipv6(ttl: u8, transport: &Transport, checksum: Checksum) -> Vec<u8> {
     ethernet(0x86dd, &[header, payload].concat())
 }
 
+/// An IPv6 frame with extension headers of these kinds, of 8 bytes each, put in.
+pub fn with_extensions(frame: &[u8], kinds: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    for kind in kinds.iter().rev() {
+        let next = std::mem::replace(&mut frame[20], *kind);
+        frame.splice(54..54, [next, 0, 1, 4, 0, 0, 0, 0]);
+    }
+    let length = (frame.len() - 54) as u16;
+    frame[18..20].copy_from_slice(&length.to_be_bytes());
+    frame
+}
+
 pub fn arp_request(target: [u8; 4]) -> Vec<u8> {
     let mut payload = vec![0, 1, 8, 0, 6, 4, 0, 1];
     payload.extend(MAC_A);

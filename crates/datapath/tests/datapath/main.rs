@@ -1,6 +1,7 @@
 //! The datapath from outside: frames in, effects out.
 
 mod acting;
+mod backbone;
 mod bridging;
 mod bundles;
 mod bytes;

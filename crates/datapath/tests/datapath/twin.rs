@@ -10,7 +10,7 @@ use tulle_datapath::{
 };
 use tulle_wire::vnet::Offload;
 
-const MATCHES: [&str; 24] = [
+const MATCHES: [&str; 27] = [
     "",
     "in_port=1",
     "in_port=2,dl_type=0x0800",
@@ -32,12 +32,15 @@ const MATCHES: [&str; 24] = [
     "ip,nw_dst=10.0.0.0/8,nw_src=10.0.1.11",
     "vlan_tci=0x1005/0x1fff",
     "mpls,mpls_bos=1",
+    "dl_type=0x88e7",
+    "dl_type=0x88e7,pbb_isid=0x60/0xf0",
+    "ipv6,ipv6_exthdr=0x40/0x40",
     "ip,ct_state=+trk+new",
     "ip,ct_state=+trk+est",
     "ct_state=-trk",
 ];
 
-const ACTIONS: [&str; 45] = [
+const ACTIONS: [&str; 48] = [
     "output:1",
     "output:2",
     "output:3",
@@ -71,6 +74,9 @@ const ACTIONS: [&str; 45] = [
     "mod_vlan_vid:5",
     "push_mpls:0x8847",
     "pop_mpls:0x0800",
+    "push_pbb:0x88e7",
+    "pop_pbb",
+    "set_field:0x65->pbb_isid",
     "clone(mod_nw_tos:8,output:1)",
     "write_actions(output:2,dec_ttl)",
     "clear_actions",
@@ -141,6 +147,8 @@ fn sample_frames() -> Vec<Vec<u8>> {
         frames::ipv6(255, &frames::neighbour(136, frames::IP6_A, frames::MAC_A), full),
         frames::ethernet(0x1234, b"something else"),
         crate::tags::tagged(&frames::ipv4(64, &frames::tcp(1, 80, b"abc"), full), 0x8100, 5),
+        crate::backbone::with_backbone(&frames::ipv4(64, &frames::tcp(1, 80, b"abc"), full), 0x64),
+        frames::with_extensions(&frames::ipv6(64, &frames::tcp(1, 80, b"abc"), full), &[0, 60]),
         vec![1, 2, 3],
     ]
 }

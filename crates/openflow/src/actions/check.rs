@@ -107,6 +107,7 @@ impl Checker {
                 self.check_vlan(action)
             }
             Action::PushMpls(_) | Action::PopMpls(_) => self.check_mpls(action),
+            Action::PushPbb(_) | Action::PopPbb => self.check_pbb(action),
             Action::SetMplsTtl(_) | Action::DecMplsTtl => self.needs(Prerequisite::Mpls),
             Action::SetTtl(_) | Action::DecTtl | Action::DecTtlTelling(_) => self.needs(Prerequisite::Ip),
             Action::FinTimeout { .. } => self.needs(Prerequisite::Tcp),
@@ -166,6 +167,25 @@ impl Checker {
             _ => return Err(ErrorCode::BadActionArgument),
         };
         self.know(Field::EthType, kind.into(), u128::MAX);
+        self.know(Field::IpProto, 0, 0);
+        Ok(())
+    }
+
+    /// Of what was the customer's nothing is known once the backbone's header is gone.
+    fn check_pbb(&mut self, action: &Action) -> Parsed<()> {
+        const PBB: u128 = 0x88e7;
+        match action {
+            Action::PushPbb(0x88e7) => {
+                self.know(Field::EthType, PBB, u128::MAX);
+                self.know(Field::VlanTci, 0, u128::MAX);
+            }
+            Action::PopPbb => {
+                self.needs(Prerequisite::Pbb)?;
+                self.know(Field::EthType, 0, 0);
+                self.know(Field::VlanTci, 0, 0);
+            }
+            _ => return Err(ErrorCode::BadActionArgument),
+        }
         self.know(Field::IpProto, 0, 0);
         Ok(())
     }
@@ -268,6 +288,8 @@ fn may_be_in_set(action: &Action) -> bool {
             | Action::PopVlan
             | Action::PushMpls(_)
             | Action::PopMpls(_)
+            | Action::PushPbb(_)
+            | Action::PopPbb
             | Action::SetMplsTtl(_)
             | Action::DecMplsTtl
             | Action::CopyTtlIn

@@ -23,13 +23,15 @@ const GROUP: u16 = 22;
 const SET_NW_TTL: u16 = 23;
 const DEC_NW_TTL: u16 = 24;
 const SET_FIELD: u16 = 25;
+const PUSH_PBB: u16 = 26;
+const POP_PBB: u16 = 27;
 const COPY_FIELD: u16 = 28;
 const METER: u16 = 29;
 
 /// The types of actions that a version has, as a switch reports them.
 pub(crate) fn kinds(version: Version) -> Vec<u16> {
     let mut kinds: Vec<u16> = vec![OUTPUT, COPY_TTL_OUT, COPY_TTL_IN];
-    kinds.extend(SET_MPLS_TTL..=SET_FIELD);
+    kinds.extend(SET_MPLS_TTL..=POP_PBB);
     if version == Version::V15 {
         kinds.extend([COPY_FIELD, METER]);
     }
@@ -56,6 +58,8 @@ pub(super) fn parse_action(kind: u16, body: Reader<'_>) -> Parsed<Action> {
         SET_NW_TTL => byte(body).map(Action::SetTtl),
         DEC_NW_TTL => nothing(body, Action::DecTtl),
         SET_FIELD => set::parse_set_field(body),
+        PUSH_PBB => short(body).map(Action::PushPbb),
+        POP_PBB => nothing(body, Action::PopPbb),
         COPY_FIELD if new => set::parse_copy_field(body),
         METER if new => word(body).map(Action::Meter),
         _ => Err(ErrorCode::BadActionType),
@@ -121,6 +125,8 @@ pub(super) fn emit_action(action: &Action, out: &mut Writer<'_>) -> Result<bool,
         Action::PopVlan => emit_number(POP_VLAN, 0, out)?,
         Action::PushMpls(kind) => emit_number(PUSH_MPLS, u32::from(*kind) << 16, out)?,
         Action::PopMpls(kind) => emit_number(POP_MPLS, u32::from(*kind) << 16, out)?,
+        Action::PushPbb(kind) => emit_number(PUSH_PBB, u32::from(*kind) << 16, out)?,
+        Action::PopPbb => emit_number(POP_PBB, 0, out)?,
         Action::SetQueue(queue) => emit_number(SET_QUEUE, *queue, out)?,
         Action::Group(group) => emit_number(GROUP, *group, out)?,
         Action::SetTtl(ttl) => emit_number(SET_NW_TTL, u32::from(*ttl) << 24, out)?,

@@ -207,6 +207,8 @@ fn any_plain() -> impl Strategy<Value = Action> {
         Action::PushVlan(0x88a8),
         Action::PushMpls(0x8847),
         Action::PopMpls(0x0800),
+        Action::PushPbb(0x88e7),
+        Action::PopPbb,
         Action::SetVlanPcp(3),
         Action::SetVlanVid(77),
         Action::Enqueue { port: 3, queue: 4 },

@@ -58,6 +58,7 @@ pub fn any_match() -> impl Strategy<Value = Match> {
         (None, None, None),
         (Some(0x0806), None, None),
         (Some(0x8847), None, None),
+        (Some(0x88e7), None, None),
         (Some(0x0800), None, None),
         (Some(0x0800), Some(1), None),
         (Some(0x0800), Some(6), None),
