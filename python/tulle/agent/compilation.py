@@ -29,6 +29,7 @@ from tulle.values import (
     Encapsulation,
     Flow,
     Ids,
+    Limit,
     LocalPort,
     LogicalPort,
     Network,
@@ -51,7 +52,7 @@ class Compiled(Struct, frozen=True):
     """What all networks came to on this node.
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
-    by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
+    by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up, and what ports are limited to;
     `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
     `changed` are the keys of `texts` that may be others than in the compilation before, or None where all may be;
     `former` names cookies that are gone since then.
@@ -62,7 +63,7 @@ class Compiled(Struct, frozen=True):
     reasons: Mapping[tuple[int, int], str]
     owners: Mapping[int, str]
     routers: tuple[RouterInterface, ...]
-    meters: Mapping[int, int] = {}
+    meters: Mapping[int, int | Limit] = {}
     sends: frozenset[TunnelPort] = frozenset()
     probes: tuple[Probe, ...] = ()
     services: tuple[NetworkServices, ...] = ()
@@ -257,7 +258,7 @@ class Compilation:
             handled = (one for one in flows if not lets_in(one))
             texts = flow_texts(handled, plugged, self._canonical, inputs.unheard)
             self.compiled_count += 1
-            moved = self._flows.put((*unit, PLACED), texts, told(flows))
+            moved = self._flows.put((*unit, PLACED), texts, told(flows, plugged))
         is_entered = kept.is_entered(inputs.live)
         if is_entered and (compiled is not None or not kept.was_entered):
             self._flows.put((*unit, ENTRY), kept.entries, NOTHING_TOLD)

@@ -23,6 +23,10 @@ METERS = 60_000
 """As many as the smallest switch that we know has room for."""
 
 
+FIRST_LIMIT = 0x1_0000
+"""Those that limit ports come after them, two for each number that a port can have."""
+
+
 def emit_flow(flow: values.Flow, ports: Ports, unheard: Collection[TunnelPort] = frozenset()) -> str | None:
     """The text of a flow, not yet canonical; None while a port that it matches or writes does not exist.
 
@@ -35,6 +39,8 @@ def emit_flow(flow: values.Flow, ports: Ports, unheard: Collection[TunnelPort] =
             return None
         parts.append(text)
     if any(isinstance(one, values.SetField) and _unknown(one.value, ports) for one in flow.actions):
+        return None
+    if any(isinstance(one, values.Meter) and one.port not in ports for one in flow.actions):
         return None
     meter = meter_id(flow.cookie)
     actions = [
@@ -88,6 +94,14 @@ def meter_id(cookie: int) -> int:
     return 1 + cookie % METERS
 
 
+def limit_meter(port: int | str, *, to_port: bool) -> int | str:
+    """The meter that limits what a port sends or gets: no two ports of a switch share one.
+
+    A port without a number yet, where the text is for people, is said by its name.
+    """
+    return FIRST_LIMIT + 2 * port + to_port if isinstance(port, int) else f"{port}"
+
+
 def _unknown(value: values.Value, ports: Ports) -> bool:
     return isinstance(value, LocalPort | TunnelPort | Zone) and value not in ports
 
@@ -123,6 +137,8 @@ def _action(action: values.Action, ports: Ports, meter: int, unheard: Collection
         case values.Choose(into, count, by, basis):
             hashed = "nw_src" if by == "source" else "symmetric_l3l4+udp"
             return f"multipath({hashed},{basis},hrw,{count},0,{_slice(into)})"
+        case values.Meter(port, to_port, _):
+            return f"meter:{limit_meter(ports[port], to_port=to_port)}"
         case values.Clause(number, clause, clauses):
             return f"conjunction({number},{clause}/{clauses})"
 

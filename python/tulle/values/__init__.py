@@ -14,6 +14,7 @@ from .flow import (
     FieldMatch,
     Flow,
     LocalPort,
+    Meter,
     Move,
     Output,
     OutputInPort,
@@ -36,6 +37,7 @@ from .ids import (
     PORT_KEY_MAX,
     Ids,
 )
+from .match import Match, Protocol
 from .network import (
     Acl,
     AclAction,
@@ -49,14 +51,11 @@ from .network import (
     LogicalPort,
     LogicalRouter,
     LogicalSwitch,
-    Match,
     Mirror,
     Network,
     PortGroup,
-    Protocol,
     RouterInterface,
     RouterPort,
-    StaticRoute,
 )
 from .node import (
     Binding,
@@ -69,7 +68,9 @@ from .node import (
     Underlay,
     Unreachable,
 )
+from .routes import NextHop, RoutingAction, RoutingPolicy, StaticRoute
 from .service import SERVICES, Advertiser, DnsZone, Lease, NetworkServices, ServedSwitch, Told
+from .shaping import Limit, Marking, Qos, Rate
 from .step import (
     AddAttachment,
     AddFlow,
@@ -132,12 +133,15 @@ __all__ = [
     "Ids",
     "LabFile",
     "Lease",
+    "Limit",
     "LoadBalancer",
     "LocalPort",
     "LogicalPort",
     "LogicalRouter",
     "LogicalSwitch",
+    "Marking",
     "Match",
+    "Meter",
     "Mirror",
     "ModifyAttachment",
     "ModifyFlow",
@@ -146,6 +150,7 @@ __all__ = [
     "Nat",
     "Network",
     "NetworkServices",
+    "NextHop",
     "Node",
     "NodeReport",
     "NodeState",
@@ -154,11 +159,15 @@ __all__ = [
     "PortGroup",
     "Probe",
     "Protocol",
+    "Qos",
+    "Rate",
     "RemoveAttachment",
     "RemoveTunnel",
     "Resubmit",
     "RouterInterface",
     "RouterPort",
+    "RoutingAction",
+    "RoutingPolicy",
     "ServedSwitch",
     "SetField",
     "Slice",

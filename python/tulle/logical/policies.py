@@ -1,0 +1,121 @@
+"""Feature: policies of routers, asked before their routes.
+
+The highest priority that fits decides: go on to the routes, drop, or go to a next hop whatever the routes say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from ipaddress import ip_network
+from itertools import product
+from typing import Final
+
+from msgspec.structs import replace
+
+from tulle.values import (
+    Action,
+    Flow,
+    LogicalRouter,
+    Match,
+    Network,
+    Resubmit,
+    RoutingPolicy,
+    SetField,
+    fields,
+    flow,
+)
+from tulle.values.pipeline import ROUTING, ROUTING_POLICY
+
+from .hops import PLACE, Way, hop_flows, sending, ways
+from .match import expand_match, is_reference
+from .references import References
+from .view import View
+
+NUMBER_MAX: Final = 0xFFFF
+
+
+def policy_flows(view: View) -> Iterator[Flow]:
+    """The policies of all routers."""
+    references = _references(view.network)
+    for router in view.network.routers:
+        if router.policies:
+            yield from _router_flows(view, router, references)
+
+
+def policy_inputs(view: View) -> object:
+    """All that their flows follow from."""
+    references = _references(view.network)
+    return tuple(
+        (view.datapath(router.name), router, _sides(view, router), _meanings(view, router, references))
+        for router in view.network.routers
+        if router.policies
+    )
+
+
+def expanded(match: Match, references: References | None) -> Iterator[Match]:
+    """Matches without references that together are true for the same packets."""
+    sources, targets = (_addresses(text, references) for text in (match.src, match.dst))
+    for src, dst in product(sources, targets):
+        if src is None or dst is None or ip_network(src).version == ip_network(dst).version:
+            yield replace(match, src=src, dst=dst)
+
+
+def _router_flows(view: View, router: LogicalRouter, references: References | None) -> Iterator[Flow]:
+    at = fields(metadata=view.datapath(router.name))
+    numbers = _numbers(router)
+    for policy in router.policies:
+        found, owner = ways(view, router, policy.next_hops), view.owner("policy", policy.name)
+        number = numbers[policy.name]
+        actions = _actions(view, policy, found, number)
+        for one in expanded(policy.match, references):
+            for match in expand_match(one):
+                yield flow(ROUTING_POLICY, policy.priority, fields((*at, *match)), actions, owner)
+        yield from hop_flows(view, found, 100, at, owner, number)
+    yield flow(ROUTING_POLICY, 0, at, (Resubmit(ROUTING),), view.owner("router", router.name))
+
+
+def _actions(view: View, policy: RoutingPolicy, found: tuple[Way, ...], number: int) -> tuple[Action, ...]:
+    if policy.action == "allow":
+        return (Resubmit(ROUTING),)
+    if policy.action == "drop":
+        return ()
+    return sending(view, found, (SetField("reg7", number << PLACE.bits),))
+
+
+def _addresses(text: str | None, references: References | None) -> tuple[str | None, ...]:
+    if text is None or references is None:
+        return (text,)
+    return references.addresses(text)
+
+
+def _references(network: Network) -> References | None:
+    """Only where they are asked for: to know them takes a look at every port."""
+    policies = [policy for router in network.routers for policy in router.policies]
+    texts = (text for policy in policies for text in (policy.match.src, policy.match.dst))
+    return References(network) if any(map(is_reference, texts)) else None
+
+
+def _meanings(view: View, router: LogicalRouter, references: References | None) -> tuple[object, ...]:
+    return tuple(
+        (
+            *(_addresses(text, references) for text in (policy.match.src, policy.match.dst)),
+            ways(view, router, policy.next_hops),
+        )
+        for policy in router.policies
+    )
+
+
+def _sides(view: View, router: LogicalRouter) -> tuple[object, ...]:
+    return tuple((view.datapath(port.switch), view.key(port.switch, port.name)) for port in router.ports)
+
+
+def _numbers(router: LogicalRouter) -> dict[str, int]:
+    """A number from 1 for each policy, which stays when others come and go, unless two names meet."""
+    found: dict[str, int] = {}
+    for name in sorted(one.name for one in router.policies):
+        number = int.from_bytes(blake2b(name.encode(), digest_size=2).digest(), "big")
+        while number == 0 or number in found.values():
+            number = (number + 1) & NUMBER_MAX
+        found[name] = number
+    return found
