@@ -23,6 +23,7 @@ from tulle.agent.appliances import PERIOD_S
 from tulle.agent.checks import Checks
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.following import is_quiet
+from tulle.agent.limiting import limit_flows
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Reconciler
 from tulle.agent.services import Advertising, Services
@@ -34,12 +35,13 @@ from tulle.agent.view import INTENT_TABLES
 from tulle.control.transits import ACTIVATE
 from tulle.errors import TulleError, Unavailable
 from tulle.openflow import DumpedFlow, OpenFlowClient, PacketIn
+from tulle.openflow.meter_stats import metered
 from tulle.ovsdb import Replica, RowEvent
 from tulle.ovsdb.cluster import Remotes
 from tulle.ovsdb.tls import tls_for
 from tulle.ovsdb.unixctl import call
 from tulle.store import Writer, source
-from tulle.values import LocalPort
+from tulle.values import Limit, LocalPort
 from tulle.vswitch.lifetime import run_until_signal, running
 
 __all__ = ["Agent", "Options", "main", "run"]
@@ -96,6 +98,7 @@ class Agent:
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
         )
         self.tally = Tally()
+        self._limits: list[DumpedFlow] = []
         self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters)
         replicas = (self.intent, self.state, self.switch)
         self.reconciler = Reconciler(options, replicas, self.flows, canonical_flow, time.monotonic)
@@ -282,6 +285,7 @@ class Agent:
         owners = self.reconciler.compiled.owners
         async with self.flows.reading:
             flows = await self.openflow.dump()
+            self._limits = await self._limited()
             self._note_counters(flows)
         ports = self.reconciler.ports.items()
         names = {
@@ -290,7 +294,7 @@ class Agent:
         }
         own = await _switch_drops(self.control)
         # Beside the event loop, which has changes to make meanwhile.
-        dropped = await asyncio.to_thread(counters.flow_drops, [*flows, *self.flows.gone], owners)
+        dropped = await asyncio.to_thread(counters.flow_drops, [*flows, *self.flows.gone, *self._limits], owners)
         drops = dropped | counters.switch_drops(own, names) | self._own_drops()
         writer, state = Writer(self.state.schema), source(self.state)
         if self.reconciler.has_compiled:
@@ -302,7 +306,17 @@ class Agent:
 
     def _note_counters(self, flows: list[DumpedFlow]) -> None:
         compiled = self.reconciler.compiled
-        self.tally.note(flows, {**self.reconciler.former_owners, **compiled.owners})
+        self.tally.note([*flows, *self._limits], {**self.reconciler.former_owners, **compiled.owners})
+
+    async def _limited(self) -> list[DumpedFlow]:
+        """What the limits of ports have dropped by now; what they had when last asked, where nobody answers."""
+        if not any(isinstance(one, Limit) for one in self.reconciler.compiled.meters.values()):
+            return []
+        try:
+            return list(limit_flows(self.reconciler.ports, await metered(self.openflow.target)))
+        except TulleError as error:
+            _logger.info("limits not counted", error=str(error))
+            return self._limits
 
     def _forget_counters(self) -> None:
         """Of what users have deleted."""

@@ -1,13 +1,14 @@
 """Feature: policies of routers, asked before their routes.
 
 The highest priority that fits decides: go on to the routes, drop, or go to a next hop whatever the routes say.
+A policy with next hops is about packets of their family.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from itertools import product
 from typing import Final
 
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 
 from tulle.values import (
     Action,
+    FieldMatch,
     Flow,
     LogicalRouter,
     Match,
@@ -25,9 +27,9 @@ from tulle.values import (
     fields,
     flow,
 )
-from tulle.values.pipeline import ROUTING, ROUTING_POLICY
+from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, ROUTING, ROUTING_POLICY
 
-from .hops import PLACE, Way, hop_flows, sending, ways
+from .hops import PLACE, Matched, Way, hop_flows, sending, ways
 from .match import expand_match, is_reference
 from .references import References
 from .view import View
@@ -69,10 +71,31 @@ def _router_flows(view: View, router: LogicalRouter, references: References | No
         number = numbers[policy.name]
         actions = _actions(view, policy, found, number)
         for one in expanded(policy.match, references):
-            for match in expand_match(one):
+            for match in _of_family(one, version_of(policy)):
                 yield flow(ROUTING_POLICY, policy.priority, fields((*at, *match)), actions, owner)
-        yield from hop_flows(view, found, 100, at, owner, number)
+        # Only of IP has a packet a time to live, and a flow that changes it must say so.
+        for hop in policy.next_hops[:1]:
+            whole = fields((*at, _eth_type(ip_address(hop.address).version)))
+            yield from hop_flows(view, found, 100, whole, owner, number)
     yield flow(ROUTING_POLICY, 0, at, (Resubmit(ROUTING),), view.owner("router", router.name))
+
+
+def version_of(policy: RoutingPolicy) -> int | None:
+    """The IP version of the packets that a policy is about, None where that is both."""
+    return next((ip_address(hop.address).version for hop in policy.next_hops), None)
+
+
+def _of_family(match: Match, version: int | None) -> Iterator[Matched]:
+    if version is None:
+        yield from expand_match(match)
+        return
+    wanted = _eth_type(version)
+    whole = Match("ip") if match == Match() else match
+    yield from (one for one in expand_match(whole) if wanted in one)
+
+
+def _eth_type(version: int) -> FieldMatch:
+    return FieldMatch("dl_type", ETH_IPV4 if version == 4 else ETH_IPV6)
 
 
 def _actions(view: View, policy: RoutingPolicy, found: tuple[Way, ...], number: int) -> tuple[Action, ...]:

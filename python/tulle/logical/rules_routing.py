@@ -86,11 +86,9 @@ def _malformed(path: Path, policy: RoutingPolicy) -> Iterator[Problem]:
 
 def _unfitting(path: Path, policy: RoutingPolicy) -> Iterator[Problem]:
     """A packet of one family cannot be sent to a next hop of the other."""
-    spoken = {one for one in families(policy.match) if one.startswith("ip")}
-    for hop in policy.next_hops:
-        wanted = f"ip{ip_address(hop.address).version}"
-        if spoken != {wanted}:
-            message = f"next hop {hop.address} is for {wanted} alone, the match for more: begin it with {wanted}"
-            if spoken.isdisjoint({wanted}):
-                message = f"next hop {hop.address} is of another family than what the match describes"
-            yield Problem((*path, "match"), f"policy {policy.name}: {message}")
+    wanted = {f"ip{ip_address(hop.address).version}" for hop in policy.next_hops}
+    if len(wanted) > 1:
+        yield Problem((*path, "next_hops"), f"policy {policy.name}: its next hops are of different families")
+    elif wanted and not wanted & families(policy.match):
+        message = f"next hop {policy.next_hops[0].address} is of another family than what the match describes"
+        yield Problem((*path, "match"), f"policy {policy.name}: {message}")

@@ -1,37 +1,23 @@
 """Meters that bound how many packets of an ACL reach the agent, and what ports send and get (OpenFlow 1.3.5
-section 7.3.4.5); and what they have dropped.
+section 7.3.4.5).
 
-The native session has no such messages, so these few bytes are made here.
+The native session has no such message, so these few bytes are made here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from struct import Struct, error, pack
+from collections.abc import Mapping
+from struct import pack
 from typing import Final
-
-import msgspec
 
 from tulle.values import Limit
 
 VERSION, METER_MOD = 4, 29
-ERROR, MULTIPART_REQUEST, MULTIPART_REPLY, METER_STATS, MORE = 1, 18, 19, 9, 1
 ADD, MODIFY, DELETE = 0, 1, 2
 KBITS, PACKETS, BURST, STATS = (1 << bit for bit in range(4))
 DROP_BAND, BAND_BYTES = 1, 16
-ALL_METERS: Final = 0xFFFF_FFFF
 FIRST_XID: Final = 0x7E00_0000
 """Far from those that the native session gives: what the switch answers to these concerns nobody."""
-_METER: Final = Struct("!IH6xIQQII")
-_BAND: Final = Struct("!QQ")
-
-
-class Metered(msgspec.Struct, frozen=True):
-    """What a meter has dropped, and for how long it has existed."""
-
-    packets: int
-    bytes: int
-    duration_s: float
 
 
 def emit_meters(current: Mapping[int, int | Limit], desired: Mapping[int, int | Limit]) -> bytes:
