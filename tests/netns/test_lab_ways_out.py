@@ -74,7 +74,9 @@ def caught(lab: Ways, source: str, to: str, port: int, count: int, rounds: int) 
         before = sum(lab.received(gate)[0] for gate in GATES)
         lab.sends(source, to, port, count, rounds)
         wanted = before + count * rounds
-        eventually(lambda: sum(lab.received(gate)[0] for gate in GATES) >= wanted, f"{count} flows of {source}")
+        eventually(
+            lambda: sum(lab.received(gate)[0] for gate in GATES) >= wanted, f"{count} flows of {source}"
+        )
     for space, frame in frames:
         if frame[12:14] == b"\x08\x00" and frame[36:38] == port.to_bytes(2, "big"):
             found[space.rpartition("-")[2]].append(frame)
@@ -117,7 +119,9 @@ def test_policies_go_before_routes(lab: Ways, source: str) -> None:
 def test_traces_and_answers_name_routes_policies_and_limits(lab: Ways) -> None:
     text = str(lab.json("trace", NETWORK, "web1", "udp,dst=203.0.113.5,dport=4000"))
     assert f"limit {NETWORK}/web1/from-port" in text and f"route {NETWORK}/main 0.0.0.0/0 via" in text
-    assert f"policy {NETWORK}/no-telnet" in str(lab.json("trace", NETWORK, "web1", "tcp,dst=10.9.9.13,dport=23"))
+    assert f"policy {NETWORK}/no-telnet" in str(
+        lab.json("trace", NETWORK, "web1", "tcp,dst=10.9.9.13,dport=23")
+    )
     (answer,) = lab.client.why(NETWORK, "web1", "filter", "tcp/23")["answers"]
     assert answer["agrees"] and not answer["reaches"] and f"policy {NETWORK}/no-telnet" in answer["by"]
 
@@ -131,7 +135,9 @@ def check_limit(lab: Ways, source: str, target: str, address: str, name: str, kb
     passed_s = time.monotonic() - began
     kbit = (lab.received(target)[1] - before) * 8 / 1000
     assert burst / 2 < kbit < burst * 1.2 + kbps * passed_s * 1.2 + 100, (kbit, passed_s)
-    assert any(row["reason"] == "limit" and row["object"] == f"{NETWORK}/{name}" for row in lab.client.drops())
+    assert any(
+        row["reason"] == "limit" and row["object"] == f"{NETWORK}/{name}" for row in lab.client.drops()
+    )
 
 
 @pytest.mark.parametrize("port", WEBS)

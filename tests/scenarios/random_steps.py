@@ -50,7 +50,11 @@ QOS = (
     Qos(Rate(1000), Rate(2000, 1200)),
     Qos(to_port=Rate(500)),
     Qos(dscp=46),
-    Qos(Rate(1000), dscp=0, markings=(Marking(parse_match("udp,dport=53"), 46), Marking(parse_match("any"), 8))),
+    Qos(
+        Rate(1000),
+        dscp=0,
+        markings=(Marking(parse_match("udp,dport=53"), 46), Marking(parse_match("any"), 8)),
+    ),
 )
 Edit = Callable[[st.DrawFn, Network], Network]
 
@@ -211,7 +215,9 @@ def _policy(draw: st.DrawFn, at: int, hops: st.SearchStrategy[tuple[NextHop, ...
     action = draw(st.sampled_from(("allow", "drop", "reroute", "reroute")))
     match = parse_match(draw(st.sampled_from(texts)))
     number = draw(st.integers(1, 9))
-    return RoutingPolicy(f"pbr{at}", 10 * number + at, match, action, draw(hops) if action == "reroute" else ())
+    return RoutingPolicy(
+        f"pbr{at}", 10 * number + at, match, action, draw(hops) if action == "reroute" else ()
+    )
 
 
 def _advertising_port(draw: st.DrawFn, network: Network) -> Network:

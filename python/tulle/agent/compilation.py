@@ -52,8 +52,8 @@ class Compiled(Struct, frozen=True):
     """What all networks came to on this node.
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
-    by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up, and what ports are limited to;
-    `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
+    by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up, and what ports
+    are limited to; `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
     `changed` are the keys of `texts` that may be others than in the compilation before, or None where all may be;
     `former` names cookies that are gone since then.
     The mappings are the compilation's own, which go on with it.

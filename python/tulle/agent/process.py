@@ -294,7 +294,9 @@ class Agent:
         }
         own = await _switch_drops(self.control)
         # Beside the event loop, which has changes to make meanwhile.
-        dropped = await asyncio.to_thread(counters.flow_drops, [*flows, *self.flows.gone, *self._limits], owners)
+        dropped = await asyncio.to_thread(
+            counters.flow_drops, [*flows, *self.flows.gone, *self._limits], owners
+        )
         drops = dropped | counters.switch_drops(own, names) | self._own_drops()
         writer, state = Writer(self.state.schema), source(self.state)
         if self.reconciler.has_compiled:

@@ -86,20 +86,19 @@ class Delivery:
             elif at.router.name not in passed:
                 passed.add(at.router.name)
                 waiting += self._next(at.router, packet) or [None]
-        return self._ends(passed, receiver, packet)
+        return self._ends(passed, packet)
 
-    def _ends(self, passed: set[str], receiver: LogicalPort, packet: Headers) -> bool:
-        """Whether no router is passed again and again: each leads to the receiver within so many steps."""
-        routers = {name: self._routers[name] for name in passed}
-        open_ways = {
-            name: {one.router.name for one in self._next(router, packet) if isinstance(one, Leg)}
-            for name, router in routers.items()
+    def _ends(self, passed: set[str], packet: Headers) -> bool:
+        """Whether a packet comes to an end that passes these routers, and none of them again and again."""
+        ways = {
+            name: {one.router.name for one in self._next(self._routers[name], packet) if isinstance(one, Leg)}
+            for name in passed
         }
-        while open_ways:
-            done = {name for name, onward in open_ways.items() if not onward & open_ways.keys()}
-            if not done:
+        while ways:
+            last = {name for name, onward in ways.items() if not onward & ways.keys()}
+            if not last:
                 return False
-            open_ways = {name: onward for name, onward in open_ways.items() if name not in done}
+            ways = {name: onward for name, onward in ways.items() if name not in last}
         return len(passed) <= ROUTERS_MAX
 
     def _gateway(self, switch: str, version: int) -> Leg | None:
@@ -125,9 +124,7 @@ class Delivery:
     def _policy(self, router: LogicalRouter, packet: Headers) -> RoutingPolicy | None:
         own = (None, packet.dst.version)
         fitting = (
-            one
-            for one in router.policies
-            if version_of(one) in own and self._rules.fits(one.match, packet)
+            one for one in router.policies if version_of(one) in own and self._rules.fits(one.match, packet)
         )
         return max(fitting, key=lambda one: one.priority, default=None)
 

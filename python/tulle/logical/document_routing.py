@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tulle.values import Network
+import msgspec
+
+from tulle.values import LogicalPort, Network
 
 from .match import emit_match
 
@@ -20,11 +22,21 @@ def routed_document(network: Network, document: Document) -> None:
             if not policy.next_hops:
                 del own["next_hops"]
     for port, shown in zip(network.ports, document["ports"], strict=True):
-        for marking, own in zip(port.qos.markings if port.qos is not None else (), _markings(shown), strict=True):
-            own["match"] = emit_match(marking.match)
-        for rate in (shown.get("qos", {}).get(one) for one in ("from_port", "to_port")):
-            if rate is not None and not rate["burst_kbit"]:
-                del rate["burst_kbit"]
+        if port.qos is not None:
+            shown["qos"] = qos_document(port)
+
+
+def qos_document(port: LogicalPort) -> Document | None:
+    """What a port is held to, None where that is nothing."""
+    if port.qos is None:
+        return None
+    made: Document = msgspec.to_builtins(port.qos)
+    for marking, own in zip(port.qos.markings, made.get("markings", ()), strict=True):
+        own["match"] = emit_match(marking.match)
+    for rate in (made[one] for one in ("from_port", "to_port") if one in made):
+        if not rate["burst_kbit"]:
+            del rate["burst_kbit"]
+    return made
 
 
 def with_matches(document: Mapping[str, Any], read: Callable[[object], Document]) -> Document:
@@ -35,11 +47,6 @@ def with_matches(document: Mapping[str, Any], read: Callable[[object], Document]
         for one in document.get("ports", ())
     ]
     return {**document, "routers": routers, "ports": ports}
-
-
-def _markings(port: Document) -> list[Document]:
-    found: list[Document] = port["qos"].get("markings", []) if "qos" in port else []
-    return found
 
 
 def _with(owner: Document, key: str, read: Callable[[object], Document]) -> Document:

@@ -70,7 +70,9 @@ def _hops(own: Section, complaints: Complaints) -> tuple[NextHop, ...]:
     if single is None:
         return several
     if own.child("next_hops") is not None:
-        complaints.add(own.line_of("next_hops"), f"{own.what}: one of next_hop and next_hops was expected, both came")
+        complaints.add(
+            own.line_of("next_hops"), f"{own.what}: one of next_hop and next_hops was expected, both came"
+        )
     return (NextHop(_usual(single, "address")),)
 
 

@@ -63,9 +63,7 @@ def ways(view: View, router: LogicalRouter, hops: Iterable[NextHop]) -> tuple[Wa
     return bound or tuple(one for one, _ in found)
 
 
-def sending(
-    view: View, found: tuple[Way, ...], choosing: tuple[Action, ...] = ()
-) -> tuple[Action, ...]:
+def sending(view: View, found: tuple[Way, ...], choosing: tuple[Action, ...] = ()) -> tuple[Action, ...]:
     """To the only way, or to one of several, after `choosing`; the sender is told where there is none."""
     if not found:
         return (Controller("host-unreachable"),)

@@ -19,7 +19,15 @@ from tulle.values import (
     fields,
     flow,
 )
-from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, PROTO_ICMP, PROTO_ICMP6, ROUTER_INPUT, ROUTING, ROUTING_POLICY
+from tulle.values.pipeline import (
+    ETH_IPV4,
+    ETH_IPV6,
+    PROTO_ICMP,
+    PROTO_ICMP6,
+    ROUTER_INPUT,
+    ROUTING,
+    ROUTING_POLICY,
+)
 
 from .hops import back_to_switch
 from .routing import destination

@@ -31,7 +31,9 @@ def _rate(path: Path, what: str, rate: Rate) -> Iterator[Problem]:
         message = f"{what}: rate_kbps from 1 to {RATE_MAX_KBPS} was expected, {rate.rate_kbps} came"
         yield Problem((*path, "rate_kbps"), message)
     if rate.burst_kbit and not BURST_MIN_KBIT <= rate.burst_kbit <= BURST_MAX_KBIT:
-        expected = f"burst_kbit from {BURST_MIN_KBIT} to {BURST_MAX_KBIT} was expected, {rate.burst_kbit} came"
+        expected = (
+            f"burst_kbit from {BURST_MIN_KBIT} to {BURST_MAX_KBIT} was expected, {rate.burst_kbit} came"
+        )
         why = "a workload hands over 64 KB at once, of which nothing would ever pass"
         yield Problem((*path, "burst_kbit"), f"{what}: {expected} ({why})")
 

@@ -51,7 +51,9 @@ def malformed_hops(path: Path, hops: tuple[NextHop, ...]) -> Iterator[Problem]:
             message = f"an address such as 10.0.1.254 was expected, {hop.address!r} came ({error})"
             yield Problem(place, message)
         if not 1 <= hop.weight <= WEIGHT_MAX:
-            message = f"next hop {hop.address}: a weight from 1 to {WEIGHT_MAX} was expected, {hop.weight} came"
+            message = (
+                f"next hop {hop.address}: a weight from 1 to {WEIGHT_MAX} was expected, {hop.weight} came"
+            )
             yield Problem(place, message)
     yield from repeated("the next hop", [(place, hop.address) for place, hop in _placed(path, hops)])
     if len(hops) > HOPS_MAX:

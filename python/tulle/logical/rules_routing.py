@@ -75,7 +75,9 @@ def _malformed(path: Path, policy: RoutingPolicy) -> Iterator[Problem]:
         message = f"{name}: a priority from 1 to {PRIORITY_MAX} was expected, {policy.priority} came"
         yield Problem((*path, "priority"), message)
     if policy.action not in ACTIONS:
-        yield Problem((*path, "action"), f"{name}: one of {', '.join(ACTIONS)} was expected, {policy.action} came")
+        yield Problem(
+            (*path, "action"), f"{name}: one of {', '.join(ACTIONS)} was expected, {policy.action} came"
+        )
     elif policy.action == "reroute" and not policy.next_hops:
         yield Problem((*path, "action"), f"{name}: reroute needs next_hop or next_hops")
     elif policy.action != "reroute" and policy.next_hops:

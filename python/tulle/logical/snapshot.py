@@ -17,8 +17,8 @@ from tulle.values import Change, LogicalSwitch, Network
 
 from .differing import differing
 from .document_insertion import insertion_documents
-from .document_routing import routed_document, with_matches
 from .document_policy import without_defaults
+from .document_routing import routed_document, with_matches
 from .match import emit_match, parse_match
 from .rules import problems
 
@@ -101,7 +101,9 @@ def network_of(document: Mapping[str, Any]) -> Network:
     try:
         acls = [{**acl, "match": _match_of(acl["match"])} for acl in document.get("acls", ())]
         chains = [{**one, "match": _match_of(one["match"])} for one in document.get("chains", ())]
-        network = msgspec.convert(with_matches({**document, "acls": acls, "chains": chains}, _match_of), Network)
+        network = msgspec.convert(
+            with_matches({**document, "acls": acls, "chains": chains}, _match_of), Network
+        )
     except (msgspec.ValidationError, TypeError, KeyError, AttributeError) as error:
         raise InvalidInput(f"the document of a network was expected: {error}") from None
     found = problems(network)

@@ -236,16 +236,12 @@ def _checked(network: Network) -> Network:
     return canonical(network)
 
 
-def router_of(
-    row: Row, ports: Iterable[Row], nats: Iterable[Row], policies: Iterable[Row]
-) -> LogicalRouter:
+def router_of(row: Row, ports: Iterable[Row], nats: Iterable[Row], policies: Iterable[Row]) -> LogicalRouter:
     """A router in canonical order, from its row, those of its ports, of its translations and of its policies."""
     return _canonical_router(_router(row, ports, nats, policies))
 
 
-def _router(
-    row: Row, ports: Iterable[Row], nats: Iterable[Row], policies: Iterable[Row]
-) -> LogicalRouter:
+def _router(row: Row, ports: Iterable[Row], nats: Iterable[Row], policies: Iterable[Row]) -> LogicalRouter:
     return LogicalRouter(
         row["name"],
         tuple(
@@ -327,7 +323,7 @@ def router_port_row(port: RouterPort) -> Row:
 def port_row(port: LogicalPort) -> Row:
     """The columns of a port, but for its network."""
     own = {**msgspec.structs.asdict(port), "addresses": frozenset(port.addresses)}
-    return own | routing.port_columns(port)
+    return {**own, **routing.port_columns(port)}
 
 
 def acl_row(acl: Acl) -> Row:
