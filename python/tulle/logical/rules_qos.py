@@ -17,9 +17,14 @@ MARKINGS_MAX: Final = 32
 
 def qos_problems(network: Network) -> Iterator[Problem]:
     """All that is wrong with what ports are held to."""
+    owners = {port: one.name for one in network.appliances for port in one.ports}
     for at, port in enumerate(network.ports):
         if port.qos is not None:
             path: Path = ("ports", at, "qos")
+            if port.name in owners:
+                # What comes out of one goes on as what went in: it is of its sender.
+                message = f"port {port.name} is of appliance {owners[port.name]}, whose ports have no qos"
+                yield Problem(path, message)
             for name, rate in (("from_port", port.qos.from_port), ("to_port", port.qos.to_port)):
                 if rate is not None:
                     yield from _rate((*path, name), f"port {port.name}: {name}", rate)

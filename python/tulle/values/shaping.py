@@ -8,7 +8,10 @@ from .match import Match
 
 
 class Rate(Struct, frozen=True):
-    """At most `rate_kbps` (kbit/s), and `burst_kbit` (kbit) at once; 0 is what `burst` says."""
+    """At most `rate_kbps` (kbit/s), and `burst_kbit` (kbit) at once.
+
+    A burst of 0 is a tenth of a second, at least 1050 kbit.
+    """
 
     rate_kbps: int
     burst_kbit: int = 0
