@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from random_networks import networks
 from random_policies import policed_networks
 
-from tulle.logical import parse_file, problems
+from tulle.logical import parse_file, parse_match, problems
 from tulle.logical.snapshot import ordered
-from tulle.values import Dhcp, Dns, Network
+from tulle.values import Dhcp, Dns, Marking, Network, NextHop, Qos, Rate, RoutingPolicy, StaticRoute
 
 TRANSLATED = parse_file(
     """networks:
@@ -46,6 +46,16 @@ TRANSLATED = parse_file(
 """,
     "translated.yaml",
 ).networks[0]
+QOS = (
+    Qos(Rate(1000), Rate(2000, 1200)),
+    Qos(to_port=Rate(500)),
+    Qos(dscp=46),
+    Qos(
+        Rate(1000),
+        dscp=0,
+        markings=(Marking(parse_match("udp,dport=53"), 46), Marking(parse_match("any"), 8)),
+    ),
+)
 Edit = Callable[[st.DrawFn, Network], Network]
 
 
@@ -181,6 +191,35 @@ def _without_switch(draw: st.DrawFn, network: Network) -> Network:
     )
 
 
+def _policed_router(draw: st.DrawFn, network: Network) -> Network:
+    """A router with other policies and routes by several next hops; neighbours of it, or nobody."""
+    if not network.routers:
+        return network
+    chosen = draw(st.sampled_from(network.routers))
+    near = {port.switch for port in chosen.ports}
+    known = [one for port in network.ports if port.switch in near for one in port.addresses]
+    nobody = [f"{one.partition('/')[0]}7" for port in chosen.ports for one in port.addresses]
+    hop = st.builds(NextHop, st.sampled_from([*known, *nobody, "10.0.0.1"]), st.sampled_from((1, 1, 2, 6)))
+    hops = st.lists(hop, min_size=1, max_size=3).map(tuple)
+    route = st.builds(StaticRoute, st.sampled_from(("198.51.100.0/24", "2001:db8:9::/48")), next_hops=hops)
+    other = replace(
+        chosen,
+        routes=tuple(draw(st.lists(route, max_size=2))),
+        policies=tuple(_policy(draw, at, hops) for at in range(draw(st.integers(0, 3)))),
+    )
+    return replace(network, routers=tuple(other if one is chosen else one for one in network.routers))
+
+
+def _policy(draw: st.DrawFn, at: int, hops: st.SearchStrategy[tuple[NextHop, ...]]) -> RoutingPolicy:
+    texts = ("ip4", "ip6,dst=2001:db8::/32", "tcp,src=10.0.0.0/16,dport=22", "ip4,src=$some", "udp,dst=@g0")
+    action = draw(st.sampled_from(("allow", "drop", "reroute", "reroute")))
+    match = parse_match(draw(st.sampled_from(texts)))
+    number = draw(st.integers(1, 9))
+    return RoutingPolicy(
+        f"pbr{at}", 10 * number + at, match, action, draw(hops) if action == "reroute" else ()
+    )
+
+
 def _advertising_port(draw: st.DrawFn, network: Network) -> Network:
     """A router's port that advertises itself, or does so no more."""
     if not network.routers or not network.routers[0].ports:
@@ -204,6 +243,7 @@ EDITS: list[Edit] = [
         addresses=st.just(()),
         port_security=st.booleans(),
         node=st.sampled_from(("node1", "node2", None)),
+        qos=st.sampled_from((None, *QOS)),
     ),
     _changed_one(
         "acls",
@@ -217,6 +257,8 @@ EDITS: list[Edit] = [
     _changed_one("routers", routes=st.just(()), nat=st.just(())),
     _without_one("load_balancers"),
     _advertising_port,
+    _policed_router,
+    _policed_router,
     _changed_one("load_balancers", check_s=st.sampled_from((0, 5)), dport=st.sampled_from((80, 81))),
     _changed_one(
         "switches",

@@ -31,6 +31,7 @@ from tulle.values import (
     Encapsulation,
     Flow,
     Ids,
+    Limit,
     LocalPort,
     LogicalPort,
     Network,
@@ -53,8 +54,8 @@ class Compiled(Struct, frozen=True):
     """What all networks came to on this node.
 
     `texts` maps flow keys to canonical text; `reasons` says why a flow hands packets to the agent,
-    by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up;
-    `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
+    by (table, cookie); `owners` names cookies; `meters` are how many packets a second flows may hand up, and what ports
+    are limited to; `sends` are the tunnels that packets leave by, `probes` the backends that may be asked how they are.
     `changed` are the keys of `texts` that may be others than in the compilation before, with the network of each, or
     None where all may be; `holders` are the units that keys are of, which begin with their network.
     `former` names cookies that are gone since then.
@@ -65,7 +66,7 @@ class Compiled(Struct, frozen=True):
     reasons: Mapping[tuple[int, int], str]
     owners: Mapping[int, str]
     routers: tuple[RouterInterface, ...]
-    meters: Mapping[int, int] = {}
+    meters: Mapping[int, int | Limit] = {}
     sends: frozenset[TunnelPort] = frozenset()
     probes: tuple[Probe, ...] = ()
     services: tuple[NetworkServices, ...] = ()
@@ -263,7 +264,7 @@ class Compilation:
             texts = kept.texts.of((one for one in flows if not lets_in(one)), self._canonical)
             kept.texts.end()
             self.compiled_count += 1
-            moved = self._flows.put((*unit, PLACED), texts, told(flows))
+            moved = self._flows.put((*unit, PLACED), texts, told(flows, plugged))
         is_entered = kept.is_entered(inputs.live)
         if is_entered and (compiled is not None or not kept.was_entered):
             self._flows.put((*unit, ENTRY), kept.entries, NOTHING_TOLD)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tulle.agent.limiting import DIRECTIONS, METERED
 from tulle.openflow import DumpedFlow
 from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.store import Source, Writer
@@ -16,10 +17,12 @@ COUNTING_TABLES = {
     "port": {pipeline.PHYSICAL_INGRESS, pipeline.DELIVER},
     "chain": {pipeline.CHAIN_FROM_PORT, pipeline.CHAIN_TO_PORT},
     "mirror": {pipeline.MIRROR_COPY},
+    "policy": {pipeline.ROUTING_POLICY},
 }
-_EXPLAINED_BY_FLOWS = {"dropped-by-flow"}
+_EXPLAINED_BY_FLOWS = {"dropped-by-flow", "metered"}
 _RULES = {"acl", "balancer", "nat"}
-_REASONS = {"acl", "chain", "default", "forwarding", "port security"}
+_REASONS = {"acl", "chain", "default", "forwarding", "policy", "port security"}
+_LIMIT = "limit"
 Counts = dict[tuple[str, str, str], tuple[int, int]]
 Place = tuple[str, str, int | None]
 """Reason, object, and table of the switch where there is one."""
@@ -28,17 +31,20 @@ Place = tuple[str, str, int | None]
 def flow_object(text: str, owners: Mapping[int, str]) -> tuple[str, str, str] | None:
     """(network, kind, name) that a flow counts for.
 
-    Of rules what they decided, of ports what they sent and got, of chains what went in either way, of mirrors copies.
+    Of rules what they decided, of ports what they sent and got, of chains what went in either way, of mirrors copies,
+    of limits what they dropped.
     """
     kind, _, path = owners.get(flow_cookie(text), "").partition(" ")
     network, slash, name = path.partition("/")
     counted = kind in _RULES or flow_table(text) in COUNTING_TABLES.get(kind, ())
+    counted = counted or (kind == _LIMIT and METERED in text)
     return (network, kind, name) if slash and counted else None
 
 
 def counted_objects(network: Network) -> Iterator[tuple[str, str, str]]:
     """(network, kind, name) of all that counts."""
     rules = (rule for router in network.routers for rule in router.nat)
+    policies = (policy for router in network.routers for policy in router.policies)
     kinds = (
         ("port", network.ports),
         ("acl", network.acls),
@@ -46,9 +52,13 @@ def counted_objects(network: Network) -> Iterator[tuple[str, str, str]]:
         ("balancer", network.load_balancers),
         ("chain", network.chains),
         ("mirror", network.mirrors),
+        ("policy", policies),
     )
     for kind, found in kinds:
         yield from ((network.name, kind, one.name) for one in found)
+    for port in network.ports:
+        if port.qos is not None:
+            yield from ((network.name, _LIMIT, f"{port.name}/{direction}") for direction, _ in DIRECTIONS)
 
 
 def flow_counters(flows: Iterable[DumpedFlow], owners: Mapping[int, str]) -> Counts:
@@ -78,7 +88,7 @@ def drop_reason(text: str, owner: str) -> str:
     kind = owner.rpartition(" ")[0]
     if not _drops(text, kind):
         return ""
-    return kind if kind in _REASONS else FLOW_DROP
+    return kind if kind in {*_REASONS, _LIMIT} else FLOW_DROP
 
 
 def _drops(text: str, kind: str) -> bool:

@@ -11,10 +11,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from tulle.openflow.flows import meter_id
-from tulle.values import Controller, Flow, Output, TunnelPort, cookie_for
+from tulle.openflow.flows import limit_meter, meter_id
+from tulle.values import Controller, Flow, Limit, LocalPort, Meter, Output, TunnelPort, Zone, cookie_for
 
 Unit = tuple[Any, ...]
+
+
+NO_PORTS: Mapping[LocalPort | TunnelPort | Zone, int] = {}
 
 
 class Told(Struct, frozen=True):
@@ -22,7 +25,7 @@ class Told(Struct, frozen=True):
 
     owners: Mapping[int, str] = {}
     reasons: Mapping[tuple[int, int], str] = {}
-    meters: Mapping[int, int] = {}
+    meters: Mapping[int, int | Limit] = {}
     sends: frozenset[TunnelPort] = frozenset()
 
 
@@ -41,7 +44,7 @@ class FlowSet:
         self.texts: dict[str, str] = {}
         self.owners: dict[int, str] = {}
         self.reasons: Mapping[tuple[int, int], str] = {}
-        self.meters: Mapping[int, int] = {}
+        self.meters: Mapping[int, int | Limit] = {}
         self.sends: frozenset[TunnelPort] = frozenset()
         self.changed: dict[str, str] = {}
         self.former: dict[int, str] = {}
@@ -73,14 +76,14 @@ class FlowSet:
     def summarize(self) -> None:
         """Join reasons, meters and sends anew."""
         reasons: dict[tuple[int, int], str] = {}
-        meters: dict[int, int] = {}
+        meters: dict[int, int | Limit] = {}
         sends: set[TunnelPort] = set()
         for unit in sorted(self._told):
             told = self._told[unit]
             reasons |= told.reasons
             sends |= told.sends
             for number, rate in told.meters.items():
-                meters[number] = max(rate, meters.get(number, 0))
+                meters[number] = _greater(rate, meters.get(number, 0))
         self.reasons, self.meters, self.sends = reasons, meters, frozenset(sends)
 
     def _claim(self, unit: Unit, key: str, text: str) -> None:
@@ -133,11 +136,11 @@ class FlowSet:
         return (known.reasons, known.meters, known.sends) != (told.reasons, told.meters, told.sends)
 
 
-def told(flows: Iterable[Flow]) -> Told:
+def told(flows: Iterable[Flow], ports: Mapping[LocalPort | TunnelPort | Zone, int] = NO_PORTS) -> Told:
     """What flows say beside their texts; of two owners that share a meter, the higher rate counts."""
     owners: dict[int, str] = {}
     reasons: dict[tuple[int, int], str] = {}
-    meters: dict[int, int] = {}
+    meters: dict[int, int | Limit] = {}
     sends: set[TunnelPort] = set()
     for flow in flows:
         owners[flow.cookie] = flow.owner
@@ -146,7 +149,14 @@ def told(flows: Iterable[Flow]) -> Told:
                 reasons[flow.table, flow.cookie] = action.reason
                 if action.rate:
                     number = meter_id(cookie_for(action.share) if action.share else flow.cookie)
-                    meters[number] = max(action.rate, meters.get(number, 0))
+                    meters[number] = _greater(action.rate, meters.get(number, 0))
+            elif isinstance(action, Meter) and action.port in ports:
+                meters[int(limit_meter(ports[action.port], to_port=action.to_port))] = action.limit
             elif isinstance(action, Output) and isinstance(action.port, TunnelPort):
                 sends.add(action.port)
     return Told(owners, reasons, meters, frozenset(sends))
+
+
+def _greater(one: int | Limit, other: int | Limit) -> int | Limit:
+    """Of two rates the higher one; of two limits, which two versions of a network can have, that of the later."""
+    return max(one, other) if isinstance(one, int) and isinstance(other, int) else one

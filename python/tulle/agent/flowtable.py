@@ -20,7 +20,7 @@ from tulle.openflow import DumpedFlow, FlowRefused, OpenFlowClient, changes, flo
 from tulle.openflow.changes import FlowChanges
 from tulle.openflow.flows import flow_cookie, flow_table
 from tulle.openflow.meters import emit_meter_deletions, emit_meters
-from tulle.values import pipeline
+from tulle.values import Limit, pipeline
 
 GONE_MAX = 10_000
 COUNTED_OF_PORTS = (pipeline.PHYSICAL_INGRESS, pipeline.DELIVER)
@@ -54,7 +54,7 @@ class FlowTable:
         self.refusals = Refusals()
         self.reading = asyncio.Lock()
         self._installed: dict[str, str] | None = None
-        self._meters: dict[int, int] = {}
+        self._meters: dict[int, int | Limit] = {}
         self._unsent: dict[str, str] | None = None
         """Keys of flows that may be others than installed, with their networks; None where all may be."""
         self._gone: dict[str, DumpedFlow] = {}
@@ -86,7 +86,7 @@ class FlowTable:
     async def apply(
         self,
         desired: Mapping[str, str],
-        meters: Mapping[int, int] | None = None,
+        meters: Mapping[int, int | Limit] | None = None,
         frozen: frozenset[int] = frozenset(),
         *,
         changed: Mapping[str, str] | None = None,
@@ -98,7 +98,7 @@ class FlowTable:
         With `count_gone`, what is deleted has its counters kept in `gone`.
         Flows for packets whose `metadata` is one of `frozen` stay as they are.
 
-        `meters` (number: packets a second) are made before the flows that use them, and go after them.
+        `meters` (number: packets a second, or a limit) are made before the flows that use them, and go after them.
         `changed` are the keys that may be others than in the last `desired`, with their networks, or None: all may be.
         `holders` are the units that flows are of, by key, each beginning with its network.
         Raises `FlowRefused` only where the flow is nobody's.

@@ -23,6 +23,7 @@ from tulle.agent.appliances import PERIOD_S
 from tulle.agent.checks import Checks
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.following import is_quiet
+from tulle.agent.limiting import limit_flows
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Reconciler
 from tulle.agent.services import Advertising, Services
@@ -35,12 +36,13 @@ from tulle.agent.view import INTENT_TABLES, View
 from tulle.control.transits import ACTIVATE
 from tulle.errors import TulleError, Unavailable
 from tulle.openflow import DumpedFlow, OpenFlowClient, PacketIn
+from tulle.openflow.meter_stats import metered
 from tulle.ovsdb import Replica, RowEvent
 from tulle.ovsdb.cluster import Remotes
 from tulle.ovsdb.tls import tls_for
 from tulle.ovsdb.unixctl import call
 from tulle.store import Writer, source
-from tulle.values import LocalPort, NetworkServices
+from tulle.values import Limit, LocalPort, NetworkServices
 from tulle.vswitch.lifetime import run_until_signal, running
 
 __all__ = ["Agent", "Options", "main", "run"]
@@ -97,6 +99,7 @@ class Agent:
             f"unix:{directory / 'br-int.mgmt'}", on_connected=self._connected, on_packet=self._answer
         )
         self.tally = Tally()
+        self._limits: list[DumpedFlow] = []
         self._whereabouts: tuple[View | None, Whereabouts] = None, Whereabouts()
         self.flows = FlowTable(self.openflow, canonical_flow, self._note_counters, self._is_counted)
         replicas = (self.intent, self.state, self.switch)
@@ -293,6 +296,7 @@ class Agent:
         owners = self.reconciler.compiled.owners
         async with self.flows.reading:
             flows = await self.openflow.dump()
+            self._limits = await self._limited()
             self._note_counters(flows)
         ports = self.reconciler.ports.items()
         names = {
@@ -301,7 +305,9 @@ class Agent:
         }
         own = await _switch_drops(self.control)
         # Beside the event loop, which has changes to make meanwhile.
-        dropped = await asyncio.to_thread(counters.flow_drops, [*flows, *self.flows.gone], owners)
+        dropped = await asyncio.to_thread(
+            counters.flow_drops, [*flows, *self.flows.gone, *self._limits], owners
+        )
         lost = counters.switch_drops(own, names)
         self.tally.note_drops(lost, self._places())
         drops = dropped | lost | self._own_drops()
@@ -316,7 +322,8 @@ class Agent:
 
     def _note_counters(self, flows: list[DumpedFlow]) -> None:
         compiled = self.reconciler.compiled
-        self.tally.note(flows, {**self.reconciler.former_owners, **compiled.owners}, self._places())
+        owners = {**self.reconciler.former_owners, **compiled.owners}
+        self.tally.note([*flows, *self._limits], owners, self._places())
 
     def _places(self) -> Whereabouts:
         """As the present view has them; they are found anew when it is another one."""
@@ -346,6 +353,16 @@ class Agent:
         network, switch = places.ports[port]
         found = next((one for one in view.all_networks if one.name == network), None)
         return found is not None and any(one.name == switch for one in found.switches)
+
+    async def _limited(self) -> list[DumpedFlow]:
+        """What the limits of ports have dropped by now; what they had when last asked, where nobody answers."""
+        if not any(isinstance(one, Limit) for one in self.reconciler.compiled.meters.values()):
+            return []
+        try:
+            return list(limit_flows(self.reconciler.ports, await metered(self.openflow.target)))
+        except TulleError as error:
+            _logger.info("limits not counted", error=str(error))
+            return self._limits
 
     def _forget_counters(self) -> None:
         """Of what users have deleted."""

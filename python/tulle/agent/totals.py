@@ -115,7 +115,9 @@ def _datapath(text: str, places: Whereabouts) -> tuple[str, str, str] | None:
 
 
 def _of_port(owner: str, places: Whereabouts) -> tuple[str, str, str] | None:
-    at = places.ports.get(owner.rpartition(" ")[2])
+    # A limit's is `limit network/port/direction`.
+    path = "/".join(owner.rpartition(" ")[2].split("/")[:2])
+    at = places.ports.get(path)
     return None if at is None else (at[0], "switch", at[1])
 
 

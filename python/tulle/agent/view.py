@@ -29,6 +29,7 @@ INTENT_TABLES = (
     "Port_Group",
     "Address_Set",
     "NAT",
+    "Routing_Policy",
     "Load_Balancer",
     "Appliance",
     "Chain",

@@ -22,6 +22,7 @@ from . import (
     draining,
     nats,
     networks,
+    policies,
     ports,
     preferences,
     processes,
@@ -48,6 +49,7 @@ app.add_typer(preferences.network_commands, name="network")
 app.add_typer(ports.app, name="port")
 app.add_typer(acls.app, name="acl")
 app.add_typer(nats.app, name="nat")
+app.add_typer(policies.app, name="policy")
 app.add_typer(balancers.app, name="lb")
 app.add_typer(chains.app, name="chain")
 app.add_typer(chains.mirrors, name="mirror")

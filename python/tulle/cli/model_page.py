@@ -24,6 +24,10 @@ What contradicts itself or its surroundings is refused with its line when it is 
 """
 
 
+OTHER_NAMES: Final = {"policy": "routing policy", "route": "static route"}
+"""What classes are called whose files say less."""
+
+
 def page() -> str:
     """The whole document."""
     schema = file_schema()
@@ -47,6 +51,7 @@ def _object(name: str, schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _docstring(name: str) -> str:
+    name = OTHER_NAMES.get(name, name)
     kind = getattr(values, "".join(word.capitalize() for word in name.split()), None)
     kind = kind or getattr(values, f"Logical{name.capitalize()}", None)
     return inspect.cleandoc(kind.__doc__ or "") if kind is not None else ""

@@ -27,6 +27,7 @@ from .context import (
 )
 from .nats import draw_nats
 from .output import Format, Output, line, show, table
+from .policies import draw_qos, draw_routing
 from .totals import draw_totals, totals_of
 
 app = typer.Typer(no_args_is_help=True, help="Virtual networks as whole objects.")
@@ -148,14 +149,13 @@ def _draw(found: dict[str, Any]) -> None:
         for port in router["ports"]
     ]
     table(["router", "switch", "mac", "addresses", "advertises"], router_ports, "no routers")
-    routes = [(r["name"], one["prefix"], one["next_hop"]) for r in network["routers"] for one in r["routes"]]
-    if routes:
-        table(["router", "prefix", "next hop"], routes, "no routes")
+    draw_routing(network)
     ports = [
         (one["name"], one["switch"], one["mac"], one["addresses"], one.get("node"), bound.get(one["name"]))
         for one in network["ports"]
     ]
     table(["port", "switch", "mac", "addresses", "node", "bound"], ports, "no ports")
+    draw_qos(network)
     draw_policies(network)
     draw_nats(network)
     draw_balancers(network)

@@ -12,6 +12,7 @@ from tulle.errors import InvalidInput
 from .completion import node_names, port_names
 from .context import DryRun, Message, NetworkName, Timeout, Wait, client, finish_change
 from .output import Format, Output, line, show, table
+from .policies import qos_rows
 
 app = typer.Typer(no_args_is_help=True, help="Logical ports, where workloads plug in.")
 PortName = Annotated[
@@ -73,8 +74,9 @@ def move(
 def _rows(found: dict[str, Any]) -> Iterator[tuple[str, object]]:
     """The port's own lines, then those of each service that it has."""
     for key, value in found.items():
-        if key not in ("dhcp", "advertised"):
+        if key not in ("dhcp", "advertised", "qos"):
             yield key.replace("_", " "), value
+    yield from qos_rows(found["qos"] or {})
     if found["dhcp"] is None:
         yield "dhcp", "no"
     else:

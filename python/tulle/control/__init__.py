@@ -8,6 +8,7 @@ from .allocate import allocate
 from .choice import Choice, choice_between
 from .context import in_version, versioned
 from .insertion import in_path
+from .limits import limit_owner
 from .mirrors import collector_name
 from .mtu import network_mtu
 from .physical import compile_node, lets_in
@@ -36,6 +37,7 @@ __all__ = [
     "in_version",
     "is_turning",
     "lets_in",
+    "limit_owner",
     "network_mtu",
     "next_version",
     "passed_over",

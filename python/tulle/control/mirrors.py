@@ -16,6 +16,7 @@ from tulle.values import (
     Flow,
     Ids,
     LocalPort,
+    Meter,
     Mirror,
     Network,
     Output,
@@ -86,14 +87,16 @@ def _copying(
     names: list[str] = []
     if one.actions and one.table == pipeline.PHYSICAL_INGRESS:
         names = sent.get(_came_by(one), [])
-    elif one.table == pipeline.DELIVER:
+    elif one.table in (pipeline.DELIVER, pipeline.TO_PORT_LIMIT):
         names = delivered.get(_delivered_to(one), [])
     if not names:
         return one
     copies = [
         action for name in names for action in (SetField("reg4", marks[name]), Resubmit(pipeline.MIRROR_COPY))
     ]
-    return replace(one, actions=(*copies, *one.actions))
+    # Of what a limit drops there is no copy.
+    first = sum(isinstance(action, Meter) for action in one.actions)
+    return replace(one, actions=(*one.actions[:first], *copies, *one.actions[first:]))
 
 
 def _came_by(one: Flow) -> str:

@@ -22,6 +22,7 @@ from tulle.values import (
     Network,
     Output,
     OutputInPort,
+    Qos,
     Resubmit,
     SetField,
     Slice,
@@ -59,6 +60,7 @@ from .context import (
     version_place,
 )
 from .insertion import insertion_flows
+from .limits import delivered_flows, entry_table, sent_flows
 from .mirrors import with_mirrors
 from .numbers import number
 from .transits import coming_flows, ingress_flows, leaving_flows
@@ -83,6 +85,7 @@ class _Place(Struct, frozen=True):
     is_tracked: bool
     is_translated: bool
     version: int
+    qos: Qos | None = None
 
     @property
     def metadata(self) -> int:
@@ -117,6 +120,16 @@ class _Place(Struct, frozen=True):
     def zone(self) -> Zone:
         """Where its translations are remembered."""
         return Zone(f"{self.network}/{self.port}")
+
+    @property
+    def first(self) -> int:
+        """The table that judges what it sends."""
+        return PORT_SECURITY if self.is_secure else FROM_PORT_ACL
+
+    def limits(self) -> Iterator[Flow]:
+        """What it may send is limited wherever its device is served."""
+        here = fields(metadata=self.metadata, reg14=self.key)
+        return sent_flows(self.local_port.name, self.qos, here, self.first)
 
     @property
     def switch_owner(self) -> str:
@@ -233,7 +246,7 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids, 
                 numbers = number(ids.datapaths, datapath), number(ids.ports, f"{datapath}/{port.name}")
                 names = network.name, port.name, port.switch
                 kind = port.port_security, tracked, translated
-                found.append(_Place(*names, *numbers, port.mac, node, *kind, version))
+                found.append(_Place(*names, *numbers, port.mac, node, *kind, version, port.qos))
     return found
 
 
@@ -321,6 +334,8 @@ class _Writer:
         # A router may send back to where a packet came from; plain output there does nothing
         # (OpenFlow 1.3.5 section 5.4).
         yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), place.owner)
+        yield from place.limits()
+        yield from delivered_flows(port.name, place.qos, here, place.owner)
         yield from _zones(place)
 
     def _entry(self, place: _Place) -> tuple[Action, ...]:
@@ -328,7 +343,7 @@ class _Writer:
             SetField("metadata", place.metadata),
             SetField("reg14", place.key),
             *place.outward,
-            Resubmit(PORT_SECURITY if place.is_secure else FROM_PORT_ACL),
+            Resubmit(entry_table(place.qos, place.first)),
         )
 
     def transits(self, moving: Iterable[tuple[_Place, Transit]]) -> Iterator[Flow]:
@@ -336,6 +351,7 @@ class _Writer:
         for place, transit in moving:
             entry, activates = self._entry(place), transit.activates
             yield from ingress_flows(place.local_port, entry, place.owner, activates=activates)
+            yield from place.limits()
             yield from _zones(place)
             if transit.comes:
                 yield from coming_flows(

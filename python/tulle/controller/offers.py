@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tulle.errors import NotFound
+from tulle.logical.document_routing import qos_document
 from tulle.logical.serving import advertised, advertising, domain_of, leases, server_of, told_to
 from tulle.logical.spelling import nearest
 from tulle.values import LogicalPort, LogicalSwitch, Network
@@ -32,6 +33,7 @@ def port_document(network: Network, name: str, bound: str | None, mtu: int) -> D
         "interface": port.interface,
         "port_security": port.port_security,
         "configure": port.configure,
+        "qos": qos_document(port),
         "dns_name": f"{port.name}.{domain_of(network)}" if network.dns is not None else None,
         "dhcp": _dhcp(network, switch, port, mtu),
         "advertised": _advertised(network, port.switch),

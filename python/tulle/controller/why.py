@@ -17,9 +17,12 @@ _DECIDING = (
     "chain ",
     "default ",
     "forwarding ",
+    "limit ",
     "nat ",
     "network ",
+    "policy ",
     "port security ",
+    "route ",
 )
 
 

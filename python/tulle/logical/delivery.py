@@ -7,6 +7,7 @@ One way only: whether an answer comes back is the same question in the other dir
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import Final
@@ -14,9 +15,18 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tulle.values import LogicalPort, LogicalRouter, Network, RouterPort, StaticRoute
+from tulle.values import (
+    LogicalPort,
+    LogicalRouter,
+    Network,
+    NextHop,
+    RouterPort,
+    RoutingPolicy,
+    StaticRoute,
+)
 
 from .filtering import Address, Headers, Rules, address, own_address, prefix
+from .policies import version_of
 from .services import Service
 from .sources import Sources
 
@@ -45,6 +55,7 @@ class Delivery:
         for workload in network.ports:
             for text in workload.addresses:
                 self._stations[workload.switch, address(text)] = workload
+        self._routers = {router.name: router for router in network.routers}
         self._rules = Rules(network)
         self._sources = Sources(network)
 
@@ -63,12 +74,32 @@ class Delivery:
         return self._arrives(at, receiver, packet)
 
     def _arrives(self, at: LogicalPort | Leg | None, receiver: LogicalPort, packet: Headers) -> bool:
-        for _ in range(ROUTERS_MAX):
+        """Whether it does by every way that it may take."""
+        passed: set[str] = set()
+        waiting = [at]
+        while waiting:
+            at = waiting.pop()
             if not isinstance(at, Leg):
                 seen = self._sources.seen(packet.src, receiver.switch)
-                return at == receiver and not self._rules.drop("to-port", receiver, replace(packet, src=seen))
-            at = self._next(at.router, packet.dst)
-        return False
+                if at != receiver or self._rules.drop("to-port", receiver, replace(packet, src=seen)):
+                    return False
+            elif at.router.name not in passed:
+                passed.add(at.router.name)
+                waiting += self._next(at.router, packet) or [None]
+        return self._ends(passed, packet)
+
+    def _ends(self, passed: set[str], packet: Headers) -> bool:
+        """Whether a packet comes to an end that passes these routers, and none of them again and again."""
+        ways = {
+            name: {one.router.name for one in self._next(self._routers[name], packet) if isinstance(one, Leg)}
+            for name in passed
+        }
+        while ways:
+            last = {name for name, onward in ways.items() if not onward & ways.keys()}
+            if not last:
+                return False
+            ways = {name: onward for name, onward in ways.items() if name not in last}
+        return len(passed) <= ROUTERS_MAX
 
     def _gateway(self, switch: str, version: int) -> Leg | None:
         for leg in self._legs[switch]:
@@ -76,17 +107,35 @@ class Delivery:
                 return leg
         return None
 
-    def _next(self, router: LogicalRouter, dst: Address) -> LogicalPort | Leg | None:
-        """Where a router sends a packet: to a neighbour that it knows, else by the longest route."""
+    def _next(self, router: LogicalRouter, packet: Headers) -> list[LogicalPort | Leg]:
+        """Where a router may send a packet: as a policy says, to a neighbour that it knows, or by the longest route."""
+        policy = self._policy(router, packet)
+        if policy is not None and policy.action != "allow":
+            return self._by(router, policy.next_hops)
+        dst = packet.dst
         leg, length = _connected(router, dst)
         if leg is not None and (host := self._neighbour(router, leg, dst)) is not None:
-            return host
+            return [host]
         route = _longest(router, dst)
         if route is None or (leg is not None and length >= prefix(route.prefix).prefixlen):
-            return None
-        hop = address(route.next_hop)
-        out, _ = _connected(router, hop)
-        return None if out is None else self._neighbour(router, out, hop)
+            return []
+        return self._by(router, route.hops)
+
+    def _policy(self, router: LogicalRouter, packet: Headers) -> RoutingPolicy | None:
+        own = (None, packet.dst.version)
+        fitting = (
+            one for one in router.policies if version_of(one) in own and self._rules.fits(one.match, packet)
+        )
+        return max(fitting, key=lambda one: one.priority, default=None)
+
+    def _by(self, router: LogicalRouter, hops: Iterable[NextHop]) -> list[LogicalPort | Leg]:
+        """Those of the next hops that there are; a port that is nowhere only if there is no other."""
+        found = []
+        for hop in hops:
+            out, _ = _connected(router, address(hop.address))
+            station = None if out is None else self._neighbour(router, out, address(hop.address))
+            found += [] if station is None else [station]
+        return [one for one in found if isinstance(one, Leg) or one.node is not None] or found
 
     def _neighbour(self, router: LogicalRouter, leg: Leg, at: Address) -> LogicalPort | Leg | None:
         found = self._stations.get((leg.port.switch, at))

@@ -20,7 +20,7 @@ SWITCH_DEFAULTS: Final[Document] = {"dhcp": None, "service_addresses": []}
 DHCP_DEFAULTS: Final[Document] = {"lease_s": 3600, "dns": [], "domain": "", "routes": []}
 DNS_DEFAULTS: Final[Document] = {"domain": ""}
 ROUTER_PORT_DEFAULTS: Final[Document] = {"ra": "off"}
-ROUTER_DEFAULTS: Final[Document] = {"nat": []}
+ROUTER_DEFAULTS: Final[Document] = {"nat": [], "policies": []}
 PORT_DEFAULTS: Final[Document] = {"port_security": False, "configure": "agent"}
 ACL_DEFAULTS: Final[Document] = {"tier": 0, "log": 0, "audit": False}
 

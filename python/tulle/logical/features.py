@@ -23,7 +23,9 @@ from .acl_places import is_managed, is_tracked
 from .chains import chain_flows
 from .checking import checking_flows
 from .forwarding import forwarding_flows
+from .policies import policy_flows, policy_inputs
 from .port_security import port_security_flows
+from .qos import qos_flows
 from .responders import answer_flows, responder_flows, vip_answers
 from .router_input import router_input_flows
 from .routing import host_flows, routing_flows
@@ -85,6 +87,7 @@ STATION: tuple[Callable[[View, LogicalSwitch, Station], Flows], ...] = (
     answer_flows,
     host_flows,
     port_security_flows,
+    qos_flows,
 )
 ROUTER: tuple[Callable[[View, LogicalRouter], Flows], ...] = (router_input_flows, routing_flows)
 NETWORK: tuple[WholeFeature, ...] = (
@@ -93,6 +96,7 @@ NETWORK: tuple[WholeFeature, ...] = (
     WholeFeature("chains", chain_flows, _if_chained),
     WholeFeature("checks", checking_flows, _if_translated),
     WholeFeature("forwarding", forwarding_flows, _spoken),
+    WholeFeature("policies", policy_flows, policy_inputs),
     WholeFeature("services", _services, _served),
     WholeFeature("translation", translation_flows, _if_translated),
 )

@@ -15,13 +15,14 @@ from tulle.values import (
     Match,
     Network,
     RouterPort,
-    StaticRoute,
 )
 from tulle.values.network import AclAction, Direction
 
 from . import tree
 from .file_insertion import INSERTION_KEYS, with_insertion
 from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
+from .file_qos import with_qos
+from .file_routing import ROUTING_KEYS, with_routing
 from .file_services import (
     NETWORK_SERVICE_KEYS,
     SWITCH_SERVICE_KEYS,
@@ -63,6 +64,7 @@ PORT_KEYS = (
     "interface",
     "port_security",
     "configure",
+    "qos",
 )
 ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action", *ACL_POLICY_KEYS)
 
@@ -110,11 +112,11 @@ class _NetworkReader:
         return with_dhcp(made, own, self._complaints)
 
     def router(self, node: tree.Tree) -> LogicalRouter:
-        own = self._section(node, "router", ("name", "ports", "routes", "nat"))
+        own = self._section(node, "router", ("name", "ports", "nat", *ROUTING_KEYS))
         name = own.text("name")
         ports = tuple(self._router_port(name, one) for one in own.items("ports"))
-        routes = tuple(self._route(one) for one in own.items("routes"))
-        return LogicalRouter(name, ports, routes, read_nat(own, self._complaints))
+        made = LogicalRouter(name, ports, nat=read_nat(own, self._complaints))
+        return with_routing(made, own, self._complaints)
 
     def port(self, node: tree.Tree) -> LogicalPort:
         own = self._section(node, "port", PORT_KEYS)
@@ -131,7 +133,7 @@ class _NetworkReader:
             own.optional_text("interface") or "tap",
             own.boolean("port_security"),
         )
-        return with_configure(made, own)
+        return with_qos(with_configure(made, own), own, self._complaints)
 
     def acl(self, node: tree.Tree) -> Acl:
         own = self._section(node, "acl", ACL_KEYS)
@@ -153,11 +155,6 @@ class _NetworkReader:
         addresses = _usual(own.texts("addresses"), "interface")
         made = RouterPort(name, switch, self._mac(own, f"{router}/{name}"), addresses)
         return with_advertisements(made, own)
-
-    def _route(self, node: tree.Tree) -> StaticRoute:
-        own = self._section(node, "route", ("prefix", "next_hop"))
-        prefix, next_hop = own.text("prefix"), own.text("next_hop")
-        return StaticRoute(*_usual((prefix,), "route"), *_usual((next_hop,), "address"))
 
     def _mac(self, own: Section, name: str) -> str:
         given = own.optional_text("mac")

@@ -13,11 +13,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from tulle.values import Acl, LogicalPort, Network
+from tulle.values import Acl, LogicalPort, Match, Network
 
 from .acl_places import is_tracked
 from .references import References
-from .services import Service
+from .services import Service, told_apart
 
 ECHO_REPLIES: Final = (0, 129)
 REFUSING: Final = ("drop", "reject")
@@ -47,7 +47,7 @@ class Rules:
             port.name: tuple(group.name for group in network.port_groups if port.name in group.ports)
             for port in network.ports
         }
-        matches = [acl.match for acl in network.acls]
+        matches = list(told_apart(network))
         self._texts = sorted({text for one in matches for text in (one.src, one.dst) if text is not None})
         self._names = {acl.port for acl in network.acls if acl.port is not None}
 
@@ -80,11 +80,11 @@ class Rules:
     def _fitting(self, direction: str, port: LogicalPort, packet: Headers) -> Iterator[Acl]:
         groups = (f"group {name}" for name in self._groups[port.name])
         for place in (f"switch {port.switch}", f"port {port.name}", *groups):
-            yield from (acl for acl in self._acls.get((direction, place), ()) if self._fits(acl, packet))
+            yield from (acl for acl in self._acls.get((direction, place), ()) if self.fits(acl.match, packet))
 
-    def _fits(self, acl: Acl, packet: Headers) -> bool:
-        """Whether an ACL speaks of a packet."""
-        match, service = acl.match, packet.service
+    def fits(self, match: Match, packet: Headers) -> bool:
+        """Whether a match describes a packet."""
+        service = packet.service
         if match.protocol in ("ip4", "ip6") and match.protocol != f"ip{service.version}":
             return False
         if match.protocol not in ("", "ip", "ip4", "ip6", service.protocol):

@@ -14,8 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from tulle.errors import InvalidInput
-from tulle.values import FieldMatch, Match, fields
-from tulle.values.network import Protocol
+from tulle.values import FieldMatch, Match, Protocol, fields
 from tulle.values.pipeline import (
     ETH_ARP,
     ETH_IPV4,

@@ -137,7 +137,8 @@ def _routed(network: Network) -> Iterator[str]:
     """The prefixes and next hops of routers."""
     for router in network.routers:
         for route in router.routes:
-            yield from (route.prefix, route.next_hop)
+            yield from (route.prefix, *(hop.address for hop in route.hops))
+        yield from (hop.address for policy in router.policies for hop in policy.next_hops)
         yield from (nat.logical for nat in router.nat)
         for port in router.ports:
             yield from (str(ip_interface(one).network) for one in port.addresses)

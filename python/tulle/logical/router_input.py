@@ -19,9 +19,18 @@ from tulle.values import (
     fields,
     flow,
 )
-from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, PROTO_ICMP, PROTO_ICMP6, ROUTER_INPUT, ROUTING
+from tulle.values.pipeline import (
+    ETH_IPV4,
+    ETH_IPV6,
+    PROTO_ICMP,
+    PROTO_ICMP6,
+    ROUTER_INPUT,
+    ROUTING,
+    ROUTING_POLICY,
+)
 
-from .routing import back_to_switch, destination
+from .hops import back_to_switch
+from .routing import destination
 from .view import View
 
 # Never forwarded: RFC 1112 section 6.1 and RFC 3927 section 2.7; RFC 4291 sections 2.5.6 and 2.7.
@@ -56,7 +65,8 @@ def router_input_flows(view: View, router: LogicalRouter) -> Iterator[Flow]:
     for prefix in NOT_ROUTED:
         yield flow(ROUTER_INPUT, 103, destination(view, router, prefix), (), f"{owner} (not routed)")
     datapath = view.datapath(router.name)
-    yield flow(ROUTER_INPUT, 0, fields(metadata=datapath), (Resubmit(ROUTING),), owner)
+    onward = ROUTING_POLICY if router.policies else ROUTING
+    yield flow(ROUTER_INPUT, 0, fields(metadata=datapath), (Resubmit(onward),), owner)
 
 
 def _echo_reply(view: View, router: LogicalRouter, port: RouterPort, address: str) -> Flow:

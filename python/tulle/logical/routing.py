@@ -12,28 +12,25 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface
 from typing import Final
 
 from tulle.values import (
-    Action,
     Controller,
-    DecTtl,
     FieldMatch,
     Flow,
     LogicalRouter,
     LogicalSwitch,
-    Resubmit,
     RouterInterface,
-    RouterPort,
     SetField,
     StaticRoute,
     fields,
     flow,
 )
-from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, ROUTING, SWITCH_LOOKUP
+from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, ROUTING
 
+from .hops import Way, forward, hop_flows, sending, ways
 from .match import prefix_field
 from .view import Station, View
 
-Hop = tuple[RouterPort, str]
 STATIC, CONNECTED, HOST = 0, 1, 2
+CHOOSING: Final = (SetField("reg7", 0),)
 ETH_TYPES: Final = {4: ETH_IPV4, 6: ETH_IPV6}
 DESTINATIONS: Final = {4: "nw_dst", 6: "ipv6_dst"}
 
@@ -45,7 +42,7 @@ def routing_flows(view: View, router: LogicalRouter) -> Iterator[Flow]:
             subnet = str(_home(interface))
             yield _connected(view, router, subnet)
     for route in router.routes:
-        yield _static(view, router, route)
+        yield from _static(view, router, route)
     for eth_type in ETH_TYPES.values():
         match = fields(metadata=view.datapath(router.name), dl_type=eth_type)
         yield flow(ROUTING, 1, match, (Controller("net-unreachable"),), view.owner("no route", router.name))
@@ -62,13 +59,13 @@ def host_flows(view: View, switch: LogicalSwitch, station: Station) -> Iterator[
             for home in homes:
                 if number in home:
                     match = destination(view, router, address)
-                    actions = _forward(view, port, station.mac)
+                    actions = forward(view, port, station.mac)
                     yield flow(ROUTING, _priority(address, HOST), match, actions, station.owner)
 
 
-def next_hops(view: View, router: LogicalRouter) -> tuple[Hop | None, ...]:
-    """For each static route the router's port and the MAC address it leads to."""
-    return tuple(_hop(view, router, route.next_hop) for route in router.routes)
+def next_hops(view: View, router: LogicalRouter) -> tuple[tuple[Way, ...], ...]:
+    """For each static route the ways that it leads by."""
+    return tuple(ways(view, router, route.hops) for route in router.routes)
 
 
 def router_interfaces(view: View) -> Iterator[RouterInterface]:
@@ -86,16 +83,6 @@ def router_interfaces(view: View) -> Iterator[RouterInterface]:
             )
 
 
-def back_to_switch(view: View, port: RouterPort) -> tuple[Action, ...]:
-    """Enter the switch as if the packet came in at the router's port there."""
-    return (
-        SetField("metadata", view.datapath(port.switch)),
-        SetField("reg14", view.key(port.switch, port.name)),
-        SetField("reg10", 0),
-        Resubmit(SWITCH_LOOKUP),
-    )
-
-
 def destination(view: View, router: LogicalRouter, prefix: str) -> tuple[FieldMatch, ...]:
     """Packets in the router that go to `prefix`."""
     version = 6 if ":" in prefix else 4
@@ -109,28 +96,13 @@ def _connected(view: View, router: LogicalRouter, subnet: str) -> Flow:
     return flow(ROUTING, _priority(subnet, CONNECTED), match, (Controller("host-unreachable"),), owner)
 
 
-def _static(view: View, router: LogicalRouter, route: StaticRoute) -> Flow:
+def _static(view: View, router: LogicalRouter, route: StaticRoute) -> Iterator[Flow]:
     owner = f"{view.owner('route', router.name)} {route.prefix}"
-    match = destination(view, router, route.prefix)
-    hop = _hop(view, router, route.next_hop)
-    actions = (Controller("host-unreachable"),) if hop is None else _forward(view, *hop)
-    return flow(ROUTING, _priority(route.prefix, STATIC), match, actions, owner)
-
-
-def _hop(view: View, router: LogicalRouter, next_hop: str) -> Hop | None:
-    """The way to a neighbour of the router; None when nobody there has the address."""
-    wanted = ip_address(next_hop)
-    for port in router.ports:
-        if any(wanted in _home(one) for one in port.addresses):
-            for station in view.stations(port.switch):
-                if next_hop in station.addresses and station.router != router.name:
-                    return port, station.mac
-    return None
-
-
-def _forward(view: View, port: RouterPort, mac: str) -> tuple[Action, ...]:
-    rewrite = (DecTtl(), SetField("dl_src", port.mac), SetField("dl_dst", mac))
-    return (*rewrite, *back_to_switch(view, port))
+    match, priority = destination(view, router, route.prefix), _priority(route.prefix, STATIC)
+    found = ways(view, router, route.hops)
+    yield flow(ROUTING, priority, match, sending(view, found, CHOOSING), owner)
+    # What comes there has no longer prefix that fits, so the same match finds the same route again.
+    yield from hop_flows(view, found, priority, match, owner)
 
 
 def _priority(prefix: str, rank: int) -> int:

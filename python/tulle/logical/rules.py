@@ -21,7 +21,9 @@ from .rules_insertion import (
 )
 from .rules_nat import nat_names, nat_problems
 from .rules_policy import policy_names, policy_problems, policy_references
+from .rules_qos import qos_problems
 from .rules_route import route_problems
+from .rules_routing import routing_names, routing_problems, routing_references
 from .rules_services import service_problems
 from .spelling import nearest
 
@@ -35,6 +37,7 @@ SPACES: Final = (
     "address set",
     "nat",
     "load balancer",
+    "policy",
     *INSERTION_SPACES,
 )
 NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -51,6 +54,8 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
         *misaddressed,
         *([] if misaddressed else [*nat_problems(network), *balancer_problems(network)]),
         *route_problems(network),
+        *([] if misaddressed else routing_problems(network)),
+        *qos_problems(network),
         *policy_problems(network),
         *acl_problems(network),
         *insertion_problems(network),
@@ -77,6 +82,7 @@ def _names(network: Network) -> Iterator[tuple[Path, str, str]]:
         yield ("acls", at, "name"), "acl", acl.name
     yield from policy_names(network)
     yield from nat_names(network)
+    yield from routing_names(network)
     yield from balancer_names(network)
     yield from insertion_names(network)
 
@@ -120,6 +126,7 @@ def _reference_problems(network: Network, nodes: Collection[str] | None) -> Iter
     yield from _acl_places(network, switches)
     yield from policy_references(network)
     yield from balancer_references(network)
+    yield from routing_references(network)
     yield from insertion_references(network)
 
 

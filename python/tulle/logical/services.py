@@ -32,13 +32,19 @@ class Service(Struct, frozen=True, order=True):
 
 
 def services(networks: Iterable[Network]) -> tuple[Service, ...]:
-    """All kinds that the ACLs of these networks tell apart."""
-    matches = [acl.match for network in networks for acl in network.acls]
+    """All kinds that the ACLs and the policies of these networks tell apart."""
+    matches = [match for network in networks for match in told_apart(network)]
     ports = {port for match in matches for port in (match.sport, match.dport)}
     source = next(port for port in count(FIRST_SOURCE) if port not in ports)
     target = next(port for port in count(FIRST_TARGET) if port not in ports)
     named = {one for match in matches for one in _of_match(match, source, target)}
     return tuple(sorted({*named, *_others(named, source, target)}))
+
+
+def told_apart(network: Network) -> Iterator[Match]:
+    """What the ACLs and the policies of a network speak of."""
+    yield from (acl.match for acl in network.acls)
+    yield from (policy.match for router in network.routers for policy in router.policies)
 
 
 def _of_match(match: Match, source: int, target: int) -> Iterator[Service]:

@@ -18,6 +18,7 @@ from tulle.values import Change, LogicalSwitch, Network
 from .differing import differing
 from .document_insertion import insertion_documents
 from .document_policy import without_defaults
+from .document_routing import routed_document, with_matches
 from .match import emit_match, parse_match
 from .rules import problems
 
@@ -39,6 +40,7 @@ IDENTITIES: Final = {
     "mirrors": "name",
     "routes": "prefix",
     "nat": "name",
+    "policies": "name",
     "load_balancers": "name",
     "numbers": "name",
 }
@@ -52,6 +54,7 @@ def ordered(network: Network) -> Network:
             ports=tuple(sorted(router.ports, key=lambda one: one.name)),
             routes=tuple(sorted(router.routes, key=lambda one: one.prefix)),
             nat=tuple(sorted(router.nat, key=lambda one: one.name)),
+            policies=tuple(sorted(router.policies, key=lambda one: one.name)),
         )
         for router in sorted(network.routers, key=lambda one: one.name)
     )
@@ -87,6 +90,7 @@ def document_of(network: Network) -> Document:
     for acl, document in zip(ordered(network).acls, made["acls"], strict=True):
         document["match"] = emit_match(acl.match)
     made |= insertion_documents(ordered(network))
+    routed_document(ordered(network), made)
     if not network.paused:
         del made["paused"]
     return without_defaults(made)
@@ -97,7 +101,9 @@ def network_of(document: Mapping[str, Any]) -> Network:
     try:
         acls = [{**acl, "match": _match_of(acl["match"])} for acl in document.get("acls", ())]
         chains = [{**one, "match": _match_of(one["match"])} for one in document.get("chains", ())]
-        network = msgspec.convert({**document, "acls": acls, "chains": chains}, Network)
+        network = msgspec.convert(
+            with_matches({**document, "acls": acls, "chains": chains}, _match_of), Network
+        )
     except (msgspec.ValidationError, TypeError, KeyError, AttributeError) as error:
         raise InvalidInput(f"the document of a network was expected: {error}") from None
     found = problems(network)

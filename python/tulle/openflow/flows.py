@@ -25,6 +25,10 @@ METERS = 60_000
 """As many as the smallest switch that we know has room for."""
 
 
+FIRST_LIMIT = 0x1_0000
+"""Those that limit ports come after them, two for each number that a port can have."""
+
+
 def emit_flow(flow: values.Flow, ports: Ports, unheard: Collection[TunnelPort] = frozenset()) -> str | None:
     """The text of a flow, not yet canonical; None while a port that it matches or writes does not exist.
 
@@ -37,6 +41,8 @@ def emit_flow(flow: values.Flow, ports: Ports, unheard: Collection[TunnelPort] =
             return None
         parts.append(text)
     if any(isinstance(one, values.SetField) and _unknown(one.value, ports) for one in flow.actions):
+        return None
+    if any(isinstance(one, values.Meter) and one.port not in ports for one in flow.actions):
         return None
     meter = meter_id(flow.cookie)
     actions = [
@@ -125,6 +131,14 @@ def meter_id(cookie: int) -> int:
     return 1 + cookie % METERS
 
 
+def limit_meter(port: int | str, *, to_port: bool) -> int | str:
+    """The meter that limits what a port sends or gets: no two ports of a switch share one.
+
+    A port without a number yet, where the text is for people, is said by its name.
+    """
+    return FIRST_LIMIT + 2 * port + to_port if isinstance(port, int) else f"{port}"
+
+
 def _unknown(value: values.Value, ports: Ports) -> bool:
     return isinstance(value, LocalPort | TunnelPort | Zone) and value not in ports
 
@@ -162,6 +176,8 @@ def _action(action: values.Action, ports: Ports, meter: int, unheard: Collection
             return f"multipath({hashed},{basis},hrw,{count},0,{_slice(into)})"
         case values.Learn():
             return _learn(action)
+        case values.Meter(port, to_port, _):
+            return f"meter:{limit_meter(ports[port], to_port=to_port)}"
         case values.Clause(number, clause, clauses):
             return f"conjunction({number},{clause}/{clauses})"
 

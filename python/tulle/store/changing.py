@@ -12,7 +12,7 @@ from uuid import UUID
 from tulle.logical.differing import differing
 from tulle.values import LogicalRouter, Network
 
-from . import insertion, intent
+from . import insertion, intent, routing
 from .translation import balancer_row, nat_rows
 from .writer import HasRows, HasTables, Row, Writer
 
@@ -49,12 +49,13 @@ def write_changed_network(
             for port in router.ports
         ]
         nats = [{"network": new.name, **row} for row in nat_rows(router)]
-        routes = {route.prefix: route.next_hop for route in router.routes}
+        policies = [{"network": new.name, **row} for row in routing.policy_rows(router)]
         return {
             "name": router.name,
             "ports": upsert("Router_Port", rows),
-            "routes": routes,
+            **routing.route_columns(router),
             "nat": upsert("NAT", nats),
+            "policies": upsert(routing.TABLE, policies),
         }
 
     def upsert(table: str, rows: Iterable[Row]) -> frozenset[Any]:

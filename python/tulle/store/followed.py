@@ -20,11 +20,11 @@ from tulle.logical.rules_changed import is_sound_change
 from tulle.ovsdb import Change
 from tulle.values import Network
 
-from . import insertion, intent
+from . import insertion, intent, routing
 from .intent import StoredNetwork
 from .writer import HasTables, Row, Source, source
 
-OF_ROUTERS: Final = ("Router_Port", "NAT")
+OF_ROUTERS: Final = ("Router_Port", "NAT", routing.TABLE)
 LISTS: Final = {
     "Logical_Switch": "switches",
     "Logical_Router": "routers",
@@ -206,8 +206,8 @@ class _Kept:
 
     def _read(self, table: str, row: Row) -> Any:
         if table == "Logical_Router":
-            ports, nats = (rows.get(row["name"], {}).values() for rows in self._of_routers.values())
-            return intent.router_of(row, ports, nats)
+            ports, nats, policies = (rows.get(row["name"], {}).values() for rows in self._of_routers.values())
+            return intent.router_of(row, ports, nats, policies)
         return intent.READERS[table](row)
 
 

@@ -26,10 +26,9 @@ from tulle.values import (
     Node,
     PortGroup,
     RouterPort,
-    StaticRoute,
 )
 
-from . import insertion, services
+from . import insertion, routing, services
 from .translation import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
 from .writer import Row, Source, Writer
 
@@ -75,12 +74,13 @@ def networks(
     tables = {table: _by_network(source(table)) for table in _PARTS}
     router_ports = _by_network(source("Router_Port"))
     nats = _by_network(source("NAT"))
+    policies = _by_network(source(routing.TABLE))
     out = {}
     for row in sorted(source("Network"), key=_name):
         name = row["name"]
         parts = {table: rows[name] for table, rows in tables.items()}
         try:
-            network = _checked(_network(row, parts, router_ports[name], nats[name]))
+            network = _checked(_network(row, parts, router_ports[name], nats[name], policies[name]))
         except (TulleError, ValueError) as error:
             if on_problem is not None:
                 on_problem(name, error)
@@ -115,9 +115,12 @@ def write_network(
         ports = upsert(
             "Router_Port", [{"router": router.name, **router_port_row(port)} for port in router.ports]
         )
-        routes = {route.prefix: route.next_hop for route in router.routes}
-        nat = upsert("NAT", nat_rows(router))
-        routers.append({"name": router.name, "ports": ports, "routes": routes, "nat": nat})
+        own = {
+            "ports": ports,
+            "nat": upsert("NAT", nat_rows(router)),
+            "policies": upsert(routing.TABLE, routing.policy_rows(router)),
+        }
+        routers.append({"name": router.name, **routing.route_columns(router), **own})
     root = {
         "name": name,
         "generation": generation,
@@ -210,14 +213,16 @@ def network_facts(root: Row) -> dict[str, Any]:
     }
 
 
-def _network(root: Row, parts: Rows, router_ports: list[Row], nats: list[Row]) -> Network:
+def _network(
+    root: Row, parts: Rows, router_ports: list[Row], nats: list[Row], policies: list[Row]
+) -> Network:
     ports_of = defaultdict(list)
     for port in router_ports:
         ports_of[port["router"]].append(port)
     return Network(
         root["name"],
         tuple(map(_switch, parts["Logical_Switch"])),
-        tuple(_router(row, ports_of[row["name"]], nats) for row in parts["Logical_Router"]),
+        tuple(_router(row, ports_of[row["name"]], nats, policies) for row in parts["Logical_Router"]),
         tuple(map(_port, parts["Logical_Port"])),
         tuple(map(_acl, parts["ACL"])),
         port_groups=tuple(map(_group, parts["Port_Group"])),
@@ -241,12 +246,12 @@ def _checked(network: Network) -> Network:
     return canonical(network)
 
 
-def router_of(row: Row, ports: Iterable[Row], nats: Iterable[Row]) -> LogicalRouter:
-    """A router in canonical order, from its row, those of its ports, and those of its translations."""
-    return _canonical_router(_router(row, ports, nats))
+def router_of(row: Row, ports: Iterable[Row], nats: Iterable[Row], policies: Iterable[Row]) -> LogicalRouter:
+    """A router in canonical order, from its row, those of its ports, of its translations and of its policies."""
+    return _canonical_router(_router(row, ports, nats, policies))
 
 
-def _router(row: Row, ports: Iterable[Row], nats: Iterable[Row]) -> LogicalRouter:
+def _router(row: Row, ports: Iterable[Row], nats: Iterable[Row], policies: Iterable[Row]) -> LogicalRouter:
     return LogicalRouter(
         row["name"],
         tuple(
@@ -259,13 +264,14 @@ def _router(row: Row, ports: Iterable[Row], nats: Iterable[Row]) -> LogicalRoute
             )
             for port in ports
         ),
-        tuple(StaticRoute(prefix, next_hop) for prefix, next_hop in row["routes"].items()),
+        routing.routes_of(row),
         tuple(nat_of(nat) for nat in nats if nat["router"] == row["name"]),
+        routing.policies_of(policies, row["name"]),
     )
 
 
 def _port(row: Row) -> LogicalPort:
-    return LogicalPort(
+    made = LogicalPort(
         row["name"],
         row["switch"],
         row["mac"],
@@ -276,6 +282,7 @@ def _port(row: Row) -> LogicalPort:
         row["port_security"],
         services.configure_of(row),
     )
+    return routing.with_port_columns(made, row)
 
 
 def _acl(row: Row) -> Acl:
@@ -325,7 +332,8 @@ def router_port_row(port: RouterPort) -> Row:
 
 def port_row(port: LogicalPort) -> Row:
     """The columns of a port, but for its network."""
-    return {**msgspec.structs.asdict(port), "addresses": frozenset(port.addresses)}
+    own = {**msgspec.structs.asdict(port), "addresses": frozenset(port.addresses)}
+    return {**own, **routing.port_columns(port)}
 
 
 def acl_row(acl: Acl) -> Row:
@@ -366,7 +374,7 @@ def _canonical_set(one: AddressSet) -> AddressSet:
 def _canonical_router(router: LogicalRouter) -> LogicalRouter:
     ports = (msgspec.structs.replace(one, addresses=_sorted_addresses(one.addresses)) for one in router.ports)
     routes = tuple(sorted(router.routes, key=lambda route: _subnet_key(route.prefix)))
-    return LogicalRouter(router.name, _named(ports), routes, _named(router.nat))
+    return LogicalRouter(router.name, _named(ports), routes, _named(router.nat), _named(router.policies))
 
 
 def _listed(text: str) -> tuple[str, ...]:

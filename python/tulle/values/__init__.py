@@ -15,6 +15,7 @@ from .flow import (
     Flow,
     Learn,
     LocalPort,
+    Meter,
     Move,
     Output,
     OutputInPort,
@@ -37,6 +38,7 @@ from .ids import (
     PORT_KEY_MAX,
     Ids,
 )
+from .match import Match, Protocol
 from .network import (
     Acl,
     AclAction,
@@ -50,14 +52,11 @@ from .network import (
     LogicalPort,
     LogicalRouter,
     LogicalSwitch,
-    Match,
     Mirror,
     Network,
     PortGroup,
-    Protocol,
     RouterInterface,
     RouterPort,
-    StaticRoute,
 )
 from .node import (
     Binding,
@@ -70,7 +69,9 @@ from .node import (
     Underlay,
     Unreachable,
 )
+from .routes import NextHop, RoutingAction, RoutingPolicy, StaticRoute
 from .service import SERVICES, Advertiser, DnsZone, Lease, NetworkServices, ServedSwitch, Told
+from .shaping import Limit, Marking, Qos, Rate
 from .step import (
     AddAttachment,
     AddFlow,
@@ -134,12 +135,15 @@ __all__ = [
     "LabFile",
     "Learn",
     "Lease",
+    "Limit",
     "LoadBalancer",
     "LocalPort",
     "LogicalPort",
     "LogicalRouter",
     "LogicalSwitch",
+    "Marking",
     "Match",
+    "Meter",
     "Mirror",
     "ModifyAttachment",
     "ModifyFlow",
@@ -148,6 +152,7 @@ __all__ = [
     "Nat",
     "Network",
     "NetworkServices",
+    "NextHop",
     "Node",
     "NodeReport",
     "NodeState",
@@ -156,11 +161,15 @@ __all__ = [
     "PortGroup",
     "Probe",
     "Protocol",
+    "Qos",
+    "Rate",
     "RemoveAttachment",
     "RemoveTunnel",
     "Resubmit",
     "RouterInterface",
     "RouterPort",
+    "RoutingAction",
+    "RoutingPolicy",
     "ServedSwitch",
     "SetField",
     "Slice",

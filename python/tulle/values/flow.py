@@ -11,6 +11,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from .shaping import Limit
+
 
 class LocalPort(Struct, frozen=True, tag=True):
     """The switch port of a logical port on this node; `name` is `network/port`."""
@@ -135,6 +137,14 @@ class Translate(Struct, frozen=True, tag=True):
     port: int | None = None
 
 
+class Meter(Struct, frozen=True, tag=True):
+    """Let no more pass than `limit` says; the meter is that of a port in one direction, wherever it is used."""
+
+    port: LocalPort
+    to_port: bool
+    limit: Limit
+
+
 class Choose(Struct, frozen=True, tag=True):
     """Write one of 0 … `count` - 1 into a register's bits: the same for all packets that agree in what is hashed.
 
@@ -186,6 +196,7 @@ Action = (
     | Translate
     | Choose
     | Learn
+    | Meter
     | Clause
 )
 

@@ -10,6 +10,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from .match import Match
+from .routes import RoutingPolicy, StaticRoute
+from .shaping import Qos
 from .translation import LoadBalancer, Nat
 
 Direction = Literal["from-port", "to-port"]
@@ -19,24 +22,6 @@ Forwarding = Literal["dual", "ipv4", "ipv6", "l2"]
 Advertises = Literal["off", "slaac", "dhcpv6"]
 Fail = Literal["open", "closed"]
 MirrorDirection = Literal["from-port", "to-port", "both"]
-Protocol = Literal["", "ip", "ip4", "ip6", "tcp", "udp", "icmp", "icmp6", "arp"]
-
-
-class Match(Struct, frozen=True, omit_defaults=True):
-    """What an ACL or a trace speaks of; an absent field means any.
-
-    `protocol` is empty for any frame.  `src` and `dst` are an address or a prefix, both of one
-    family; for `arp` they are the sender's and the target's protocol address (RFC 826).
-    In an ACL they may also be `$NAME`, an address set, or `@NAME`, the addresses of a port group.
-    """
-
-    protocol: Protocol = ""
-    src: str | None = None
-    dst: str | None = None
-    sport: int | None = None
-    dport: int | None = None
-    icmp_type: int | None = None
-    icmp_code: int | None = None
 
 
 class LogicalSwitch(Struct, frozen=True):
@@ -66,13 +51,6 @@ class RouterPort(Struct, frozen=True):
     ra: Advertises = "off"
 
 
-class StaticRoute(Struct, frozen=True):
-    """Packets to `prefix` go to `next_hop`, an address on a subnet of the router."""
-
-    prefix: str
-    next_hop: str
-
-
 class Dhcp(Struct, frozen=True):
     """What DHCP tells besides addresses; `lease_s` is how long these are good for.
 
@@ -98,6 +76,7 @@ class LogicalRouter(Struct, frozen=True):
     ports: tuple[RouterPort, ...] = ()
     routes: tuple[StaticRoute, ...] = ()
     nat: tuple[Nat, ...] = ()
+    policies: tuple[RoutingPolicy, ...] = ()
 
 
 class LogicalPort(Struct, frozen=True):
@@ -107,6 +86,7 @@ class LogicalPort(Struct, frozen=True):
     network namespace into which the agent puts `interface`; None leaves it in the agent's own.
     With `port_security` the workload may speak only as itself: with its MAC and IP addresses.
     The agent gives the interface its addresses, or leaves that to a client of DHCP (`configure`).
+    `qos` goes with the port wherever it is.
     """
 
     name: str
@@ -118,6 +98,7 @@ class LogicalPort(Struct, frozen=True):
     interface: str = "tap"
     port_security: bool = False
     configure: Configure = "agent"
+    qos: Qos | None = None
 
 
 class PortGroup(Struct, frozen=True):

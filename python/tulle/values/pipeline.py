@@ -6,7 +6,7 @@ a tunnel that names no egress port, bit 1 while its version is not known either.
 For ACLs, `reg11` holds which audit rules have counted the packet, `reg12` the zone of connection
 tracking, `reg13` what is to be done with the packet's connection.
 For translation, `reg6` says which external address a packet was sent to, `reg7` holds the place of
-the chosen backend, `reg8` is 1 while a packet may still be translated on its way out, `reg9` holds
+the chosen backend, or next hop, `reg8` is 1 while a packet may still be translated on its way out, `reg9` holds
 the zone of translations of the port where it came in, later of that where it goes out.
 For service insertion, `reg5` holds where the packet has passed a chain (bit 0: as it left a port, bit 1: as it
 enters one), `reg4` which mirror a copy is for.
@@ -25,6 +25,8 @@ SWITCH_LOOKUP: Final = 12
 ND_ADVERTISEMENT: Final = 13
 ROUTER_INPUT: Final = 20
 ROUTING: Final = 21
+ROUTE_HOP: Final = 22
+ROUTING_POLICY: Final = 23
 CHAIN_FROM_PORT: Final = 24
 CHAIN_HOP: Final = 25
 CHAIN_ENTRY: Final = 26
@@ -36,6 +38,9 @@ REDIRECT: Final = 33
 TO_PORT_ACL: Final = 40
 DELIVER: Final = 41
 CHAIN_TO_PORT: Final = 42
+FROM_PORT_LIMIT: Final = 46
+FROM_PORT_MARK: Final = 47
+TO_PORT_LIMIT: Final = 48
 FROM_PORT_ZONE: Final = 50
 FROM_PORT_TRACK: Final = 51
 FROM_PORT_CONNECTION: Final = 52

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from .network import StaticRoute
+from .routes import StaticRoute
 
 SERVICES: Final = ("DHCP", "DHCPv6", "router advertisement", "DNS")
 """What workloads may ask; a flow hands it up as `DHCP of NETWORK/SWITCH`."""

@@ -15,7 +15,21 @@ from tulle.logical import problems
 from tulle.ovsdb import Database
 from tulle.ovsdb.schema import load
 from tulle.store import Row, Writer
-from tulle.values import Backend, Dhcp, Dns, LogicalRouter, Nat, Network, StaticRoute
+from tulle.values import (
+    Backend,
+    Dhcp,
+    Dns,
+    LogicalRouter,
+    Marking,
+    Match,
+    Nat,
+    Network,
+    NextHop,
+    Qos,
+    Rate,
+    RoutingPolicy,
+    StaticRoute,
+)
 
 TABLES = (
     "Network",
@@ -23,6 +37,7 @@ TABLES = (
     "Logical_Router",
     "Router_Port",
     "NAT",
+    "Routing_Policy",
     "Logical_Port",
     "Load_Balancer",
 )
@@ -45,6 +60,21 @@ def served(one: Network) -> Network:
     )
 
 
+def routed(one: Network, *names: str) -> Network:
+    """With next hops by weight, these policies, and ports that are held to something."""
+    hops = (NextHop("192.0.2.3", 3), NextHop("192.0.2.4"))
+    routes = (StaticRoute("10.7.0.0/16", "192.0.2.3"), StaticRoute("10.8.0.0/16", next_hops=hops))
+    policies = tuple(
+        RoutingPolicy(name, 7 + at, Match("tcp", dport=25), "reroute", hops[at:])
+        for at, name in enumerate(names)
+    )
+    qos = Qos(Rate(1000), Rate(2000, 600), 0, (Marking(Match("udp", dport=53), 46), Marking(Match(), 8)))
+    return replace(
+        with_router(one, routes=routes, policies=policies),
+        ports=(replace(one.ports[0], qos=qos if names[1:] else Qos(dscp=1)), *one.ports[1:]),
+    )
+
+
 def variants() -> list[Network]:
     one = store.canonical(translated())
     router, shop = one.routers[0], next(lb for lb in one.load_balancers if lb.name == "shop")
@@ -55,6 +85,8 @@ def variants() -> list[Network]:
         one,
         Network("red", one.switches, (LogicalRouter("core", router.ports),), one.ports),
         with_router(one, nat=(router.nat[0], mail)),
+        routed(one, "mail"),
+        routed(one, "aa", "mail"),
         replace(
             one,
             load_balancers=(replace(shop, vips=("192.0.2.80",), backends=backends, check_s=1),),
