@@ -69,8 +69,8 @@ def test_only_differences_are_written_and_other_nodes_are_left_alone() -> None:
         return len(writer.operations)
 
     flows = [flow("cookie=0x2,table=40,priority=9,tcp,tcp_dst=22 actions=drop", 1)]
-    assert write("node1", {("acl", "red/no-ssh", 40): 1}, flows) == 2
+    assert write("node1", {("acl", "red/no-ssh", 40): 1}, flows) == 3, "of the drop, its rule and its network"
     assert write("node2", {("acl", "red/no-ssh", None): 5}, []) == 1
     assert write("node1", {("acl", "red/no-ssh", 40): 1}, flows) == 0
-    assert write("node1", {}, []) == 2
+    assert write("node1", {}, []) == 3
     assert [row["node"] for row in database.rows("Drop").values()] == ["node2"]
