@@ -21,8 +21,9 @@ pub(crate) use ports::described_port;
 
 /// What can be done with groups: weights, liveness, chaining, and loops are checked (`OFPGFC_*`).
 const GROUP_CAPABILITIES: u32 = 0b1111;
-/// The actions of OpenFlow 1.3 that a bucket may have: output, TTLs, VLAN, MPLS, queue, group, set field.
-const GROUP_ACTIONS: u32 = 1 | 0x1f << 11 | 0xf << 17 | 0x1f << 21;
+/// The actions of OpenFlow 1.3 that a bucket may have: output, copied TTLs, MPLS's TTL, VLAN, MPLS, queue, group,
+/// IP's TTL, set field, provider backbone.
+const GROUP_ACTIONS: u32 = 1 | 3 << 11 | 3 << 15 | 0xf << 17 | 0x1f << 21 | 3 << 26;
 
 /// Answers one request.
 pub(crate) fn report(

@@ -15,7 +15,7 @@ const AUTHENTICATION: u8 = 51;
 const NO_NEXT_HEADER: u8 = 59;
 const DESTINATION: u8 = 60;
 
-/// Bits of `ipv6_exthdr` (OpenFlow 1.3.5 section 7.2.3.8).
+/// Bits of `ipv6_exthdr` (OpenFlow 1.3.5 section 7.2.3.7).
 mod bit {
     pub const NO_NEXT_HEADER: u16 = 1;
     pub const ENCRYPTED: u16 = 1 << 1;

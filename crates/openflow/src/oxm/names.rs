@@ -10,8 +10,8 @@ const fn oxm(class: u16, number: u8, field: Field, bytes: u8, bits: u32) -> Oxm 
     Oxm { class, experimenter: 0, number, field, bytes, wire, since: Version::V10 }
 }
 
-const fn since(since: Version, number: u8, field: Field, bytes: u8, bits: u32) -> Oxm {
-    Oxm { since, ..oxm(BASIC, number, field, bytes, bits) }
+const fn since_15(number: u8, field: Field, bytes: u8, bits: u32) -> Oxm {
+    Oxm { since: Version::V15, ..oxm(BASIC, number, field, bytes, bits) }
 }
 
 const fn experimenter(experimenter: u32, number: u8, field: Field, bytes: u8, bits: u32) -> Oxm {
@@ -59,9 +59,10 @@ pub(super) static NAMES: &[Oxm] = &[
     oxm(BASIC, 37, Field::PbbIsid, 3, 24),
     oxm(BASIC, 38, Field::TunId, 8, 64),
     oxm(BASIC, 39, Field::Ipv6Exthdr, 2, 9),
-    since(Version::V14, 41, Field::PbbUca, 1, 1),
-    since(Version::V15, 42, Field::TcpFlags, 2, 12),
-    since(Version::V15, 43, Field::ActsetOutput, 4, 32),
+    // Of OpenFlow 1.4, but it has no other name by which an older controller could be told of a flow that matches it.
+    oxm(BASIC, 41, Field::PbbUca, 1, 1),
+    since_15(42, Field::TcpFlags, 2, 12),
+    since_15(43, Field::ActsetOutput, 4, 32),
     experimenter(ONF, 42, Field::TcpFlags, 2, 12),
     experimenter(ONF, 43, Field::ActsetOutput, 4, 32),
     oxm(ERICSSON, 1, Field::NdReserved, 4, 32),
