@@ -206,6 +206,10 @@ fn frame() -> impl Strategy<Value = Frame> {
         6 => segment,
         2 => (1000..1003_u16).prop_map(|port| Body::Udp { ports: (port, 53), payload: vec![2] }),
         1 => (any::<bool>(), 1..3_u16).prop_map(|(request, id)| Body::Echo { request, id }),
+        4 => (0..15_u8, 0..3_u32, 1..3_u32).prop_map(|(kind, tag, offered)| {
+            let chunks = [&[kind, 0, 0, 8][..], &offered.to_be_bytes()].concat();
+            Body::Sctp { ports: (4000, 80), tag, chunks }
+        }),
     ];
     (body, any::<bool>(), any::<bool>()).prop_map(|(body, v6, back)| {
         let (a, b) = if v6 { ("fd00::1", "fd00::2") } else { (A, B) };
@@ -214,7 +218,7 @@ fn frame() -> impl Strategy<Value = Frame> {
 }
 
 fn answering(a: &str, b: &str, mut body: Body) -> Frame {
-    if let Body::Tcp { ports, .. } | Body::Udp { ports, .. } = &mut body {
+    if let Body::Tcp { ports, .. } | Body::Udp { ports, .. } | Body::Sctp { ports, .. } = &mut body {
         *ports = (ports.1, ports.0);
     }
     Frame { source: ip(b), destination: ip(a), body }
