@@ -97,25 +97,30 @@ class Bench:
         command = [sys.executable, "-m", "tulle.cli", "lab", "down", "--name", self.name]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    def json(self, *arguments: str) -> Any:
-        """What a command gives to programs; in this process, since one of its own takes long to start."""
+    def here(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What `tulle` gives, run in this process, since one of its own takes half a second to start."""
         out, error = (io.TextIOWrapper(io.BytesIO()) for _ in range(2))
-        status: object = 0
+        status: Any = 0
         with (
-            patch.dict(os.environ, {"TULLE_API": str(self.lab.api)}),
-            patch.object(sys, "argv", ["tulle", *arguments, "-o", "json"]),
+            patch.dict(os.environ, {"TULLE_API": str(self.lab.api), "COLUMNS": "200"}),
+            patch.object(sys, "argv", ["tulle", *arguments]),
             redirect_stdout(out),
             redirect_stderr(error),
         ):
             try:
                 run()
             except SystemExit as ended:
-                status = ended.code
-            for stream in (out, error):
-                stream.flush()
-        said = [stream.buffer.getvalue() for stream in (out, error)]  # type: ignore[attr-defined]
-        assert not status, (arguments, status, said)
-        return orjson.loads(said[0])
+                status = ended.code or 0
+        said = []
+        for stream in (out, error):
+            stream.seek(0)
+            said.append(stream.read())
+        return subprocess.CompletedProcess(arguments, status, *said)
+
+    def json(self, *arguments: str) -> Any:
+        done = self.here(*arguments, "-o", "json")
+        assert done.returncode == 0, done
+        return orjson.loads(done.stdout)
 
     def pings(self, source: str, target: str, count: int = 3) -> bool:
         """True when every ping from a workload is answered."""
