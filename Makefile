@@ -3,8 +3,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CASES ?= 5000
-# A file's tests stay together, for what they share; one worker more than processors, since they wait a lot.
-WORKERS ?= -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
+# A file's tests stay together, for what they share; two workers a processor, since they mostly wait.
+WORKERS ?= -n $(shell expr $$(nproc) \* 2) --dist loadfile --no-loadscope-reorder
 SECONDS ?= 600
 STAMPS := $(VENV)/.stamps
 RUST := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml Cargo.lock

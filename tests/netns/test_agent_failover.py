@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from patience import eventually
+from patience import PATIENCE_S, eventually
 from test_agent_nodes import CONTROLLER, NETWORK, NODES, WORKLOADS, Site, answered, run, wire
 
 SECOND = {"node1": "198.51.100.1", "node2": "198.51.100.2"}
@@ -55,7 +55,7 @@ def apply_network(site: Site, file: Path) -> None:
     for name, space in WORKLOADS.items():
         text = text.replace(f"NS-{name}", space)
     file.write_text(text)
-    site.tulle("apply", "-f", str(file), "--wait")
+    site.tulle("apply", "-f", str(file), "--timeout", str(PATIENCE_S))
 
 
 def column(site: Site, node: str, interface: str, name: str) -> str:

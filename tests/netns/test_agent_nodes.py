@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from patience import PATIENCE_S, eventually
 
+from tulle.api import connect
 from tulle.values import pipeline
 
 ID = os.getpid()
@@ -77,13 +78,16 @@ class Site:
 
     def tulle(self, *words: str) -> str:
         environment = {**os.environ, "TULLE_API": str(self.directory / "ctl" / "api.sock")}
-        done = subprocess.run([*TULLE, *words], capture_output=True, text=True, timeout=60, env=environment)
+        limit_s = 2 * PATIENCE_S
+        done = subprocess.run(
+            [*TULLE, *words], capture_output=True, text=True, timeout=limit_s, env=environment
+        )
         assert done.returncode == 0, (words, done.stdout, done.stderr, self.logs())
         return done.stdout
 
     def nodes(self) -> set[str]:
         """The nodes whose agents have registered."""
-        return {one["name"] for one in json.loads(self.tulle("node", "list", "-o", "json"))}
+        return {one["name"] for one in connect(self.directory / "ctl" / "api.sock").nodes()}
 
     def logs(self) -> str:
         return "\n".join(
@@ -142,7 +146,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for name, space in WORKLOADS.items():
             text = text.replace(f"NS-{name}", space)
         (site.directory / "net.yaml").write_text(text)
-        site.tulle("apply", "-f", str(site.directory / "net.yaml"), "--wait")
+        site.tulle("apply", "-f", str(site.directory / "net.yaml"), "--timeout", str(PATIENCE_S))
         yield site
     finally:
         for name in list(site.processes):

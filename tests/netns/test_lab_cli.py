@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import orjson
 import pytest
 from lab_bench import Bench
 
@@ -22,11 +21,9 @@ LISTS = [
 
 @pytest.mark.parametrize("command", LISTS, ids=" ".join)
 def test_a_command_gives_a_table_and_valid_json(lab: Bench, command: tuple[str, ...]) -> None:
-    table = lab.tulle(*command)
+    table = lab.here(*command)
     assert table.returncode == 0 and table.stdout.strip(), table
-    done = lab.tulle(*command, "-o", "json")
-    assert done.returncode == 0, done
-    orjson.loads(done.stdout)
+    lab.json(*command)
 
 
 def test_a_snapshot_a_change_a_diff_and_a_rollback(lab: Bench) -> None:
@@ -60,7 +57,7 @@ def test_a_snapshot_a_change_a_diff_and_a_rollback(lab: Bench) -> None:
 def test_a_wrong_command_ends_with_its_code_and_no_traceback(
     lab: Bench, command: tuple[str, ...], code: int
 ) -> None:
-    done = lab.tulle(*command)
+    done = lab.here(*command)
     assert done.returncode == code, done
     assert done.stderr.strip() and "Traceback" not in done.stderr, done
     if code == 1:

@@ -19,6 +19,8 @@ from tulle.lab.measure import run_in, throughput_bits_s
 NODE1, NODE2, NODE3 = "172.31.0.1", "172.31.0.2", "172.31.0.3"
 # The STT dissector is a heuristic one of IP, asked only where heuristics come before the TCP port.
 STT_DISSECTOR = ["-o", "ip.try_heuristic_first:TRUE"]
+# Random bytes in a TCP stream may look like Thrift, and then like wrong Thrift.
+NO_GUESS = ["--disable-protocol", "thrift"]
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def captured(lab: Bench, device: str, file: Path) -> Iterator[None]:
 
 def rows(file: Path, condition: str, *fields: str) -> set[tuple[str, ...]]:
     """Distinct values of fields in the frames that meet a display filter."""
-    command = ["tshark", "-n", *STT_DISSECTOR, "-r", str(file), "-Y", condition, "-T", "fields"]
+    command = ["tshark", "-n", *NO_GUESS, *STT_DISSECTOR, "-r", str(file), "-Y", condition, "-T", "fields"]
     command += [word for field in fields for word in ("-e", field)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
