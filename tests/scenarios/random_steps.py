@@ -196,25 +196,39 @@ def _policed_router(draw: st.DrawFn, network: Network) -> Network:
     if not network.routers:
         return network
     chosen = draw(st.sampled_from(network.routers))
+    four = draw(st.booleans())
     near = {port.switch for port in chosen.ports}
     known = [one for port in network.ports if port.switch in near for one in port.addresses]
-    nobody = [f"{one.partition('/')[0]}7" for port in chosen.ports for one in port.addresses]
-    hop = st.builds(NextHop, st.sampled_from([*known, *nobody, "10.0.0.1"]), st.sampled_from((1, 1, 2, 6)))
-    hops = st.lists(hop, min_size=1, max_size=3).map(tuple)
-    route = st.builds(StaticRoute, st.sampled_from(("198.51.100.0/24", "2001:db8:9::/48")), next_hops=hops)
+    subnets = [one.partition("/")[0] for port in chosen.ports for one in port.addresses]
+    nobody = [f"{one}7" for one in subnets]
+    addresses = sorted({one for one in (*known, *nobody) if (":" not in one) == four})
+    if not addresses:
+        return network
+    hop = st.builds(NextHop, st.sampled_from(addresses), st.sampled_from((1, 1, 2, 6)))
+    hops = st.lists(hop, min_size=1, max_size=3, unique_by=lambda one: one.address).map(tuple)
+    prefixes = ("198.51.100.0/24", "0.0.0.0/0") if four else ("2001:db8:9::/48", "::/0")
+    routes = {
+        one: StaticRoute(one, next_hops=draw(hops)) for one in draw(st.lists(st.sampled_from(prefixes)))
+    }
     other = replace(
         chosen,
-        routes=tuple(draw(st.lists(route, max_size=2))),
-        policies=tuple(_policy(draw, at, hops) for at in range(draw(st.integers(0, 3)))),
+        routes=tuple(routes.values()),
+        policies=tuple(_policy(draw, network, at, hops, four=four) for at in range(draw(st.integers(0, 3)))),
     )
     return replace(network, routers=tuple(other if one is chosen else one for one in network.routers))
 
 
-def _policy(draw: st.DrawFn, at: int, hops: st.SearchStrategy[tuple[NextHop, ...]]) -> RoutingPolicy:
-    texts = ("ip4", "ip6,dst=2001:db8::/32", "tcp,src=10.0.0.0/16,dport=22", "ip4,src=$some", "udp,dst=@g0")
+def _policy(
+    draw: st.DrawFn, network: Network, at: int, hops: st.SearchStrategy[tuple[NextHop, ...]], *, four: bool
+) -> RoutingPolicy:
+    own = (
+        ("ip4", "tcp,src=10.0.0.0/16,dport=22") if four else ("ip6,dst=2001:db8::/32", "tcp,dst=fd00:2::/64")
+    )
+    named = [f"src=${one.name}" for one in network.address_sets]
+    named += [f"udp,dst=@{one.name}" for one in network.port_groups]
+    texts = ("any", "icmp" if four else "icmp6", "udp", *own, *named, *named)
     action = draw(st.sampled_from(("allow", "drop", "reroute", "reroute")))
-    match = parse_match(draw(st.sampled_from(texts)))
-    number = draw(st.integers(1, 9))
+    match, number = parse_match(draw(st.sampled_from(texts))), draw(st.integers(1, 9))
     return RoutingPolicy(
         f"pbr{at}", 10 * number + at, match, action, draw(hops) if action == "reroute" else ()
     )
@@ -243,8 +257,8 @@ EDITS: list[Edit] = [
         addresses=st.just(()),
         port_security=st.booleans(),
         node=st.sampled_from(("node1", "node2", None)),
-        qos=st.sampled_from((None, *QOS)),
     ),
+    _changed_one("ports", qos=st.sampled_from((None, *QOS))),
     _changed_one(
         "acls",
         action=st.sampled_from(("allow", "allow-related", "drop", "reject", "pass")),

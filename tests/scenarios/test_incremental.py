@@ -14,7 +14,22 @@ from tulle.logical import compile_interfaces, compile_network, parse_match, prob
 from tulle.logical.incremental import Incremental, Unit, joined
 from tulle.logical.numbers import grouped
 from tulle.logical.rules_changed import is_sound_change
-from tulle.values import Acl, Dns, Flow, Ids, Network
+from tulle.logical.snapshot import ordered
+from tulle.values import (
+    Acl,
+    AddressSet,
+    Dns,
+    Flow,
+    Ids,
+    Marking,
+    Network,
+    NextHop,
+    PortGroup,
+    Qos,
+    Rate,
+    RoutingPolicy,
+    StaticRoute,
+)
 
 SETTINGS = settings(
     max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -79,3 +94,58 @@ def test_names_that_come_are_let_through_where_all_is_dropped_by_default() -> No
         kept.update(incremental.update(network, ids).compiled)
         whole = compile_network(network, ids)
         assert sorted(joined(kept), key=repr) == sorted(whole, key=repr)
+
+
+def routed_steps() -> list[Network]:
+    """Policies and routes by several next hops, and one after another all that they follow from."""
+    hops = (NextHop("10.0.0.10"), NextHop("10.0.0.12", 3), NextHop("10.1.0.11", 2))
+    policies = (
+        RoutingPolicy("away", 9, parse_match("ip4,src=@g,dst=$some"), "reroute", hops[:2]),
+        RoutingPolicy("mail", 8, parse_match("tcp,dport=25"), "reroute", hops[2:]),
+        RoutingPolicy("telnet", 7, parse_match("tcp,dport=23"), "drop"),
+    )
+    (router,) = BASE.routers
+    made = replace(
+        BASE,
+        routers=(replace(router, policies=policies, routes=(StaticRoute("0.0.0.0/0", next_hops=hops),)),),
+        port_groups=(PortGroup("g", ("p1",)),),
+        address_sets=(AddressSet("some", ("192.0.2.0/24",)),),
+    )
+    first, *others = made.ports
+    held = replace(first, qos=Qos(Rate(1000), dscp=8, markings=(Marking(parse_match("udp"), 46),)))
+    other = replace(made.routers[0], policies=policies[1:])
+    return [
+        BASE,
+        made,
+        replace(made, port_groups=(PortGroup("g", ("p1", "p3")),)),
+        replace(made, address_sets=(AddressSet("some", ("192.0.2.0/24", "198.51.100.1")),)),
+        replace(made, ports=(replace(first, mac="02:00:00:00:99:01"), *others)),
+        replace(made, ports=(replace(first, node=None), *others)),
+        replace(made, ports=tuple(others)),
+        replace(made, ports=(held, *others)),
+        replace(made, routers=(other,)),
+        replace(made, routers=(replace(other, routes=()),)),
+        BASE,
+    ]
+
+
+def test_policies_next_hops_and_marks_follow_whatever_they_speak_of() -> None:
+    incremental, kept, ids = Incremental(), dict[Unit, tuple[Flow, ...]](), Ids()
+    for network in map(ordered, routed_steps()):
+        assert problems(network) == []
+        ids = allocate((network,), ids)
+        delta = incremental.update(network, ids)
+        for unit in delta.gone:
+            del kept[unit]
+        kept.update(delta.compiled)
+        assert sorted(joined(kept), key=repr) == sorted(compile_network(network, ids), key=repr)
+
+
+def test_a_port_more_compiles_no_policy_again() -> None:
+    network = ordered(routed_steps()[1])
+    more = replace(network.ports[1], name="new", mac="02:00:00:00:77:77", addresses=("10.1.0.77",))
+    wanted = ordered(replace(network, ports=(*network.ports, more)))
+    ids = allocate((wanted,), Ids())
+    incremental = Incremental()
+    incremental.update(network, ids)
+    assert {unit[1:] for unit in incremental.update(wanted, ids).compiled} == {("s1", "new")}

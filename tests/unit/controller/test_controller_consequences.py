@@ -10,7 +10,7 @@ from controller_fixture import NODES, TEXT, Cores
 from tulle.controller import consequences as module
 from tulle.controller.asked import Asked
 from tulle.controller.consequences import consequences, read_world
-from tulle.logical import Place, reach, reach_change
+from tulle.logical import Edit, Place, reach, reach_change
 
 DRY = Asked(dry_run=True)
 
@@ -43,6 +43,26 @@ def test_only_what_a_network_needs_of_its_own_is_told():
     assert red["flows"]["added"] == len(red["listed"]) > 50
     assert (red["flows"]["changed"], red["flows"]["removed"]) == (0, 0)
     assert not [one for one in red["listed"] if "copy" not in one["object"]], red["listed"]
+
+
+def test_a_limit_and_a_policy_are_told_by_their_names():
+    cores = filled()
+    edits = (
+        Edit("port", "web1", {"qos": {"from_port": {"rate_kbps": 1000}, "to_port": {"rate_kbps": 1000}}}),
+        Edit(
+            "router",
+            "core",
+            {"policies": [{"name": "no-mail", "priority": 1, "match": "tcp,dport=25", "action": "drop"}]},
+        ),
+    )
+    found = plan(cores, cores.intent.edit("red", edits, DRY))
+    (node,) = [one for one in found["nodes"] if one["node"] == "node1"]
+    told = {one["object"] for one in node["listed"]}
+    limits = {"limit red/web1/from-port", "limit red/web1/to-port"}
+    assert told == {*limits, "policy red/no-mail", "port red/web1", "router red/core"}
+    (reach,) = found["reach"]
+    assert not reach["gained"]
+    assert {service for one in reach["lost"] for service in one["services"]} == {"tcp/25"}
 
 
 def test_a_clone_that_is_bound_nowhere_changes_no_node():
