@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -39,6 +40,8 @@ SNAP_BYTES: Final = 512
 TRAINS: Final = ("vxlan", "geneve")
 REMEMBERED_MAX: Final = 20_000
 SLICE_S, SLICE_FRAMES = 0.05, 1000
+AT_ONCE: Final = 32
+DRAIN_S: Final = 2.0
 GRACE_S: Final = 0.5
 """How long packets may be on their way after the last one has entered."""
 ANSWERS_MAX: Final = 200
@@ -98,6 +101,7 @@ class Pursuit:
         self._seen: deque[Sighting] = deque(maxlen=REMEMBERED_MAX)
         self._forgotten = 0
         self._lost = 0
+        self._since_ns = 0
 
     def end(self) -> None:
         """Look no further."""
@@ -109,9 +113,12 @@ class Pursuit:
         try:
             with ExitStack() as stack:
                 points = [stack.enter_context(one) for one in points_of(whole, places)]
+                # A packet that came in between has not been looked for everywhere.
+                self._since_ns = time.time_ns()
                 began()
                 self._watch(places, points)
-                self._lost = sum(frames_lost(point.sock) for point in points)
+                self._drain(places, points, time.time_ns())
+                self._lost += sum(frames_lost(point.sock) for point in points)
         finally:
             self.done.set()
 
@@ -149,12 +156,30 @@ class Pursuit:
         left = SLICE_FRAMES
         while left > 0 and (wait := until - time.monotonic()) > 0:
             for key, _ in selector.select(wait):
-                # Of the underlay all of it: many frames may be in one packet.
-                got = received(key.data, SNAP_BYTES if key.data.kind == "port" else 65_535)
-                if got is not None:
-                    self._note(places, key.data, got)
-                left -= 1
+                left -= sum(1 for _ in self._look(places, key.data, AT_ONCE))
         self._end.wait(max(0.0, until - time.monotonic()))
+
+    def _drain(self, places: Places, points: list[Point], now_ns: int) -> None:
+        """Look at what has come until now and waits, for a while; what is left then is as good as lost."""
+        until = time.monotonic() + DRAIN_S
+        for point in points:
+            for at_ns in self._look(places, point, None):
+                if at_ns > now_ns:
+                    break
+                if time.monotonic() > until:
+                    self._lost += 1
+                    break
+
+    def _look(self, places: Places, point: Point, most: int | None) -> Iterator[int]:
+        """Look at frames that wait at a point; when each came."""
+        # Of the underlay all of it: many frames may be in one packet.
+        size = SNAP_BYTES if point.kind == "port" else 65_535
+        for _ in count() if most is None else range(most):
+            got = received(point, size)
+            if got is None:
+                return
+            self._note(places, point, got)
+            yield got.at_ns
 
     def _note(self, places: Places, point: Point, got: Received) -> None:
         if point.kind == "port":
@@ -173,7 +198,8 @@ class Pursuit:
         if known is None or not self._maybe(known):
             return
         name = digest(got.data, known)
-        if port == self.request.port and got.out and any(one(known) for one in self._wanted):
+        is_ours = port == self.request.port and got.out and got.at_ns >= self._since_ns
+        if is_ours and any(one(known) for one in self._wanted):
             self._enter(name, got.data, known)
         self._remember(Sighting(name, got.at_ns, got.out, port))
 

@@ -28,6 +28,8 @@ class Tally:
         self._past: dict[Key, Pair] = {}
         self._flows: dict[tuple[str, int], tuple[tuple[Key, ...], Pair]] = {}
         self._ages: dict[tuple[str, int], float] = {}
+        self._idle: set[tuple[str, int]] = set()
+        """Flows that are known to count for nothing: most of them."""
         self._drops: dict[str, tuple[tuple[Key, ...], Pair]] = {}
         self._begun = False
 
@@ -37,16 +39,22 @@ class Tally:
         """Take in what flows have counted by now; dumps must come in the order in which they were made."""
         seen: dict[tuple[str, int], tuple[tuple[Key, ...], Pair]] = {}
         ages: dict[tuple[str, int], float] = {}
+        idle: set[tuple[str, int]] = set()
         for flow in flows:
             name = flow_key(flow.text), flow_cookie(flow.text)
+            if name in self._idle:
+                idle.add(name)
+                continue
             known = self._flows.get(name)
             keys = known[0] if known is not None else _keys(flow.text, owners, places)
             if keys:
                 seen[name], ages[name] = (keys, (flow.packets, flow.bytes)), flow.duration_s
+            elif name[1] in owners:
+                idle.add(name)
         for name, (keys, before) in self._flows.items():
             if name not in seen or seen[name][1][0] < before[0] or ages[name] < self._ages[name]:
                 self._leave(keys, before)
-        self._flows, self._ages = seen, ages
+        self._flows, self._ages, self._idle = seen, ages, idle
 
     def note_drops(self, drops: Mapping[Place, int], places: Whereabouts) -> None:
         """Take in what the switch itself has lost by now."""

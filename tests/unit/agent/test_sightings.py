@@ -48,6 +48,14 @@ def test_only_so_many_of_what_the_port_sends_are_taken_and_each_once() -> None:
     assert len(answer["sightings"]) == 3, "the first one was sent twice"
 
 
+def test_what_came_before_everything_was_watched_is_not_followed() -> None:
+    pursuit = Pursuit(pursuit_request(ASKED))
+    pursuit._since_ns = 10
+    for number, at_ns in ((1, 9), (2, 10)):
+        seen(pursuit, "web1", True, numbered(number), at_ns)
+    assert [one["says"][-5:] for one in pursuit.answer(None)["entered"].values()] == ["seq 2"]
+
+
 def test_others_tell_of_the_packets_that_they_are_asked_for_alone() -> None:
     first, other = Pursuit(pursuit_request(ASKED)), Pursuit(pursuit_request({**ASKED, "port": "db1"}))
     seen(first, "web1", True, numbered(1))
