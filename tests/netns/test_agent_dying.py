@@ -43,6 +43,11 @@ def in_path(tulle: Client, *, is_idle: bool) -> object:
     return tulle.edit("shop", [{"kind": "chain", "name": "guard", "values": values}])
 
 
+def there(interface: str) -> dict[str, dict[str, str]]:
+    """Where a copy has its port a."""
+    return {"a": {"node": "node1", "namespace": WORKLOADS["a"], "interface": interface}}
+
+
 Operation = Callable[[Client, str, str], object]
 """It is given the file of network red, and another one."""
 OPERATIONS: dict[str, tuple[Operation, Operation]] = {
@@ -67,11 +72,13 @@ OPERATIONS: dict[str, tuple[Operation, Operation]] = {
         lambda tulle, _text, _other: tulle.network("red").resume(),
     ),
     "clone": (
-        lambda tulle, _text, _other: tulle.network("red").clone("copy", {"a": {"node": "node1"}}),
+        lambda tulle, _text, _other: tulle.network("red").clone("copy", there("copy")),
         lambda tulle, _text, _other: tulle.delete_network("copy"),
     ),
     "import": (
-        lambda tulle, _text, _other: tulle.import_network(tulle.export("red"), name="import"),
+        lambda tulle, _text, _other: tulle.import_network(
+            tulle.export("red"), name="import", places=there("import")
+        ),
         lambda tulle, _text, _other: tulle.delete_network("import"),
     ),
     "move": (
@@ -125,8 +132,8 @@ class Dying:
         self.agent.end()
         self.agent.start(at)
         eventually(self.is_settled, lambda: self.agent.log.read_text()[-3000:])
-        _, steps = self.agent.change(lambda: operation(self.tulle, self.text, self.other))
-        died = not self.agent.is_alive
+        _, steps = self.agent.change(lambda: operation(self.tulle, self.text, self.other), self.wait_for_it)
+        died = 0 < at <= len(steps)
         if died:
             self.agent.end()
             self.agent.start(NEVER)
@@ -134,13 +141,18 @@ class Dying:
         self.check(steps)
         return died, steps
 
+    def wait_for_it(self) -> None:
+        """Until the agent has done its part, or has died."""
+        eventually(lambda: not self.agent.is_alive or self.is_settled(), "the agent to do something")
+        self.agent.settle()
+
     def is_settled(self) -> bool:
         """Whether every node has what is wanted, with a live agent."""
         if not all(one["connected"] for one in self.tulle.nodes()):
             return False
         generations = {one["name"]: one["generation"] for one in self.tulle.networks()}
         try:
-            self.tulle.wait(generations, 1.0)
+            self.tulle.wait(generations, 0.2)
         except Unavailable:
             return False
         return True
