@@ -71,13 +71,18 @@ class MortalProcess:
             assert self._parent.stdout.readline() == "ended\n"
             self._pid = 0
 
-    def change(self, change: Callable[[], object]) -> tuple[bool, list[str]]:
-        """Whether it died before it answered, and the steps until then, or until what follows has been done."""
+    def change(
+        self, change: Callable[[], object], until: Callable[[], object] | None = None
+    ) -> tuple[bool, list[str]]:
+        """Whether it died before it answered, and the steps until then, or until what follows has been done.
+
+        `until` waits for that, or until nobody is alive to do it.
+        """
         self.armed.touch()
         try:
             change()
             died = False
-            self.settle()
+            (until or self.settle)()
         except Unavailable:
             died = True
         steps = self.armed.read_text().splitlines()

@@ -37,6 +37,12 @@ networks:
       - {name: c, switch: db, node: node2, mac: "02:00:00:00:02:0c", addresses: [10.0.2.12], namespace: NS-c}
     acls: [{name: no-ssh, direction: to-port, switch: db, priority: 9, match: "tcp,dport=22", action: drop}]
 """
+TWIN = """
+networks:
+  - name: twin
+    switches: [{name: lan, subnets: [10.7.0.0/24]}]
+    ports: [{name: a, switch: lan, node: node1, namespace: NS-a, interface: twin}]
+"""
 
 
 def run(*command: str) -> str:
@@ -181,6 +187,39 @@ def test_what_an_acl_drops_is_counted_under_its_name(site: Site) -> None:
         return ("acl", "red/no-ssh", pipeline.TO_PORT_ACL) in places
 
     eventually(counted, lambda: site.tulle("drops", "-o", "json"))
+
+
+def limit_flows(site: Site, table: int, most: int | None) -> None:
+    """How many flows the switch of node1 takes in a table; it refuses what is more."""
+    words = ["clear", "Bridge", "br-int", "flow_tables"]
+    if most is not None:
+        made = ["--id=@t", "create", "Flow_Table", f"flow_limit={most}"]
+        words = [*made, "--", "set", "Bridge", "br-int", f"flow_tables:{table}=@t"]
+    run("ovs-vsctl", f"--db=unix:{site.directory}/switch-node1/db.sock", "--timeout=60", "--", *words)
+
+
+def test_a_network_that_a_switch_refuses_is_named_and_the_others_go_on(site: Site) -> None:
+    tulle = connect(site.directory / "ctl" / "api.sock")
+    text = (site.directory / "net.yaml").read_text()
+    second = TWIN.replace("NS-a", WORKLOADS["a"])
+    table = f"table={pipeline.DELIVER},"
+    limit_flows(site, pipeline.DELIVER, sum(table in flow for flow in site.flows("node1")))
+    tulle.apply(second, "twin.yaml")
+
+    def told() -> list[str]:
+        found = tulle.get("/v1/doctor")["findings"]
+        return [one["about"] for one in found if "refused what network twin should have" in one["says"]]
+
+    eventually(told, site.logs)
+    assert told() == ["node node1"]
+    [node] = [one for one in tulle.nodes() if one["name"] == "node1"]
+    assert list(node["refused"]) == ["twin"] and "TableFull" in node["refused"]["twin"]
+    tulle.apply(text.replace("no-ssh", "no-telnet"), "net.yaml", wait=True)
+    tulle.apply(text, "net.yaml", wait=True)
+    assert site.pings(10, "10.0.1.11") == 10
+    limit_flows(site, pipeline.DELIVER, None)
+    tulle.apply(second.replace("10.7.0.0", "10.7.1.0"), "twin.yaml", wait=True)
+    tulle.delete_network("twin", wait=True)
 
 
 def test_a_moved_port_loses_no_ping(site: Site) -> None:

@@ -26,7 +26,7 @@ from tulle.values import Ids, Network
 _logger = structlog.get_logger(__name__)
 _QUIET_TABLES = frozenset({"Counter", "Drop", "Total", "Tunnel_End"})
 _QUIET_COLUMNS = frozenset(
-    {"heartbeat", "applied", "prepared", "stamped", "statistics", "next_cfg", "cur_cfg"}
+    {"heartbeat", "applied", "prepared", "refused", "stamped", "statistics", "next_cfg", "cur_cfg"}
 )
 _ONLY_LOGICAL = frozenset({"ACL", "Port_Group", "Address_Set", "Datapath", "Port_Key"})
 _SHAPE = frozenset({"Logical_Switch", "Logical_Router", "Router_Port"})

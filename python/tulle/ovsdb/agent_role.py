@@ -26,6 +26,7 @@ _OF_NODE = {
     "underlay_mtu",
     "capabilities",
     "prepared",
+    "refused",
     "stamped",
 }
 # table: (column that holds the node's name, whether rows may come and go, columns that may change)

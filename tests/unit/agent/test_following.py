@@ -48,5 +48,5 @@ def test_a_network_that_is_another_as_a_whole_does(column: str) -> None:
 
 
 def test_what_nodes_report_of_themselves_is_quiet() -> None:
-    assert is_quiet(changed("Node", "heartbeat", "applied", "prepared", "stamped"))
+    assert is_quiet(changed("Node", "heartbeat", "applied", "prepared", "refused", "stamped"))
     assert not is_quiet(changed("Node", "applied", "encapsulations"))
