@@ -12,6 +12,7 @@ from random_steps import TRANSLATED, doubtful_sequences, sequences
 from tulle.control import allocate
 from tulle.logical import compile_interfaces, compile_network, parse_match, problems
 from tulle.logical.incremental import Incremental, Unit, joined
+from tulle.logical.neighbours import Neighbours
 from tulle.logical.numbers import grouped
 from tulle.logical.rules_changed import is_sound_change
 from tulle.logical.snapshot import ordered
@@ -64,6 +65,15 @@ def test_a_change_that_is_found_sound_without_a_look_at_the_whole_is_sound(steps
     for old, new in pairwise(steps):
         if is_sound_change(old, new):
             assert problems(new) == []
+
+
+@SETTINGS
+@given(doubtful_sequences())
+def test_neighbours_that_are_kept_tell_what_those_made_anew_do(steps: list[Network]) -> None:
+    neighbours, old = Neighbours(), BASE
+    for new in steps:
+        assert is_sound_change(old, new, neighbours) == is_sound_change(old, new)
+        old = old if problems(new) else new
 
 
 def test_a_port_or_an_acl_more_is_found_sound_or_not_without_a_look_at_the_whole() -> None:

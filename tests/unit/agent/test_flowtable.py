@@ -63,3 +63,21 @@ async def test_what_a_former_version_has_counted_counts_on() -> None:
     await table.apply(desired(LATTER), count_gone=True)
     after = counters.flow_counters([*await client.dump(), *table.gone], owners)
     assert before == after == {("red", "port", "a"): (14, 1400)}
+
+
+async def test_counters_are_read_before_flows_of_a_port_go_unless_nobody_asks_for_them() -> None:
+    for is_counted in (True, False):
+        told = list[DumpedFlow]()
+        client = FakeClient(ENTRY, FORMER)
+        table = FlowTable(client, canonical_flow, told.extend, lambda _, known=is_counted: known)  # type: ignore[arg-type]
+        await table.apply({})
+        assert client.flows == {}
+        assert [one.packets for one in told] == ([7, 7] if is_counted else [])
+
+
+async def test_flows_of_which_nobody_asks_what_they_counted_go_while_others_read_counters() -> None:
+    client = FakeClient(ENTRY, FORMER)
+    table = FlowTable(client, canonical_flow, is_counted=lambda _: False)  # type: ignore[arg-type]
+    async with table.reading:
+        await table.apply({})
+    assert client.flows == {}

@@ -128,6 +128,17 @@ def test_an_edit_that_makes_no_sense_is_refused_whole(wrong: Edit, error: type[E
     assert cores.intent.networks() == before
 
 
+def test_members_are_removed_together_and_each_only_once() -> None:
+    cores = Cores()
+    cores.intent.apply(TEXT, "two.yaml")
+    red = cores.intent.network("red").network
+    names = [port.name for port in red.ports[::2]]
+    with pytest.raises(NotFound, match=names[0]):
+        cores.intent.edit("red", [Edit("port", name) for name in (*names, names[0])])
+    cores.intent.edit("red", [Edit("port", name) for name in names])
+    assert cores.intent.network("red").network.ports == red.ports[1::2]
+
+
 def test_an_edit_that_builds_upon_another_generation_is_refused() -> None:
     cores = Cores()
     cores.intent.apply(TEXT, "two.yaml")

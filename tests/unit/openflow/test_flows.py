@@ -6,7 +6,7 @@ import pytest
 
 from tulle._native import canonical_flow
 from tulle.openflow import changes, emit_flow, flow_key, flow_texts
-from tulle.openflow.flows import flow_cookie, flow_table
+from tulle.openflow.flows import FlowTexts, flow_cookie, flow_table
 from tulle.values import (
     Controller,
     DecTtl,
@@ -128,3 +128,18 @@ def test_texts_are_found_by_their_keys() -> None:
         "table=0,priority=100,in_port=3",
         "table=5,priority=100",
     }
+
+
+def test_texts_that_are_kept_are_those_made_anew() -> None:
+    web, there = fields(in_port=LocalPort("red/web1")), Output(TunnelPort("node2", "stt"))
+    steps = [
+        ([made(there, match=web), made(there, table=41)], PORTS),
+        ([made(there, table=41), made(Resubmit(10), match=web)], PORTS),
+        ([made(there, table=41), made(there, match=web)], {LocalPort("red/web1"): 4}),
+        ([made(there, table=41), made(there, match=web)], {}),
+    ]
+    texts = FlowTexts()
+    for flows, ports in steps:
+        texts.begin(ports, frozenset())
+        assert texts.of(iter(flows), canonical_flow) == flow_texts(flows, ports, canonical_flow)
+        texts.end()
