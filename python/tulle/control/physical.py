@@ -33,6 +33,7 @@ from tulle.values import (
 )
 from tulle.values.moving import Transit
 from tulle.values.pipeline import (
+    ANSWER,
     DELIVER,
     FROM_PORT_ACL,
     FROM_PORT_TRACK,
@@ -58,7 +59,9 @@ from .context import (
     in_version,
     version_place,
 )
+from .devices import Device, delivery_flows, device_of
 from .insertion import insertion_flows
+from .localnets import Localnet, Physical, localnets
 from .mirrors import with_mirrors
 from .numbers import number
 from .transits import coming_flows, ingress_flows, leaving_flows
@@ -79,10 +82,13 @@ class _Place(Struct, frozen=True):
     key: int
     mac: str
     node: str
+    device: Device
     is_secure: bool
     is_tracked: bool
     is_translated: bool
     version: int
+    is_mute: bool = False
+    """Whether what it sends never goes into a tunnel, as another node speaks for it there."""
 
     @property
     def metadata(self) -> int:
@@ -92,10 +98,6 @@ class _Place(Struct, frozen=True):
     @property
     def name(self) -> tuple[str, str]:
         return (self.network, self.port)
-
-    @property
-    def local_port(self) -> LocalPort:
-        return LocalPort(f"{self.network}/{self.port}")
 
     @property
     def owner(self) -> str:
@@ -135,6 +137,7 @@ def compile_node(
     behind: Mapping[str, int] = MappingProxyType({}),
     transits: Iterable[Transit] = (),
     dead: Collection[str] = (),
+    physical: Physical = MappingProxyType({}),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
@@ -144,14 +147,16 @@ def compile_node(
     that have another one and are spoken to in that, while what they send counts as of this one.
     Ports of `transits` are served here whatever their binding says, and looked for where the transit says.
     `dead` are appliances here (`network/name`) that nothing passes.
+    `physical` are the physical networks that nodes have.
     """
-    networks = tuple(networks)
-    places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF)
-    stopped = _places((one for one in networks if one.paused), bindings, ids, version & 0xFF)
+    networks, bindings = tuple(networks), tuple(bindings)
+    joined = {one.name: localnets(node, one, bindings, physical) for one in networks}
+    places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF, joined)
+    stopped = _places((one for one in networks if one.paused), bindings, ids, version & 0xFF, joined)
     sending = tuple(tunnels)
     ends = _ends((*sending, *receiving), encapsulations, version & 0xFF, behind)
     ways = {one.remote: ends[one.remote, one.encapsulation] for one in sending}
-    writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind)
+    writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind, joined)
     by_port = {(one.network, one.port): one for one in transits if _is_reached(one, ways)}
     moving = [(place, by_port[place.name]) for place in places if place.name in by_port]
     sought = [_sought(place, by_port.get(place.name)) for place in places]
@@ -219,7 +224,13 @@ def _ends(
     return found
 
 
-def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids, version: int) -> list[_Place]:
+def _places(
+    networks: Iterable[Network],
+    bindings: Iterable[Binding],
+    ids: Ids,
+    version: int,
+    joined: Mapping[str, Mapping[str, Localnet]],
+) -> list[_Place]:
     nodes = {(binding.network, binding.port): binding.node for binding in bindings}
     found = []
     for network in networks:
@@ -227,20 +238,29 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids, 
         tracked = any(acl.action == "allow-related" for acl in network.acls)
         translated = bool(network.load_balancers) or any(router.nat for router in network.routers)
         for port in network.ports:
-            node = nodes.get((network.name, port.name))
+            localnet = joined[network.name].get(port.switch) if port.localnet is not None else None
+            node = nodes.get((network.name, port.name)) if localnet is None else localnet.home
             if node is not None:
                 datapath = f"{network.name}/{port.switch}"
                 numbers = number(ids.datapaths, datapath), number(ids.ports, f"{datapath}/{port.name}")
                 names = network.name, port.name, port.switch
                 kind = port.port_security, tracked, translated
-                found.append(_Place(*names, *numbers, port.mac, node, *kind, version))
+                is_mute = localnet is not None and localnet.node != localnet.first
+                place = *numbers, port.mac, node, device_of(network.name, port)
+                found.append(_Place(*names, *place, *kind, version, is_mute))
     return found
 
 
 class _Writer:
     def __init__(
-        self, node: str, ways: Mapping[str, _End], ends: Iterable[_End], behind: Mapping[str, int]
+        self,
+        node: str,
+        ways: Mapping[str, _End],
+        ends: Iterable[_End],
+        behind: Mapping[str, int],
+        joined: Mapping[str, Mapping[str, Localnet]],
     ) -> None:
+        self._joined = joined
         self._node = node
         self._ways = ways
         self._ends = tuple(ends)
@@ -253,6 +273,7 @@ class _Writer:
             if end.guarded:
                 yield from self._from_external(end, [place for place in places if place.node == end.remote])
         by_datapath: defaultdict[int, list[_Place]] = defaultdict(list)
+        self._localnet_keys = {one.datapath: one.key for one in places if one.device.is_physical}
         for place in places:
             by_datapath[place.datapath].append(place)
             yield from self._local(place) if place.node == self._node else self._remote(place)
@@ -312,21 +333,20 @@ class _Writer:
         return (*mark, Resubmit(PORT_SECURITY if is_secure else FROM_PORT_ACL))
 
     def _local(self, place: _Place) -> Iterator[Flow]:
-        port = place.local_port
-        yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), self._entry(place), place.owner)
+        device = place.device
+        yield flow(PHYSICAL_INGRESS, 100 + device.rank, device.match, self._entry(place), place.owner)
         here = fields(metadata=place.metadata, reg15=place.key)
         for table in (OUTPUT, TUNNEL_DELIVERY):
             yield flow(table, 100, here, place.inward, place.owner)
-        yield flow(DELIVER, 100, here, (Output(port),), place.owner)
-        # A router may send back to where a packet came from; plain output there does nothing
-        # (OpenFlow 1.3.5 section 5.4).
-        yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), place.owner)
+        yield from delivery_flows(place.metadata, place.key, device, place.owner)
         yield from _zones(place)
 
     def _entry(self, place: _Place) -> tuple[Action, ...]:
         return (
+            *place.device.taken,
             SetField("metadata", place.metadata),
             SetField("reg14", place.key),
+            *((SetField("reg10", FROM_TUNNEL),) if place.is_mute else ()),
             *place.outward,
             Resubmit(PORT_SECURITY if place.is_secure else FROM_PORT_ACL),
         )
@@ -335,21 +355,21 @@ class _Writer:
         """What ports on their way need besides the flows of ports that are elsewhere."""
         for place, transit in moving:
             entry, activates = self._entry(place), transit.activates
-            yield from ingress_flows(place.local_port, entry, place.owner, activates=activates)
+            yield from ingress_flows(place.device, entry, place.owner, activates=activates)
             yield from _zones(place)
             if transit.comes:
-                yield from coming_flows(
-                    place.metadata, place.key, place.local_port, place.owner, place.inward
-                )
+                yield from coming_flows(place.metadata, place.key, place.device, place.owner, place.inward)
             else:
                 mark = self._mark(transit.node, place, place.key)
                 tunnel = self._ways[transit.node].port
-                yield from leaving_flows(
-                    place.metadata, place.key, place.local_port, place.owner, mark, tunnel
-                )
+                yield from leaving_flows(place.metadata, place.key, place.device, place.owner, mark, tunnel)
 
     def _remote(self, place: _Place) -> Iterator[Flow]:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""
+        localnet = self._joined[place.network].get(place.switch)
+        if localnet is not None and localnet.leads_to(place.node):
+            yield self._beside(place)
+            return
         if place.node not in self._ways:
             return
         match = fields((NOT_FROM_TUNNEL,), metadata=place.metadata, reg15=place.key)
@@ -365,11 +385,19 @@ class _Writer:
             # An endpoint without an agent lets us route for it, perhaps back to itself.
             yield flow(table, 110, fields(match, in_port=port), (*mark, OutputInPort()), place.owner)
 
+    def _beside(self, place: _Place) -> Flow:
+        """A port at a node that has the same physical network is reached by that."""
+        key = self._localnet_keys[place.datapath]
+        match = fields(metadata=place.metadata, reg15=place.key)
+        return flow(OUTPUT, 100, match, (SetField("reg15", key), Resubmit(DELIVER)), place.owner)
+
     def _flood(self, members: list[_Place]) -> Iterator[Flow]:
         owner = members[0].switch_owner
         local = tuple(self._flood_local(members))
         remote: tuple[Action, ...] = ()
-        for node in sorted({place.node for place in members} & self._ways.keys()):
+        localnet = self._joined[members[0].network].get(members[0].switch)
+        avoided = localnet.avoided if localnet is not None else frozenset()
+        for node in sorted(({place.node for place in members} & self._ways.keys()) - avoided):
             remote += (*self._mark(node, members[0], FLOOD_KEY), Output(self._ways[node].port))
         match = fields(metadata=members[0].metadata, reg15=FLOOD_KEY)
         yield flow(OUTPUT, 90, match, local, f"{owner} (flood)")
@@ -416,8 +444,8 @@ def _paused(node: str, places: list[_Place]) -> Iterator[Flow]:
     """What workloads of a paused network send is dropped under a name of its own."""
     for place in places:
         if place.node == node:
-            port = LocalPort(f"{place.network}/{place.port}")
-            yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), (), f"network {place.network} (paused)")
+            device, owner = place.device, f"network {place.network} (paused)"
+            yield flow(PHYSICAL_INGRESS, 100 + device.rank, device.match, (), owner)
 
 
 def _zones(place: _Place) -> Iterator[Flow]:
@@ -446,3 +474,4 @@ def _nowhere() -> Iterator[Flow]:
         (DELIVER, "port not here"),
     ):
         yield flow(table, 0, (), (), reason)
+    yield flow(ANSWER, 0, (), (OutputInPort(),), "answer")

@@ -27,7 +27,7 @@ from tulle.logical import (
     refuse_unsound,
     renamed,
 )
-from tulle.logical.rules import valid_name
+from tulle.logical.spelling import valid_name
 from tulle.logical.spelling import nearest
 from tulle.ovsdb import OvsdbError
 from tulle.store import Row, StoredNetwork, Writer

@@ -86,6 +86,8 @@ def _nothing_misses(
     moved = {one.name for one in ports[0]}
     if not moved:
         return True
+    if any(one.parent in moved for one in new.ports if one.parent is not None):
+        return False
     named = {name for group in new.port_groups for name in group.ports}
     return moved.isdisjoint(named) and not any(one.port in moved for one in new.acls if one.port)
 
@@ -94,6 +96,8 @@ def _ports_fit(new: Network, come: tuple[LogicalPort, ...]) -> bool:
     """Whether ports are right by themselves, and none has what another one has."""
     if not come:
         return True
+    if any(one.parent is not None or one.localnet is not None for one in come):
+        return False
     switches = {one.switch for one in come}
     around = tuple(one for one in new.switches if one.name in switches)
     if problems(Network(new.name, around, ports=come)):
