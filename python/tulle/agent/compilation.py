@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from tulle.agent.editions import Edition, Live, kept_networks, placed
-from tulle.agent.external_zones import external_zones
+from tulle.agent.external_zones import external_zones, sharing_ports
 from tulle.agent.flowset import NOTHING_TOLD, FlowSet, told
 from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node, lets_in, versioned
@@ -31,6 +31,7 @@ from tulle.values import (
     Ids,
     LocalPort,
     LogicalPort,
+    Membership,
     Network,
     NetworkServices,
     Probe,
@@ -101,6 +102,8 @@ class Inputs(Struct, frozen=True):
     live: Mapping[str, Live]
     transits: Mapping[str, tuple[Transit, ...]]
     dead: frozenset[str]
+    physical: Mapping[str, frozenset[str]]
+    memberships: Mapping[str, tuple[Membership, ...]]
 
 
 class Compilation:
@@ -138,18 +141,22 @@ class Compilation:
         live: Mapping[str, Live] = MappingProxyType({}),
         transits: Iterable[Transit] = (),
         dead: frozenset[str] = frozenset(),
+        physical: Mapping[str, frozenset[str]] = MappingProxyType({}),
+        memberships: frozenset[Membership] = frozenset(),
     ) -> Compiled:
         """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address).
 
-        `live` says which versions there are; `dead` as in `compile_node`.
+        `live` says which versions there are; `dead`, `physical` and `memberships` as in `compile_node`.
         """
         networks, bindings, transits = tuple(networks), tuple(bindings), tuple(transits)
-        outside = external_zones(bindings, tunnels.all, ports.values())
+        sharing = sharing_ports(self._node, networks, bindings)
+        outside = external_zones(bindings, tunnels.all, ports.values(), sharing)
         taken = {*ports.values(), *outside.values()}
         versions = (*networks, *kept_networks(live))
         zones = translation_zones(self._node, versions, bindings, tunnels.all, taken)
         numbered: Ports = dict([*ports.items(), *outside.items(), *zones.items()])
-        self._given = bindings, tunnels, encapsulations, ports, unheard, down, live, transits, dead
+        given = bindings, tunnels, encapsulations, ports, unheard, down, live, transits, dead
+        self._given = *given, physical, memberships
         self._inputs = Inputs(
             bindings,
             _by_network(bindings),
@@ -161,6 +168,8 @@ class Compilation:
             live,
             _by_network(transits),
             dead,
+            physical,
+            _by_network(sorted(memberships)),
         )
         return self.recompile(networks, ids)
 
@@ -288,11 +297,18 @@ class Compilation:
         kind = tracked, is_translated(network), network.paused
         # What is inserted looks at all of a network, and at numbers of its own.
         inserted = (network, ids, inputs.dead) if network.appliances or network.mirrors else None
-        follows = (bindings, facts, bound, numbers, kind, behind, transits, inserted)
+        snooping = tuple(one for one in network.switches if one.multicast is not None)
+        members = inputs.memberships.get(name, ()) if snooping else ()
+        joined = inputs.physical if any(port.localnet is not None for port in bound) else {}
+        follows = (
+            *(bindings, facts, bound, numbers, kind, behind, transits, inserted),
+            *(snooping, members, joined),
+        )
         if kept.placed == follows:
             return None
         shown = Network(
             name,
+            snooping,
             ports=tuple(bound),
             acls=network.acls,
             routers=network.routers,
@@ -315,6 +331,8 @@ class Compilation:
             behind,
             transits,
             dead=inputs.dead,
+            physical=joined,
+            memberships=members,
         )
 
 
@@ -359,7 +377,7 @@ class _Kept:
         """The ports of the network that are bound somewhere."""
         if self._from is None or self._from[0] is not network.ports or self._from[1] is not bindings:
             names = {one.port for one in bindings}
-            self._bound = [port for port in network.ports if port.name in names]
+            self._bound = [port for port in network.ports if port.name in names or port.localnet is not None]
             self._from = network.ports, bindings
         return self._bound
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from tulle.values import (
     Flow,
     Ids,
     LocalPort,
+    Membership,
     Move,
     Network,
     Output,
@@ -60,6 +62,8 @@ from .context import (
     version_place,
 )
 from .devices import Device, delivery_flows, device_of
+from .ends import End, ends_of
+from .groups import Around, group_flows
 from .insertion import insertion_flows
 from .localnets import Localnet, Physical, localnets
 from .mirrors import with_mirrors
@@ -138,6 +142,7 @@ def compile_node(
     transits: Iterable[Transit] = (),
     dead: Collection[str] = (),
     physical: Physical = MappingProxyType({}),
+    memberships: Collection[Membership] = (),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
@@ -147,20 +152,21 @@ def compile_node(
     that have another one and are spoken to in that, while what they send counts as of this one.
     Ports of `transits` are served here whatever their binding says, and looked for where the transit says.
     `dead` are appliances here (`network/name`) that nothing passes.
-    `physical` are the physical networks that nodes have.
+    `physical` are the physical networks that nodes have, `memberships` which ports have joined multicast groups.
     """
     networks, bindings = tuple(networks), tuple(bindings)
     joined = {one.name: localnets(node, one, bindings, physical) for one in networks}
     places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF, joined)
     stopped = _places((one for one in networks if one.paused), bindings, ids, version & 0xFF, joined)
     sending = tuple(tunnels)
-    ends = _ends((*sending, *receiving), encapsulations, version & 0xFF, behind)
+    ends = ends_of((*sending, *receiving), encapsulations, version & 0xFF, behind)
     ways = {one.remote: ends[one.remote, one.encapsulation] for one in sending}
     writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind, joined)
     by_port = {(one.network, one.port): one for one in transits if _is_reached(one, ways)}
     moving = [(place, by_port[place.name]) for place in places if place.name in by_port]
     sought = [_sought(place, by_port.get(place.name)) for place in places]
     flows: tuple[Flow, ...] = (*writer.flows(sought), *writer.transits(moving), *_paused(node, stopped))
+    flows = (*flows, *writer.groups(networks, sought, memberships))
     for network in (one for one in networks if (one.appliances or one.mirrors) and not one.paused):
         homes = {place.port: place.node for place in sought if place.network == network.name}
         inserted = insertion_flows(node, network, homes, ways, ids, dead, version & 0xFF)
@@ -170,58 +176,13 @@ def compile_node(
     return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
 
 
-def _is_reached(transit: Transit, ways: Mapping[str, _End]) -> bool:
+def _is_reached(transit: Transit, ways: Mapping[str, End]) -> bool:
     """Whether what comes for a port can be sent on; if not, it is delivered here as long as its device is here."""
     return transit.comes or (transit.node in ways and not ways[transit.node].guarded)
 
 
 def _sought(place: _Place, transit: Transit | None) -> _Place:
     return place if transit is None else replace(place, node=transit.node)
-
-
-class _End(Struct, frozen=True):
-    """A tunnel of this node."""
-
-    tunnel: TunnelInterface
-    encapsulation: Encapsulation
-    version: int = 0
-    """What contexts to it carry; to an endpoint without an agent versions mean nothing."""
-
-    @property
-    def remote(self) -> str:
-        return self.tunnel.remote
-
-    @property
-    def port(self) -> TunnelPort:
-        """What is sent goes to this one; the switch takes the second endpoint's by itself."""
-        return TunnelPort(self.remote, self.encapsulation.name)
-
-    @property
-    def ports(self) -> tuple[TunnelPort, ...]:
-        """All that packets come in by: a second endpoint has its own."""
-        second = TunnelPort(self.remote, self.encapsulation.name, second=True)
-        return (self.port, second) if self.tunnel.second_address else (self.port,)
-
-    @property
-    def guarded(self) -> bool:
-        """Whether the remote has no agent and names no ports, so that this node applies the ACLs for it."""
-        return self.tunnel.external and not carries_ports(self.encapsulation)
-
-
-def _ends(
-    tunnels: Iterable[TunnelInterface],
-    encapsulations: Mapping[str, Encapsulation],
-    version: int,
-    behind: Mapping[str, int],
-) -> dict[tuple[str, str], _End]:
-    """By remote and encapsulation; one that has a second port goes before the same without it."""
-    found: dict[tuple[str, str], _End] = {}
-    for one in tunnels:
-        key = one.remote, one.encapsulation
-        if key not in found or (one.second_address and not found[key].tunnel.second_address):
-            spoken = 0 if one.external else behind.get(one.remote, version)
-            found[key] = _End(one, encapsulations[one.encapsulation], spoken)
-    return found
 
 
 def _places(
@@ -255,8 +216,8 @@ class _Writer:
     def __init__(
         self,
         node: str,
-        ways: Mapping[str, _End],
-        ends: Iterable[_End],
+        ways: Mapping[str, End],
+        ends: Iterable[End],
         behind: Mapping[str, int],
         joined: Mapping[str, Mapping[str, Localnet]],
     ) -> None:
@@ -282,7 +243,7 @@ class _Writer:
             yield from self._in_this_version(members[0].network, members[0].datapath, members[0].version)
         yield from _nowhere()
 
-    def _from_tunnel(self, end: _End, port: TunnelPort) -> Flow:
+    def _from_tunnel(self, end: End, port: TunnelPort) -> Flow:
         match, owner = fields(in_port=port), f"tunnel {end.remote}"
         if end.guarded:
             return flow(PHYSICAL_INGRESS, 100, match, (), f"unknown context from {end.remote}")
@@ -312,7 +273,7 @@ class _Writer:
                     actions = (SetField("metadata", metadata), *_onward(end))
                     yield flow(PHYSICAL_INGRESS, 102, match, actions, owner)
 
-    def _from_external(self, end: _End, members: list[_Place]) -> Iterator[Flow]:
+    def _from_external(self, end: End, members: list[_Place]) -> Iterator[Flow]:
         """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs.
 
         With a source that none of its ports has it is not known which one speaks: not if all of them are secured.
@@ -385,6 +346,38 @@ class _Writer:
             # An endpoint without an agent lets us route for it, perhaps back to itself.
             yield flow(table, 110, fields(match, in_port=port), (*mark, OutputInPort()), place.owner)
 
+    def groups(
+        self, networks: Iterable[Network], places: list[_Place], memberships: Collection[Membership]
+    ) -> Iterator[Flow]:
+        """Where groups go on the switches that snoop."""
+        snooping = {
+            (network.name, one.name): one
+            for network in networks
+            for one in network.switches
+            if one.multicast is not None
+        }
+        members: defaultdict[tuple[str, str], list[_Place]] = defaultdict(list)
+        for place in places if snooping else ():
+            members[place.network, place.switch].append(place)
+        external = {end.remote for end in self._ends if end.tunnel.external}
+        for (network, name), found in sorted(members.items()):
+            if (network, name) in snooping:
+                localnet = self._joined[network].get(name)
+                all_groups = {one.port for one in found if one.device.is_physical or one.node in external}
+                around = Around(
+                    self._node,
+                    network,
+                    found[0].metadata,
+                    tuple(found),
+                    self._ways.keys() - (localnet.avoided if localnet is not None else frozenset()),
+                    frozenset(all_groups),
+                    partial(self._copy, found[0]),
+                )
+                yield from group_flows(around, snooping[network, name], memberships)
+
+    def _copy(self, place: _Place, node: str, egress: int) -> tuple[Action, ...]:
+        return (*self._mark(node, place, egress), Output(self._ways[node].port))
+
     def _beside(self, place: _Place) -> Flow:
         """A port at a node that has the same physical network is reached by that."""
         key = self._localnet_keys[place.datapath]
@@ -422,7 +415,7 @@ class _Writer:
         return actions
 
 
-def _onward(end: _End) -> tuple[Action, ...]:
+def _onward(end: End) -> tuple[Action, ...]:
     """Where what came out of a tunnel goes, its datapath being known."""
     if carries_ports(end.encapsulation):
         ports = Move(EGRESS, Slice("reg15", 0, 16)), Move(INGRESS, Slice("reg14", 0, 16))

@@ -27,8 +27,7 @@ from tulle.logical import (
     refuse_unsound,
     renamed,
 )
-from tulle.logical.spelling import valid_name
-from tulle.logical.spelling import nearest
+from tulle.logical.spelling import nearest, valid_name
 from tulle.ovsdb import OvsdbError
 from tulle.store import Row, StoredNetwork, Writer
 from tulle.values import Change, LabFile, LogicalPort, Network, Node

@@ -68,7 +68,9 @@ def _child_problems(network: Network) -> Iterator[Problem]:
             message = f"port {port.name}: parent {parent.name} is {kind}"
             yield Problem(("ports", at, "parent"), message)
         elif switches[parent.switch].vlan == "transparent":
-            message = f"port {port.name}: switch {parent.switch} of parent {parent.name} carries all tags itself"
+            message = (
+                f"port {port.name}: switch {parent.switch} of parent {parent.name} carries all tags itself"
+            )
             yield Problem(("ports", at, "parent"), message)
         yield from _owned(at, port, f"is where its parent {parent.name} is, and")
 
@@ -125,7 +127,9 @@ def _appliance_problems(network: Network) -> Iterator[Problem]:
                 yield Problem(("appliances", at, key), message)
     for at, mirror in enumerate(network.mirrors):
         if mirror.to in kinds:
-            yield Problem(("mirrors", at, "to"), f"mirror {mirror.name}: port {mirror.to} is {kinds[mirror.to]}")
+            yield Problem(
+                ("mirrors", at, "to"), f"mirror {mirror.name}: port {mirror.to} is {kinds[mirror.to]}"
+            )
     for at, chain in enumerate(network.chains):
         if chain.port in localnets:
             message = f"chain {chain.name}: port {chain.port} is a localnet port"
@@ -137,4 +141,6 @@ def _timer_problems(network: Network) -> Iterator[Problem]:
         one = switch.multicast
         if one is not None and one.querier and one.idle_s <= one.query_s:
             message = f"switch {switch.name}: memberships would end after {one.idle_s} s, before they are"
-            yield Problem(("switches", at, "multicast", "idle_s"), f"{message} asked for after {one.query_s} s")
+            yield Problem(
+                ("switches", at, "multicast", "idle_s"), f"{message} asked for after {one.query_s} s"
+            )

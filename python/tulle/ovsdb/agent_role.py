@@ -27,6 +27,7 @@ _OF_NODE = {
     "capabilities",
     "prepared",
     "stamped",
+    "physical",
 }
 # table: (column that holds the node's name, whether rows may come and go, columns that may change)
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
@@ -36,6 +37,7 @@ _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Backend": ("node", True, {"up"}),
     "Counter": ("node", True, {"packets", "bytes", "past_packets", "past_bytes"}),
     "Drop": ("node", True, {"packets"}),
+    "Membership": ("node", True, {"ports"}),
     "Port_State": ("node", True, {"target", "serial", "connections", "problem"}),
     "Tunnel_End": ("node", True, {"generation", "receives", "sends"}),
     "Question": ("node", False, {"status", "answer"}),

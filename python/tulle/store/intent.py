@@ -29,7 +29,7 @@ from tulle.values import (
     StaticRoute,
 )
 
-from . import insertion, services
+from . import insertion, layer2, services
 from .translation import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
 from .writer import Row, Source, Writer
 
@@ -219,7 +219,8 @@ def _network(root: Row, parts: Rows, router_ports: list[Row], nats: list[Row]) -
 
 
 def _switch(row: Row) -> LogicalSwitch:
-    return services.with_switch_columns(LogicalSwitch(row["name"], tuple(row["subnets"])), row)
+    made = services.with_switch_columns(LogicalSwitch(row["name"], tuple(row["subnets"])), row)
+    return layer2.with_switch_columns(made, row)
 
 
 @lru_cache(maxsize=_CHECKED_MAX)
@@ -265,6 +266,7 @@ def _port(row: Row) -> LogicalPort:
         row["interface"],
         row["port_security"],
         services.configure_of(row),
+        **layer2.port_columns(row),
     )
 
 
@@ -304,7 +306,7 @@ def network_columns(network: Network) -> Row:
 
 def switch_row(switch: LogicalSwitch) -> Row:
     """The columns of a switch, but for its network."""
-    columns = services.switch_columns(switch)
+    columns = {**services.switch_columns(switch), **layer2.switch_columns(switch)}
     return {"name": switch.name, "subnets": frozenset(switch.subnets), **columns}
 
 

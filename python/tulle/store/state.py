@@ -72,6 +72,7 @@ def write_node(
         values["applied"] = dict(applied)
     if report is not None:
         values |= {"underlay_mtu": report.underlay_mtu, "capabilities": dict(report.capabilities)}
+        values["physical"] = report.physical
     _upsert(writer, source, "Node", values)
 
 

@@ -29,10 +29,12 @@ class NodeReport(Struct, frozen=True):
 
     `underlay_mtu`: the largest IP packet of its underlay, in bytes.  `capabilities`: what its switch has found that
     kernel and underlay devices can do, by name: "yes", "no" or a number; those of a device as `DEVICE/NAME`.
+    `physical`: the physical networks that it has for localnet ports.
     """
 
     underlay_mtu: int = 1500
     capabilities: Mapping[str, str] = {}
+    physical: frozenset[str] = frozenset()
 
 
 class Underlay(Struct, frozen=True):
