@@ -7,12 +7,13 @@ through; it works while its port does.  Pure: the time and what comes are argume
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
 
+from tulle.agent.view import View
 from tulle.control.insertion import PROBE, PROBE_MAC
 from tulle.openflow import PacketIn
 from tulle.values import Network, pipeline
@@ -151,3 +152,19 @@ def probe_frame(name: Name, sequence: int) -> bytes:
     head = bytes.fromhex(PROBE_MAC.replace(":", "")) + SOURCE_MAC + pipeline.ETH_PROBE.to_bytes(2, "big")
     digest = blake2b("/".join(name).encode(), digest_size=DIGEST_BYTES).digest()
     return (head + MAGIC + digest + sequence.to_bytes(4, "big")).ljust(FRAME_BYTES, b"\x00")
+
+
+def kept_reports(view: View, node: str, states: Collection[Name]) -> list[tuple[str, str, str]]:
+    """What `node` said of appliances that it does not watch now: it stays until another node speaks of them."""
+    known = {
+        (one.network.name, appliance.name)
+        for one in view.networks.values()
+        for appliance in one.network.appliances
+    }
+    told = [(at, (network, name)) for at, network, name in view.appliances]
+    elsewhere = {name for at, name in told if at != node}
+    return [
+        (at, *name)
+        for at, name in told
+        if at == node and name in known and name not in states and name not in elsewhere
+    ]

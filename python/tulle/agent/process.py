@@ -27,9 +27,9 @@ from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Reconciler
 from tulle.agent.services import Advertising, Services
 from tulle.agent.situation import Options
-from tulle.agent.slowpath import SlowPath
+from tulle.agent.slowpath import Answer, SlowPath
 from tulle.agent.tally import Tally, write_tally
-from tulle.agent.tracing import Names, trace
+from tulle.agent.tracing import Names, sent_by_parent, trace
 from tulle.agent.view import INTENT_TABLES
 from tulle.control.transits import ACTIVATE
 from tulle.errors import TulleError, Unavailable
@@ -145,9 +145,11 @@ class Agent:
         self.slow_path.configure(compiled.routers, compiled.reasons)
         self.policy.configure(compiled.reasons, compiled.owners)
         ports, now = self.reconciler.ports, time.monotonic()
-        self.checks.configure(compiled.probes, ports, compiled.reasons.items(), now)
+        plugged = {*ports, *self.reconciler.sharing}
+        self.checks.configure(compiled.probes, plugged, compiled.reasons.items(), now)
         self.services.configure(compiled.services, compiled.reasons, self.reconciler.mtus)
         self.reconciler.health.configure(compiled.reasons)
+        self.reconciler.snooping.listen(compiled.reasons)
         return True
 
     async def watch_connections(self) -> None:
@@ -175,7 +177,8 @@ class Agent:
         while True:
             await asyncio.sleep(ADVERTISE_S)
             if self.openflow.connected:
-                local = {port.name for port in self.reconciler.ports if isinstance(port, LocalPort)}
+                ports = {*self.reconciler.ports, *self.reconciler.sharing}
+                local = {port.name for port in ports if isinstance(port, LocalPort)}
                 services, mtus = self.reconciler.compiled.services, self.reconciler.mtus
                 for answer in self.advertising.due(services, mtus, local, time.monotonic()):
                     self.openflow.packet_out(OFPP_CONTROLLER, answer.actions, answer.frame)
@@ -217,6 +220,19 @@ class Agent:
             writer = Writer(self.state.schema)
             store.write_backends(writer, source(self.state), self.name, self.checks.states())
             await self._write(writer)
+
+    async def snoop(self) -> None:
+        """Ask for members of groups, and forget those who say no more."""
+        while True:
+            await asyncio.sleep(CHECKS_S)
+            if self.openflow.connected:
+                self._tell(*self.reconciler.snooping.due(time.monotonic()))
+
+    def _tell(self, answers: list[Answer], is_changed: bool) -> None:
+        for one in answers:
+            self.openflow.packet_out(OFPP_CONTROLLER, one.actions, one.frame)
+        if is_changed:
+            self._look_at_everything()
 
     async def probe(self) -> None:
         """Look every second whether the appliances here work."""
@@ -271,6 +287,8 @@ class Agent:
         try:
             nodes = view.nodes if view is not None else {}
             ways = self.reconciler.ways(request.network)
+            if view is not None:
+                request = sent_by_parent(request, view)
             return await trace(self.control, request, self.reconciler.ports, nodes, ways, names)
         except TulleError as error:
             return str(error)
@@ -371,6 +389,9 @@ class Agent:
             if health.hear(packet):
                 self._changed.set()
             return
+        if self.reconciler.snooping.concerns(packet):
+            self._tell(*self.reconciler.snooping.hear(packet))
+            return
         compiled = self.reconciler.compiled
         if compiled.reasons.get((packet.table, packet.cookie)) == ACTIVATE:
             network, _, port = compiled.owners[packet.cookie].removeprefix("port ").partition("/")
@@ -398,6 +419,7 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
             agent.count(),
             agent.check(),
             agent.probe(),
+            agent.snoop(),
             agent.trace(),
             agent.answer(),
             agent.answers.keep_checking(),

@@ -13,18 +13,21 @@ import structlog
 
 from tulle import store
 from tulle.agent import abilities, interfaces, placing
-from tulle.agent.appliances import ApplianceHealth, watched_appliances
+from tulle.agent.appliances import ApplianceHealth, kept_reports, watched_appliances
 from tulle.agent.attacher import Attacher, Wanted
+from tulle.agent.collectors import collectors
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.editions import Editions, Found, Live, found_in_switch, kept_networks, stamped_network
-from tulle.agent.external_zones import external_zones, new_zones
+from tulle.agent.external_zones import external_zones, new_zones, sharing_ports
 from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.following import Following, concerns_places, looks_around
 from tulle.agent.handing import Handing, is_tracked, write_states
 from tulle.agent.interfaces import Interface, Present
+from tulle.agent.multicast import Snooping
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
 from tulle.agent.situation import Options, Situation
+from tulle.agent.snooped import snooped_switches
 from tulle.agent.stranded import stranded
 from tulle.agent.translation_zones import translation_zones
 from tulle.agent.tunnel_pairs import TunnelPairs, known_nodes
@@ -33,7 +36,6 @@ from tulle.agent.zones import Ports, forget, forget_connections, remembered, reu
 from tulle.control import (
     all_tunnels_of,
     attachments,
-    collector_name,
     in_path,
     network_mtu,
     placement,
@@ -42,15 +44,15 @@ from tulle.control import (
 from tulle.encap import encapsulations
 from tulle.errors import TulleError
 from tulle.ovsdb import Replica, RowEvent, Transaction
-from tulle.store import Writer, moving, source
+from tulle.store import Writer, layer2, moving, source
 from tulle.values import (
     Attachment,
     Binding,
     LocalPort,
+    Membership,
     Node,
     NodeReport,
     TunnelEnd,
-    TunnelInterface,
     TunnelPort,
     Zone,
 )
@@ -107,6 +109,9 @@ class Reconciler:
         self._translating: dict[Zone, int] | None = None
         self._down: frozenset[tuple[str, str, str]] = frozenset()
         self._asked = options.encapsulations
+        self._physical = options.physical
+        self.snooping = Snooping(clock)
+        self.sharing: frozenset[LocalPort] = frozenset()
         self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
         self._clock = clock
@@ -190,7 +195,9 @@ class Reconciler:
         """A port that is prepared here has spoken here: the next pass takes it."""
         if port not in self._activated:
             _logger.info("speaks here", port="/".join(port))
-            self._activated.add(port)
+            parent = port if self.view is None else self.view.parents.get(port, port)
+            family = {parent} if self.view is None else self.view.with_children(frozenset({parent}))
+            self._activated |= {port, *family}
 
     @property
     def has_compiled(self) -> bool:
@@ -199,6 +206,7 @@ class Reconciler:
 
     async def _hand_over(self, view: View, places: Places, ports: Ports) -> None:
         """Give connections to the nodes that ports move to, as soon as there is something to give."""
+        ports = dict([*(self._outside or {}).items(), *ports.items()])
         departing = {
             port: target
             for port, target in placing.departing(view, self.node.name, places).items()
@@ -242,7 +250,8 @@ class Reconciler:
         name = self.node.name
         coming = placing.coming(view, name)
         self._activated &= coming
-        wanted = placing.wanted(view, name, interfaces.foreign_ports(there)) | self._activated
+        foreign = view.with_children(interfaces.foreign_ports(there))
+        wanted = placing.wanted(view, name, foreign) | self._activated
         held, coming = placing.held(view, name), coming - self._activated
         lingering = self.lingering.update(view, name, wanted | held | coming, self._clock())
         return Places(wanted, held, lingering, coming)
@@ -265,24 +274,10 @@ class Reconciler:
             if tunnel.remote in remotes
             for interface in interfaces.tunnel_interfaces(self.node, tunnel)
         ]
-        return [*tunnels, *taps, *self._collectors(view, places)]
-
-    def _collectors(self, view: View, places: Places) -> list[Interface]:
-        """Tunnels to those who get the copies of mirrors whose ports are here.
-
-        Never to a node: it would take a copy for a packet of the network whose number is the mirror's key.
-        """
         here = {network for network, _ in places.local}
-        nodes = {at for one in view.nodes.values() for at in (one.address, one.second_address)}
-        wanted = {
-            (mirror.remote, mirror.encapsulation)
-            for network in view.all_networks
-            for mirror in network.mirrors
-            if network.name in here and mirror.remote is not None and mirror.remote not in nodes
-            if mirror.encapsulation in encapsulations()
-        }
-        ends = (TunnelInterface(collector_name(at), at, kind) for at, kind in sorted(wanted))
-        return [interfaces.collector_interface(self.node, one) for one in ends]
+        local = (network for network in view.all_networks if network.name in here)
+        devices = interfaces.physical_interfaces(name, self._physical, local)
+        return [*tunnels, *taps, *devices, *collectors(self.node, view, places)]
 
     def _attachments(self, view: View, places: Places, there: dict[str, Present]) -> dict[str, Wanted]:
         taps = {one.logical_port: one for one in there.values() if one.own and one.works and one.logical_port}
@@ -334,6 +329,7 @@ class Reconciler:
             for one in working
             if one.logical_port is not None and (not one.own or "/".join(one.logical_port) in attached)
         )
+        ready = view.with_children(ready)
         bindings = placing.effective_bindings(view, name, places, ready)
         remotes = placing.needed_remotes(view, name, places, bindings)
         retiring = tuple(tunnel_of(there[one], view.nodes) for one in sorted(kept))
@@ -348,7 +344,8 @@ class Reconciler:
         names = (one.logical_port for one in now.there.values())
         plugged = {LocalPort("/".join(name)) for name in names if name is not None}
         self._zones = remembered(self._zones, self.ports, plugged)
-        outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
+        self.sharing = frozenset(sharing_ports(self.node.name, placed.networks, placed.bindings))
+        outside = external_zones(placed.bindings, tunnels.all, self.ports.values(), self.sharing)
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
         live, frozen = await self._live(now.view)
@@ -357,12 +354,15 @@ class Reconciler:
         zones = translation_zones(self.node.name, versions, placed.bindings, tunnels.all, taken)
         await forget_connections(self._control, new_zones(self._translating, zones))
         self._translating = zones
-        await self.handing.take(moving.port_states(source(self.state)), self.ports)
+        numbers: Ports = dict([*outside.items(), *self.ports.items()])
+        await self.handing.take(moving.port_states(source(self.state)), numbers)
         wanted = now.places.wanted - self._activated
         ends = store.tunnel_ends(source(self.state))
         heard = {node for (node, remote), end in ends.items() if remote == self.node.name and end.receives}
         self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
         self._watch(now, live)
+        members = self._members(now, live)
+        physical = {**now.view.physical, self.node.name: interfaces.physical_networks(now.there)}
         told = {(network, name) for _, network, name in now.view.appliances}
         inputs = (
             tuple(in_path(one, placed.bindings, told) for one in placed.networks),
@@ -376,6 +376,8 @@ class Reconciler:
             live,
             placing.transits(now.view, self.node.name, now.places, now.ready, self._waiting),
             self.health.dead,
+            physical,
+            members,
         )
         self.compiled = self.compilation.compile(*inputs)
         self._note_compiled(frozen)
@@ -403,6 +405,15 @@ class Reconciler:
         live = self.editions.update(view.versions, view.turns, latest, found, self._clock())
         return live, found.metadata
 
+    def _members(self, now: Situation, live: Mapping[str, Live]) -> frozenset[Membership]:
+        """Which ports have joined which groups, as this node has heard and as others say."""
+        view, here = now.view, now.ready & now.places.local
+        networks = [stamped_network(one, live) for one in view.all_networks]
+        self.snooping.configure(snooped_switches(networks, view.ids, live, here))
+        self.snooping.adopt(view.memberships, self.node.name)
+        others = {one for at, one in view.memberships if at != self.node.name}
+        return frozenset(others) | self.snooping.memberships
+
     def _watch(self, now: Situation, live: Mapping[str, Live]) -> None:
         """Look after the appliances that packets pass here, in the versions that they enter."""
         numbers = {port.name: number for port, number in self.ports.items() if isinstance(port, LocalPort)}
@@ -416,25 +427,6 @@ class Reconciler:
             if at == self.node.name
         }
         self.health.watch(found, said)
-
-    def _write_appliances(self, writer: Writer, now: Situation) -> None:
-        """What this node knows of appliances; what it said of one stays until another node speaks of it."""
-        known = {
-            (one.network.name, appliance.name)
-            for one in now.view.networks.values()
-            for appliance in one.network.appliances
-        }
-        kept = [
-            (at, network, name)
-            for at, network, name in now.view.appliances
-            if at == self.node.name
-            and (network, name) in known
-            and (network, name) not in self.health.states
-            and not any(
-                other != at and (network, name) == tuple(rest) for other, *rest in now.view.appliances
-            )
-        ]
-        store.write_appliances(writer, source(self.state), self.node.name, self.health.states, kept)
 
     def _ends(self, now: Situation) -> tuple[TunnelEnd, ...]:
         """What this node can say of its tunnels, now that the flows are in place."""
@@ -455,14 +447,17 @@ class Reconciler:
         for row in state("Binding"):
             if (row["network"], row["port"]) in gone and row["node"] == name:
                 writer.delete("Binding", row)
-        report = NodeReport(self.underlay_mtu, abilities.capabilities(source(self.switch)))
+        capabilities = abilities.capabilities(source(self.switch))
+        report = NodeReport(self.underlay_mtu, capabilities, interfaces.physical_networks(now.there))
         applied = self._applied(now.view)
         store.write_node(writer, state, self.node, applied, report)
         here = {*self.compilation.latest, *applied, *self.editions.holding()}
         told = self.editions.report(here, self.compilation.pending)
         store.write_version_report(writer, state, name, told)
         store.write_tunnel_ends(writer, state, name, self._ends(now))
-        self._write_appliances(writer, now)
+        kept = kept_reports(now.view, name, self.health.states)
+        store.write_appliances(writer, state, name, self.health.states, kept)
+        layer2.write_memberships(writer, state, name, self.snooping.memberships)
         if writer.operations:
             await self.state.transact(writer.operations)
 

@@ -40,10 +40,14 @@ class Localnet(Struct, frozen=True):
         """Where this node finds the localnet port."""
         return self.node if self.is_here else self.first
 
-    @property
-    def avoided(self) -> frozenset[str]:
-        """The nodes that get broadcasts of the switch by the physical network."""
-        return self.joined if self.is_here else self.joined - {self.first}
+    def flooded(self, nodes: Collection[str]) -> frozenset[str]:
+        """The nodes among these that this one sends broadcasts to by tunnels.
+
+        What is sent to the physical network is passed on by the first node that hears it there, whoever sent it.
+        """
+        if self.is_here and self.node != self.first:
+            return frozenset()
+        return frozenset(nodes) - (self.joined - {self.first} if not self.is_here else self.joined)
 
     def leads_to(self, node: str) -> bool:
         """Whether what goes from here to a port at `node` takes the physical network."""

@@ -207,8 +207,9 @@ def _places(
                 names = network.name, port.name, port.switch
                 kind = port.port_security, tracked, translated
                 is_mute = localnet is not None and localnet.node != localnet.first
-                place = *numbers, port.mac, node, device_of(network.name, port)
-                found.append(_Place(*names, *place, *kind, version, is_mute))
+                device = device_of(network.name, port)
+                place = _Place(*names, *numbers, port.mac, node, device, *kind, version, is_mute)
+                found.append(place)
     return found
 
 
@@ -369,7 +370,7 @@ class _Writer:
                     network,
                     found[0].metadata,
                     tuple(found),
-                    self._ways.keys() - (localnet.avoided if localnet is not None else frozenset()),
+                    self._ways.keys() if localnet is None else localnet.flooded(self._ways.keys()),
                     frozenset(all_groups),
                     partial(self._copy, found[0]),
                 )
@@ -389,8 +390,8 @@ class _Writer:
         local = tuple(self._flood_local(members))
         remote: tuple[Action, ...] = ()
         localnet = self._joined[members[0].network].get(members[0].switch)
-        avoided = localnet.avoided if localnet is not None else frozenset()
-        for node in sorted(({place.node for place in members} & self._ways.keys()) - avoided):
+        nodes = {place.node for place in members} & self._ways.keys()
+        for node in sorted(nodes if localnet is None else localnet.flooded(nodes)):
             remote += (*self._mark(node, members[0], FLOOD_KEY), Output(self._ways[node].port))
         match = fields(metadata=members[0].metadata, reg15=FLOOD_KEY)
         yield flow(OUTPUT, 90, match, local, f"{owner} (flood)")

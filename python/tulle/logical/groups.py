@@ -60,10 +60,10 @@ def group_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
     group = FieldMatch("dl_dst", GROUP_BIT, GROUP_BIT)
     everybody = SetField("reg15", FLOOD_KEY), Resubmit(OUTPUT)
     for eth_type, field, prefix in LINK_LOCAL:
-        match = fields((*at, group, prefix_field(field, prefix)), dl_type=eth_type)
+        match = fields((*at, group, *prefix_field(field, prefix)), dl_type=eth_type)
         yield flow(SWITCH_LOOKUP, EVERYBODY, match, everybody, owner)
     for eth_type, field, prefix in GROUPS:
-        match = fields((*at, group, prefix_field(field, prefix)), dl_type=eth_type)
+        match = fields((*at, group, *prefix_field(field, prefix)), dl_type=eth_type)
         yield flow(SWITCH_LOOKUP, SOME, match, (Resubmit(MULTICAST),), owner)
 
 

@@ -5,9 +5,9 @@ Sources are not told apart: who wants a group from some sources gets it from all
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from ipaddress import ip_address
-from struct import error as StructError
 from struct import pack, unpack_from
 from typing import Final
 
@@ -44,7 +44,7 @@ def parse_message(frame: bytes) -> Heard | None:
     """What a frame says, None if it is nothing of the kind or cut off."""
     try:
         return _parse(frame)
-    except (IndexError, ValueError, StructError):
+    except (IndexError, ValueError, struct.error):
         return None
 
 
@@ -118,8 +118,10 @@ def emit_query(version: int, source_mac: str, every_s: int, group: str | None = 
     IPv4 has no source address, since a switch asks (RFC 4541 section 2.1.1).
     """
     wait_s = max(1, min(10, every_s)) if group is None else 1
-    return _igmp_query(source_mac, every_s, wait_s, group) if version == 4 else _mld_query(
-        source_mac, every_s, wait_s, group
+    return (
+        _igmp_query(source_mac, every_s, wait_s, group)
+        if version == 4
+        else _mld_query(source_mac, every_s, wait_s, group)
     )
 
 

@@ -42,7 +42,7 @@ class SnoopedSwitch(Struct, frozen=True):
 
 
 class Snooping:
-    """`configure` after each pass, `hear` for each packet that `concerns` it, `due` now and then."""
+    """`configure` in each pass, `listen` after it, `hear` for each packet that `concerns` it, `due` now and then."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -57,11 +57,16 @@ class Snooping:
         """Of the ports of this node."""
         return frozenset(self._ends)
 
-    def configure(self, switches: Iterable[SnoopedSwitch], reasons: Reasons) -> None:
-        """Know these switches, and why flows hand packets up; what is of no port here any more is forgotten."""
-        self._switches = {_datapath(one.metadata): one for one in switches}
+    def listen(self, reasons: Reasons) -> None:
+        """Know why flows hand packets up."""
         self._reasons = frozenset(key for key, reason in reasons.items() if reason == pipeline.MEMBERSHIP)
-        here = {(one.network, one.name, port) for one in self._switches.values() for port in one.ports.values()}
+
+    def configure(self, switches: Iterable[SnoopedSwitch]) -> None:
+        """Know these switches; what is of no port here any more is forgotten."""
+        self._switches = {_datapath(one.metadata): one for one in switches}
+        here = {
+            (one.network, one.name, port) for one in self._switches.values() for port in one.ports.values()
+        }
         self._ends = {
             one: end for one, end in self._ends.items() if (one.network, one.switch, one.port) in here
         }
