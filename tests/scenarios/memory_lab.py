@@ -153,7 +153,7 @@ class MemoryLab:
         return [
             node.receive(LocalPort(sent.port), sent.frame)
             for other, node in self.nodes.items()
-            if other != sender and name in node.physical.get(other, ())
+            if other != sender and name in node.physical.networks.get(other, ())
         ]
 
     def _through(self, sender: str, sent: Sent) -> Hop:

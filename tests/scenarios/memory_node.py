@@ -23,6 +23,7 @@ from tulle.agent.policy import PolicyPath
 from tulle.agent.services import Services
 from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
+from tulle.control.localnets import NO_PHYSICAL
 from tulle.openflow import PacketIn, flow_key
 from tulle.openflow.changes import FlowChanges, changes
 from tulle.openflow.flows import flow_cookie, flow_table
@@ -115,7 +116,7 @@ class MemoryNode:
         self._compilation = Compilation(node.name, canonical_flow)
         self._compiled = NOTHING
         self._datapath = Datapath()
-        self.physical: Mapping[str, frozenset[str]] = {}
+        self.physical = NO_PHYSICAL
         self.memberships: frozenset[Membership] = frozenset()
         self.clock: Callable[[], float] = lambda: 0.0
         self._slow_path = SlowPath(icmp_error, lambda: self.clock())
@@ -202,7 +203,7 @@ class MemoryNode:
             for port in network.ports
             if port.parent is not None
         }
-        local = local - children | set(map(physical_port, self.physical.get(self.node.name, ())))
+        local = local - children | set(map(physical_port, self.physical.networks.get(self.node.name, ())))
         return local | {TunnelPort(one.remote, one.encapsulation) for one in tunnels.all}
 
     def _add_ports(self, symbols: set[Symbol]) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tulle._native import emit_frame
 from tulle.agent.multicast import emit_query
+from tulle.control.localnets import Physical
 from tulle.logical import parse_file
 from tulle.values import ROUTER_GROUP, LabFile, LocalPort, Membership
 
@@ -38,7 +39,8 @@ def lab(physical: tuple[str, ...] = (), joined: tuple[tuple[str, str], ...] = ()
     """The example; `physical` are the nodes with the campus network, `joined` who is in which group."""
     made = MemoryLab(document())
     for node in made.nodes.values():
-        node.physical = {one: CAMPUS for one in physical}
+        speakers = {("shop", "floor"): physical[0]} if physical else {}
+        node.physical = Physical(dict.fromkeys(physical, CAMPUS), speakers)
         node.memberships = frozenset(Membership("shop", "video", group, port) for group, port in joined)
     made.apply(document().networks)
     return made
@@ -128,6 +130,21 @@ def test_each_frame_of_a_joined_switch_arrives_once_wherever_it_comes_from() -> 
         for port, frames in got(hops).items():
             found.setdefault(port, []).extend(frames)
     assert found == {one: [frame] for one in desks}
+
+
+def test_nodes_that_do_not_know_of_each_other_send_nothing_round() -> None:
+    """Each takes the other for one that does not have the physical network, and nobody speaks yet, or one does."""
+    for speaker in (None, "node1", "node3"):
+        there = lab(("node1", "node3"))
+        for name, node in there.nodes.items():
+            speakers = {("shop", "floor"): speaker} if speaker is not None else {}
+            node.physical = Physical({name: CAMPUS} if name != "node2" else {}, speakers)
+        there.apply(document().networks)
+        for sender in ("desk1", "desk2", "desk3"):
+            there.send(f"shop/{sender}", udp(mac(sender), EVERYBODY))
+        for node in ("node1", "node3"):
+            frame = tagged(udp(OUTSIDER, EVERYBODY), 100)
+            there._follow(there.nodes[node].receive(LocalPort("/campus"), frame))
 
 
 def test_between_nodes_with_the_physical_network_no_tunnel_is_used() -> None:

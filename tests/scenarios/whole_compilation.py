@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from types import MappingProxyType
 
 from tulle._native import canonical_flow
 from tulle.agent.compilation import Tunnels
 from tulle.agent.external_zones import external_zones, sharing_ports
 from tulle.agent.translation_zones import translation_zones
 from tulle.control import Placement, compile_node
+from tulle.control.localnets import NO_PHYSICAL, Physical
 from tulle.logical import compile_network
 from tulle.openflow import flow_texts
 from tulle.values import Encapsulation, Ids, LocalPort, Membership, Network, TunnelPort
@@ -27,7 +27,7 @@ def whole_texts(
     known: Mapping[str, Encapsulation],
     ports: Mapping[LocalPort | TunnelPort, int],
     transits: Iterable[Transit] = (),
-    physical: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    physical: Physical = NO_PHYSICAL,
     memberships: frozenset[Membership] = frozenset(),
 ) -> dict[str, str]:
     """Keys and canonical texts, in the order in which a switch is given them."""

@@ -18,6 +18,7 @@ from tulle.agent.external_zones import external_zones, sharing_ports
 from tulle.agent.flowset import NOTHING_TOLD, FlowSet, told
 from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node, lets_in, versioned
+from tulle.control.localnets import NO_PHYSICAL, Physical
 from tulle.errors import NotFound
 from tulle.logical import compile_probes, compile_services
 from tulle.logical.incremental import Incremental
@@ -102,7 +103,7 @@ class Inputs(Struct, frozen=True):
     live: Mapping[str, Live]
     transits: Mapping[str, tuple[Transit, ...]]
     dead: frozenset[str]
-    physical: Mapping[str, frozenset[str]]
+    physical: Physical
     memberships: Mapping[str, tuple[Membership, ...]]
 
 
@@ -141,7 +142,7 @@ class Compilation:
         live: Mapping[str, Live] = MappingProxyType({}),
         transits: Iterable[Transit] = (),
         dead: frozenset[str] = frozenset(),
-        physical: Mapping[str, frozenset[str]] = MappingProxyType({}),
+        physical: Physical = NO_PHYSICAL,
         memberships: frozenset[Membership] = frozenset(),
     ) -> Compiled:
         """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address).
@@ -299,7 +300,7 @@ class Compilation:
         inserted = (network, ids, inputs.dead) if network.appliances or network.mirrors else None
         snooping = tuple(one for one in network.switches if one.multicast is not None)
         members = inputs.memberships.get(name, ()) if snooping else ()
-        joined = inputs.physical if any(port.localnet is not None for port in bound) else {}
+        joined = inputs.physical if any(port.localnet is not None for port in bound) else NO_PHYSICAL
         follows = (
             *(bindings, facts, bound, numbers, kind, behind, transits, inserted),
             *(snooping, members, joined),

@@ -74,6 +74,7 @@ class Following:
             store.appliances(self._state),
             layer2.memberships(self._state),
             layer2.physical(self._state),
+            layer2.speakers(self._state),
         )
 
     def _note_intent(self, events: list[RowEvent]) -> None:

@@ -23,6 +23,7 @@ from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.following import Following, concerns_places, looks_around
 from tulle.agent.handing import Handing, is_tracked, write_states
 from tulle.agent.interfaces import Interface, Present
+from tulle.agent.mtus import network_mtus
 from tulle.agent.multicast import Snooping
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
@@ -37,10 +38,10 @@ from tulle.control import (
     all_tunnels_of,
     attachments,
     in_path,
-    network_mtu,
     placement,
     tunnels_of,
 )
+from tulle.control.localnets import Physical, claimed, localnets
 from tulle.encap import encapsulations
 from tulle.errors import TulleError
 from tulle.ovsdb import Replica, RowEvent, Transaction
@@ -298,21 +299,8 @@ class Reconciler:
     def _mtus(self, view: View, places: Places) -> dict[str, int]:
         """Of each network, in bytes."""
         bindings = placing.effective_bindings(view, self.node.name, places, frozenset())
-        asked = [Binding(*port, at) for port, at in view.requested.items() if at is not None]
         own = {self.node.name: NodeReport(self.underlay_mtu)}
-        reports = {**store.reports(source(self.state)), **own}
-        return {
-            network.name: network_mtu(
-                network.name,
-                [*bindings, *asked],
-                view.tunnels,
-                encapsulations(),
-                self.underlay_mtu,
-                view.nodes.values(),
-                reports,
-            )
-            for network in view.all_networks
-        }
+        return network_mtus(view, bindings, {**store.reports(source(self.state)), **own}, self.underlay_mtu)
 
     def _situation(
         self,
@@ -362,7 +350,7 @@ class Reconciler:
         self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
         self._watch(now, live)
         members = self._members(now, live)
-        physical = {**now.view.physical, self.node.name: interfaces.physical_networks(now.there)}
+        physical = self._physical_networks(now)
         told = {(network, name) for _, network, name in now.view.appliances}
         inputs = (
             tuple(in_path(one, placed.bindings, told) for one in placed.networks),
@@ -404,6 +392,17 @@ class Reconciler:
             found = found_in_switch(view.ids, missing, {metadata_of(text) for text in flows.values()})
         live = self.editions.update(view.versions, view.turns, latest, found, self._clock())
         return live, found.metadata
+
+    def _physical_networks(self, now: Situation) -> Physical:
+        own = {self.node.name: interfaces.physical_networks(now.there)}
+        return Physical({**now.view.physical, **own}, now.view.speakers)
+
+    def _speak(self, writer: Writer, now: Situation) -> None:
+        """Speak in physical networks for the nodes that do not have them, where nobody does."""
+        for network in placement(self.node.name, now.view.all_networks, now.bindings).networks:
+            joined = localnets(self.node.name, network, now.bindings, self._physical_networks(now))
+            for switch in claimed(joined.values()):
+                layer2.write_speaker(writer, source(self.state), network.name, switch, self.node.name)
 
     def _members(self, now: Situation, live: Mapping[str, Live]) -> frozenset[Membership]:
         """Which ports have joined which groups, as this node has heard and as others say."""
@@ -457,6 +456,7 @@ class Reconciler:
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         kept = kept_reports(now.view, name, self.health.states)
         store.write_appliances(writer, state, name, self.health.states, kept)
+        self._speak(writer, now)
         layer2.write_memberships(writer, state, name, self.snooping.memberships)
         if writer.operations:
             await self.state.transact(writer.operations)

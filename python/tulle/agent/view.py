@@ -55,6 +55,8 @@ class View(Struct, frozen=True, dict=True):
     """What nodes say of the groups of ports, with the node that says it."""
     physical: Mapping[str, frozenset[str]] = MappingProxyType({})
     """The physical networks that nodes have."""
+    speakers: Mapping[tuple[str, str], str] = MappingProxyType({})
+    """The nodes that speak for others in physical networks, by network and switch."""
 
     @property
     def versions(self) -> dict[str, int]:
@@ -122,6 +124,7 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         store.appliances(state),
         layer2.memberships(state),
         layer2.physical(state),
+        layer2.speakers(state),
     )
 
 

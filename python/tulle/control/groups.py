@@ -50,7 +50,8 @@ class Around(Struct, frozen=True):
     """What a node knows of one switch.
 
     `metadata` as packets there have it; `remotes` are the nodes that are sent to by tunnels, `sent` gives the actions
-    for a copy to one of them.  `routers` are ports that want all groups.
+    for a copy to one of them.  `routers` are ports that want all groups, `beside` those that want all that is sent at
+    this node and nothing that comes out of a tunnel.
     """
 
     node: str
@@ -59,6 +60,7 @@ class Around(Struct, frozen=True):
     members: tuple[Any, ...]
     remotes: Collection[str]
     routers: frozenset[str]
+    beside: frozenset[str]
     sent: Callable[[str, int], tuple[Action, ...]]
 
 
@@ -72,7 +74,7 @@ def group_flows(around: Around, switch: LogicalSwitch, memberships: Iterable[Mem
     owner = f"multicast {around.network}/{switch.name}"
     at = fields(metadata=around.metadata)
     local = FieldMatch("metadata", around.metadata), NOT_FROM_TUNNEL
-    onward = (Resubmit(MULTICAST_MEMBERS),)
+    onward = (*_delivered(around, around.beside), Resubmit(MULTICAST_MEMBERS))
     for group, ports in sorted(joined.items()):
         wanted, here = ports | routers, _group(group)
         out = (*_sent(around, wanted), *onward)
@@ -81,11 +83,12 @@ def group_flows(around: Around, switch: LogicalSwitch, memberships: Iterable[Mem
     for report in REPORTS:
         yield flow(MULTICAST, 200, fields(local, **report), (*_sent(around, routers), *onward), owner)
         yield flow(MULTICAST_MEMBERS, 200, fields(at, **report), _delivered(around, routers), owner)
-    yield flow(TUNNEL_DELIVERY, 95, fields(at, reg15=MULTICAST_KEY), onward, owner)
-    yield flow(MULTICAST, 40, at, onward, owner)
+    passed_on = (Resubmit(MULTICAST_MEMBERS),)
+    yield flow(TUNNEL_DELIVERY, 95, fields(at, reg15=MULTICAST_KEY), passed_on, owner)
+    yield flow(MULTICAST, 40, at, passed_on, owner)
     nobody = f"group without members {around.network}/{switch.name}"
     if switch.multicast is not None and switch.multicast.flood_unregistered:
-        everybody = {one.port for one in around.members}
+        everybody = {one.port for one in around.members} - around.beside
         flood = SetField("reg15", FLOOD_KEY), Resubmit(OUTPUT)
         yield flow(MULTICAST, 50, fields(local), flood, owner)
         yield flow(MULTICAST_MEMBERS, 50, at, _delivered(around, everybody), owner)

@@ -65,7 +65,7 @@ from .devices import Device, delivery_flows, device_of
 from .ends import End, ends_of
 from .groups import Around, group_flows
 from .insertion import insertion_flows
-from .localnets import Localnet, Physical, localnets
+from .localnets import NO_PHYSICAL, Localnet, Physical, localnets
 from .mirrors import with_mirrors
 from .numbers import number
 from .transits import coming_flows, ingress_flows, leaving_flows
@@ -92,7 +92,7 @@ class _Place(Struct, frozen=True):
     is_translated: bool
     version: int
     is_mute: bool = False
-    """Whether what it sends never goes into a tunnel, as another node speaks for it there."""
+    """Whether nothing passes between it and tunnels, as another node speaks for those behind them."""
 
     @property
     def metadata(self) -> int:
@@ -141,7 +141,7 @@ def compile_node(
     behind: Mapping[str, int] = MappingProxyType({}),
     transits: Iterable[Transit] = (),
     dead: Collection[str] = (),
-    physical: Physical = MappingProxyType({}),
+    physical: Physical = NO_PHYSICAL,
     memberships: Collection[Membership] = (),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
@@ -152,7 +152,7 @@ def compile_node(
     that have another one and are spoken to in that, while what they send counts as of this one.
     Ports of `transits` are served here whatever their binding says, and looked for where the transit says.
     `dead` are appliances here (`network/name`) that nothing passes.
-    `physical` are the physical networks that nodes have, `memberships` which ports have joined multicast groups.
+    `physical` says who has and speaks for physical networks, `memberships` which ports have joined multicast groups.
     """
     networks, bindings = tuple(networks), tuple(bindings)
     joined = {one.name: localnets(node, one, bindings, physical) for one in networks}
@@ -206,7 +206,7 @@ def _places(
                 numbers = number(ids.datapaths, datapath), number(ids.ports, f"{datapath}/{port.name}")
                 names = network.name, port.name, port.switch
                 kind = port.port_security, tracked, translated
-                is_mute = localnet is not None and localnet.node != localnet.first
+                is_mute = localnet is not None and not localnet.speaks
                 device = device_of(network.name, port)
                 place = _Place(*names, *numbers, port.mac, node, device, *kind, version, is_mute)
                 found.append(place)
@@ -298,7 +298,9 @@ class _Writer:
         device = place.device
         yield flow(PHYSICAL_INGRESS, 100 + device.rank, device.match, self._entry(place), place.owner)
         here = fields(metadata=place.metadata, reg15=place.key)
-        for table in (OUTPUT, TUNNEL_DELIVERY):
+        if place.is_mute:
+            yield flow(OUTPUT, 100, fields((*here, NOT_FROM_TUNNEL)), place.inward, place.owner)
+        for table in () if place.is_mute else (OUTPUT, TUNNEL_DELIVERY):
             yield flow(table, 100, here, place.inward, place.owner)
         yield from delivery_flows(place.metadata, place.key, device, place.owner)
         yield from _zones(place)
@@ -330,7 +332,7 @@ class _Writer:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""
         localnet = self._joined[place.network].get(place.switch)
         if localnet is not None and localnet.leads_to(place.node):
-            yield self._beside(place)
+            yield self._beside(place, localnet)
             return
         if place.node not in self._ways:
             return
@@ -364,6 +366,7 @@ class _Writer:
         for (network, name), found in sorted(members.items()):
             if (network, name) in snooping:
                 localnet = self._joined[network].get(name)
+                beside = frozenset(one.port for one in found if one.is_mute)
                 all_groups = {one.port for one in found if one.device.is_physical or one.node in external}
                 around = Around(
                     self._node,
@@ -371,7 +374,8 @@ class _Writer:
                     found[0].metadata,
                     tuple(found),
                     self._ways.keys() if localnet is None else localnet.flooded(self._ways.keys()),
-                    frozenset(all_groups),
+                    frozenset(all_groups) - beside,
+                    beside,
                     partial(self._copy, found[0]),
                 )
                 yield from group_flows(around, snooping[network, name], memberships)
@@ -379,24 +383,26 @@ class _Writer:
     def _copy(self, place: _Place, node: str, egress: int) -> tuple[Action, ...]:
         return (*self._mark(node, place, egress), Output(self._ways[node].port))
 
-    def _beside(self, place: _Place) -> Flow:
+    def _beside(self, place: _Place, localnet: Localnet) -> Flow:
         """A port at a node that has the same physical network is reached by that."""
         key = self._localnet_keys[place.datapath]
-        match = fields(metadata=place.metadata, reg15=place.key)
+        own = () if localnet.speaks else (NOT_FROM_TUNNEL,)
+        match = fields(own, metadata=place.metadata, reg15=place.key)
         return flow(OUTPUT, 100, match, (SetField("reg15", key), Resubmit(DELIVER)), place.owner)
 
     def _flood(self, members: list[_Place]) -> Iterator[Flow]:
         owner = members[0].switch_owner
         local = tuple(self._flood_local(members))
+        passed_on = tuple(self._flood_local([place for place in members if not place.is_mute]))
         remote: tuple[Action, ...] = ()
         localnet = self._joined[members[0].network].get(members[0].switch)
         nodes = {place.node for place in members} & self._ways.keys()
         for node in sorted(nodes if localnet is None else localnet.flooded(nodes)):
             remote += (*self._mark(node, members[0], FLOOD_KEY), Output(self._ways[node].port))
         match = fields(metadata=members[0].metadata, reg15=FLOOD_KEY)
-        yield flow(OUTPUT, 90, match, local, f"{owner} (flood)")
-        yield flow(TUNNEL_DELIVERY, 90, match, local, f"{owner} (flood)")
-        if remote:
+        yield flow(OUTPUT, 90, match, passed_on, f"{owner} (flood)")
+        yield flow(TUNNEL_DELIVERY, 90, match, passed_on, f"{owner} (flood)")
+        if remote or passed_on != local:
             # Tunnels first: delivery below may change the packet, and reg15 with it.
             yield flow(OUTPUT, 100, fields((*match, NOT_FROM_TUNNEL)), (*remote, *local), f"{owner} (flood)")
 

@@ -38,6 +38,7 @@ _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Counter": ("node", True, {"packets", "bytes", "past_packets", "past_bytes"}),
     "Drop": ("node", True, {"packets"}),
     "Membership": ("node", True, {"ports"}),
+    "Speaker": ("", True, {"node"}),
     "Port_State": ("node", True, {"target", "serial", "connections", "problem"}),
     "Tunnel_End": ("node", True, {"generation", "receives", "sends"}),
     "Question": ("node", False, {"status", "answer"}),

@@ -61,6 +61,17 @@ def write_memberships(writer: Writer, source: Source, node: str, known: Iterable
     writer.replace("Membership", [row for row in source("Membership") if row["node"] == node], desired)
 
 
+def speakers(source: Source) -> dict[tuple[str, str], str]:
+    """The nodes that speak for others in physical networks, by network and switch."""
+    return {(row["network"], row["switch"]): row["node"] for row in source("Speaker")}
+
+
+def write_speaker(writer: Writer, source: Source, network: str, switch: str, node: str) -> None:
+    """Operations by which a node speaks for a switch from now on; of two that begin at once, one is refused."""
+    values = {"network": network, "switch": switch, "node": node}
+    writer.upsert("Speaker", source("Speaker"), [values])
+
+
 def physical(source: Source) -> dict[str, frozenset[str]]:
     """The physical networks that nodes have."""
     return {row["name"]: frozenset(row["physical"]) for row in source("Node") if row["physical"]}
