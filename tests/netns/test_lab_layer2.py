@@ -92,7 +92,7 @@ def test_a_guest_tags_for_its_child_ports_and_they_move_with_it(lab: LayerTwo) -
     assert done.returncode == 0, done.stderr
 
     def places() -> dict[str, str]:
-        return {one["port"]: one["bound"] for one in lab.json("port", "list", "shop")}
+        return {one["name"]: one["bound"] for one in lab.json("port", "list", "shop")}
 
     eventually(lambda: places()["host1-blue"] == places()["host1"] == "node3", "the child ports at node3")
     eventually(works, "an echo for the child port blue where its parent has moved")
