@@ -150,6 +150,8 @@ class Agent:
         self.services.configure(compiled.services, compiled.reasons, self.reconciler.mtus)
         self.reconciler.health.configure(compiled.reasons)
         self.reconciler.snooping.listen(compiled.reasons)
+        announced, self.reconciler.announced = self.reconciler.announced, []
+        self._tell(announced, is_changed=False)
         return True
 
     async def watch_connections(self) -> None:

@@ -23,11 +23,13 @@ from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.following import Following, concerns_places, looks_around
 from tulle.agent.handing import Handing, is_tracked, write_states
 from tulle.agent.interfaces import Interface, Present
+from tulle.agent.joined import announcements, joined_networks, write_speakers
 from tulle.agent.mtus import network_mtus
 from tulle.agent.multicast import Snooping
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
 from tulle.agent.situation import Options, Situation
+from tulle.agent.slowpath import Answer
 from tulle.agent.snooped import snooped_switches
 from tulle.agent.stranded import stranded
 from tulle.agent.translation_zones import translation_zones
@@ -41,7 +43,7 @@ from tulle.control import (
     placement,
     tunnels_of,
 )
-from tulle.control.localnets import Physical, claimed, localnets
+from tulle.control.localnets import Physical
 from tulle.encap import encapsulations
 from tulle.errors import TulleError
 from tulle.ovsdb import Replica, RowEvent, Transaction
@@ -113,6 +115,8 @@ class Reconciler:
         self._physical = options.physical
         self.snooping = Snooping(clock)
         self.sharing: frozenset[LocalPort] = frozenset()
+        self.announced: list[Answer] = []
+        self._live_now: Mapping[str, Live] = {}
         self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
         self._clock = clock
@@ -337,6 +341,7 @@ class Reconciler:
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
         live, frozen = await self._live(now.view)
+        self._live_now = live
         taken = {*self.ports.values(), *outside.values()}
         versions = (*placed.networks, *kept_networks(live))
         zones = translation_zones(self.node.name, versions, placed.bindings, tunnels.all, taken)
@@ -397,13 +402,6 @@ class Reconciler:
         own = {self.node.name: interfaces.physical_networks(now.there)}
         return Physical({**now.view.physical, **own}, now.view.speakers)
 
-    def _speak(self, writer: Writer, now: Situation) -> None:
-        """Speak in physical networks for the nodes that do not have them, where nobody does."""
-        for network in placement(self.node.name, now.view.all_networks, now.bindings).networks:
-            joined = localnets(self.node.name, network, now.bindings, self._physical_networks(now))
-            for switch in claimed(joined.values()):
-                layer2.write_speaker(writer, source(self.state), network.name, switch, self.node.name)
-
     def _members(self, now: Situation, live: Mapping[str, Live]) -> frozenset[Membership]:
         """Which ports have joined which groups, as this node has heard and as others say."""
         view, here = now.view, now.ready & now.places.local
@@ -439,7 +437,8 @@ class Reconciler:
     async def _report(self, now: Situation) -> None:
         """Claim what is ready here, let go what is not wanted, and say what has been applied."""
         writer, state, name = Writer(self.state.schema), source(self.state), self.node.name
-        for port in placing.claims(now.view, name, now.places, now.ready - self._waiting):
+        claims = placing.claims(now.view, name, now.places, now.ready - self._waiting)
+        for port in claims:
             _logger.info("claimed", port="/".join(port))
             store.write_binding(writer, state, Binding(*port, name), _interface_of(now.there, port))
         gone = set(placing.releases(now.view, name, now.places))
@@ -456,10 +455,12 @@ class Reconciler:
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         kept = kept_reports(now.view, name, self.health.states)
         store.write_appliances(writer, state, name, self.health.states, kept)
-        self._speak(writer, now)
+        joined = joined_networks(name, now.view.all_networks, now.bindings, self._physical_networks(now))
+        write_speakers(writer, state, name, joined)
         layer2.write_memberships(writer, state, name, self.snooping.memberships)
         if writer.operations:
             await self.state.transact(writer.operations)
+        self.announced += announcements(claims, joined, now.view.ids, self._live_now)
 
     def _applied(self, view: View) -> dict[str, int]:
         """The generation of each network here; one with two versions keeps the generation of the former.

@@ -20,8 +20,7 @@ REASONS = {(12, 7): pipeline.MEMBERSHIP}
 
 
 def ipv4(message: bytes) -> bytes:
-    frame = emit_frame(f"ip,dl_src={MAC},nw_src=10.0.0.1,nw_dst=224.0.0.22,nw_proto=2", message)
-    return frame
+    return emit_frame(f"ip,dl_src={MAC},nw_src=10.0.0.1,nw_dst=224.0.0.22,nw_proto=2", message)
 
 
 def ipv6(message: bytes) -> bytes:

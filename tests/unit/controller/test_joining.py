@@ -17,7 +17,7 @@ def joined(name: str, tag: int | None, physical: str = "campus") -> Network:
 def test_another_networks_vlan_is_refused() -> None:
     red = joined("red", 100)
     with pytest.raises(
-        InvalidInput, match="network blue: port wall: VLAN 100 .* of port wall of network red"
+        InvalidInput, match=r"network blue: port wall: VLAN 100 .* of port wall of network red"
     ):
         refuse_shared_vlans([red], [(None, joined("blue", 100))])
     with pytest.raises(InvalidInput, match="untagged"):
