@@ -116,6 +116,16 @@ def test_a_switch_is_a_vlan_of_the_physical_network(lab: LayerTwo) -> None:
         lab.wait_pings("desk1", "10.1.30.12")
         seen = [one[12:16] for one in outside.frames(0.3)]
         assert b"\x81\x00\x00\x64" in seen, "the physical network carries what the desks say to each other"
+        done = lab.tulle("port", "move", "shop", "desk2", "node3")
+        assert done.returncode == 0, done.stderr
+        rarp = bytes.fromhex(lab.macs["desk2"].replace(":", "")) + b"\x81\x00\x00\x64\x80\x35"
+        heard: list[bytes] = []
+
+        def is_announced() -> bool:
+            heard.extend(one[6:18] for one in outside.frames(0.2))
+            return rarp in heard
+
+        eventually(is_announced, "the new place of desk2")
     finally:
         outside.close()
 

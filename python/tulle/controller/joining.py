@@ -32,6 +32,8 @@ def refuse_shared_vlans(networks: Iterable[Network], changes: Iterable[Change]) 
     after = [one for one in networks if one.name not in gone]
     for network in (*after, *(new for _, new in changes if new is not None)):
         for port in network.ports:
+            if port.localnet is None:
+                continue
             name, own = come.get((port.localnet, port.tag), (network.name, ""))
             if name != network.name:
                 where = f"VLAN {port.tag}" if port.tag is not None else "untagged"
