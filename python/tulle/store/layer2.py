@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -70,6 +70,16 @@ def write_speaker(writer: Writer, source: Source, network: str, switch: str, nod
     """Operations by which a node speaks for a switch from now on; of two that begin at once, one is refused."""
     values = {"network": network, "switch": switch, "node": node}
     writer.upsert("Speaker", source("Speaker"), [values])
+
+
+def delete_strays(writer: Writer, source: Source, networks: Collection[str], nodes: Collection[str]) -> None:
+    """Operations that forget what was said of networks, and by nodes, that are not among these."""
+    for row in source("Speaker"):
+        if row["network"] not in networks:
+            writer.delete("Speaker", row)
+    for row in source("Membership"):
+        if row["network"] not in networks or row["node"] not in nodes:
+            writer.delete("Membership", row)
 
 
 def physical(source: Source) -> dict[str, frozenset[str]]:

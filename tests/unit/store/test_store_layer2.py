@@ -56,3 +56,19 @@ def test_one_node_speaks_for_a_switch() -> None:
         layer2.write_speaker(writer, rows, "red", "floor", node)
         committed(database, writer)
     assert layer2.speakers(rows) == {("red", "floor"): "node2"}
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    database = Database(load("tulle_state"))
+    rows, kept = store.source(database), Membership("red", "lan", "239.1.1.1", "vm")
+    for node in ("node1", "node2"):
+        writer = Writer(load("tulle_state"))
+        other = Membership("blue", "lan", "239.1.1.1", "vm")
+        layer2.write_memberships(writer, rows, node, {kept, other})
+        layer2.write_speaker(writer, rows, {"node1": "red", "node2": "blue"}[node], "floor", node)
+        committed(database, writer)
+    writer = Writer(load("tulle_state"))
+    layer2.delete_strays(writer, rows, {"red"}, {"node1"})
+    committed(database, writer)
+    assert layer2.memberships(rows) == {("node1", kept)}
+    assert layer2.speakers(rows) == {("red", "floor"): "node1"}
