@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from memory_node import Hop, MemoryNode, Punted, Sent, TunnelKey
+from memory_node import Delivered, Hop, MemoryNode, Punted, Sent, TunnelKey
 
 from tulle._native import Encapsulator
 from tulle.agent.compilation import Tunnels
@@ -139,11 +139,22 @@ class MemoryLab:
     def _next(self, hop: Hop) -> list[Hop]:
         following = []
         for end in hop.ends:
-            if isinstance(end, Sent) and end.node in self.nodes:
+            if isinstance(end, Delivered) and end.port.startswith("/"):
+                following += self._on_the_wire(hop.node, end)
+            elif isinstance(end, Sent) and end.node in self.nodes:
                 following.append(self._through(hop.node, end))
             elif isinstance(end, Punted) and end.reply is not None:
                 following.append(self.nodes[hop.node].receive_from_agent(*end.reply))
         return following
+
+    def _on_the_wire(self, sender: str, sent: Delivered) -> list[Hop]:
+        """A physical network is one broadcast domain: all others that have it get the frame."""
+        name = sent.port.removeprefix("/")
+        return [
+            node.receive(LocalPort(sent.port), sent.frame)
+            for other, node in self.nodes.items()
+            if other != sender and name in node.physical.networks.get(other, ())
+        ]
 
     def _through(self, sender: str, sent: Sent) -> Hop:
         """Push and pop the frame, so that the far node gets what the bytes say."""

@@ -24,10 +24,19 @@ from tulle.agent.policy import PolicyPath
 from tulle.agent.services import Services
 from tulle.agent.slowpath import SlowPath
 from tulle.control import Placement
+from tulle.control.localnets import NO_PHYSICAL
 from tulle.openflow import PacketIn, flow_key
 from tulle.openflow.changes import FlowChanges, changes
 from tulle.openflow.flows import flow_cookie, flow_table
-from tulle.values import Encapsulation, Ids, LocalPort, TunnelInterface, TunnelPort
+from tulle.values import (
+    Encapsulation,
+    Ids,
+    LocalPort,
+    Membership,
+    TunnelInterface,
+    TunnelPort,
+    physical_port,
+)
 from tulle.values.moving import Transit
 from tulle.values.pipeline import AFFINITY
 
@@ -112,6 +121,8 @@ class MemoryNode:
         self._compilation = Compilation(node.name, canonical_flow)
         self._compiled = NOTHING
         self._datapath = Datapath()
+        self.physical = NO_PHYSICAL
+        self.memberships: frozenset[Membership] = frozenset()
         self.clock: Callable[[], float] = lambda: 0.0
         self._slow_path = SlowPath(icmp_error, lambda: self.clock())
         self.logged: list[dict[str, Any]] = []
@@ -136,14 +147,19 @@ class MemoryNode:
         self._add_ports(symbols)
         ports = {one: number for one, number in self.ports.items() if one in symbols}
         self._compiled = self._compilation.compile(
-            placed.networks, placed.bindings, needed, ids, known, ports, live=live, transits=transits
+            *(placed.networks, placed.bindings, needed, ids, known, ports),
+            live=live,
+            transits=transits,
+            physical=self.physical,
+            memberships=self.memberships,
         )
         assert not self._compilation.pending, self._compilation.pending
         self.owners |= self._compiled.owners
         if live:
             texts = self._compilation.anew()().texts
         else:
-            texts = whole_texts(self.node.name, placed, needed, ids, known, ports, transits)
+            around = self.physical, self.memberships
+            texts = whole_texts(self.node.name, placed, needed, ids, known, ports, transits, *around)
         assert self._compiled.texts == texts, "what is compiled step by step is what is compiled as a whole"
         kept = as_found(self.installed, frozen) if frozen else {}
         made = self._install({**kept, **texts})
@@ -187,6 +203,13 @@ class MemoryNode:
         local = {
             LocalPort(f"{one.network}/{one.port}") for one in placed.bindings if one.node == self.node.name
         }
+        children = {
+            LocalPort(f"{network.name}/{port.name}")
+            for network in placed.networks
+            for port in network.ports
+            if port.parent is not None
+        }
+        local = local - children | set(map(physical_port, self.physical.networks.get(self.node.name, ())))
         return local | {TunnelPort(one.remote, one.encapsulation) for one in tunnels.all}
 
     def _add_ports(self, symbols: set[Symbol]) -> None:

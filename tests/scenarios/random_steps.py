@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
+from layer2_steps import SNOOPING, VLANS, child_port, localnet_port
 from msgspec.structs import replace
 from random_networks import networks
 from random_policies import policed_networks
@@ -248,6 +249,9 @@ EDITS: list[Edit] = [
     *(_without_one(kind) for kind in ("ports", "acls", "routers", "port_groups", "address_sets")),
     _without_switch,
     _moved_port,
+    child_port,
+    localnet_port,
+    _changed_one("switches", vlan=VLANS, multicast=SNOOPING),
     _twin_port,
     _clashing_port,
     _clashing_acl,

@@ -7,12 +7,13 @@ from functools import lru_cache
 
 from tulle._native import canonical_flow
 from tulle.agent.compilation import Tunnels
-from tulle.agent.external_zones import external_zones
+from tulle.agent.external_zones import external_zones, sharing_ports
 from tulle.agent.translation_zones import translation_zones
 from tulle.control import Placement, compile_node
+from tulle.control.localnets import NO_PHYSICAL, Physical
 from tulle.logical import compile_network
 from tulle.openflow import flow_texts
-from tulle.values import Encapsulation, Ids, LocalPort, Network, TunnelPort
+from tulle.values import Encapsulation, Ids, LocalPort, Membership, Network, TunnelPort
 from tulle.values.moving import Transit
 
 canonical = lru_cache(maxsize=65536)(canonical_flow)
@@ -26,9 +27,12 @@ def whole_texts(
     known: Mapping[str, Encapsulation],
     ports: Mapping[LocalPort | TunnelPort, int],
     transits: Iterable[Transit] = (),
+    physical: Physical = NO_PHYSICAL,
+    memberships: frozenset[Membership] = frozenset(),
 ) -> dict[str, str]:
     """Keys and canonical texts, in the order in which a switch is given them."""
-    outside = external_zones(placed.bindings, tunnels.all, ports.values())
+    sharing = sharing_ports(node, placed.networks, placed.bindings)
+    outside = external_zones(placed.bindings, tunnels.all, ports.values(), sharing)
     taken = {*ports.values(), *outside.values()}
     zones = translation_zones(node, placed.networks, placed.bindings, tunnels.all, taken)
     numbered = {**ports, **outside, **zones}
@@ -38,7 +42,11 @@ def whole_texts(
         sending = tunnels.of(network.name)
         moving = [one for one in transits if one.network == network.name]
         here = compile_node(
-            node, (network,), own, sending, ids, known, receiving=tunnels.all, transits=moving
+            *(node, (network,), own, sending, ids, known),
+            receiving=tunnels.all,
+            transits=moving,
+            physical=physical,
+            memberships=memberships,
         )
         found |= flow_texts((*here, *compile_network(network, ids)), numbered, canonical)
     return found

@@ -154,6 +154,11 @@ def probe_frame(name: Name, sequence: int) -> bytes:
     return (head + MAGIC + digest + sequence.to_bytes(4, "big")).ljust(FRAME_BYTES, b"\x00")
 
 
+def said_by(view: View, node: str) -> dict[Name, str]:
+    """What a node has said of appliances."""
+    return {(network, name): state for (at, network, name), state in view.appliances.items() if at == node}
+
+
 def still_said(view: View, node: str, states: Mapping[tuple[str, str], object]) -> list[tuple[str, str, str]]:
     """What a node has said of appliances that it does not look at now, and nobody else speaks of either."""
     known = {

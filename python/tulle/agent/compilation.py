@@ -14,10 +14,11 @@ from typing import Any
 from msgspec import Struct
 
 from tulle.agent.editions import Edition, Live, kept_networks, placed
-from tulle.agent.external_zones import external_zones
+from tulle.agent.external_zones import external_zones, sharing_ports
 from tulle.agent.flowset import NOTHING_TOLD, FlowSet, Unit, told
 from tulle.agent.translation_zones import translation_zones
 from tulle.control import compile_node, lets_in, versioned
+from tulle.control.localnets import NO_PHYSICAL, Physical
 from tulle.errors import NotFound
 from tulle.logical import compile_probes, compile_services
 from tulle.logical.differing import differing
@@ -34,6 +35,7 @@ from tulle.values import (
     Limit,
     LocalPort,
     LogicalPort,
+    Membership,
     Network,
     NetworkServices,
     Probe,
@@ -106,6 +108,8 @@ class Inputs(Struct, frozen=True):
     live: Mapping[str, Live]
     transits: Mapping[str, tuple[Transit, ...]]
     dead: frozenset[str]
+    physical: Physical
+    memberships: Mapping[str, tuple[Membership, ...]]
 
 
 class Compilation:
@@ -143,18 +147,22 @@ class Compilation:
         live: Mapping[str, Live] = MappingProxyType({}),
         transits: Iterable[Transit] = (),
         dead: frozenset[str] = frozenset(),
+        physical: Physical = NO_PHYSICAL,
+        memberships: frozenset[Membership] = frozenset(),
     ) -> Compiled:
         """All flows of these networks, joined; `unheard` as in `emit_flow`, `down` as (network, balancer, address).
 
-        `live` says which versions there are; `dead` as in `compile_node`.
+        `live` says which versions there are; `dead`, `physical` and `memberships` as in `compile_node`.
         """
         networks, bindings, transits = tuple(networks), tuple(bindings), tuple(transits)
-        outside = external_zones(bindings, tunnels.all, ports.values())
+        sharing = sharing_ports(self._node, networks, bindings)
+        outside = external_zones(bindings, tunnels.all, ports.values(), sharing)
         taken = {*ports.values(), *outside.values()}
         versions = (*networks, *kept_networks(live))
         zones = translation_zones(self._node, versions, bindings, tunnels.all, taken)
         numbered: Ports = dict([*ports.items(), *outside.items(), *zones.items()])
-        self._given = bindings, tunnels, encapsulations, ports, unheard, down, live, transits, dead
+        given = bindings, tunnels, encapsulations, ports, unheard, down, live, transits, dead
+        self._given = *given, physical, memberships
         self._inputs = Inputs(
             bindings,
             _by_network(bindings),
@@ -166,6 +174,8 @@ class Compilation:
             live,
             _by_network(transits),
             dead,
+            physical,
+            _by_network(sorted(memberships)),
         )
         return self.recompile(networks, ids)
 
@@ -295,11 +305,18 @@ class Compilation:
         kind = tracked, is_translated(network), network.paused
         # What is inserted looks at all of a network, and at numbers of its own.
         inserted = (network, ids, inputs.dead) if network.appliances or network.mirrors else None
-        follows = (bindings, facts, bound, numbers, kind, behind, transits, inserted)
+        snooping = tuple(one for one in network.switches if one.multicast is not None)
+        members = inputs.memberships.get(name, ()) if snooping else ()
+        joined = inputs.physical if any(port.localnet is not None for port in bound) else NO_PHYSICAL
+        follows = (
+            *(bindings, facts, bound, numbers, kind, behind, transits, inserted),
+            *(snooping, members, joined),
+        )
         if kept.placed == follows:
             return None
         shown = Network(
             name,
+            snooping,
             ports=tuple(bound),
             acls=network.acls,
             routers=network.routers,
@@ -322,6 +339,8 @@ class Compilation:
             behind,
             transits,
             dead=inputs.dead,
+            physical=joined,
+            memberships=members,
         )
 
 
@@ -370,10 +389,13 @@ class _Kept:
         if self._bindings is not bindings:
             self._names = {one.port for one in bindings}
         gone, come = differing(self._ports, network.ports)
-        if self._bindings is not bindings or any(one.name in self._names for one in (*gone, *come)):
-            self._bound = [port for port in network.ports if port.name in self._names]
+        if self._bindings is not bindings or any(self._is_bound(one) for one in (*gone, *come)):
+            self._bound = [port for port in network.ports if self._is_bound(port)]
         self._ports, self._bindings = network.ports, bindings
         return self._bound
+
+    def _is_bound(self, port: LogicalPort) -> bool:
+        return port.name in self._names or port.localnet is not None
 
 
 NO_IDS = Ids()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final, TypeVar
 
-from tulle.values import Binding, LocalPort, TunnelInterface, Zone
+from tulle.values import Binding, LocalPort, Network, TunnelInterface, Zone
 
 FIRST: Final = 0x8000
 COUNT: Final = 0x8000
@@ -19,12 +19,30 @@ Place = TypeVar("Place", LocalPort, Zone)
 
 
 def external_zones(
-    bindings: Iterable[Binding], tunnels: Iterable[TunnelInterface], taken: Collection[int]
+    bindings: Iterable[Binding],
+    tunnels: Iterable[TunnelInterface],
+    taken: Collection[int],
+    sharing: Iterable[LocalPort] = (),
 ) -> dict[LocalPort, int]:
-    """A zone for each port behind an external remote; beyond `COUNT` none are left."""
+    """A zone for each port behind an external remote, and for each `sharing` a device; beyond `COUNT` none are left."""
     remotes = {one.remote for one in tunnels if one.external}
-    names = [f"{one.network}/{one.port}" for one in bindings if one.node in remotes]
+    names = {f"{one.network}/{one.port}" for one in bindings if one.node in remotes}
+    names |= {one.name for one in sharing}
     return {LocalPort(name): number for name, number in free_zones(names, taken).items()}
+
+
+def sharing_ports(node: str, networks: Iterable[Network], bindings: Iterable[Binding]) -> set[LocalPort]:
+    """The ports of this node that have no device of their own: children, and those to physical networks."""
+    inner = {
+        (network.name, port.name): port
+        for network in networks
+        for port in network.ports
+        if port.parent is not None or port.localnet is not None
+    }
+    here = {(one.network, one.port) for one in bindings if one.node == node} if inner else set()
+    return {
+        LocalPort("/".join(name)) for name, port in inner.items() if name in here or port.localnet is not None
+    }
 
 
 def free_zones(names: Collection[str], taken: Collection[int]) -> dict[str, int]:

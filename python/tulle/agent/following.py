@@ -13,13 +13,13 @@ from typing import Any
 import structlog
 
 from tulle import store
-from tulle.agent.view import PortName, View
+from tulle.agent.view import PortName, View, with_children
 from tulle.logical.numbers import PortKeys
 from tulle.logical.translation import is_translated
 from tulle.ovsdb import Replica, RowEvent, RowUpdated
 from tulle.ovsdb.events import change_of
 from tulle.ovsdb.table import Change
-from tulle.store import StoredNetwork, moving, source
+from tulle.store import StoredNetwork, layer2, moving, source
 from tulle.store.followed import Networks
 from tulle.values import Ids, Network
 
@@ -70,8 +70,11 @@ class Following:
             ids,
             store.down(self._state),
             store.turns(self._state),
-            moving.prepared(self._state),
+            with_children(moving.prepared(self._state), self._last),
             store.appliances(self._state),
+            layer2.memberships(self._state),
+            layer2.physical(self._state),
+            layer2.speakers(self._state),
         )
 
     def _note_intent(self, events: list[RowEvent]) -> None:
@@ -144,7 +147,9 @@ def concerns_places(event: RowEvent, served: Collection[PortName], shaped: Colle
     if event.table != "Logical_Port":
         return True
     rows = (event.row, event.old) if isinstance(event, RowUpdated) else (event.row,)
-    placed = any(row["node"] is not None or row["namespace"] is not None for row in rows)
+    placed = any(
+        row.get(name) is not None for row in rows for name in ("node", "namespace", "parent", "localnet")
+    )
     return placed or (event.row["network"], event.row["name"]) in served
 
 

@@ -18,7 +18,7 @@ from tulle.agent import abilities
 from tulle.agent.view import PortName
 from tulle.ovsdb import DatabaseSchema, NamedUuid, Transaction
 from tulle.store import Source
-from tulle.values import LocalPort, Node, TunnelInterface, TunnelPort
+from tulle.values import LocalPort, Network, Node, TunnelInterface, TunnelPort, physical_port
 
 BRIDGE = "br-int"
 NAME_BYTES = 15
@@ -28,6 +28,8 @@ MTU_GIVEN = "tulle-mtu"
 ENDPOINT = "tulle-endpoint"
 EXTERNAL = "tulle-external"
 """Marks the tunnel to an endpoint without an agent (`external_ids`), which is known also when the endpoint has gone."""
+PHYSICAL = "tulle-physical"
+"""Names the physical network that an interface leads to (`external_ids`)."""
 BFD = {"enable": "true", "min_rx": "300", "min_tx": "300", "check_tnl_key": "true"}
 """A failure is noticed after 0.9 s; tenants' packets have keys, so they cannot speak for the far end."""
 
@@ -78,6 +80,11 @@ class Present(Struct, frozen=True):
         if self.peer is None:
             return None
         return TunnelPort(self.peer, self.interface.kind, ENDPOINT in self.interface.external_ids)
+
+    @property
+    def physical(self) -> str | None:
+        """The physical network that it leads to."""
+        return self.interface.external_ids.get(PHYSICAL)
 
     @property
     def logical_port(self) -> PortName | None:
@@ -138,6 +145,22 @@ def collector_interface(node: Node, tunnel: TunnelInterface) -> Interface:
     return msgspec.structs.replace(made, name=name)
 
 
+def physical_interfaces(
+    node: str, devices: Mapping[str, str], networks: Iterable[Network]
+) -> list[Interface]:
+    """The devices of those physical networks that localnet ports of these networks ask for."""
+    asked = {port.localnet for network in networks for port in network.ports if port.localnet is not None}
+    return [
+        Interface(devices[name], "", {}, {PHYSICAL: name, OWNER: node})
+        for name in sorted(asked & devices.keys())
+    ]
+
+
+def physical_networks(there: Mapping[str, Present]) -> frozenset[str]:
+    """The physical networks that this node has."""
+    return frozenset(one.physical for one in there.values() if one.works and one.physical is not None)
+
+
 def unlinked(source: Source, there: Mapping[str, Present]) -> list[int]:
     """The numbers of the switch ports of logical ports that somebody else plugged in and that have no link.
 
@@ -183,6 +206,8 @@ def numbers(there: Mapping[str, Present]) -> dict[LocalPort | TunnelPort, int]:
             out.setdefault(LocalPort("/".join(one.logical_port)), one.ofport)
         elif (tunnel := one.tunnel_port) is not None:
             out.setdefault(tunnel, one.ofport)
+        elif one.physical is not None:
+            out.setdefault(physical_port(one.physical), one.ofport)
     return out
 
 

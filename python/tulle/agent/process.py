@@ -23,15 +23,16 @@ from tulle.agent.appliances import PERIOD_S
 from tulle.agent.checks import Checks
 from tulle.agent.flowtable import FlowTable
 from tulle.agent.following import is_quiet
+from tulle.agent.forgotten import is_counted
 from tulle.agent.limiting import limit_flows
 from tulle.agent.policy import PolicyPath
 from tulle.agent.reconciler import Reconciler
 from tulle.agent.services import Advertising, Services
 from tulle.agent.situation import Options
-from tulle.agent.slowpath import SlowPath
+from tulle.agent.slowpath import Answer, SlowPath
 from tulle.agent.tally import Tally, write_tally
 from tulle.agent.totals import Whereabouts, total_objects
-from tulle.agent.tracing import Names, trace
+from tulle.agent.tracing import Names, sent_by_parent, trace
 from tulle.agent.view import INTENT_TABLES, View
 from tulle.control.transits import ACTIVATE
 from tulle.errors import TulleError, Unavailable
@@ -153,12 +154,16 @@ class Agent:
         self.slow_path.configure(compiled.routers, compiled.reasons)
         self.policy.configure(compiled.reasons, compiled.owners)
         ports, now = self.reconciler.ports, time.monotonic()
-        self.checks.configure(compiled.probes, ports, compiled.reasons.items(), now)
+        plugged = {*ports, *self.reconciler.sharing}
+        self.checks.configure(compiled.probes, plugged, compiled.reasons.items(), now)
         self.services.configure(compiled.services, compiled.reasons, self.reconciler.mtus)
         self.reconciler.health.configure(compiled.reasons)
         if compiled.services != self._advertised:
             self._advertised = compiled.services
             self._advertise_now.set()
+        self.reconciler.snooping.listen(compiled.reasons)
+        announced, self.reconciler.announced = self.reconciler.announced, []
+        self._tell(announced, is_changed=False)
         return True
 
     async def watch_connections(self) -> None:
@@ -189,7 +194,8 @@ class Agent:
                     await self._advertise_now.wait()
             self._advertise_now.clear()
             if self.openflow.connected:
-                local = {port.name for port in self.reconciler.ports if isinstance(port, LocalPort)}
+                ports = {*self.reconciler.ports, *self.reconciler.sharing}
+                local = {port.name for port in ports if isinstance(port, LocalPort)}
                 services, mtus = self.reconciler.compiled.services, self.reconciler.mtus
                 for answer in self.advertising.due(services, mtus, local, time.monotonic()):
                     self.openflow.packet_out(OFPP_CONTROLLER, answer.actions, answer.frame)
@@ -231,6 +237,19 @@ class Agent:
             writer = Writer(self.state.schema)
             store.write_backends(writer, source(self.state), self.name, self.checks.states())
             await self._write(writer)
+
+    async def snoop(self) -> None:
+        """Ask for members of groups, and forget those who say no more."""
+        while True:
+            await asyncio.sleep(CHECKS_S)
+            if self.openflow.connected:
+                self._tell(*self.reconciler.snooping.due(time.monotonic()))
+
+    def _tell(self, answers: list[Answer], is_changed: bool) -> None:
+        for one in answers:
+            self.openflow.packet_out(OFPP_CONTROLLER, one.actions, one.frame)
+        if is_changed:
+            self._look_at_everything()
 
     async def probe(self) -> None:
         """Look every second whether the appliances here work."""
@@ -285,6 +304,8 @@ class Agent:
         try:
             nodes = view.nodes if view is not None else {}
             ways = self.reconciler.ways(request.network)
+            if view is not None:
+                request = sent_by_parent(request, view)
             return await trace(self.control, request, self.reconciler.ports, nodes, ways, names)
         except TulleError as error:
             return str(error)
@@ -333,26 +354,8 @@ class Agent:
         return self._whereabouts[1]
 
     def _is_counted(self, cookie: int) -> bool:
-        """Whether what a flow of a port has counted is told of: not where users have deleted the port's switch too."""
-        known = self.reconciler.compiled.owners, self.reconciler.former_owners
-        owner = next((owners[cookie] for owners in known if cookie in owners), None)
-        view = self.reconciler.view
-        if owner is None or view is None:
-            return True
-        kind, _, path = owner.partition(" ")
-        network, _, port = path.partition("/")
-        if kind != "port":
-            return kind != "router"
-        return (network, port) in view.requested or self._has_switch(view, path)
-
-    def _has_switch(self, view: View, port: str) -> bool:
-        """Whether the switch where a port was is there still, which counts what its ports have passed."""
-        _, places = self._whereabouts
-        if port not in places.ports:
-            return True
-        network, switch = places.ports[port]
-        found = next((one for one in view.all_networks if one.name == network), None)
-        return found is not None and any(one.name == switch for one in found.switches)
+        owners = self.reconciler.compiled.owners, self.reconciler.former_owners
+        return is_counted(cookie, owners, self.reconciler.view, self._whereabouts[1])
 
     async def _limited(self) -> list[DumpedFlow]:
         """What the limits of ports have dropped by now; what they had when last asked, where nobody answers."""
@@ -432,6 +435,9 @@ class Agent:
             if health.hear(packet):
                 self._changed.set()
             return
+        if self.reconciler.snooping.concerns(packet):
+            self._tell(*self.reconciler.snooping.hear(packet))
+            return
         compiled = self.reconciler.compiled
         if compiled.reasons.get((packet.table, packet.cookie)) == ACTIVATE:
             network, _, port = compiled.owners[packet.cookie].removeprefix("port ").partition("/")
@@ -459,6 +465,7 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
             agent.count(),
             agent.check(),
             agent.probe(),
+            agent.snoop(),
             agent.trace(),
             agent.answer(),
             agent.answers.keep_checking(),

@@ -13,18 +13,25 @@ import structlog
 
 from tulle import store
 from tulle.agent import abilities, interfaces, placing
-from tulle.agent.appliances import ApplianceHealth, still_said, watched_appliances
+from tulle.agent.appliances import ApplianceHealth, said_by, still_said, watched_appliances
 from tulle.agent.attacher import Attacher, Wanted
+from tulle.agent.claiming import write_claims, write_releases
+from tulle.agent.collectors import collectors
 from tulle.agent.compilation import NOTHING, Compilation, Compiled, Tunnels
 from tulle.agent.editions import Editions, Found, Live, found_in_switch, kept_networks, stamped_network
-from tulle.agent.external_zones import external_zones, new_zones
+from tulle.agent.external_zones import external_zones, new_zones, sharing_ports
 from tulle.agent.flowtable import FlowTable, metadata_of
 from tulle.agent.following import Following, concerns_places, looks_around
 from tulle.agent.handing import Handing, Zones, hearing, tracked, write_states
 from tulle.agent.interfaces import Interface, Present
+from tulle.agent.joined import announcements, joined_networks, write_speakers
+from tulle.agent.mtus import network_mtus
+from tulle.agent.multicast import Snooping
 from tulle.agent.placing import Lingering, Places
 from tulle.agent.retiring import Retiring, tunnel_of
 from tulle.agent.situation import Options, Situation
+from tulle.agent.slowpath import Answer
+from tulle.agent.snooped import snooped_switches
 from tulle.agent.stranded import stranded
 from tulle.agent.translation_zones import translation_zones
 from tulle.agent.tunnel_pairs import TunnelPairs, known_nodes
@@ -33,24 +40,22 @@ from tulle.agent.zones import Ports, forget, forget_connections, remembered, reu
 from tulle.control import (
     all_tunnels_of,
     attachments,
-    collector_name,
     in_path,
-    network_mtu,
     placement,
     tunnels_of,
 )
+from tulle.control.localnets import Physical
 from tulle.encap import encapsulations
 from tulle.errors import TulleError
 from tulle.ovsdb import Replica, RowEvent, Transaction
-from tulle.store import Writer, moving, source
+from tulle.store import Writer, layer2, moving, source
 from tulle.values import (
     Attachment,
-    Binding,
     LocalPort,
+    Membership,
     Node,
     NodeReport,
     TunnelEnd,
-    TunnelInterface,
     TunnelPort,
     Zone,
 )
@@ -107,6 +112,11 @@ class Reconciler:
         self._translating: dict[Zone, int] | None = None
         self._down: frozenset[tuple[str, str, str]] = frozenset()
         self._asked = options.encapsulations
+        self._physical = options.physical
+        self.snooping = Snooping(clock)
+        self.sharing: frozenset[LocalPort] = frozenset()
+        self.announced: list[Answer] = []
+        self._live_now: Mapping[str, Live] = {}
         self._control = options.switch / "vswitchd.ctl"
         self._flows = flows
         self._clock = clock
@@ -190,17 +200,23 @@ class Reconciler:
         """A port that is prepared here has spoken here: the next pass takes it."""
         if port not in self._activated:
             _logger.info("speaks here", port="/".join(port))
-            self._activated.add(port)
+            parent = port if self.view is None else self.view.parents.get(port, port)
+            family = {parent} if self.view is None else self.view.with_children(frozenset({parent}))
+            self._activated |= {port, *family}
 
     @property
     def has_compiled(self) -> bool:
         """Whether it is known which flow counts for what."""
         return self.compiled is not NOTHING
 
+    def _known(self, ports: Ports, zones: Mapping[Zone, int]) -> Zones:
+        """The zones of connections, also of ports without a device of their own, and of translations."""
+        return dict((*(self._outside or {}).items(), *ports.items(), *zones.items()))
+
     async def _hand_over(self, view: View, places: Places, ports: Ports) -> None:
         """Give connections to the nodes that ports move to, as soon as there is something to give."""
         departing = tracked(view, placing.departing(view, self.node.name, places))
-        known: Zones = dict((*ports.items(), *(self._translating or {}).items()))
+        known: Zones = self._known(ports, self._translating or {})
         given = await self.handing.give(departing, places.lingering, known, self._clock())
         writer = Writer(self.state.schema)
         write_states(writer, source(self.state), self.node.name, given, departing)
@@ -239,7 +255,8 @@ class Reconciler:
         name = self.node.name
         coming = placing.coming(view, name)
         self._activated &= coming
-        wanted = placing.wanted(view, name, interfaces.foreign_ports(there)) | self._activated
+        foreign = view.with_children(interfaces.foreign_ports(there))
+        wanted = placing.wanted(view, name, foreign) | self._activated
         held, coming = placing.held(view, name), coming - self._activated
         lingering = self.lingering.update(view, name, wanted | held | coming, self._clock())
         return Places(wanted, held, lingering, coming)
@@ -262,24 +279,10 @@ class Reconciler:
             if tunnel.remote in remotes
             for interface in interfaces.tunnel_interfaces(self.node, tunnel)
         ]
-        return [*tunnels, *taps, *self._collectors(view, places)]
-
-    def _collectors(self, view: View, places: Places) -> list[Interface]:
-        """Tunnels to those who get the copies of mirrors whose ports are here.
-
-        Never to a node: it would take a copy for a packet of the network whose number is the mirror's key.
-        """
         here = {network for network, _ in places.local}
-        nodes = {at for one in view.nodes.values() for at in (one.address, one.second_address)}
-        wanted = {
-            (mirror.remote, mirror.encapsulation)
-            for network in view.all_networks
-            for mirror in network.mirrors
-            if network.name in here and mirror.remote is not None and mirror.remote not in nodes
-            if mirror.encapsulation in encapsulations()
-        }
-        ends = (TunnelInterface(collector_name(at), at, kind) for at, kind in sorted(wanted))
-        return [interfaces.collector_interface(self.node, one) for one in ends]
+        local = (network for network in view.all_networks if network.name in here)
+        devices = interfaces.physical_interfaces(name, self._physical, local)
+        return [*tunnels, *taps, *devices, *collectors(self.node, view, places)]
 
     def _attachments(self, view: View, places: Places, there: dict[str, Present]) -> dict[str, Wanted]:
         taps = {one.logical_port: one for one in there.values() if one.own and one.works and one.logical_port}
@@ -300,21 +303,8 @@ class Reconciler:
     def _mtus(self, view: View, places: Places) -> dict[str, int]:
         """Of each network, in bytes."""
         bindings = placing.effective_bindings(view, self.node.name, places, frozenset())
-        asked = [Binding(*port, at) for port, at in view.requested.asking.items()]
         own = {self.node.name: NodeReport(self.underlay_mtu)}
-        reports = {**store.reports(source(self.state)), **own}
-        return {
-            network.name: network_mtu(
-                network.name,
-                [*bindings, *asked],
-                view.tunnels,
-                encapsulations(),
-                self.underlay_mtu,
-                view.nodes.values(),
-                reports,
-            )
-            for network in view.all_networks
-        }
+        return network_mtus(view, bindings, {**store.reports(source(self.state)), **own}, self.underlay_mtu)
 
     def _situation(
         self,
@@ -331,6 +321,7 @@ class Reconciler:
             for one in working
             if one.logical_port is not None and (not one.own or "/".join(one.logical_port) in attached)
         )
+        ready = view.with_children(ready)
         bindings = placing.effective_bindings(view, name, places, ready)
         remotes = placing.needed_remotes(view, name, places, bindings)
         retiring = tuple(tunnel_of(there[one], view.nodes) for one in sorted(kept))
@@ -345,21 +336,25 @@ class Reconciler:
         names = (one.logical_port for one in now.there.values())
         plugged = {LocalPort("/".join(name)) for name in names if name is not None}
         self._zones = remembered(self._zones, self.ports, plugged)
-        outside = external_zones(placed.bindings, tunnels.all, self.ports.values())
+        self.sharing = frozenset(sharing_ports(self.node.name, placed.networks, placed.bindings))
+        outside = external_zones(placed.bindings, tunnels.all, self.ports.values(), self.sharing)
         await forget_connections(self._control, new_zones(self._outside, outside))
         self._outside = outside
         live, frozen = await self._live(now.view)
+        self._live_now = live
         taken = {*self.ports.values(), *outside.values()}
         versions = (*placed.networks, *kept_networks(live))
         zones = translation_zones(self.node.name, versions, placed.bindings, tunnels.all, taken)
         await forget_connections(self._control, new_zones(self._translating, zones))
         self._translating = zones
-        known: Zones = dict((*self.ports.items(), *zones.items()))
+        known: Zones = self._known(self.ports, zones)
         await self.handing.take(moving.port_states(source(self.state)), known)
         wanted = (now.places.wanted - self._activated) | now.places.coming
         heard = hearing(source(self.state), self.node.name)
         self._waiting = self.handing.waiting(now.view, wanted, now.ready, heard, self._clock())
         self._watch(now, live)
+        members = self._members(now, live)
+        physical = self._physical_networks(now)
         told = {(network, name) for _, network, name in now.view.appliances}
         inputs = (
             tuple(in_path(one, placed.bindings, told) for one in placed.networks),
@@ -373,6 +368,8 @@ class Reconciler:
             live,
             placing.transits(now.view, self.node.name, now.places, now.ready, self._waiting),
             self.health.dead,
+            physical,
+            members,
         )
         self.compiled = self.compilation.compile(*inputs)
         self._note_compiled(frozen)
@@ -412,6 +409,19 @@ class Reconciler:
         live = self.editions.update(view.versions, view.turns, latest, found, self._clock())
         return live, found.metadata
 
+    def _physical_networks(self, now: Situation) -> Physical:
+        own = {self.node.name: interfaces.physical_networks(now.there)}
+        return Physical({**now.view.physical, **own}, now.view.speakers)
+
+    def _members(self, now: Situation, live: Mapping[str, Live]) -> frozenset[Membership]:
+        """Which ports have joined which groups, as this node has heard and as others say."""
+        view, here = now.view, now.ready & now.places.local
+        networks = [stamped_network(one, live) for one in view.all_networks]
+        self.snooping.configure(snooped_switches(networks, view.ids, live, here))
+        self.snooping.adopt(view.memberships, self.node.name)
+        others = {one for at, one in view.memberships if at != self.node.name}
+        return frozenset(others) | self.snooping.memberships
+
     def _watch(self, now: Situation, live: Mapping[str, Live]) -> None:
         """Look after the appliances that packets pass here, in the versions that they enter."""
         numbers = {port.name: number for port, number in self.ports.items() if isinstance(port, LocalPort)}
@@ -419,12 +429,7 @@ class Reconciler:
         unlinked = interfaces.unlinked(source(self.switch), now.there)
         networks = [stamped_network(one, live) for one in now.view.all_networks]
         found = watched_appliances(networks, numbers, served, unlinked)
-        said = {
-            (network, name): state
-            for (at, network, name), state in now.view.appliances.items()
-            if at == self.node.name
-        }
-        self.health.watch(found, said)
+        self.health.watch(found, said_by(now.view, self.node.name))
 
     def _write_appliances(self, writer: Writer, now: Situation) -> None:
         """What this node knows of appliances; what it said of one stays until another node speaks of it."""
@@ -443,15 +448,12 @@ class Reconciler:
     async def _report(self, now: Situation) -> None:
         """Claim what is ready here, let go what is not wanted, and say what has been applied."""
         writer, state, name = Writer(self.state.schema), source(self.state), self.node.name
-        for port in placing.claims(now.view, name, now.places, now.ready - self._waiting):
-            _logger.info("claimed", port="/".join(port))
-            store.write_binding(writer, state, Binding(*port, name), _interface_of(now.there, port))
-        gone = set(placing.releases(now.view, name, now.places))
-        for row in state("Binding"):
-            if (row["network"], row["port"]) in gone and row["node"] == name:
-                writer.delete("Binding", row)
+        claims = placing.claims(now.view, name, now.places, now.ready - self._waiting)
+        write_claims(writer, state, name, claims, now.there)
+        write_releases(writer, state, name, set(placing.releases(now.view, name, now.places)))
         capabilities = abilities.capabilities(source(self.switch))
-        report = NodeReport(self.underlay_mtu, capabilities, self._flows.refusals.reasons)
+        physical, refused = interfaces.physical_networks(now.there), self._flows.refusals.reasons
+        report = NodeReport(self.underlay_mtu, capabilities, refused, physical)
         applied = self._applied(now.view)
         store.write_node(writer, state, self.node, applied, report)
         here = {*self.compilation.latest, *applied, *self.editions.holding()}
@@ -460,8 +462,12 @@ class Reconciler:
         store.write_tunnel_ends(writer, state, name, self._ends(now))
         self._write_appliances(writer, now)
         moving.write_ready(writer, state, name, now.places.coming & now.ready - self._waiting)
+        joined = joined_networks(name, now.view.all_networks, now.bindings, self._physical_networks(now))
+        write_speakers(writer, state, name, joined)
+        layer2.write_memberships(writer, state, name, self.snooping.memberships)
         if writer.operations:
             await self.state.transact(writer.operations)
+        self.announced += announcements(claims, joined, now.view.ids, self._live_now)
 
     def _applied(self, view: View) -> dict[str, int]:
         """The generation of each network here; one with two versions keeps the generation of the former.
@@ -490,7 +496,3 @@ class Reconciler:
     async def _commit(self, replica: Replica, transaction: Transaction) -> None:
         if transaction.operations:
             await replica.transact(transaction)
-
-
-def _interface_of(there: dict[str, Present], port: PortName) -> str:
-    return next((one.interface.name for one in there.values() if one.logical_port == port), "")

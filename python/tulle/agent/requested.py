@@ -23,7 +23,11 @@ class Requested(Mapping[PortName, str | None]):
     @cached_property
     def asking(self) -> dict[PortName, str]:
         """Only the ports that ask for a node."""
-        found = {(name, one.name): one.node for name, each in self._networks.items() for one in each.placed}
+        found: dict[PortName, str | None] = {
+            (name, one.name): one.node for name, each in self._networks.items() for one in each.placed
+        }
+        for name, each in self._networks.items():
+            found.update({(name, one.name): each.nodes[one.name] for one in each.children})
         found.update(self._others)
         return {port: node for port, node in found.items() if node is not None}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ class Options(Struct, frozen=True):
 
     `second_address` is that of a second endpoint, if there is one; `encapsulations` are in order of preference;
     `underlay_mtu` is in bytes.  `credentials` are for TLS with the controller.
+    `physical` are the devices by which this node has physical networks, by the names of these.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Options(Struct, frozen=True):
     underlay_mtu: int = 1500
     second_address: str = ""
     credentials: Credentials | None = None
+    physical: Mapping[str, str] = {}
 
 
 class Situation(Struct, frozen=True):

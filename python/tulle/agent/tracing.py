@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from tulle.agent.interfaces import BRIDGE
+from tulle.agent.view import View
 from tulle.errors import NotFound
 from tulle.ovsdb.unixctl import call
 from tulle.store import TraceOutput, TraceRequest, TraceResult, TraceStep
@@ -39,6 +40,18 @@ async def trace(
     answer = orjson.loads(await call(control, "tulle/trace", orjson.dumps(asked).decode()))
     addresses = {name: node.address for name, node in nodes.items()}
     return trace_result(answer, ports, names, addresses.get(request.node, ""), addresses)
+
+
+def sent_by_parent(request: TraceRequest, view: View) -> TraceRequest:
+    """The request as its frame comes in: what a child port sends comes from its parent, with a tag."""
+    stored = view.networks.get(request.network)
+    if stored is None or request.tunnel_id is not None:
+        return request
+    for port in stored.network.ports:
+        if port.name == request.port and port.parent is not None and port.tag is not None:
+            frame = request.frame[:12] + b"\x81\x00" + port.tag.to_bytes(2, "big") + request.frame[12:]
+            return msgspec.structs.replace(request, port=port.parent, frame=frame)
+    return request
 
 
 class Names:

@@ -8,11 +8,12 @@ from types import MappingProxyType
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tulle import store
 from tulle.agent.requested import PortName, Requested
-from tulle.store import Source, StoredNetwork, moving
-from tulle.values import Ids, Network, Node, Tunnel, Turn, Unreachable
+from tulle.store import Source, StoredNetwork, layer2, moving
+from tulle.values import Ids, Membership, Network, Node, Tunnel, Turn, Unreachable
 from tulle.values.moving import Prepared
 
 __all__ = ["INTENT_TABLES", "PortName", "View", "read_view"]
@@ -52,6 +53,12 @@ class View(Struct, frozen=True, dict=True):
     prepared: Mapping[PortName, Prepared] = MappingProxyType({})
     appliances: Mapping[tuple[str, str, str], str] = MappingProxyType({})
     """What nodes say of appliances, by node, network and name: `up` or `down`."""
+    memberships: frozenset[tuple[str, Membership]] = frozenset()
+    """What nodes say of the groups of ports, with the node that says it."""
+    physical: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """The physical networks that nodes have."""
+    speakers: Mapping[tuple[str, str], str] = MappingProxyType({})
+    """The nodes that speak for others in physical networks, by network and switch."""
 
     @property
     def versions(self) -> dict[str, int]:
@@ -70,6 +77,20 @@ class View(Struct, frozen=True, dict=True):
 
     def _is_taken(self, requested: Requested, port: PortName, one: Prepared) -> bool:
         return port in requested and one.source == requested[port] and self.bindings.get(port) == one.target
+
+    @cached_property
+    def parents(self) -> dict[PortName, PortName]:
+        """The child ports, each with its parent."""
+        return {
+            (name, port.name): (name, port.parent)
+            for name, one in self.networks.items()
+            for port in one.network.ports
+            if port.parent is not None
+        }
+
+    def with_children(self, ports: frozenset[PortName]) -> frozenset[PortName]:
+        """These ports and all that share their devices as their children."""
+        return ports | {child for child, parent in self.parents.items() if parent in ports}
 
     @property
     def all_networks(self) -> tuple[Network, ...]:
@@ -95,6 +116,24 @@ def read_view(intent: Source, state: Source, last: View | None = None) -> View:
         store.ids(state),
         store.down(state),
         store.turns(state),
-        moving.prepared(state),
+        with_children(moving.prepared(state), found | kept),
         store.appliances(state),
+        layer2.memberships(state),
+        layer2.physical(state),
+        layer2.speakers(state),
     )
+
+
+def with_children(
+    prepared: Mapping[PortName, Prepared], networks: Mapping[str, StoredNetwork]
+) -> Mapping[PortName, Prepared]:
+    """What is prepared, with the children of prepared ports, which go with their parents."""
+    if not prepared:
+        return prepared
+    children = {
+        (name, port.name): replace(prepared[name, port.parent], port=port.name)
+        for name, one in networks.items()
+        for port in one.network.ports
+        if port.parent is not None and (name, port.parent) in prepared
+    }
+    return {**prepared, **children}

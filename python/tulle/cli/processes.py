@@ -104,6 +104,13 @@ def agent(
         "/run/tulle/vswitch"
     ),
     underlay_mtu: Annotated[int, typer.Option("--underlay-mtu", min=576, max=65535, help="In bytes.")] = 1500,
+    physical: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--physical",
+            help="NAME=DEVICE: a physical network for localnet ports, and its device; repeatable.",
+        ),
+    ] = None,
     private_key: PrivateKey = None,
     certificate: Certificate = None,
     ca_cert: CaCert = None,
@@ -125,8 +132,23 @@ def agent(
             encapsulations=_spoken(encapsulations),
             underlay_mtu=underlay_mtu,
             credentials=Credentials.of_options(private_key, certificate, ca_cert),
+            physical=_devices(physical or []),
         )
     )
+
+
+def _devices(given: list[str]) -> dict[str, str]:
+    from tulle.logical.spelling import valid_name
+
+    found: dict[str, str] = {}
+    for one in given:
+        name, sign, device = one.partition("=")
+        if not sign or not device or not valid_name(name):
+            raise InvalidInput(f"--physical: NAME=DEVICE was expected, {one!r} came")
+        if name in found or device in found.values():
+            raise InvalidInput(f"--physical: {one!r} names a physical network or a device that came before")
+        found[name] = device
+    return found
 
 
 def _spoken(text: str) -> tuple[str, ...]:

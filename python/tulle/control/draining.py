@@ -38,6 +38,7 @@ def drained(
         (network.name, port.name): port.node or at.get((network.name, port.name))
         for network in networks
         for port in network.ports
+        if port.parent is None  # a child goes where its parent goes
     }
     load = Counter(dict.fromkeys(targets, 0))
     load.update(place for place in places.values() if place is not None and place in load)
@@ -48,7 +49,7 @@ def drained(
             one for one in targets if not any(frozenset((one, other)) in apart for other in near - {node})
         ]
         for port in sorted(network.ports, key=lambda one: one.name):
-            here = node in (port.node, at.get((network.name, port.name)))
+            here = port.parent is None and node in (port.node, at.get((network.name, port.name)))
             if here:
                 found.append(
                     _removal(network.name, port.name, _hindrance(port.node, port.namespace, node), able, load)

@@ -102,14 +102,19 @@ def _copying(
 def _came_by(one: Flow) -> str:
     """The logical port that a flow asks for, or nothing."""
     port = next((match.value for match in one.match if match.field == "in_port"), None)
-    return port.name if isinstance(port, LocalPort) else ""
+    return _port_at(one, port) if isinstance(port, LocalPort) else ""
+
+
+def _port_at(one: Flow, device: LocalPort) -> str:
+    """The logical port that a flow is about: several may share a device."""
+    return one.owner.removeprefix("port ") if one.owner.startswith("port ") else device.name
 
 
 def _delivered_to(one: Flow) -> str:
     """The logical port here that a flow of the last table is about, or nothing."""
     for action in one.actions:
         if isinstance(action, Output) and isinstance(action.port, LocalPort):
-            return action.port.name
+            return _port_at(one, action.port)
         if isinstance(action, OutputInPort):
             return _came_by(one)
     return ""

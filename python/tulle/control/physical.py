@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from tulle.values import (
     Flow,
     Ids,
     LocalPort,
+    Membership,
     Move,
     Network,
     Output,
@@ -34,6 +36,7 @@ from tulle.values import (
 )
 from tulle.values.moving import Transit
 from tulle.values.pipeline import (
+    ANSWER,
     DELIVER,
     FROM_PORT_ACL,
     FROM_PORT_TRACK,
@@ -59,8 +62,12 @@ from .context import (
     in_version,
     version_place,
 )
+from .devices import Device, delivery_flows, device_of
+from .ends import End, ends_of
+from .groups import Around, group_flows
 from .insertion import insertion_flows
 from .limits import delivered_flows, entry_table, sent_flows
+from .localnets import NO_PHYSICAL, Localnet, Physical, localnets
 from .mirrors import with_mirrors
 from .numbers import number
 from .transits import coming_flows, ingress_flows, leaving_flows
@@ -81,11 +88,14 @@ class _Place(Struct, frozen=True):
     key: int
     mac: str
     node: str
+    device: Device
     is_secure: bool
     is_tracked: bool
     is_translated: bool
     version: int
     qos: Qos | None = None
+    is_mute: bool = False
+    """Whether nothing passes between it and tunnels, as another node speaks for those behind them."""
 
     @property
     def metadata(self) -> int:
@@ -95,10 +105,6 @@ class _Place(Struct, frozen=True):
     @property
     def name(self) -> tuple[str, str]:
         return (self.network, self.port)
-
-    @property
-    def local_port(self) -> LocalPort:
-        return LocalPort(f"{self.network}/{self.port}")
 
     @property
     def owner(self) -> str:
@@ -129,7 +135,7 @@ class _Place(Struct, frozen=True):
     def limits(self) -> Iterator[Flow]:
         """What it may send is limited wherever its device is served."""
         here = fields(metadata=self.metadata, reg14=self.key)
-        return sent_flows(self.local_port.name, self.qos, here, self.first)
+        return sent_flows(self.device.port.name, self.qos, here, self.first)
 
     @property
     def switch_owner(self) -> str:
@@ -148,6 +154,8 @@ def compile_node(
     behind: Mapping[str, int] = MappingProxyType({}),
     transits: Iterable[Transit] = (),
     dead: Collection[str] = (),
+    physical: Physical = NO_PHYSICAL,
+    memberships: Collection[Membership] = (),
 ) -> tuple[Flow, ...]:
     """Ingress, output, tunnel delivery and delivery of `node`; no two flows have the same key.
 
@@ -157,18 +165,21 @@ def compile_node(
     that have another one and are spoken to in that, while what they send counts as of this one.
     Ports of `transits` are served here whatever their binding says, and looked for where the transit says.
     `dead` are appliances here (`network/name`) that nothing passes.
+    `physical` says who has and speaks for physical networks, `memberships` which ports have joined multicast groups.
     """
-    networks = tuple(networks)
-    places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF)
-    stopped = _places((one for one in networks if one.paused), bindings, ids, version & 0xFF)
+    networks, bindings = tuple(networks), tuple(bindings)
+    joined = {one.name: localnets(node, one, bindings, physical) for one in networks}
+    places = _places((one for one in networks if not one.paused), bindings, ids, version & 0xFF, joined)
+    stopped = _places((one for one in networks if one.paused), bindings, ids, version & 0xFF, joined)
     sending = tuple(tunnels)
-    ends = _ends((*sending, *receiving), encapsulations, version & 0xFF, behind)
+    ends = ends_of((*sending, *receiving), encapsulations, version & 0xFF, behind)
     ways = {one.remote: ends[one.remote, one.encapsulation] for one in sending}
-    writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind)
+    writer = _Writer(node, ways, [ends[key] for key in sorted(ends)], behind, joined)
     by_port = {(one.network, one.port): one for one in transits if _is_reached(one, ways)}
     moving = [(place, by_port[place.name]) for place in places if place.name in by_port]
     sought = [_sought(place, by_port.get(place.name)) for place in places]
     flows: tuple[Flow, ...] = (*writer.flows(sought), *writer.transits(moving), *_paused(node, stopped))
+    flows = (*flows, *writer.groups(networks, sought, memberships))
     for network in (one for one in networks if (one.appliances or one.mirrors) and not one.paused):
         homes = {place.port: place.node for place in sought if place.network == network.name}
         inserted = insertion_flows(node, network, homes, ways, ids, dead, version & 0xFF)
@@ -178,7 +189,7 @@ def compile_node(
     return tuple(sorted(flows, key=lambda one: (one.table, -one.priority, repr(one.match))))
 
 
-def _is_reached(transit: Transit, ways: Mapping[str, _End]) -> bool:
+def _is_reached(transit: Transit, ways: Mapping[str, End]) -> bool:
     """Whether what comes for a port can be sent on; if not, it is delivered here as long as its device is here."""
     return transit.comes or (transit.node in ways and not ways[transit.node].guarded)
 
@@ -187,52 +198,13 @@ def _sought(place: _Place, transit: Transit | None) -> _Place:
     return place if transit is None else replace(place, node=transit.node)
 
 
-class _End(Struct, frozen=True):
-    """A tunnel of this node."""
-
-    tunnel: TunnelInterface
-    encapsulation: Encapsulation
-    version: int = 0
-    """What contexts to it carry; to an endpoint without an agent versions mean nothing."""
-
-    @property
-    def remote(self) -> str:
-        return self.tunnel.remote
-
-    @property
-    def port(self) -> TunnelPort:
-        """What is sent goes to this one; the switch takes the second endpoint's by itself."""
-        return TunnelPort(self.remote, self.encapsulation.name)
-
-    @property
-    def ports(self) -> tuple[TunnelPort, ...]:
-        """All that packets come in by: a second endpoint has its own."""
-        second = TunnelPort(self.remote, self.encapsulation.name, second=True)
-        return (self.port, second) if self.tunnel.second_address else (self.port,)
-
-    @property
-    def guarded(self) -> bool:
-        """Whether the remote has no agent and names no ports, so that this node applies the ACLs for it."""
-        return self.tunnel.external and not carries_ports(self.encapsulation)
-
-
-def _ends(
-    tunnels: Iterable[TunnelInterface],
-    encapsulations: Mapping[str, Encapsulation],
+def _places(
+    networks: Iterable[Network],
+    bindings: Iterable[Binding],
+    ids: Ids,
     version: int,
-    behind: Mapping[str, int],
-) -> dict[tuple[str, str], _End]:
-    """By remote and encapsulation; one that has a second port goes before the same without it."""
-    found: dict[tuple[str, str], _End] = {}
-    for one in tunnels:
-        key = one.remote, one.encapsulation
-        if key not in found or (one.second_address and not found[key].tunnel.second_address):
-            spoken = 0 if one.external else behind.get(one.remote, version)
-            found[key] = _End(one, encapsulations[one.encapsulation], spoken)
-    return found
-
-
-def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids, version: int) -> list[_Place]:
+    joined: Mapping[str, Mapping[str, Localnet]],
+) -> list[_Place]:
     nodes = {(binding.network, binding.port): binding.node for binding in bindings}
     found = []
     for network in networks:
@@ -240,20 +212,30 @@ def _places(networks: Iterable[Network], bindings: Iterable[Binding], ids: Ids, 
         tracked = any(acl.action == "allow-related" for acl in network.acls)
         translated = bool(network.load_balancers) or any(router.nat for router in network.routers)
         for port in network.ports:
-            node = nodes.get((network.name, port.name))
+            localnet = joined[network.name].get(port.switch) if port.localnet is not None else None
+            node = nodes.get((network.name, port.name)) if localnet is None else localnet.home
             if node is not None:
                 datapath = f"{network.name}/{port.switch}"
                 numbers = number(ids.datapaths, datapath), number(ids.ports, f"{datapath}/{port.name}")
                 names = network.name, port.name, port.switch
                 kind = port.port_security, tracked, translated
-                found.append(_Place(*names, *numbers, port.mac, node, *kind, version, port.qos))
+                is_mute = localnet is not None and not localnet.speaks
+                device = device_of(network.name, port)
+                place = _Place(*names, *numbers, port.mac, node, device, *kind, version, port.qos, is_mute)
+                found.append(place)
     return found
 
 
 class _Writer:
     def __init__(
-        self, node: str, ways: Mapping[str, _End], ends: Iterable[_End], behind: Mapping[str, int]
+        self,
+        node: str,
+        ways: Mapping[str, End],
+        ends: Iterable[End],
+        behind: Mapping[str, int],
+        joined: Mapping[str, Mapping[str, Localnet]],
     ) -> None:
+        self._joined = joined
         self._node = node
         self._ways = ways
         self._ends = tuple(ends)
@@ -266,6 +248,7 @@ class _Writer:
             if end.guarded:
                 yield from self._from_external(end, [place for place in places if place.node == end.remote])
         by_datapath: defaultdict[int, list[_Place]] = defaultdict(list)
+        self._localnet_keys = {one.datapath: one.key for one in places if one.device.is_physical}
         for place in places:
             by_datapath[place.datapath].append(place)
             yield from self._local(place) if place.node == self._node else self._remote(place)
@@ -274,7 +257,7 @@ class _Writer:
             yield from self._in_this_version(members[0].network, members[0].datapath, members[0].version)
         yield from _nowhere()
 
-    def _from_tunnel(self, end: _End, port: TunnelPort) -> Flow:
+    def _from_tunnel(self, end: End, port: TunnelPort) -> Flow:
         match, owner = fields(in_port=port), f"tunnel {end.remote}"
         if end.guarded:
             return flow(PHYSICAL_INGRESS, 100, match, (), f"unknown context from {end.remote}")
@@ -304,7 +287,7 @@ class _Writer:
                     actions = (SetField("metadata", metadata), *_onward(end))
                     yield flow(PHYSICAL_INGRESS, 102, match, actions, owner)
 
-    def _from_external(self, end: _End, members: list[_Place]) -> Iterator[Flow]:
+    def _from_external(self, end: End, members: list[_Place]) -> Iterator[Flow]:
         """An endpoint without an agent speaks only in the switches where it has ports, and past the ACLs.
 
         With a source that none of its ports has it is not known which one speaks: not if all of them are secured.
@@ -325,23 +308,24 @@ class _Writer:
         return (*mark, Resubmit(PORT_SECURITY if is_secure else FROM_PORT_ACL))
 
     def _local(self, place: _Place) -> Iterator[Flow]:
-        port = place.local_port
-        yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), self._entry(place), place.owner)
+        device = place.device
+        yield flow(PHYSICAL_INGRESS, 100 + device.rank, device.match, self._entry(place), place.owner)
         here = fields(metadata=place.metadata, reg15=place.key)
-        for table in (OUTPUT, TUNNEL_DELIVERY):
+        if place.is_mute:
+            yield flow(OUTPUT, 100, fields((*here, NOT_FROM_TUNNEL)), place.inward, place.owner)
+        for table in () if place.is_mute else (OUTPUT, TUNNEL_DELIVERY):
             yield flow(table, 100, here, place.inward, place.owner)
-        yield flow(DELIVER, 100, here, (Output(port),), place.owner)
-        # A router may send back to where a packet came from; plain output there does nothing
-        # (OpenFlow 1.3.5 section 5.4).
-        yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), place.owner)
+        yield from delivery_flows(place.metadata, place.key, device, place.owner)
         yield from place.limits()
-        yield from delivered_flows(port.name, place.qos, here, place.owner)
+        yield from delivered_flows(device.port.name, place.qos, here, place.owner)
         yield from _zones(place)
 
     def _entry(self, place: _Place) -> tuple[Action, ...]:
         return (
+            *place.device.taken,
             SetField("metadata", place.metadata),
             SetField("reg14", place.key),
+            *((SetField("reg10", FROM_TUNNEL),) if place.is_mute else ()),
             *place.outward,
             Resubmit(entry_table(place.qos, place.first)),
         )
@@ -350,22 +334,22 @@ class _Writer:
         """What ports on their way need besides the flows of ports that are elsewhere."""
         for place, transit in moving:
             entry, activates = self._entry(place), transit.activates
-            yield from ingress_flows(place.local_port, entry, place.owner, activates=activates)
+            yield from ingress_flows(place.device, entry, place.owner, activates=activates)
             yield from place.limits()
             yield from _zones(place)
             if transit.comes:
-                yield from coming_flows(
-                    place.metadata, place.key, place.local_port, place.owner, place.inward
-                )
+                yield from coming_flows(place.metadata, place.key, place.device, place.owner, place.inward)
             else:
                 mark = self._mark(transit.node, place, place.key)
                 tunnel = self._ways[transit.node].port
-                yield from leaving_flows(
-                    place.metadata, place.key, place.local_port, place.owner, mark, tunnel
-                )
+                yield from leaving_flows(place.metadata, place.key, place.device, place.owner, mark, tunnel)
 
     def _remote(self, place: _Place) -> Iterator[Flow]:
         """Only what comes from here goes into a tunnel: never from one tunnel to another."""
+        localnet = self._joined[place.network].get(place.switch)
+        if localnet is not None and localnet.leads_to(place.node):
+            yield self._beside(place, localnet)
+            return
         if place.node not in self._ways:
             return
         match = fields((NOT_FROM_TUNNEL,), metadata=place.metadata, reg15=place.key)
@@ -381,16 +365,60 @@ class _Writer:
             # An endpoint without an agent lets us route for it, perhaps back to itself.
             yield flow(table, 110, fields(match, in_port=port), (*mark, OutputInPort()), place.owner)
 
+    def groups(
+        self, networks: Iterable[Network], places: list[_Place], memberships: Collection[Membership]
+    ) -> Iterator[Flow]:
+        """Where groups go on the switches that snoop."""
+        snooping = {
+            (network.name, one.name): one
+            for network in networks
+            for one in network.switches
+            if one.multicast is not None
+        }
+        members: defaultdict[tuple[str, str], list[_Place]] = defaultdict(list)
+        for place in places if snooping else ():
+            members[place.network, place.switch].append(place)
+        external = {end.remote for end in self._ends if end.tunnel.external}
+        for (network, name), found in sorted(members.items()):
+            if (network, name) in snooping:
+                localnet = self._joined[network].get(name)
+                beside = frozenset(one.port for one in found if one.is_mute)
+                all_groups = {one.port for one in found if one.device.is_physical or one.node in external}
+                around = Around(
+                    self._node,
+                    network,
+                    found[0].metadata,
+                    tuple(found),
+                    self._ways.keys() if localnet is None else localnet.flooded(self._ways.keys()),
+                    frozenset(all_groups) - beside,
+                    beside,
+                    partial(self._copy, found[0]),
+                )
+                yield from group_flows(around, snooping[network, name], memberships)
+
+    def _copy(self, place: _Place, node: str, egress: int) -> tuple[Action, ...]:
+        return (*self._mark(node, place, egress), Output(self._ways[node].port))
+
+    def _beside(self, place: _Place, localnet: Localnet) -> Flow:
+        """A port at a node that has the same physical network is reached by that."""
+        key = self._localnet_keys[place.datapath]
+        own = () if localnet.speaks else (NOT_FROM_TUNNEL,)
+        match = fields(own, metadata=place.metadata, reg15=place.key)
+        return flow(OUTPUT, 100, match, (SetField("reg15", key), Resubmit(DELIVER)), place.owner)
+
     def _flood(self, members: list[_Place]) -> Iterator[Flow]:
         owner = members[0].switch_owner
         local = tuple(self._flood_local(members))
+        passed_on = tuple(self._flood_local([place for place in members if not place.is_mute]))
         remote: tuple[Action, ...] = ()
-        for node in sorted({place.node for place in members} & self._ways.keys()):
+        localnet = self._joined[members[0].network].get(members[0].switch)
+        nodes = {place.node for place in members} & self._ways.keys()
+        for node in sorted(nodes if localnet is None else localnet.flooded(nodes)):
             remote += (*self._mark(node, members[0], FLOOD_KEY), Output(self._ways[node].port))
         match = fields(metadata=members[0].metadata, reg15=FLOOD_KEY)
-        yield flow(OUTPUT, 90, match, local, f"{owner} (flood)")
-        yield flow(TUNNEL_DELIVERY, 90, match, local, f"{owner} (flood)")
-        if remote:
+        yield flow(OUTPUT, 90, match, passed_on, f"{owner} (flood)")
+        yield flow(TUNNEL_DELIVERY, 90, match, passed_on, f"{owner} (flood)")
+        if remote or passed_on != local:
             # Tunnels first: delivery below may change the packet, and reg15 with it.
             yield flow(OUTPUT, 100, fields((*match, NOT_FROM_TUNNEL)), (*remote, *local), f"{owner} (flood)")
 
@@ -410,7 +438,7 @@ class _Writer:
         return actions
 
 
-def _onward(end: _End) -> tuple[Action, ...]:
+def _onward(end: End) -> tuple[Action, ...]:
     """Where what came out of a tunnel goes, its datapath being known."""
     if carries_ports(end.encapsulation):
         ports = Move(EGRESS, Slice("reg15", 0, 16)), Move(INGRESS, Slice("reg14", 0, 16))
@@ -432,8 +460,8 @@ def _paused(node: str, places: list[_Place]) -> Iterator[Flow]:
     """What workloads of a paused network send is dropped under a name of its own."""
     for place in places:
         if place.node == node:
-            port = LocalPort(f"{place.network}/{place.port}")
-            yield flow(PHYSICAL_INGRESS, 100, fields(in_port=port), (), f"network {place.network} (paused)")
+            device, owner = place.device, f"network {place.network} (paused)"
+            yield flow(PHYSICAL_INGRESS, 100 + device.rank, device.match, (), owner)
 
 
 def _zones(place: _Place) -> Iterator[Flow]:
@@ -462,3 +490,4 @@ def _nowhere() -> Iterator[Flow]:
         (DELIVER, "port not here"),
     ):
         yield flow(table, 0, (), (), reason)
+    yield flow(ANSWER, 0, (), (OutputInPort(),), "answer")

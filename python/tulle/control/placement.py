@@ -34,14 +34,16 @@ class Placement(Struct, frozen=True):
 
 
 def requested_bindings(networks: Iterable[Network], nodes: Iterable[str]) -> tuple[Binding, ...]:
-    """Each port that asks for a known node gets it."""
+    """Each port that asks for a known node gets it; a child is where its parent is."""
     known = set(nodes)
-    return tuple(
-        Binding(network.name, port.name, port.node)
-        for network in networks
-        for port in network.ports
-        if port.node is not None and port.node in known
-    )
+    found = []
+    for network in networks:
+        asked = {port.name: port.node for port in network.ports if port.node in known}
+        for port in network.ports:
+            node = asked.get(port.parent or port.name)
+            if node is not None:
+                found.append(Binding(network.name, port.name, node))
+    return tuple(found)
 
 
 def placement(node: str, networks: Iterable[Network], bindings: Iterable[Binding]) -> Placement:
@@ -77,7 +79,7 @@ def _attachments(network: Network, names: Collection[str], mtu: int) -> Iterator
         for router_port in router.ports:
             gateways[router_port.switch] += map(_interface, router_port.addresses)
     for port in network.ports:
-        if port.name in names:
+        if port.name in names and port.parent is None:
             yield _attachment(network, port, mtu, subnets.get(port.switch, ()), gateways[port.switch])
 
 

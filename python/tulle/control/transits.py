@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from tulle.values import (
     Action,
     Controller,
-    FieldMatch,
     Flow,
-    LocalPort,
     Output,
     OutputInPort,
     Resubmit,
@@ -23,12 +21,13 @@ from tulle.values import (
     flow,
 )
 from tulle.values.pipeline import (
-    DELIVER,
     OUTPUT,
     PHYSICAL_INGRESS,
     REDIRECT,
     TUNNEL_DELIVERY,
 )
+
+from .devices import Device, delivery_flows
 
 ACTIVATE = "activate"
 """The reason for which a port's first packet is handed to the agent."""
@@ -39,11 +38,14 @@ of the workload."""
 
 
 def leaving_flows(
-    metadata: int, key: int, port: LocalPort, owner: str, mark: tuple[Action, ...], tunnel: TunnelPort
+    metadata: int, key: int, device: Device, owner: str, mark: tuple[Action, ...], tunnel: TunnelPort
 ) -> Iterator[Flow]:
-    """What comes out of a tunnel for a port that has left goes to where it is, as if it came from its sender."""
+    """What comes out of a tunnel for a port that has left goes to where it is, as if it came from its sender.
+
+    It keeps its device until nothing comes any more, so that its last counters can be read.
+    """
     here = fields(metadata=metadata, reg15=key)
-    yield from _delivery(here, port, owner)
+    yield from delivery_flows(metadata, key, device, owner)
     for table, priority in ((OUTPUT, 95), (TUNNEL_DELIVERY, 100)):
         yield flow(table, priority, here, (Resubmit(REDIRECT),), owner)
     yield flow(REDIRECT, 100, here, (*mark, Output(tunnel)), owner)
@@ -52,28 +54,22 @@ def leaving_flows(
 
 
 def coming_flows(
-    metadata: int, key: int, port: LocalPort, owner: str, inward: tuple[Action, ...]
+    metadata: int, key: int, device: Device, owner: str, inward: tuple[Action, ...]
 ) -> Iterator[Flow]:
     """What the old node sends on is delivered, by way of `inward`; what begins here goes to the old node."""
     here = fields(metadata=metadata, reg15=key)
     for table, priority in ((OUTPUT, 95), (TUNNEL_DELIVERY, 100)):
         yield flow(table, priority, here, inward, owner)
-    yield from _delivery(here, port, owner)
-
-
-def _delivery(here: tuple[FieldMatch, ...], port: LocalPort, owner: str) -> Iterator[Flow]:
-    """A port that leaves keeps it until nothing comes any more, so that its last counters can be read."""
-    yield flow(DELIVER, 100, here, (Output(port),), owner)
-    yield flow(DELIVER, 110, fields(here, in_port=port), (OutputInPort(),), owner)
+    yield from delivery_flows(metadata, key, device, owner)
 
 
 def ingress_flows(
-    port: LocalPort, entry: tuple[Action, ...], owner: str, *, activates: bool
+    device: Device, entry: tuple[Action, ...], owner: str, *, activates: bool
 ) -> Iterator[Flow]:
     """What its device sends is taken as that of any other port, and heard of if it is to switch the port over."""
-    here = fields(in_port=port)
+    here, rank = device.match, device.rank
     told = (Controller(ACTIVATE, ACTIVATIONS_PER_S),) if activates else ()
-    yield flow(PHYSICAL_INGRESS, 100, here, (*told, *entry), owner)
+    yield flow(PHYSICAL_INGRESS, 100 + rank, here, (*told, *entry), owner)
     if activates:
         for group in KERNEL_GROUPS:
-            yield flow(PHYSICAL_INGRESS, 105, fields(here, dl_dst=group), entry, owner)
+            yield flow(PHYSICAL_INGRESS, 105 + rank, fields(here, dl_dst=group), entry, owner)

@@ -15,10 +15,12 @@ from msgspec import Struct
 
 from tulle import store
 from tulle.control import allocate, compile_node, placement, plan_flows, tunnels_of
+from tulle.control.localnets import NO_PHYSICAL, Physical
 from tulle.encap import encapsulations
 from tulle.logical import compile_network, reach_change
+from tulle.logical.topology import with_homes
 from tulle.openflow.flows import emit_flow
-from tulle.store import Source
+from tulle.store import Source, layer2
 from tulle.values import (
     AddFlow,
     Binding,
@@ -51,6 +53,7 @@ class World(Struct, frozen=True):
     tunnels: tuple[Tunnel | Unreachable, ...]
     bound: Mapping[tuple[str, str], str]
     ids: Ids
+    physical: Physical = NO_PHYSICAL
 
 
 class Side(Struct, frozen=True):
@@ -69,6 +72,7 @@ def read_world(intent: Source, state: Source) -> World:
         store.tunnels(state),
         {(one.network, one.port): one.node for one in store.bindings(state)},
         store.ids(state),
+        Physical(layer2.physical(state), layer2.speakers(state)),
     )
 
 
@@ -100,7 +104,7 @@ def _side(world: World, networks: Mapping[str, Network]) -> Side:
     places = [
         Binding(name, port.name, node)
         for name, network in networks.items()
-        for port in network.ports
+        for port in with_homes(network).ports
         if (node := port.node or world.bound.get((name, port.name))) is not None
     ]
     held = {*world.ids.datapaths, *world.ids.ports}  # agents let go of old numbers later
@@ -137,7 +141,7 @@ def _flows(node: str, name: str, world: World, side: Side) -> tuple[Flow, ...]:
     tunnels = tunnels_of(node, world.tunnels, world.nodes, name)
     known = encapsulations()
     everywhere = {one.key for one in compile_node(node, (), (), tunnels, side.ids, known)}
-    placed = compile_node(node, (network,), places, tunnels, side.ids, known)
+    placed = compile_node(node, (network,), places, tunnels, side.ids, known, physical=world.physical)
     return (*(one for one in placed if one.key not in everywhere), *compile_network(network, side.ids))
 
 

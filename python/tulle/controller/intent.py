@@ -27,13 +27,13 @@ from tulle.logical import (
     refuse_unsound,
     renamed,
 )
-from tulle.logical.rules import valid_name
-from tulle.logical.spelling import nearest
+from tulle.logical.spelling import nearest, valid_name
 from tulle.ovsdb import OvsdbError
 from tulle.store import Row, StoredNetwork, Writer
 from tulle.values import Change, LabFile, LogicalPort, Network, Node
 
 from .asked import ANYBODY, Applied, Asked, Pair
+from .joining import refuse_shared_vlans
 from .ledger import Ledger, refuse_automatic
 from .stores import Store
 
@@ -340,6 +340,8 @@ class Intent:
         different = tuple(one for one in every if one.new is None or one.before != one.new)
         for one in different:
             self._refuse_stale(one, asked)
+        known = (one.network for one in self.networks().values())
+        refuse_shared_vlans(known, ((one.before, one.new) for one in different))
         raised = {one.name: self._next_generation(one.name) for one in different}
         generations = {
             one.name: 0 if one.new is None else raised.get(one.name) or one.generation for one in every

@@ -43,6 +43,7 @@ class Moving:
         """Have `node` ready for a port; it takes it with the first packet that the port's device sends there."""
         asked = self._asked(network, port)
         self._refuse_target(node)
+        self._refuse_child(network, port)
         at = self._at(network, port)
         if at is None:
             raise Conflict(f"port {network}/{port} is nowhere yet, so it cannot be taken from there")
@@ -198,6 +199,11 @@ class Moving:
             return self._asked(*port)
         except NotFound:
             return MISSING
+
+    def _refuse_child(self, network: str, port: str) -> None:
+        ports = {one.name: one for one in self._intent.network(network).network.ports}
+        if (parent := ports[port].parent) is not None:
+            raise InvalidInput(f"port {network}/{port} goes where its parent {parent} goes; prepare that")
 
     def _refuse_target(self, node: str) -> None:
         known = store.nodes(self._rows)

@@ -16,7 +16,7 @@ from tulle.control import advance, allocate
 from tulle.control.allocate import datapath_names, port_names
 from tulle.errors import TulleError
 from tulle.ovsdb import Change
-from tulle.store import Source, Writer
+from tulle.store import Source, Writer, layer2
 from tulle.values import Binding, Network, Node
 
 from .choice import choose_all
@@ -128,6 +128,7 @@ def react(intent: Source, state: Source, writer: Writer, followed: store.Network
     store.write_external_nodes(writer, state, external.values())
     _change_tunnels(writer, intent, state, external)
     _bind_external(writer, state, networks, external, broken)
+    layer2.delete_strays(writer, state, {*stored, *broken}, store.nodes(state))
     applied = list(store.applied(state).values())
     current = set_aside(store.ids(state), stored.keys(), left(intent), applied)
     held = {*broken, *_lagging(state, {name: one.generation for name, one in stored.items()})}

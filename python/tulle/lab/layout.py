@@ -48,10 +48,15 @@ class Layout(msgspec.Struct, frozen=True):
     nodes: tuple[Host, ...]
     externals: tuple[Host, ...]  # endpoints of another make: a namespace on the underlay, no processes
     workloads: tuple[str, ...]  # namespaces
+    physical: tuple[str, ...] = ()  # physical networks, each a bridge in the namespace of the underlay
 
     def node(self, name: str) -> Host:
         """The node of this name; KeyError where there is none."""
         return next(host for host in self.nodes if host.name == name)
+
+    def physical_devices(self) -> dict[str, str]:
+        """The device of a node in each physical network; the bridge of that has the same name."""
+        return {name: f"physical{at}" for at, name in enumerate(self.physical)}
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -64,7 +69,14 @@ class Layout(msgspec.Struct, frozen=True):
         return (self.controller, *self.nodes, *self.externals)
 
 
-def layout(name: str, *, underlay: Underlay, nodes: Sequence[Node], workloads: Iterable[str]) -> Layout:
+def layout(
+    name: str,
+    *,
+    underlay: Underlay,
+    nodes: Sequence[Node],
+    workloads: Iterable[str],
+    physical: Iterable[str] = (),
+) -> Layout:
     """Lays out a lab; the controller gets the last address of the underlay subnet.
 
     Raises `InvalidInput` for a name that is no plain file name.
@@ -95,6 +107,7 @@ def layout(name: str, *, underlay: Underlay, nodes: Sequence[Node], workloads: I
         nodes=tuple(host for host in hosts if host.name not in external),
         externals=tuple(host for host in hosts if host.name in external),
         workloads=tuple(sorted(set(workloads))),
+        physical=tuple(sorted(set(physical))),
     )
 
 

@@ -111,7 +111,10 @@ def _lay_out(plan: LabFile, name: str) -> Layout:
     workloads = [
         port.namespace for network in plan.networks for port in network.ports if port.namespace is not None
     ]
-    return layout(name, underlay=plan.underlay, nodes=plan.nodes, workloads=workloads)
+    physical = [
+        port.localnet for network in plan.networks for port in network.ports if port.localnet is not None
+    ]
+    return layout(name, underlay=plan.underlay, nodes=plan.nodes, workloads=workloads, physical=physical)
 
 
 def _build(lab: Lab, plan: LabFile, text: str, report: Report) -> None:

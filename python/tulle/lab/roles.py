@@ -58,6 +58,8 @@ def _controller(lab: Lab, role: str) -> Started:
 def _agent_options(lab: Lab, host: Host) -> list[str]:
     encapsulations = (Path(host.directory) / "encapsulations").read_text()
     identity = ["--name", host.name, "--address", host.address, "--encapsulations", encapsulations]
+    for name, device in lab.layout.physical_devices().items():
+        identity += ["--physical", f"{name}={device}"]
     return [*identity, "--controller", _databases(lab), "--switch", host.directory, *_tls(lab, host.name)]
 
 

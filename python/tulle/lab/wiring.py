@@ -32,6 +32,8 @@ def build(layout: Layout) -> None:
     _build_bridge(layout)
     for host in layout.hosts:
         _connect(layout, host)
+    for device in layout.physical_devices().values():
+        _build_physical(layout, device)
     for namespace in layout.workloads:
         _up(namespace, "lo")
 
@@ -48,6 +50,22 @@ def _build_bridge(layout: Layout) -> None:
     with NetNS(layout.underlay) as ns:
         ns.link("add", ifname=BRIDGE, kind="bridge")
         ns.link("set", index=ns.link_lookup(ifname=BRIDGE)[0], state="up", mtu=layout.mtu)
+
+
+def _build_physical(layout: Layout, device: str) -> None:
+    """A bridge, which carries tags as they are, with a cable to each node."""
+    with NetNS(layout.underlay) as ns:
+        ns.link("add", ifname=device, kind="bridge")
+        bridge = ns.link_lookup(ifname=device)[0]
+        ns.link("set", index=bridge, state="up", mtu=layout.mtu)
+    for host in layout.nodes:
+        end = f"{device}-{host.device.removeprefix('port')}"
+        with NetNS(host.namespace) as ns:
+            peer = {"ifname": end, "net_ns_fd": layout.underlay}
+            ns.link("add", ifname=device, kind="veth", peer=peer)
+            ns.link("set", index=ns.link_lookup(ifname=device)[0], mtu=layout.mtu, state="up")
+        with NetNS(layout.underlay) as ns:
+            ns.link("set", index=ns.link_lookup(ifname=end)[0], master=bridge, mtu=layout.mtu, state="up")
 
 
 def _connect(layout: Layout, host: Host) -> None:

@@ -1,6 +1,7 @@
 """A network again under another name: the same inside, also the same addresses, plugged in elsewhere or nowhere.
 
-Isolation needs nothing more: every switch and router of another network has a number of its own.
+Isolation needs nothing more: every switch and router of another network has a number of its own.  Its localnet ports
+stay behind, as a physical network would join the two.
 """
 
 from __future__ import annotations
@@ -30,9 +31,8 @@ def cloned(network: Network, name: str, places: Mapping[str, Place]) -> Network:
     for port in places:
         if port not in known:
             raise NotFound(f"no port {port!r} in network {network.name}{nearest(port, known)}")
-    return replace(
-        network, name=name, ports=tuple(_placed(one, places.get(one.name)) for one in network.ports)
-    )
+    inside = (port for port in network.ports if port.localnet is None)
+    return replace(network, name=name, ports=tuple(_placed(one, places.get(one.name)) for one in inside))
 
 
 def renamed(network: Network, name: str | None) -> Network:

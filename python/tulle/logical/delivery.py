@@ -29,6 +29,7 @@ from .filtering import Address, Headers, Rules, address, own_address, prefix
 from .policies import version_of
 from .services import Service
 from .sources import Sources
+from .topology import with_homes
 
 ROUTERS_MAX: Final = 64
 
@@ -44,6 +45,7 @@ class Delivery:
     """Answers for one network, which must pass `rules.problems`."""
 
     def __init__(self, network: Network) -> None:
+        network = with_homes(network)
         self.ports = {port.name: port for port in network.ports if not network.paused}
         self._stations: dict[tuple[str, Address], LogicalPort | Leg] = {}
         self._legs: defaultdict[str, list[Leg]] = defaultdict(list)

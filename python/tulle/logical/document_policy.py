@@ -16,7 +16,18 @@ NETWORK_DEFAULTS: Final[Document] = {
     "chains": [],
     "mirrors": [],
 }
-SWITCH_DEFAULTS: Final[Document] = {"dhcp": None, "service_addresses": []}
+SWITCH_DEFAULTS: Final[Document] = {
+    "dhcp": None,
+    "service_addresses": [],
+    "vlan": "refuse",
+    "multicast": None,
+}
+MULTICAST_DEFAULTS: Final[Document] = {
+    "flood_unregistered": False,
+    "querier": True,
+    "query_s": 125,
+    "idle_s": 260,
+}
 DHCP_DEFAULTS: Final[Document] = {"lease_s": 3600, "dns": [], "domain": "", "routes": []}
 DNS_DEFAULTS: Final[Document] = {"domain": ""}
 ROUTER_PORT_DEFAULTS: Final[Document] = {"ra": "off"}
@@ -34,6 +45,8 @@ def without_defaults(document: Document) -> Document:
     for switch in made["switches"]:
         if "dhcp" in switch:
             switch["dhcp"] = _without(switch["dhcp"], DHCP_DEFAULTS)
+        if "multicast" in switch:
+            switch["multicast"] = _without(switch["multicast"], MULTICAST_DEFAULTS)
     made["routers"] = [_without(router, ROUTER_DEFAULTS) for router in document["routers"]]
     for router in made["routers"]:
         router["ports"] = [_without(port, ROUTER_PORT_DEFAULTS) for port in router["ports"]]

@@ -23,6 +23,8 @@ from .acl_places import is_managed, is_tracked
 from .chains import chain_flows
 from .checking import checking_flows
 from .forwarding import forwarding_flows
+from .groups import group_flows
+from .joining import joining_flows
 from .policies import policy_flows, policy_inputs
 from .port_security import port_security_flows
 from .qos import qos_flows
@@ -32,6 +34,7 @@ from .routing import host_flows, routing_flows
 from .service_flows import service_flows
 from .serving import has_services
 from .switching import station_flows, switching_flows
+from .tagging import tagging_flows
 from .translation import is_translated, translation_flows
 from .view import Station, View
 
@@ -81,12 +84,18 @@ def _served(view: View) -> object:
     return everything(view) if has_services(view.network) else None
 
 
-SWITCH: tuple[Callable[[View, LogicalSwitch], Flows], ...] = (switching_flows, responder_flows)
+SWITCH: tuple[Callable[[View, LogicalSwitch], Flows], ...] = (
+    switching_flows,
+    responder_flows,
+    tagging_flows,
+    group_flows,
+)
 STATION: tuple[Callable[[View, LogicalSwitch, Station], Flows], ...] = (
     station_flows,
     answer_flows,
     host_flows,
     port_security_flows,
+    joining_flows,
     qos_flows,
 )
 ROUTER: tuple[Callable[[View, LogicalRouter], Flows], ...] = (router_input_flows, routing_flows)

@@ -16,10 +16,10 @@ from . import tree
 from .file_network import NOTHING_KNOWN, read_generation, read_network
 from .problem import Path
 from .reader import Complaints, Section
-from .rules import problems, valid_name
+from .rules import problems
 from .rules_address import canonical
 from .snapshot import document_of, ordered
-from .spelling import nearest
+from .spelling import nearest, valid_name
 
 
 def parse_file(

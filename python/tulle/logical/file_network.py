@@ -20,6 +20,7 @@ from tulle.values.network import AclAction, Direction
 
 from . import tree
 from .file_insertion import INSERTION_KEYS, with_insertion
+from .file_layer2 import PORT_LAYER2_KEYS, SWITCH_LAYER2_KEYS, with_layer2, with_place_at_parent
 from .file_policy import ACL_POLICY_KEYS, POLICY_KEYS, with_acl_policy, with_policy
 from .file_qos import with_qos
 from .file_routing import ROUTING_KEYS, with_routing
@@ -65,6 +66,7 @@ PORT_KEYS = (
     "port_security",
     "configure",
     "qos",
+    *PORT_LAYER2_KEYS,
 )
 ACL_KEYS = ("name", "direction", "switch", "port", "priority", "match", "action", *ACL_POLICY_KEYS)
 
@@ -107,9 +109,9 @@ class _NetworkReader:
         self._complaints = complaints
 
     def switch(self, node: tree.Tree) -> LogicalSwitch:
-        own = self._section(node, "switch", ("name", "subnets", *SWITCH_SERVICE_KEYS))
+        own = self._section(node, "switch", ("name", "subnets", *SWITCH_SERVICE_KEYS, *SWITCH_LAYER2_KEYS))
         made = LogicalSwitch(own.text("name"), _usual(own.texts("subnets"), "network"))
-        return with_dhcp(made, own, self._complaints)
+        return with_layer2(with_dhcp(made, own, self._complaints), own, self._complaints)
 
     def router(self, node: tree.Tree) -> LogicalRouter:
         own = self._section(node, "router", ("name", "ports", "nat", *ROUTING_KEYS))
@@ -133,7 +135,7 @@ class _NetworkReader:
             own.optional_text("interface") or "tap",
             own.boolean("port_security"),
         )
-        return with_qos(with_configure(made, own), own, self._complaints)
+        return with_qos(with_place_at_parent(with_configure(made, own), own), own, self._complaints)
 
     def acl(self, node: tree.Tree) -> Acl:
         own = self._section(node, "acl", ACL_KEYS)

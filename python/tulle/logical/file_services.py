@@ -21,15 +21,15 @@ DHCP_KEYS: Final = ("lease_s", "dns", "domain", "routes")
 
 def with_services(network: Network, section: Section, complaints: Complaints) -> Network:
     """The network with its names, and what it speaks."""
-    found = _wanted(section, "dns", ("domain",), complaints)
+    found = wanted(section, "dns", ("domain",), complaints)
     dns = None if found is None else Dns(found.optional_text("domain") or "")
-    forwarding = cast(Forwarding, _choice(section, "forwarding", get_args(Forwarding)))
+    forwarding = cast(Forwarding, choice(section, "forwarding", get_args(Forwarding)))
     return replace(network, dns=dns, forwarding=forwarding)
 
 
 def with_dhcp(switch: LogicalSwitch, section: Section, complaints: Complaints) -> LogicalSwitch:
     """The switch with what DHCP tells there."""
-    found = _wanted(section, "dhcp", DHCP_KEYS, complaints)
+    found = wanted(section, "dhcp", DHCP_KEYS, complaints)
     own = tuple(_usual(one, "address") for one in section.texts("service_addresses") or ())
     dhcp = None if found is None else _dhcp(found, complaints)
     return replace(switch, dhcp=dhcp, service_addresses=own)
@@ -37,12 +37,12 @@ def with_dhcp(switch: LogicalSwitch, section: Section, complaints: Complaints) -
 
 def with_advertisements(port: RouterPort, section: Section) -> RouterPort:
     """The router port with what it advertises."""
-    return replace(port, ra=cast(Advertises, _choice(section, "ra", get_args(Advertises))))
+    return replace(port, ra=cast(Advertises, choice(section, "ra", get_args(Advertises))))
 
 
 def with_configure(port: LogicalPort, section: Section) -> LogicalPort:
     """The port with who configures its workload's interface."""
-    return replace(port, configure=cast(Configure, _choice(section, "configure", get_args(Configure))))
+    return replace(port, configure=cast(Configure, choice(section, "configure", get_args(Configure))))
 
 
 def _dhcp(own: Section, complaints: Complaints) -> Dhcp:
@@ -60,7 +60,7 @@ def _route(node: tree.Tree, complaints: Complaints) -> StaticRoute:
     return StaticRoute(_usual(own.text("prefix"), "route"), _usual(own.text("next_hop"), "address"))
 
 
-def _wanted(section: Section, key: str, known: tuple[str, ...], complaints: Complaints) -> Section | None:
+def wanted(section: Section, key: str, known: tuple[str, ...], complaints: Complaints) -> Section | None:
     """The mapping under a key; `true` is one that is empty, `false` is none."""
     node = section.child(key)
     if node is None or (isinstance(node, tree.Scalar) and not section.boolean(key)):
@@ -69,7 +69,7 @@ def _wanted(section: Section, key: str, known: tuple[str, ...], complaints: Comp
     return Section(inner, key, known, complaints)
 
 
-def _choice(section: Section, key: str, choices: tuple[str, ...]) -> str:
+def choice(section: Section, key: str, choices: tuple[str, ...]) -> str:
     """One of a few words; the first where there is none."""
     return choices[0] if section.child(key) is None else section.choice(key, choices)
 

@@ -41,8 +41,8 @@ def with_addresses(network: Network, ports: Collection[str], known: Network | No
     }
     homes, filled = slaac_homes(network), []
     for port in network.ports:
-        own = slaac_addresses(homes, port)
-        if port.name in ports and not port.addresses:
+        own = slaac_addresses(homes, port) if port.localnet is None else ()
+        if port.name in ports and not port.addresses and port.localnet is None:
             had = (*dict.fromkeys((*kept.get(port.name, ()), *own)),)
             given = (_given(subnet, had, found) for subnet, found in free.get(port.switch, ()))
             port = replace(port, addresses=tuple(one for few in given for one in few))

@@ -19,6 +19,7 @@ from tulle.values import LogicalPort, Network
 from .delivery import Delivery
 from .filtering import Rules, own_address, prefix
 from .services import Service, services
+from .topology import with_homes
 
 QUESTIONS_MAX: Final = 200_000
 EVERYTHING: Final = "all traffic"
@@ -43,6 +44,7 @@ class ReachChange(Struct, frozen=True):
 
 def reach_change(old: Network | None, new: Network | None) -> ReachChange:
     """From one network to another; None is a network that does not exist."""
+    old, new = (None if one is None else with_homes(one) for one in (old, new))
     present = [one for one in (old, new) if one is not None]
     kinds = services(present)
     groups = _groups(old, new)

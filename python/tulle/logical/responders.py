@@ -14,7 +14,6 @@ from tulle.values import (
     Flow,
     LogicalSwitch,
     Move,
-    OutputInPort,
     Resubmit,
     SetField,
     Slice,
@@ -22,6 +21,7 @@ from tulle.values import (
     flow,
 )
 from tulle.values.pipeline import (
+    ANSWER,
     ETH_ARP,
     ETH_IPV6,
     ND_ADVERTISEMENT,
@@ -86,7 +86,7 @@ def _arp_answers(datapath: int, station: Station, address: str) -> Iterator[Flow
         SetField("arp_sha", station.mac),
         _move("arp_spa", "arp_tpa", IPV4_BITS),
         SetField("arp_spa", address),
-        OutputInPort(),
+        Resubmit(ANSWER),
     )
     yield flow(RESPONDERS, 100, asked, actions, station.owner)
 
@@ -115,7 +115,7 @@ def _advertisement(datapath: int, station: Station, address: str) -> Flow:
         SetField("ipv6_src", address),
         _move("dl_src", "dl_dst", MAC_BITS),
         SetField("dl_src", station.mac),
-        OutputInPort(),
+        Resubmit(ANSWER),
     )
     match = fields(metadata=datapath, nd_target=address, **ADVERTISEMENT)
     return flow(ND_ADVERTISEMENT, 100, match, actions, station.owner)

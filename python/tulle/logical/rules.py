@@ -19,15 +19,15 @@ from .rules_insertion import (
     insertion_problems,
     insertion_references,
 )
+from .rules_layer2 import layer2_problems, layer2_references
 from .rules_nat import nat_names, nat_problems
 from .rules_policy import policy_names, policy_problems, policy_references
 from .rules_qos import qos_problems
 from .rules_route import route_problems
 from .rules_routing import routing_names, routing_problems, routing_references
 from .rules_services import service_problems
-from .spelling import nearest
+from .spelling import nearest, valid_name
 
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 SPACES: Final = (
     "switch or router",
@@ -59,13 +59,9 @@ def problems(network: Network, nodes: Collection[str] | None = None) -> list[Pro
         *policy_problems(network),
         *acl_problems(network),
         *insertion_problems(network),
+        *layer2_problems(network),
     ]
     return found or list(service_problems(network))
-
-
-def valid_name(name: str) -> bool:
-    """Whether a name is 1-63 of a-z, 0-9 and dash, and begins with a letter or digit."""
-    return NAME.fullmatch(name) is not None
 
 
 def _names(network: Network) -> Iterator[tuple[Path, str, str]]:
@@ -128,6 +124,7 @@ def _reference_problems(network: Network, nodes: Collection[str] | None) -> Iter
     yield from balancer_references(network)
     yield from routing_references(network)
     yield from insertion_references(network)
+    yield from layer2_references(network)
 
 
 def _switch_references(network: Network) -> Iterator[tuple[Path, str]]:

@@ -90,6 +90,8 @@ def _nothing_misses(
     moved = {one.name for one in ports[0]}
     if not moved:
         return True
+    if any(one.parent in moved for one in new.ports if one.parent is not None):
+        return False
     named = {name for group in new.port_groups for name in group.ports}
     return moved.isdisjoint(named) and not any(one.port in moved for one in new.acls if one.port)
 
@@ -107,6 +109,8 @@ def _ports_fit(
     gone, come = ports
     if not come:
         return True
+    if any(one.parent is not None or one.localnet is not None for one in come):
+        return False
     switches = {one.switch for one in come}
     around = tuple(one for one in new.switches if one.name in switches)
     if problems(Network(new.name, around, ports=come)):

@@ -25,10 +25,22 @@ def qos_problems(network: Network) -> Iterator[Problem]:
                 # What comes out of one goes on as what went in: it is of its sender.
                 message = f"port {port.name} is of appliance {owners[port.name]}, whose ports have no qos"
                 yield Problem(path, message)
+            yield from _shared(path, port)
             for name, rate in (("from_port", port.qos.from_port), ("to_port", port.qos.to_port)):
                 if rate is not None:
                     yield from _rate((*path, name), f"port {port.name}: {name}", rate)
             yield from _markings(path, port)
+
+
+def _shared(path: Path, port: LogicalPort) -> Iterator[Problem]:
+    """A meter is of a port of the switch, and these have none for themselves."""
+    if port.qos is not None and (port.qos.from_port or port.qos.to_port):
+        if port.parent is not None:
+            yield Problem(
+                path, f"port {port.name} shares the device of {port.parent}, so it has no rate of its own"
+            )
+        elif port.localnet is not None:
+            yield Problem(path, f"port {port.name}: many speak at a localnet port, so it has no rate")
 
 
 def _rate(path: Path, what: str, rate: Rate) -> Iterator[Problem]:

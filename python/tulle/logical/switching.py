@@ -54,7 +54,8 @@ def switching_flows(view: View, switch: LogicalSwitch) -> Iterator[Flow]:
 def station_flows(view: View, switch: LogicalSwitch, station: Station) -> Iterator[Flow]:
     """Lookup of a destination, and nothing back to where it came from."""
     datapath = view.datapath(switch.name)
-    yield _known(view, datapath, station)
+    if station.port is None or station.port.localnet is None:
+        yield _known(view, datapath, station)
     if station.router is None:
         yield _hairpin(datapath, station)
 

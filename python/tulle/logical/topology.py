@@ -1,11 +1,24 @@
-"""What is on which side of a router: whom its translations are for, and who answers for their addresses."""
+"""What is where: on which side of a router, whom its translations are for, who answers for their addresses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 
+from msgspec.structs import replace
+
 from tulle.values import LogicalRouter, Nat, Network, RouterPort
+
+
+def with_homes(network: Network) -> Network:
+    """The network with child ports that ask for the nodes of their parents, as a reader would have it."""
+    if all(port.parent is None for port in network.ports):
+        return network
+    nodes = {port.name: port.node for port in network.ports}
+    ports = (
+        port if port.parent is None else replace(port, node=nodes.get(port.parent)) for port in network.ports
+    )
+    return replace(network, ports=tuple(ports))
 
 
 def port_of(router: LogicalRouter, address: str) -> RouterPort | None:

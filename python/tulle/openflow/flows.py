@@ -21,6 +21,9 @@ CONTROLLER_BYTES = 65535
 
 TEXTS_KEPT = 4096
 LEARNED_PRIORITY = 100
+VLAN_PRESENT = 0x1000
+"""The bit of `vlan_vid` that says that there is a tag (OpenFlow 1.3.5, OFPVID_PRESENT)."""
+
 METERS = 60_000
 """As many as the smallest switch that we know has room for."""
 
@@ -156,6 +159,10 @@ def _action(action: values.Action, ports: Ports, meter: int, unheard: Collection
             return _output(port, ports, unheard)
         case values.OutputInPort():
             return "IN_PORT"
+        case values.PushVlan(vlan):
+            return f"push_vlan:0x8100,set_field:{VLAN_PRESENT | vlan:#x}->vlan_vid"
+        case values.PopVlan():
+            return "pop_vlan"
         case values.Resubmit(table):
             return f"resubmit(,{table})"
         case values.Controller(_, rate, share):

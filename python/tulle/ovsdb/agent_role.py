@@ -28,6 +28,7 @@ _OF_NODE = {
     "prepared",
     "refused",
     "stamped",
+    "physical",
 }
 # table: (column that holds the node's name, whether rows may come and go, columns that may change)
 _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
@@ -38,6 +39,8 @@ _PERMISSIONS: dict[str, tuple[str, bool, set[str]]] = {
     "Counter": ("node", True, {"packets", "bytes", "past_packets", "past_bytes"}),
     "Drop": ("node", True, {"packets"}),
     "Total": ("node", True, {"packets", "bytes", "past_packets", "past_bytes"}),
+    "Membership": ("node", True, {"ports"}),
+    "Speaker": ("", True, {"node"}),
     "Port_State": ("node", True, {"target", "serial", "connections", "problem"}),
     "Tunnel_End": ("node", True, {"generation", "receives", "sends"}),
     "Question": ("node", False, {"status", "answer"}),

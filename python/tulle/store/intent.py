@@ -28,7 +28,7 @@ from tulle.values import (
     RouterPort,
 )
 
-from . import insertion, routing, services
+from . import insertion, layer2, routing, services
 from .translation import balancer_of, balancer_row, canonical_balancer, nat_of, nat_rows
 from .writer import Row, Source, Writer
 
@@ -59,9 +59,15 @@ class StoredNetwork(msgspec.Struct, frozen=True, dict=True):
         return tuple([port for port in self.network.ports if port.node is not None])
 
     @cached_property
+    def children(self) -> tuple[LogicalPort, ...]:
+        """The child ports, looked for once."""
+        return tuple([port for port in self.network.ports if port.parent is not None])
+
+    @cached_property
     def nodes(self) -> dict[str, str | None]:
-        """The node that each port asks for."""
-        return {port.name: port.node for port in self.network.ports}
+        """The node that each port asks for; a child asks for its parent's."""
+        found = {port.name: port.node for port in self.network.ports}
+        return found | {port.name: found.get(port.parent or "") for port in self.children}
 
 
 def networks(
@@ -234,7 +240,8 @@ def _network(
 
 
 def _switch(row: Row) -> LogicalSwitch:
-    return services.with_switch_columns(LogicalSwitch(row["name"], tuple(row["subnets"])), row)
+    made = services.with_switch_columns(LogicalSwitch(row["name"], tuple(row["subnets"])), row)
+    return layer2.with_switch_columns(made, row)
 
 
 @lru_cache(maxsize=_CHECKED_MAX)
@@ -281,6 +288,7 @@ def _port(row: Row) -> LogicalPort:
         row["interface"],
         row["port_security"],
         services.configure_of(row),
+        **layer2.port_columns(row),
     )
     return routing.with_port_columns(made, row)
 
@@ -321,7 +329,7 @@ def network_columns(network: Network) -> Row:
 
 def switch_row(switch: LogicalSwitch) -> Row:
     """The columns of a switch, but for its network."""
-    columns = services.switch_columns(switch)
+    columns = {**services.switch_columns(switch), **layer2.switch_columns(switch)}
     return {"name": switch.name, "subnets": frozenset(switch.subnets), **columns}
 
 

@@ -23,7 +23,9 @@ def applied(source: Source) -> dict[str, Mapping[str, int]]:
 def reports(source: Source) -> dict[str, NodeReport]:
     """What the agents say of their hosts, by node; those that have not said anything yet are left out."""
     return {
-        row["name"]: NodeReport(row["underlay_mtu"], row["capabilities"], row["refused"])
+        row["name"]: NodeReport(
+            row["underlay_mtu"], row["capabilities"], row["refused"], frozenset(row["physical"])
+        )
         for row in source("Node")
         if row["underlay_mtu"] is not None
     }
@@ -74,6 +76,7 @@ def write_node(
         values |= {
             "underlay_mtu": report.underlay_mtu,
             "capabilities": dict(report.capabilities),
+            "physical": report.physical,
             "refused": dict(report.refused),
         }
     _upsert(writer, source, "Node", values)

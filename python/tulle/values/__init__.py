@@ -19,6 +19,8 @@ from .flow import (
     Move,
     Output,
     OutputInPort,
+    PopVlan,
+    PushVlan,
     Resubmit,
     SetField,
     Slice,
@@ -31,14 +33,17 @@ from .flow import (
     cookie_for,
     fields,
     flow,
+    physical_port,
 )
 from .ids import (
     DATAPATH_MAX,
     FLOOD_KEY,
+    MULTICAST_KEY,
     PORT_KEY_MAX,
     Ids,
 )
 from .match import Match, Protocol
+from .multicast import ROUTER_GROUP, Membership, Multicast
 from .network import (
     Acl,
     AclAction,
@@ -100,7 +105,9 @@ from .wires import inlet_wire, mirror_wire, outlet_wire, switch_wire
 __all__ = [
     "DATAPATH_MAX",
     "FLOOD_KEY",
+    "MULTICAST_KEY",
     "PORT_KEY_MAX",
+    "ROUTER_GROUP",
     "SERVICES",
     "VERSIONS",
     "Acl",
@@ -143,12 +150,14 @@ __all__ = [
     "LogicalSwitch",
     "Marking",
     "Match",
+    "Membership",
     "Meter",
     "Mirror",
     "ModifyAttachment",
     "ModifyFlow",
     "ModifyTunnel",
     "Move",
+    "Multicast",
     "Nat",
     "Network",
     "NetworkServices",
@@ -158,9 +167,11 @@ __all__ = [
     "NodeState",
     "Output",
     "OutputInPort",
+    "PopVlan",
     "PortGroup",
     "Probe",
     "Protocol",
+    "PushVlan",
     "Qos",
     "Rate",
     "RemoveAttachment",
@@ -195,6 +206,7 @@ __all__ = [
     "inlet_wire",
     "mirror_wire",
     "outlet_wire",
+    "physical_port",
     "pipeline",
     "switch_wire",
 ]

@@ -20,6 +20,11 @@ class LocalPort(Struct, frozen=True, tag=True):
     name: str
 
 
+def physical_port(name: str) -> LocalPort:
+    """The switch port by which this node has a physical network; no logical port can have such a name."""
+    return LocalPort(f"/{name}")
+
+
 class TunnelPort(Struct, frozen=True, tag=True):
     """The switch port of a tunnel to `node`; there may be one for each encapsulation.
 
@@ -82,6 +87,16 @@ class Output(Struct, frozen=True, tag=True):
 
 class OutputInPort(Struct, frozen=True, tag=True):
     """Send a copy back to where the packet came from."""
+
+
+class PushVlan(Struct, frozen=True, tag=True):
+    """Tag the packet (IEEE 802.1Q) with a VLAN, outside of what tags it has."""
+
+    vlan: int
+
+
+class PopVlan(Struct, frozen=True, tag=True):
+    """Take the outermost tag away."""
 
 
 class Resubmit(Struct, frozen=True, tag=True):
@@ -188,6 +203,8 @@ Action = (
     | DecTtl
     | Output
     | OutputInPort
+    | PushVlan
+    | PopVlan
     | Resubmit
     | Controller
     | Track

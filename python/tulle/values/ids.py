@@ -14,6 +14,7 @@ from msgspec import Struct, field
 DATAPATH_MAX: Final = 0xFF_FFFF
 PORT_KEY_MAX: Final = 0x7FFF
 FLOOD_KEY: Final = 0xFFFF
+MULTICAST_KEY: Final = 0xFFFE
 
 
 class Ids(Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from .match import Match
+from .multicast import Multicast
 from .routes import RoutingPolicy, StaticRoute
 from .shaping import Qos
 from .translation import LoadBalancer, Nat
@@ -21,6 +22,7 @@ Configure = Literal["agent", "dhcp"]
 Forwarding = Literal["dual", "ipv4", "ipv6", "l2"]
 Advertises = Literal["off", "slaac", "dhcpv6"]
 Fail = Literal["open", "closed"]
+Vlan = Literal["refuse", "transparent"]
 MirrorDirection = Literal["from-port", "to-port", "both"]
 
 
@@ -29,12 +31,16 @@ class LogicalSwitch(Struct, frozen=True):
 
     With `dhcp` every node tells workloads there their addresses.  DHCP and DNS speak with the address of the
     router, or with `service_addresses` where there is none of a family.
+    `vlan` says what becomes of frames that a workload has tagged (IEEE 802.1Q) and that are no child port's.
+    With `multicast` groups go to those alone who have asked for them; without, to everybody.
     """
 
     name: str
     subnets: tuple[str, ...] = ()
     dhcp: Dhcp | None = None
     service_addresses: tuple[str, ...] = ()
+    vlan: Vlan = "refuse"
+    multicast: Multicast | None = None
 
 
 class RouterPort(Struct, frozen=True):
@@ -87,6 +93,9 @@ class LogicalPort(Struct, frozen=True):
     With `port_security` the workload may speak only as itself: with its MAC and IP addresses.
     The agent gives the interface its addresses, or leaves that to a client of DHCP (`configure`).
     `qos` goes with the port wherever it is.
+    A child port has no interface of its own: it is what its `parent` tags with the VLAN `tag`, wherever that is.
+    A `localnet` port is no workload: it joins its switch to a physical network, on every node that has that, there
+    in the VLAN `tag`, or untagged.
     """
 
     name: str
@@ -99,6 +108,9 @@ class LogicalPort(Struct, frozen=True):
     port_security: bool = False
     configure: Configure = "agent"
     qos: Qos | None = None
+    parent: str | None = None
+    tag: int | None = None
+    localnet: str | None = None
 
 
 class PortGroup(Struct, frozen=True):

@@ -31,11 +31,13 @@ class NodeReport(Struct, frozen=True):
     kernel and underlay devices can do, by name: "yes", "no" or a number; those of a device as `DEVICE/NAME`.
     `refused`: why its switch has not the flows that a network should have but those of before, by network; "" is what
     every network needs.
+    `physical`: the physical networks that it has for localnet ports.
     """
 
     underlay_mtu: int = 1500
     capabilities: Mapping[str, str] = {}
     refused: Mapping[str, str] = {}
+    physical: frozenset[str] = frozenset()
 
 
 class Underlay(Struct, frozen=True):

@@ -23,6 +23,7 @@ FROM_PORT_ACL: Final = 10
 RESPONDERS: Final = 11
 SWITCH_LOOKUP: Final = 12
 ND_ADVERTISEMENT: Final = 13
+ANSWER: Final = 14
 ROUTER_INPUT: Final = 20
 ROUTING: Final = 21
 ROUTE_HOP: Final = 22
@@ -38,6 +39,8 @@ REDIRECT: Final = 33
 TO_PORT_ACL: Final = 40
 DELIVER: Final = 41
 CHAIN_TO_PORT: Final = 42
+MULTICAST: Final = 43
+MULTICAST_MEMBERS: Final = 44
 FROM_PORT_LIMIT: Final = 46
 FROM_PORT_MARK: Final = 47
 TO_PORT_LIMIT: Final = 48
@@ -78,6 +81,9 @@ ETH_IPV6: Final = 0x86DD
 ETH_PROBE: Final = 0x88B5
 """Local experimental, IEEE 802: what appliances are probed with."""
 PROTO_ICMP: Final = 1
+PROTO_IGMP: Final = 2
 PROTO_TCP: Final = 6
 PROTO_UDP: Final = 17
 PROTO_ICMP6: Final = 58
+MEMBERSHIP: Final = "membership"
+"""The reason for which the agent hears what workloads say of multicast groups."""
