@@ -107,3 +107,16 @@ def test_nonsense_is_refused_with_its_line(line: int, old: str, new: str, said: 
         parse_file("\n".join(lines), "red.yaml")
     text = f"{caught.value.where}: {caught.value.message}"
     assert said in text and f"red.yaml:{line}:" in text, text
+
+
+@pytest.mark.parametrize(
+    ("port", "why"),
+    [
+        ("parent: w1, tag: 7", "port w2 shares the device of w1, so it has no rate of its own"),
+        ("localnet: lan", "port w2: many speak at a localnet port, so it has no rate"),
+    ],
+)
+def test_a_port_that_shares_a_device_has_no_rate(port: str, why: str) -> None:
+    text = f"{TEXT}      - {{name: w2, switch: web, {port}, qos: {{from_port: {{rate_kbps: 1000}}}}}}\n"
+    with pytest.raises(InvalidInput, match=why):
+        parse_file(text, "red.yaml")
