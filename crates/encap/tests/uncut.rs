@@ -130,7 +130,7 @@ fn over_gre_one_packet_has_all_of_the_frame_unless_each_has_a_number_or_a_checks
         let (sent, undone) = LONG.undone(SEGMENT);
         assert!(*frame == sent && popped.offload == undone, "{:?}", popped.offload);
     }
-    let numbered = TunnelOptions { sequence: true, ..plain.clone() };
+    let numbered = TunnelOptions { sequence: true, ..plain };
     for options in [numbered, TunnelOptions { checksum: Checksum::Always, ..plain }] {
         let outers = push(&Gre::new(), &ENDS, &options, &LONG, unchanged).expect("pushed");
         assert_eq!(outers.len(), LONG.payload_len.div_ceil(SEGMENT.into()));
