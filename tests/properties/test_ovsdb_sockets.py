@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -45,15 +47,21 @@ def connect(place: Path) -> socket.socket:
 def answers(place: Path, chunks: list[bytes]) -> bytes:
     """Everything that the server sends to one who sends chunks and then no more."""
     received = b""
-    with connect(place) as connection:
-        try:
+
+    def send() -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):
             for chunk in chunks:
                 connection.sendall(chunk)
             connection.shutdown(socket.SHUT_WR)
+
+    # At the same time: a server need not read on for somebody who does not read its answers.
+    with connect(place) as connection, ThreadPoolExecutor(1) as beside:
+        beside.submit(send)
+        try:
             while data := connection.recv(65536):
                 received += data
                 assert len(received) < 64 * MOST_BYTES, "answers without end"
-        except (BrokenPipeError, ConnectionResetError):
+        except ConnectionResetError:
             pass
     return received
 

@@ -424,11 +424,14 @@ fn a_save_while_everything_changes_and_its_journal_give_exactly_the_same_tables(
         let last = std::thread::scope(|scope| {
             let saver = scope.spawn(|| {
                 let mut number = 1;
-                while !is_over.load(Ordering::Relaxed) {
+                // Once at least, however late it begins.
+                loop {
                     number += 1;
                     before.save_flows(&place.snapshot(), Some(place.journal(number))).expect("saved");
+                    if is_over.load(Ordering::Relaxed) {
+                        return number;
+                    }
                 }
-                number
             });
             // Also where something fails: the saver would go on for ever.
             let ending = Ending(&is_over);

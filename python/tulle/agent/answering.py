@@ -53,6 +53,7 @@ class Answers:
         # Of their own, since a capture takes its time and a check must not wait for one.
         self._captures = ThreadPoolExecutor(CAPTURES_MAX, "capture")
         self._pursuits = Pursuits()
+        self.close = self._pursuits.close
         self._kinds: dict[str, Callable[[Document], Awaitable[Document]]] = {
             "capture": self._capture,
             "check": self._check,

@@ -25,6 +25,7 @@ from tulle.agent.outer import NO_CONTEXT, NO_FRAME, Outer, outer
 from tulle.agent.reconciler import Reconciler
 from tulle.errors import InvalidInput, NotFound
 from tulle.store import source
+from tulle.values import pipeline
 
 BYTES_MAX: Final = 5 << 20
 ALL_PROTOCOLS: Final = 3
@@ -32,7 +33,6 @@ SO_TIMESTAMPNS: Final = 35
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 RECEIVE_BYTES: Final = 4 << 20
 UNCUT_DEVICE: Final = "tulleup"
-DATAPATH_MASK: Final = 0xFFFFFF
 
 Document = dict[str, Any]
 
@@ -242,7 +242,7 @@ def tunnelled(places: Places, got: Received) -> Outer | None:
 
 def network_of_context(places: Places, found: Outer) -> str:
     """The network that a tunnel's packet belongs to; empty where nobody knows."""
-    return places.datapaths.get(found.context & DATAPATH_MASK, "").partition("/")[0]
+    return places.datapaths.get(found.context & pipeline.DATAPATH_MASK, "").partition("/")[0]
 
 
 def _note(request: CaptureRequest, places: Places, found: Outer) -> str | None:
@@ -252,7 +252,7 @@ def _note(request: CaptureRequest, places: Places, found: Outer) -> str | None:
     head = f"{found.encapsulation} {found.source} to {found.target}"
     if found.context == NO_CONTEXT:
         return f"{head}, a later segment" if request.network is None else None
-    name = places.datapaths.get(found.context & DATAPATH_MASK, "")
+    name = places.datapaths.get(found.context & pipeline.DATAPATH_MASK, "")
     if request.network is not None and name.partition("/")[0] != request.network:
         return None
     return f"{head}, {name or 'unknown'}, context {found.context:#x}"

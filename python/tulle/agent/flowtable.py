@@ -10,6 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import structlog
@@ -27,6 +28,7 @@ COUNTED_OF_PORTS = (pipeline.PHYSICAL_INGRESS, pipeline.DELIVER)
 _MATCHED = re.compile(r"[ ,]metadata=(0x[0-9a-f]+)[ ,]")
 _WRITTEN = re.compile(r"set_field:(0x[0-9a-f]+)->metadata")
 NOBODYS: Mapping[str, tuple[str, ...]] = {}
+NO_DATAPATHS: Mapping[str, int] = {}
 _logger = structlog.get_logger(__name__)
 
 
@@ -91,6 +93,7 @@ class FlowTable:
         *,
         changed: Mapping[str, str] | None = None,
         holders: Mapping[str, tuple[Any, ...]] = NOBODYS,
+        datapaths: Mapping[str, int] = NO_DATAPATHS,
         count_gone: bool = False,
     ) -> None:
         """Return when the switch has them, or `refusals` says of which networks it has not; raises `Unavailable`.
@@ -100,7 +103,8 @@ class FlowTable:
 
         `meters` (number: packets a second, or a limit) are made before the flows that use them, and go after them.
         `changed` are the keys that may be others than in the last `desired`, with their networks, or None: all may be.
-        `holders` are the units that flows are of, by key, each beginning with its network.
+        `holders` are the units that flows are of, by key, each beginning with its network; `datapaths` are the numbers
+        of switches and routers (`network/name`), by which flows are known that are not wanted any more.
         Raises `FlowRefused` only where the flow is nobody's.
         """
         self._note_changed(changed, is_known=changed is not None and not frozen)
@@ -109,7 +113,7 @@ class FlowTable:
             self._client.send_raw(added)
         if frozen:
             desired = {**as_found(await self.present(), frozen), **desired}
-        await self._apply_flows(desired, holders, count_gone=count_gone)
+        await self._apply_flows(desired, holders, datapaths, count_gone=count_gone)
         if frozen:
             self._unsent = None
         if self.refusals.reasons:
@@ -130,7 +134,12 @@ class FlowTable:
             self._unsent |= {**released, **(changed or {})}
 
     async def _apply_flows(
-        self, desired: Mapping[str, str], holders: Mapping[str, tuple[Any, ...]], *, count_gone: bool
+        self,
+        desired: Mapping[str, str],
+        holders: Mapping[str, tuple[Any, ...]],
+        datapaths: Mapping[str, int],
+        *,
+        count_gone: bool,
     ) -> None:
         installed = await self._present()
         (self._installed, changed) = None, self._unsent
@@ -139,9 +148,18 @@ class FlowTable:
             before = {key: installed[key] for key in changed if key in installed}
             after = {key: desired[key] for key in changed if key in desired}
 
+        @cache
+        def named() -> dict[int, str]:
+            return {number: path.partition("/")[0] for path, number in datapaths.items()}
+
         def network_of(key: str) -> str | None:
-            holder = holders.get(key)
-            return (changed or {}).get(key) if holder is None else holder[0]
+            if (holder := holders.get(key)) is not None:
+                network: str = holder[0]
+                return network
+            if changed and key in changed:
+                return changed[key]
+            metadata = metadata_of(installed.get(key, "")) or 0
+            return named().get(metadata & pipeline.DATAPATH_MASK) if metadata else None
 
         todo = self.refusals.without(changes(before, after), network_of)
         done = await self._send(todo, before, network_of, count_gone=count_gone) if todo.commands else todo

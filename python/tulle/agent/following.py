@@ -132,6 +132,13 @@ def is_quiet(event: RowEvent) -> bool:
     return isinstance(event, RowUpdated) and event.changed <= _QUIET_COLUMNS
 
 
+def is_due(event: RowEvent, node: str, here: Collection[str]) -> bool:
+    """Whether a node is to look again: not for questions, nor for groups that it told of or whose networks it lacks."""
+    if event.table == "Membership":
+        return event.row["node"] != node and event.row["network"] in here
+    return event.table not in ("Question", "Trace")
+
+
 def concerns_places(event: RowEvent, served: Collection[PortName], shaped: Collection[str]) -> bool:
     """Whether an event may change which interfaces, attachments, bindings or tunnels there are to be.
 
@@ -154,5 +161,6 @@ def concerns_places(event: RowEvent, served: Collection[PortName], shaped: Colle
 
 
 def looks_around(network: Network) -> bool:
-    """Whether more than flows follows from what a network is inside: zones of translations, what is in the path."""
-    return is_translated(network) or bool(network.appliances or network.mirrors)
+    """Whether more than flows follows from what a network is inside: translations, appliances, groups."""
+    is_snooped = any(one.multicast is not None for one in network.switches)
+    return is_translated(network) or is_snooped or bool(network.appliances or network.mirrors)

@@ -22,7 +22,7 @@ from tulle.agent.answering import Answers
 from tulle.agent.appliances import PERIOD_S
 from tulle.agent.checks import Checks
 from tulle.agent.flowtable import FlowTable
-from tulle.agent.following import is_quiet
+from tulle.agent.following import is_due, is_quiet
 from tulle.agent.forgotten import is_counted
 from tulle.agent.limiting import limit_flows
 from tulle.agent.policy import PolicyPath
@@ -93,6 +93,7 @@ class Agent:
             "Question": [("node", "==", options.name)],
             "Tunnel_End": [("node", "==", options.name), ("remote", "==", options.name)],
             "Port_State": [("node", "==", options.name), ("target", "==", options.name)],
+            **{table: [("node", "==", options.name)] for table in ("Counter", "Drop", "Total")},
         }
         self.state = Replica(options.controller, "Tulle_State", conditions=own, tls=tls)
         self.switch = Replica(f"unix:{directory / 'db.sock'}", "Open_vSwitch", SWITCH_TABLES)
@@ -417,7 +418,8 @@ class Agent:
             self._traces.set()
         if any(event.table == "Question" for event in loud):
             self._asked.set()
-        if due := [event for event in loud if event.table not in ("Question", "Trace")]:
+        here = self.reconciler.compilation.latest
+        if due := [event for event in loud if is_due(event, self.name, here)]:
             self._is_place_due = self._is_place_due or any(map(self.reconciler.concerns_places, due))
             self._changed.set()
 
@@ -456,6 +458,7 @@ async def run(options: Options, leaving: asyncio.Event | None = None) -> None:
     agent = Agent(options)
     async with AsyncExitStack() as stack:
         stack.callback(agent.reconciler.attacher.close)
+        stack.callback(agent.answers.close)
         for replica in (agent.intent, agent.state, agent.switch):
             await stack.enter_async_context(replica)
         tasks = (

@@ -74,5 +74,10 @@ class Pursuits:
         self._known.pop(request.id, None)
         return await asyncio.to_thread(pursuit.answer, request.digests)
 
+    def close(self) -> None:
+        """End all of them, so that nobody waits for their threads."""
+        for pursuit, _ in self._known.values():
+            pursuit.end()
+
     def _forget_old(self, now: float) -> None:
         self._known = {id: one for id, one in self._known.items() if one[1] > now}

@@ -14,6 +14,7 @@ import structlog
 from tulle import store
 from tulle.agent import abilities, interfaces, placing
 from tulle.agent.appliances import ApplianceHealth, said_by, still_said, watched_appliances
+from tulle.agent.applied import applied_generations
 from tulle.agent.attacher import Attacher, Wanted
 from tulle.agent.claiming import write_claims, write_releases
 from tulle.agent.collectors import collectors
@@ -168,6 +169,9 @@ class Reconciler:
         self.compiled = self.compilation.recompile(networks, view.ids)
         self._note_compiled(frozenset())
         await self._send_flows(self.compiled)
+        if self._flows.refusals.reasons:
+            await self.run_once()  # which tells of it
+            return
         _logger.debug("compiled", objects=self.compilation.compiled_count - before)
         writer = Writer(self.state.schema)
         store.write_node(writer, source(self.state), self.node, self._applied(view))
@@ -180,7 +184,7 @@ class Reconciler:
         return (
             before is not None
             and self.compilation.is_begun
-            and all(name in view.networks for name in self._local)
+            and all(name in one.networks for one in (before, view) for name in self._local)
             and not (view.prepared or self._waiting or self._activated)
             and self.next_end() is None
             and not self.attacher.failed
@@ -189,7 +193,9 @@ class Reconciler:
             and before.turns == view.turns
             and before.down == view.down
             and before.versions == view.versions
-            and not any(looks_around(view.networks[name].network) for name in self._local)
+            and not any(
+                looks_around(one.networks[name].network) for one in (before, view) for name in self._local
+            )
         )
 
     def concerns_places(self, event: RowEvent) -> bool:
@@ -387,7 +393,13 @@ class Reconciler:
     ) -> None:
         changed, holders = made.changed, made.holders
         await self._flows.apply(
-            made.texts, made.meters, frozen, changed=changed, holders=holders, count_gone=count_gone
+            made.texts,
+            made.meters,
+            frozen,
+            changed=changed,
+            holders=holders,
+            datapaths=self.view.ids.datapaths if self.view is not None else {},
+            count_gone=count_gone,
         )
 
     def late(self) -> frozenset[str]:
@@ -470,21 +482,10 @@ class Reconciler:
         self.announced += announcements(claims, joined, now.view.ids, self._live_now)
 
     def _applied(self, view: View) -> dict[str, int]:
-        """The generation of each network here; one with two versions keeps the generation of the former.
-
-        Of those that are late, the last one.
-        """
-        local, late = frozenset(self._local), self.late()
         before = store.applied(source(self.state)).get(self.node.name, {})
-        applied: dict[str, int] = {}
-        for name, stored in view.networks.items():
-            if self.editions.is_settled(name):
-                if name in local and (name not in late or name in self._reported):
-                    applied[name] = self._reported[name] if name in late else stored.generation
-            elif name in before and (name in local or name in self.editions.holding()):
-                applied[name] = before[name]
-        self._reported = applied
-        return applied
+        own = frozenset(self._local), self.late(), self._reported
+        self._reported = applied_generations(view, *own, before, self.editions)
+        return self._reported
 
     async def _write_interfaces(self, add: list[Interface], remove: list[Present]) -> None:
         _logger.info(

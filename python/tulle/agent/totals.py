@@ -19,7 +19,6 @@ from tulle.values import Ids, Network, pipeline
 
 Total = tuple[str, str, str, str]
 """Network, kind (`network`, `switch`, `router`), name, and the reason of drops, which is empty for what passed."""
-DATAPATH_MASK: Final = 0xFFFFFF
 _METADATA: Final = re.compile(r"[, ]metadata=(0x[0-9a-f]+|\d+)")
 
 
@@ -111,7 +110,7 @@ def _both(network: str, at: tuple[str, str, str] | None, reason: str) -> Iterato
 
 def _datapath(text: str, places: Whereabouts) -> tuple[str, str, str] | None:
     found = _METADATA.search(text.partition(" actions=")[0])
-    return None if found is None else places.datapaths.get(int(found[1], 0) & DATAPATH_MASK)
+    return None if found is None else places.datapaths.get(int(found[1], 0) & pipeline.DATAPATH_MASK)
 
 
 def _of_port(owner: str, places: Whereabouts) -> tuple[str, str, str] | None:

@@ -17,7 +17,7 @@ from .intent import Intent
 from .live import LiveTracer, Wanted
 from .progress import behind
 from .stores import Store
-from .why import find_port
+from .why import with_device
 
 SECONDS_MAX: Final = 600.0
 
@@ -127,7 +127,7 @@ class InspectionRoutes:
     def _check_port(self, network: str, port: str | None) -> None:
         stored = self._intent.network(network)
         if port is not None:
-            find_port(stored.network, port)
+            with_device(stored.network, port)
 
     async def doctor(self, _request: web.Request) -> web.Response:
         """GET /v1/doctor."""

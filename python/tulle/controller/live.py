@@ -21,7 +21,7 @@ from .asking import Asker
 from .journeys import Document, clock_documents, clocks, journeys
 from .listing import Listing
 from .tracing import Tracer
-from .why import deciders, find_port
+from .why import deciders, find_port, with_device
 
 MARGIN_S: Final = 30.0
 SECONDS_MAX: Final = 600.0
@@ -178,7 +178,7 @@ def _ended(half: Document) -> Document | None:
 def _matches(network: Network, wanted: Wanted) -> list[Match]:
     if not (0 < wanted.seconds <= SECONDS_MAX and 0 < wanted.count <= COUNT_MAX):
         raise InvalidInput(f"trace: up to {COUNT_MAX} packets within {SECONDS_MAX:g} s can be followed")
-    find_port(network, wanted.port)
+    with_device(network, wanted.port)
     match = parse_match(wanted.match)
     if is_reference(match.src) or is_reference(match.dst):
         raise InvalidInput("trace: an address or a prefix was expected, a set or a group came")

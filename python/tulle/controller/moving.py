@@ -60,7 +60,9 @@ class Moving:
         end = self._state.subscribe(lambda changes: changed.set() if _tell_of_ports(changes) else None)
         try:
             async with asyncio.timeout(timeout_s):
-                while node not in (moving.ready(self._rows).get((network, port)), self._at(network, port)):
+                while self._at(network, port) != node and not moving.is_ready(
+                    self._rows, (network, port), node
+                ):
                     self._refuse_unprepared(network, port, node)
                     await changed.wait()
                     changed.clear()

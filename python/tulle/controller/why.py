@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from tulle.errors import NotFound
+from tulle.errors import InvalidInput, NotFound
 from tulle.logical import Delivery, Service, nearest
 from tulle.values import LogicalPort, Network
 
@@ -33,6 +33,14 @@ def find_port(network: Network, name: str) -> LogicalPort:
             return port
     names = {port.name for port in network.ports}
     raise NotFound(f"no port {name!r} in network {network.name}{nearest(name, names)}")
+
+
+def with_device(network: Network, name: str) -> LogicalPort:
+    """The same, of a port whose packets can be listened to by themselves; raises InvalidInput."""
+    port = find_port(network, name)
+    if port.parent is not None:
+        raise InvalidInput(f"port {name} shares the device of its parent {port.parent}; listen to that one")
+    return port
 
 
 def questions(

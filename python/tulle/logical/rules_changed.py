@@ -55,7 +55,9 @@ def _is_plain(network: Network) -> bool:
         and not (network.appliances or network.chains or network.mirrors)
         and network.forwarding == "dual"
         and not any(one.dhcp is not None or one.service_addresses for one in network.switches)
-        and not any(one.nat or any(port.ra != "off" for port in one.ports) for one in network.routers)
+        and not any(
+            one.nat or one.policies or any(port.ra != "off" for port in one.ports) for one in network.routers
+        )
     )
 
 

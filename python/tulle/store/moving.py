@@ -69,10 +69,12 @@ def delete_port_states(writer: Writer, source: Source, node: str, kept: Iterable
             writer.delete("Port_State", row)
 
 
-def ready(source: Source) -> dict[PortName, str]:
-    """The prepared ports that wait for nothing but their first packet, and the node that says so of each."""
-    rows = (row for row in source("Port_State") if row["node"] == row["target"])
-    return {(row["network"], row["port"]): row["node"] for row in rows}
+def is_ready(source: Source, port: PortName, node: str) -> bool:
+    """Whether a node says that a prepared port waits for nothing there but its first packet."""
+    return any(
+        row["node"] == row["target"] == node and (row["network"], row["port"]) == port
+        for row in source("Port_State")
+    )
 
 
 def write_ready(writer: Writer, source: Source, node: str, ports: Iterable[PortName]) -> None:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Final
 
+DATAPATH_MASK: Final = 0xFFFFFF
+"""The bits of `metadata` that number a switch or router; those above are the version."""
 PHYSICAL_INGRESS: Final = 0
 PORT_SECURITY: Final = 5
 ND_SECURITY: Final = 6

@@ -47,6 +47,7 @@ class Rig:
         self.connected = asyncio.Event()
         self.client = OpenFlowClient(f"unix:{path}", on_connected=self.connected.set)
         self.set = FlowSet()
+        self.datapaths: dict[str, int] = {}
         self.new_agent()
 
     def new_agent(self) -> None:
@@ -57,7 +58,8 @@ class Rig:
         for name, flows in networks.items():
             self.set.put((name, 0), flows, NOTHING_TOLD)
         changed, self.set.changed = self.set.changed, {}
-        await self.table.apply(self.set.texts, meters, changed=changed, holders=self.set.holders)
+        known = {"holders": self.set.holders, "datapaths": self.datapaths}
+        await self.table.apply(self.set.texts, meters, changed=changed, **known)
 
     def has(self) -> list[str]:
         return sorted(text for text, _, _ in self.switch.flows())
@@ -112,6 +114,14 @@ async def test_a_new_agent_leaves_the_flows_alone_that_a_refused_network_may_hav
     assert rig.has() == whole(OLD, OTHER, NEWER), "of OTHER it cannot know whose it is"
     await rig.apply(red=GOOD)
     assert rig.has() == whole(GOOD, NEWER)
+
+
+async def test_a_new_agent_deletes_what_others_had_by_the_numbers_of_their_switches(rig: Rig) -> None:
+    await rig.apply(red=OLD, blue=OTHER)
+    rig.new_agent()
+    rig.datapaths = {"red/web": 1, "blue/web": 2}
+    await rig.apply(red=NEW, blue=NEWER)
+    assert (rig.has(), rig.refused()) == (whole(OLD, NEWER), {"red"})
 
 
 async def test_a_new_network_that_is_refused_leaves_nothing_behind(rig: Rig) -> None:

@@ -136,11 +136,11 @@ def test_a_node_says_of_its_own_ports_alone_that_they_are_ready(scene: Scene) ->
     handed = PortState("node3", "red", "web1", "node1", 5, "TEXT")
     scene.write_state(lambda w: rows.write_port_state(w, scene.state_rows, handed))
     scene.write_state(lambda w: rows.write_ready(w, scene.state_rows, "node3", [WEB]))
-    assert rows.ready(scene.state_rows) == {WEB: "node3"}
+    assert rows.is_ready(scene.state_rows, WEB, "node3")
     scene.write_state(lambda w: rows.delete_port_states(w, scene.state_rows, "node3", []))
-    assert rows.ready(scene.state_rows) == {WEB: "node3"}, "what is handed on is another matter"
+    assert rows.is_ready(scene.state_rows, WEB, "node3"), "what is handed on is another matter"
     scene.write_state(lambda w: rows.write_ready(w, scene.state_rows, "node1", []))
-    assert rows.ready(scene.state_rows) == {WEB: "node3"}
+    assert rows.is_ready(scene.state_rows, WEB, "node3")
 
 
 def test_a_drained_node_s_ports_move_in_one_change_of_each_network(scene: Scene) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tulle.errors import InvalidInput
-from tulle.logical import document_of, emit_file, network_of, parse_file, parse_match
+from tulle.logical import document_of, emit_file, network_of, parse_file, parse_match, problems
+from tulle.logical.rules_changed import is_sound_change
 from tulle.values import LabFile, Marking, NextHop, Qos, Rate
 
 TEXT = """networks:
@@ -120,3 +122,19 @@ def test_a_port_that_shares_a_device_has_no_rate(port: str, why: str) -> None:
     text = f"{TEXT}      - {{name: w2, switch: web, {port}, qos: {{from_port: {{rate_kbps: 1000}}}}}}\n"
     with pytest.raises(InvalidInput, match=why):
         parse_file(text, "red.yaml")
+
+
+def test_a_router_with_policies_is_looked_at_as_a_whole() -> None:
+    (before,) = parse_file(TEXT, "red.yaml").networks
+    (router,) = before.routers
+    wrong = replace(before, address_sets=())
+    assert problems(wrong) and not is_sound_change(before, wrong)
+    twice = replace(before, routers=(replace(router, policies=router.policies * 2),))
+    assert problems(twice) and not is_sound_change(before, twice)
+    lost = replace(
+        before,
+        routers=(
+            replace(router, ports=tuple(one for one in router.ports if one.switch != "edge"), routes=()),
+        ),
+    )
+    assert problems(lost) and not is_sound_change(before, lost)

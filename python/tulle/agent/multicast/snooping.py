@@ -51,6 +51,7 @@ class Snooping:
         self._ends: dict[Membership, float] = {}
         self._asked: dict[tuple[int, int], float] = {}
         self._has_begun = False
+        self._taken: set[tuple[str, Membership]] = set()
 
     @property
     def memberships(self) -> frozenset[Membership]:
@@ -80,9 +81,13 @@ class Snooping:
             for one in self._switches.values()
             for port in one.ports.values()
         }
+        self._taken &= set(told)
         for at, one in told if here else ():
             idle_s = here.get((one.network, one.switch, one.port))
-            if idle_s is not None and (at != node or not self._has_begun):
+            is_new = (at, one) not in self._taken and (at != node or not self._has_begun)
+            if idle_s is not None and is_new:
+                # Once: what a node that is no more has said must end some time.
+                self._taken.add((at, one))
                 self._ends.setdefault(one, self._clock() + idle_s)
         self._has_begun = True
 
