@@ -9,7 +9,7 @@ from uuid import UUID
 
 from tulle.ovsdb import jsonrpc
 from tulle.ovsdb.database import Database
-from tulle.ovsdb.history import History
+from tulle.ovsdb.history import MAX_BYTES, History
 from tulle.ovsdb.monitor import Monitor
 from tulle.ovsdb.table import Change
 
@@ -69,9 +69,11 @@ class Group:
 class Served:
     """A database with its monitors and its history."""
 
-    def __init__(self, database: Database, new_uuid: Callable[[], UUID]) -> None:
+    def __init__(
+        self, database: Database, new_uuid: Callable[[], UUID], history_bytes: int = MAX_BYTES
+    ) -> None:
         self.database = database
-        self.history = History(new_uuid)
+        self.history = History(new_uuid, max_bytes=history_bytes)
         self.groups: dict[tuple[int, bytes], Group] = {}
         self.unsubscribe: Callable[[], None] = lambda: None
 

@@ -15,7 +15,7 @@ from typing import Self
 import structlog
 
 from tulle.errors import Unavailable
-from tulle.ovsdb import jsonrpc
+from tulle.ovsdb import history, jsonrpc
 from tulle.ovsdb.connection import Connection
 from tulle.ovsdb.database import Database
 from tulle.ovsdb.endpoint import Dialer, Endpoint, Listener
@@ -43,11 +43,12 @@ class Server:
         max_output_bytes: int = MAX_OUTPUT_BYTES,
         max_message_bytes: int = jsonrpc.MAX_MESSAGE_BYTES,
         max_connections: int = MAX_CONNECTIONS,
+        history_bytes: int = history.MAX_BYTES,
         tls: Tls | None = None,
     ) -> None:
         """`tls` is needed for pssl and ssl remotes; more connections than the maximum are refused."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.service = Service(lambda: asyncio.get_running_loop().time())
+        self.service = Service(lambda: asyncio.get_running_loop().time(), history_bytes=history_bytes)
         self.max_output_bytes = max_output_bytes
         self.max_message_bytes = max_message_bytes
         self.max_connections = max_connections

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from tulle.errors import Conflict
-from tulle.ovsdb import datum, jsonrpc
+from tulle.ovsdb import datum, history, jsonrpc
 from tulle.ovsdb.catalog import Catalog
 from tulle.ovsdb.convert import converted
 from tulle.ovsdb.database import Database, Journal
@@ -46,11 +46,18 @@ class Waiting:
 class Service:
     """Databases, the sessions that use them, locks and waiting transactions.
 
-    `now` gives seconds on any monotonic clock.
+    `now` gives seconds on any monotonic clock; `history_bytes` bounds what each database remembers for clients that
+    come back.
     """
 
-    def __init__(self, now: Callable[[], float], new_uuid: Callable[[], UUID] = uuid4) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        new_uuid: Callable[[], UUID] = uuid4,
+        history_bytes: int = history.MAX_BYTES,
+    ) -> None:
         self.now = now
+        self._history_bytes = history_bytes
         self.server_id = new_uuid()
         self.served: dict[str, Served] = {}
         self.sessions: set[Session] = set()
@@ -77,7 +84,7 @@ class Service:
         if database.name in self.served:
             raise Conflict(f"database {database.name} is served already")
         self._reconnect(f"adding {database.name} database")
-        served = self.served[database.name] = Served(database, self._new_uuid)
+        served = self.served[database.name] = Served(database, self._new_uuid, self._history_bytes)
         served.unsubscribe = database.subscribe(lambda changes: self._publish(served, changes))
         self._catalog.add(database)
 

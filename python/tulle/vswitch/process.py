@@ -40,6 +40,8 @@ from tulle.vswitch.supervisor import RESTART, Supervisor
 STATISTICS_S = 1.0
 RETRY_EVERY = 2
 LINGER_S = 0.05
+HISTORY_BYTES = 1 << 20
+"""Statistics change each second, and whoever comes back reads a database as small as this anew as quickly."""
 """So long a replaced process stays, so that its end takes no processor from the first packets of the next."""
 
 _logger = structlog.get_logger(__name__)
@@ -300,7 +302,9 @@ async def run(
         commands_queue.register(control, process.shaping, process.count_queues)
         await control.start()
         stack.push_async_callback(control.close)
-        server = await stack.enter_async_context(Server([storage.database], tls=process.tls))
+        server = await stack.enter_async_context(
+            Server([storage.database], history_bytes=HISTORY_BYTES, tls=process.tls)
+        )
         await server.listen(f"punix:{directory / 'db.sock'}")
         (directory / "db.sock").chmod(0o600)
         remotes = ConfiguredRemotes(server, ["db:Open_vSwitch,Open_vSwitch,manager_options"])
