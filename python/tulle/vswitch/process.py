@@ -40,9 +40,9 @@ from tulle.vswitch.supervisor import RESTART, Supervisor
 STATISTICS_S = 1.0
 RETRY_EVERY = 2
 LINGER_S = 0.05
+"""So long a replaced process stays, so that its end takes no processor from the first packets of the next."""
 HISTORY_BYTES = 1 << 20
 """Statistics change each second, and whoever comes back reads a database as small as this anew as quickly."""
-"""So long a replaced process stays, so that its end takes no processor from the first packets of the next."""
 
 _logger = structlog.get_logger(__name__)
 
