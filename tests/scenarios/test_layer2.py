@@ -180,7 +180,9 @@ def test_what_comes_from_the_physical_network_is_answered_by_its_owner_alone() -
     other = there._follow(there.nodes["node1"].receive(LocalPort("/campus"), tagged(asked, 99)))
     assert got(other) == {}, "another VLAN is another network"
     hops = there._follow(there.nodes["node1"].receive(LocalPort("/campus"), tagged(asked, 100)))
-    assert got(hops) == {"desk1": [asked], "desk3": [asked]}, "what the speaker passes on is answered by nobody else"
+    assert got(hops) == {"desk1": [asked], "desk3": [asked]}, (
+        "what the speaker passes on is answered by nobody else"
+    )
 
 
 def test_what_still_comes_from_the_physical_network_for_a_port_that_moves_finds_it() -> None:

@@ -109,7 +109,9 @@ def _localnet_alone(at: int, port: LogicalPort, switch: LogicalSwitch) -> Iterat
             message = f"port {port.name}: many speak at a localnet port, so it has no {key}"
             yield Problem(("ports", at, key), message)
     if switch.vlan == "transparent":
-        message = f"port {port.name}: switch {switch.name} carries all tags itself, so whoever is there would speak"
+        message = (
+            f"port {port.name}: switch {switch.name} carries all tags itself, so whoever is there would speak"
+        )
         yield Problem(("ports", at, "localnet"), f"{message} in every VLAN of the physical network")
 
 

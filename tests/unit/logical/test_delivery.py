@@ -87,10 +87,13 @@ def test_a_packet_that_goes_round_arrives_nowhere() -> None:
 
 
 def test_a_child_port_is_a_next_hop_as_any_other() -> None:
-    text = TEXT + """\
+    text = (
+        TEXT
+        + """\
       - {{name: box, switch: right, node: node1, addresses: []}}
       - {{name: kid, switch: middle, parent: box, tag: 7, addresses: [10.0.2.12]}}
 """
+    )
     kid = "{address: 10.0.2.12}"
     hops = f"next_hops: [{EAST}, {kid}, {NOWHERE}]"
     (network,) = parse_file(text.format(hops=hops, policies=""), "red.yaml", ["node1"]).networks
