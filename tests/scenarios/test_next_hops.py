@@ -55,7 +55,7 @@ networks:
 def datapath() -> Datapath:
     made, numbers = Datapath(), {port: at + 2 for at, port in enumerate(WAYS)}
     made.add_port(1)
-    choice = Choose(Slice("reg7", 0, 16), PLACES, "connection"), Resubmit(22)
+    choice = Choose(Slice("reg7", 0, 16), PLACES, "connection", BASIS), Resubmit(22)
     flows = [flow(21, 0, (), choice, "route"), flow(0, 0, (), (Resubmit(21),), "port")]
     flows += [flow(22, 1, fields(reg7=at), (Output(port),), "hop") for at, port in enumerate(WAYS)]
     for number in numbers.values():
