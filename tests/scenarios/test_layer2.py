@@ -13,7 +13,8 @@ from tulle._native import emit_frame
 from tulle.agent.multicast import emit_query
 from tulle.control.localnets import Physical
 from tulle.logical import parse_file
-from tulle.values import ROUTER_GROUP, LabFile, LocalPort, Membership
+from tulle.values import ROUTER_GROUP, LabFile, LocalPort, Membership, Multicast
+from tulle.values.moving import Transit
 
 EXAMPLE = ROOT / "examples" / "layer-two.yaml"
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
@@ -178,6 +179,21 @@ def test_what_comes_from_the_physical_network_is_answered_by_its_owner_alone() -
     assert got(hops) == {"desk2": [asked]}
     other = there._follow(there.nodes["node1"].receive(LocalPort("/campus"), tagged(asked, 99)))
     assert got(other) == {}, "another VLAN is another network"
+    hops = there._follow(there.nodes["node1"].receive(LocalPort("/campus"), tagged(asked, 100)))
+    assert got(hops) == {"desk1": [asked], "desk3": [asked]}, (
+        "what the speaker passes on is answered by nobody else"
+    )
+
+
+def test_what_still_comes_from_the_physical_network_for_a_port_that_moves_finds_it() -> None:
+    """Leaving the speaker, or coming to it: the physical network learns last where a port is."""
+    for port, old, new, first in (("desk1", "node1", "node2", "node1"), ("desk2", "node2", "node1", "node1")):
+        there = lab(("node1", "node2"))
+        there.move(f"shop/{port}", new, Transit("shop", port, old, comes=True))
+        there.move(f"shop/{port}", old, Transit("shop", port, new, comes=False))
+        frame = udp(OUTSIDER, mac(port))
+        hops = there._follow(there.nodes[first].receive(LocalPort("/campus"), tagged(frame, 100)))
+        assert got(hops) == {port: [frame]} and hops[-1].node == new
 
 
 def test_a_group_goes_to_members_alone_and_only_to_nodes_with_members() -> None:
@@ -190,6 +206,19 @@ def test_a_group_goes_to_members_alone_and_only_to_nodes_with_members() -> None:
         assert {hop.node for hop in hops} == {"node1"} | {home(one) for one in members}
     there = lab(joined=((GROUP, "screen2"), (ROUTER_GROUP, "screen3")))
     assert got(there.send("shop/camera", frame)).keys() == {"screen2", "screen3"}
+
+
+def test_a_physical_network_gets_all_groups_from_everywhere() -> None:
+    (network,) = document().networks
+    switches = (
+        replace(one, multicast=Multicast() if one.name == "floor" else one.multicast)
+        for one in network.switches
+    )
+    there = lab(("node1", "node2"))
+    there.apply((replace(network, switches=tuple(switches)),))
+    for sender in ("desk1", "desk2", "desk3"):
+        frame = udp(mac(sender), GROUP_MAC, f"nw_dst={GROUP}")
+        assert got(there.send(f"shop/{sender}", frame)) == {"/campus": [tagged(frame, 100)]}, sender
 
 
 def test_groups_of_the_link_go_to_everybody() -> None:

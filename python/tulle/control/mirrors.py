@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from typing import Final
 
 from msgspec.structs import replace
 
 from tulle.values import (
+    FieldMatch,
     Flow,
     Ids,
     LocalPort,
@@ -21,6 +23,7 @@ from tulle.values import (
     Network,
     Output,
     OutputInPort,
+    PopVlan,
     Resubmit,
     SetField,
     TunnelPort,
@@ -59,7 +62,9 @@ def with_mirrors(
     }
     sent, delivered = (_mirrored(network, direction) for direction in ("from-port", "to-port"))
     marks = {name: in_version(wire, version) for name, wire in wires.items()}
-    made = [_copying(one, sent, delivered, marks) for one in flows]
+    flows = tuple(flows)
+    ports = {_key(one): one.owner for one in flows if one.table == pipeline.DELIVER}
+    made = [_copying(one, ports.get(_key(one), ""), sent, delivered, marks) for one in flows]
     for mirror in network.mirrors:
         made += _copies(mirror, wires[mirror.name], version, node, network.name, homes, ways)
     return tuple(made)
@@ -79,44 +84,51 @@ def _mirrored(network: Network, direction: str) -> dict[str, list[str]]:
 
 def _copying(
     one: Flow,
+    owner: str,
     sent: Mapping[str, list[str]],
     delivered: Mapping[str, list[str]],
     marks: Mapping[str, int],
 ) -> Flow:
-    """The flow, with copies before what it does."""
+    """The flow, with copies before what it does; `owner` is who is delivered what it is about."""
     names: list[str] = []
     if one.actions and one.table == pipeline.PHYSICAL_INGRESS:
         names = sent.get(_came_by(one), [])
     elif one.table in (pipeline.DELIVER, pipeline.TO_PORT_LIMIT):
-        names = delivered.get(_delivered_to(one), [])
+        names = delivered.get(_delivered_to(one, owner), [])
     if not names:
         return one
     copies = [
         action for name in names for action in (SetField("reg4", marks[name]), Resubmit(pipeline.MIRROR_COPY))
     ]
-    # Of what a limit drops there is no copy.
-    first = sum(isinstance(action, Meter) for action in one.actions)
+    # Of what a limit drops there is no copy, and tags by which ports share a device are no part of what they send.
+    first = len(tuple(takewhile(lambda action: isinstance(action, Meter | PopVlan), one.actions)))
     return replace(one, actions=(*one.actions[:first], *copies, *one.actions[first:]))
 
 
 def _came_by(one: Flow) -> str:
     """The logical port that a flow asks for, or nothing."""
     port = next((match.value for match in one.match if match.field == "in_port"), None)
-    return _port_at(one, port) if isinstance(port, LocalPort) else ""
+    return _port_at(one.owner, port) if isinstance(port, LocalPort) else ""
 
 
-def _port_at(one: Flow, device: LocalPort) -> str:
-    """The logical port that a flow is about: several may share a device."""
-    return one.owner.removeprefix("port ") if one.owner.startswith("port ") else device.name
+def _port_at(owner: str, device: LocalPort) -> str:
+    """The logical port that flows of an owner are about: several may share a device."""
+    return owner.removeprefix("port ") if owner.startswith("port ") else device.name
 
 
-def _delivered_to(one: Flow) -> str:
-    """The logical port here that a flow of the last table is about, or nothing."""
+def _key(one: Flow) -> tuple[FieldMatch, ...]:
+    """To whom the packets of a flow go."""
+    return tuple(match for match in one.match if match.field in ("metadata", "reg15"))
+
+
+def _delivered_to(one: Flow, owner: str) -> str:
+    """The logical port here that a flow of the last tables is about, or nothing."""
+    came = next((match.value for match in one.match if match.field == "in_port"), None)
     for action in one.actions:
         if isinstance(action, Output) and isinstance(action.port, LocalPort):
-            return _port_at(one, action.port)
+            return _port_at(owner, action.port)
         if isinstance(action, OutputInPort):
-            return _came_by(one)
+            return _port_at(owner, came) if isinstance(came, LocalPort) else ""
     return ""
 
 

@@ -44,6 +44,7 @@ from tulle.values.pipeline import (
     OUTPUT,
     PHYSICAL_INGRESS,
     PORT_SECURITY,
+    REDIRECT,
     RESPONDERS,
     RETURN,
     TO_PORT_ACL,
@@ -66,11 +67,11 @@ from .devices import Device, delivery_flows, device_of
 from .ends import End, ends_of
 from .groups import Around, group_flows
 from .insertion import insertion_flows
-from .limits import delivered_flows, entry_table, sent_flows
+from .limits import delivered_flows, entry_table, sent_flows, shared
 from .localnets import NO_PHYSICAL, Localnet, Physical, localnets
 from .mirrors import with_mirrors
 from .numbers import number
-from .transits import coming_flows, ingress_flows, leaving_flows
+from .transits import coming_flows, ingress_flows, leaving_flows, returning_flow
 from .wires import wires
 
 FROM_TUNNEL, UNVERSIONED = 1, 2
@@ -211,6 +212,7 @@ def _places(
         # Connections are for ACLs that speak of them; the others ask for no zones.
         tracked = any(acl.action == "allow-related" for acl in network.acls)
         translated = bool(network.load_balancers) or any(router.nat for router in network.routers)
+        rates = {port.name: port.qos for port in network.ports if port.qos is not None}
         for port in network.ports:
             localnet = joined[network.name].get(port.switch) if port.localnet is not None else None
             node = nodes.get((network.name, port.name)) if localnet is None else localnet.home
@@ -220,8 +222,8 @@ def _places(
                 names = network.name, port.name, port.switch
                 kind = port.port_security, tracked, translated
                 is_mute = localnet is not None and not localnet.speaks
-                device = device_of(network.name, port)
-                place = _Place(*names, *numbers, port.mac, node, device, *kind, version, port.qos, is_mute)
+                device, qos = device_of(network.name, port), shared(port, rates)
+                place = _Place(*names, *numbers, port.mac, node, device, *kind, version, qos, is_mute)
                 found.append(place)
     return found
 
@@ -247,8 +249,10 @@ class _Writer:
                 yield self._from_tunnel(end, port)
             if end.guarded:
                 yield from self._from_external(end, [place for place in places if place.node == end.remote])
-        by_datapath: defaultdict[int, list[_Place]] = defaultdict(list)
-        self._localnet_keys = {one.datapath: one.key for one in places if one.device.is_physical}
+        node, by_datapath = self._node, defaultdict[int, list[_Place]](list)
+        self._localnet_keys = {
+            one.datapath: one.key for one in places if one.device.is_physical and one.node == node
+        }
         for place in places:
             by_datapath[place.datapath].append(place)
             yield from self._local(place) if place.node == self._node else self._remote(place)
@@ -317,7 +321,7 @@ class _Writer:
             yield flow(table, 100, here, place.inward, place.owner)
         yield from delivery_flows(place.metadata, place.key, device, place.owner)
         yield from place.limits()
-        yield from delivered_flows(device.port.name, place.qos, here, place.owner)
+        yield from delivered_flows(device, place.qos, here, place.owner)
         yield from _zones(place)
 
     def _entry(self, place: _Place) -> tuple[Action, ...]:
@@ -337,6 +341,9 @@ class _Writer:
             yield from ingress_flows(place.device, entry, place.owner, activates=activates)
             yield from place.limits()
             yield from _zones(place)
+            if (back := self._localnet_keys.get(place.datapath)) is not None:
+                onward = place.inward if transit.comes else (Resubmit(REDIRECT),)
+                yield returning_flow(place.metadata, place.key, back, place.owner, onward)
             if transit.comes:
                 yield from coming_flows(place.metadata, place.key, place.device, place.owner, place.inward)
             else:
@@ -382,7 +389,7 @@ class _Writer:
         for (network, name), found in sorted(members.items()):
             if (network, name) in snooping:
                 localnet = self._joined[network].get(name)
-                beside = frozenset(one.port for one in found if one.is_mute)
+                beside = frozenset(one.port for one in found if one.is_mute and one.node == self._node)
                 all_groups = {one.port for one in found if one.device.is_physical or one.node in external}
                 around = Around(
                     self._node,

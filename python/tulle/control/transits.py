@@ -63,6 +63,11 @@ def coming_flows(
     yield from delivery_flows(metadata, key, device, owner)
 
 
+def returning_flow(metadata: int, key: int, localnet: int, owner: str, onward: tuple[Action, ...]) -> Flow:
+    """What still comes from a physical network for a port that is to be found there does not go back into it."""
+    return flow(OUTPUT, 105, fields(metadata=metadata, reg15=key, reg14=localnet), onward, owner)
+
+
 def ingress_flows(
     device: Device, entry: tuple[Action, ...], owner: str, *, activates: bool
 ) -> Iterator[Flow]:

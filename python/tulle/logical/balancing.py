@@ -118,7 +118,8 @@ def _choosing(view: View, service: _Service) -> Iterator[Flow]:
     if service.balancer.affinity_s:
         yield from _sticking(service, match, up)
         return
-    first = Choose(PLACE, len(service.targets), chosen), Resubmit(BACKEND)
+    # A router on the way may have left its choice in the bits above.
+    first = SetField(PLACE.field, 0), Choose(PLACE, len(service.targets), chosen), Resubmit(BACKEND)
     yield flow(TRANSLATION, 100, match, first, owner)
     for place, target in enumerate(service.targets):
         here = fields(service.match, reg7=place)

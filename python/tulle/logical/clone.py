@@ -1,7 +1,7 @@
 """A network again under another name: the same inside, also the same addresses, plugged in elsewhere or nowhere.
 
 Isolation needs nothing more: every switch and router of another network has a number of its own.  Its localnet ports
-stay behind, as a physical network would join the two.
+stay behind, with the ACLs and mirrors at them, as a physical network would join the two.
 """
 
 from __future__ import annotations
@@ -31,8 +31,26 @@ def cloned(network: Network, name: str, places: Mapping[str, Place]) -> Network:
     for port in places:
         if port not in known:
             raise NotFound(f"no port {port!r} in network {network.name}{nearest(port, known)}")
-    inside = (port for port in network.ports if port.localnet is None)
-    return replace(network, name=name, ports=tuple(_placed(one, places.get(one.name)) for one in inside))
+    inside = _apart(network)
+    return replace(inside, name=name, ports=tuple(_placed(one, places.get(one.name)) for one in inside.ports))
+
+
+def _apart(network: Network) -> Network:
+    """The network without its localnet ports, and without what speaks of them."""
+    gone = {port.name for port in network.ports if port.localnet is not None}
+    if not gone:
+        return network
+    groups = (
+        replace(one, ports=tuple(name for name in one.ports if name not in gone))
+        for one in network.port_groups
+    )
+    return replace(
+        network,
+        ports=tuple(one for one in network.ports if one.name not in gone),
+        port_groups=tuple(groups),
+        acls=tuple(one for one in network.acls if one.port not in gone),
+        mirrors=tuple(one for one in network.mirrors if one.port not in gone),
+    )
 
 
 def renamed(network: Network, name: str | None) -> Network:

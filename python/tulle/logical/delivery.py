@@ -26,6 +26,7 @@ from tulle.values import (
 )
 
 from .filtering import Address, Headers, Rules, address, own_address, prefix
+from .hops import is_bound
 from .policies import version_of
 from .services import Service
 from .sources import Sources
@@ -137,7 +138,7 @@ class Delivery:
             out, _ = _connected(router, address(hop.address))
             station = None if out is None else self._neighbour(router, out, address(hop.address))
             found += [] if station is None else [station]
-        return [one for one in found if isinstance(one, Leg) or one.node is not None] or found
+        return [one for one in found if isinstance(one, Leg) or is_bound(one)] or found
 
     def _neighbour(self, router: LogicalRouter, leg: Leg, at: Address) -> LogicalPort | Leg | None:
         found = self._stations.get((leg.port.switch, at))

@@ -21,6 +21,7 @@ from tulle.values import (
     DecTtl,
     FieldMatch,
     Flow,
+    LogicalPort,
     LogicalRouter,
     NextHop,
     Resubmit,
@@ -35,6 +36,8 @@ from tulle.values.pipeline import ROUTE_HOP, SWITCH_LOOKUP
 from .view import View
 
 PLACE: Final = Slice("reg7", 0, 16)
+BASIS: Final = 2
+"""Other than those of load balancers, which would give all that takes one way to the same backends."""
 Matched = tuple[FieldMatch, ...]
 
 
@@ -58,8 +61,8 @@ def ways(view: View, router: LogicalRouter, hops: Iterable[NextHop]) -> tuple[Wa
 
     A port that is plugged in nowhere is left out where there is another one.
     """
-    found = [(one, is_bound) for hop in hops for one, is_bound in _way(view, router, hop)]
-    bound = tuple(one for one, is_bound in found if is_bound)
+    found = [(one, is_there) for hop in hops for one, is_there in _way(view, router, hop)]
+    bound = tuple(one for one, is_there in found if is_there)
     return bound or tuple(one for one, _ in found)
 
 
@@ -69,7 +72,7 @@ def sending(view: View, found: tuple[Way, ...], choosing: tuple[Action, ...] = (
         return (Controller("host-unreachable"),)
     if len(found) == 1:
         return forward(view, found[0].port, found[0].mac)
-    return (*choosing, Choose(PLACE, sum(_parts(found)), "connection"), Resubmit(ROUTE_HOP))
+    return (*choosing, Choose(PLACE, sum(_parts(found)), "connection", BASIS), Resubmit(ROUTE_HOP))
 
 
 def hop_flows(
@@ -85,6 +88,11 @@ def hop_flows(
             actions = forward(view, way.port, way.mac)
             yield flow(ROUTE_HOP, priority, here, actions, f"{owner} via {way.hop.address}")
             place += 1
+
+
+def is_bound(port: LogicalPort) -> bool:
+    """Whether a port is plugged in somewhere; a child is taken to be, for that is its parent's concern."""
+    return port.node is not None or port.parent is not None
 
 
 def forward(view: View, port: RouterPort, mac: str) -> tuple[Action, ...]:
@@ -114,5 +122,5 @@ def _way(view: View, router: LogicalRouter, hop: NextHop) -> Iterator[tuple[Way,
         if any(wanted in ip_interface(one).network for one in port.addresses):
             for station in view.stations(port.switch):
                 if hop.address in station.addresses and station.router != router.name:
-                    yield Way(hop, port, station.mac), station.port is None or station.port.node is not None
+                    yield Way(hop, port, station.mac), station.port is None or is_bound(station.port)
                     return

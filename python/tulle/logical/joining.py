@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from tulle.values import Flow, LogicalSwitch, Resubmit, SetField, fields, flow
+from tulle.values import FieldMatch, Flow, LogicalSwitch, Resubmit, SetField, fields, flow
 from tulle.values.pipeline import OUTPUT, RESPONDERS, SWITCH_LOOKUP
 
 from .responders import ARP_REQUEST, SOLICITATION
 from .view import Station, View
 
+FROM_TUNNEL: Final = FieldMatch("reg10", 1, 1)
 FROM_THERE: Final = 190
 PROBE: Final = 125
 UNKNOWN: Final = 60
@@ -28,6 +29,9 @@ def joining_flows(view: View, switch: LogicalSwitch, station: Station) -> Iterat
     onward = (Resubmit(SWITCH_LOOKUP),)
     yield flow(RESPONDERS, FROM_THERE, fields(metadata=datapath, reg14=station.key), onward, owner)
     for asked in (ARP_REQUEST, SOLICITATION):
+        # The speaker passes on what comes from there; a tunnel without room for ports does not say so.
+        passed_on = fields((FROM_TUNNEL,), metadata=datapath, reg14=0, **asked)
+        yield flow(RESPONDERS, FROM_THERE, passed_on, onward, owner)
         yield flow(RESPONDERS, UNKNOWN, fields(metadata=datapath, **asked), onward, owner)
     probe = fields(metadata=datapath, ipv6_src="::", **SOLICITATION)
     yield flow(RESPONDERS, PROBE, probe, onward, owner)

@@ -108,9 +108,11 @@ def _localnet_alone(at: int, port: LogicalPort, switch: LogicalSwitch) -> Iterat
         if getattr(port, key):
             message = f"port {port.name}: many speak at a localnet port, so it has no {key}"
             yield Problem(("ports", at, key), message)
-    if port.tag is not None and switch.vlan == "transparent":
-        message = f"port {port.name}: switch {switch.name} carries all tags itself, so the physical network"
-        yield Problem(("ports", at, "tag"), f"{message} cannot have it in VLAN {port.tag}")
+    if switch.vlan == "transparent":
+        message = (
+            f"port {port.name}: switch {switch.name} carries all tags itself, so whoever is there would speak"
+        )
+        yield Problem(("ports", at, "localnet"), f"{message} in every VLAN of the physical network")
 
 
 def _appliance_problems(network: Network) -> Iterator[Problem]:

@@ -82,6 +82,44 @@ def test_a_port_that_is_not_there_yet_has_no_limit() -> None:
     assert not any(f"meter:{limit_meter(3, to_port=False)}" in text for text in made.values())
 
 
+def family(qos: Qos | None = None, *mirrors: Mirror) -> Network:
+    """A port, and a child of it that is mirrored."""
+    ports = (
+        LogicalPort("web1", "web", "02:00:00:00:00:01", node="node1", qos=qos),
+        LogicalPort("pod", "pods", "02:00:00:00:00:03", parent="web1", tag=10, qos=Qos(dscp=46)),
+    )
+    return Network("red", (LogicalSwitch("web"), LogicalSwitch("pods")), ports=ports, mirrors=mirrors)
+
+
+def test_a_child_passes_the_meters_of_its_parent_with_its_tag_outside() -> None:
+    one = family(Qos(Rate(1000), Rate(20_000)))
+    sent = texts(one, pipeline.FROM_PORT_LIMIT)
+    assert {text.rpartition("=")[2] for text in sent} == {
+        f"meter:{0x10000 + 6},resubmit(,{pipeline.FROM_PORT_MARK})",
+        f"meter:{0x10000 + 6},resubmit(,{pipeline.FROM_PORT_ACL})",
+    }
+    delivered = [text.partition("actions=")[2] for text in texts(one, pipeline.TO_PORT_LIMIT)]
+    assert len(delivered) == 4 and all(text.startswith(f"meter:{0x10000 + 7},") for text in delivered)
+    assert sum("push_vlan" in text and "pop_vlan" in text for text in delivered) == 2
+    assert told(compiled(one), {WEB1: 3}).meters == {
+        0x10000 + 6: Limit(1000, 1050),
+        0x10000 + 7: Limit(20_000, 2000),
+    }
+
+
+def test_a_copy_of_a_childs_frame_has_no_tag_of_the_device() -> None:
+    copies = Mirror("pods", "both", port="pod", remote="192.0.2.9", encapsulation="gre")
+    for qos in (None, Qos(Rate(1000), Rate(20_000))):
+        one, copied = family(qos, copies), f"resubmit(,{pipeline.MIRROR_COPY})"
+        (sent,) = (text for text in texts(one, pipeline.PHYSICAL_INGRESS) if copied in text)
+        assert sent.index("pop_vlan") < sent.index(copied)
+        delivered = texts(one, pipeline.DELIVER, pipeline.TO_PORT_LIMIT)
+        found = [text for text in delivered if copied in text]
+        assert found and all(text.index(copied) < text.index("push_vlan") for text in found)
+        tagged = [text for text in delivered if "push_vlan" in text]
+        assert all(copied in text for text in tagged)
+
+
 def test_of_what_a_limit_drops_there_is_no_copy() -> None:
     mirrored = (Mirror("all", "to-port", port="web1", remote="192.0.2.9", encapsulation="gre"),)
     one = Network(

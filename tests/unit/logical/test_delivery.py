@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tulle.control import allocate
 from tulle.logical import Delivery, asked_services, parse_file
+from tulle.logical.hops import ways
+from tulle.logical.view import View
+from tulle.values import Ids
 
 TEXT = """networks:
   - name: red
@@ -79,4 +83,21 @@ def test_a_packet_that_goes_round_arrives_nowhere() -> None:
     (network,) = parse_file(
         back.format(hops="next_hop: 10.0.2.2", policies=loop), "x.yaml", ["node1"]
     ).networks
+    assert not Delivery(network).delivers("a", "z", asked_services("tcp/80")[0])
+
+
+def test_a_child_port_is_a_next_hop_as_any_other() -> None:
+    text = (
+        TEXT
+        + """\
+      - {{name: box, switch: right, node: node1, addresses: []}}
+      - {{name: kid, switch: middle, parent: box, tag: 7, addresses: [10.0.2.12]}}
+"""
+    )
+    kid = "{address: 10.0.2.12}"
+    hops = f"next_hops: [{EAST}, {kid}, {NOWHERE}]"
+    (network,) = parse_file(text.format(hops=hops, policies=""), "red.yaml", ["node1"]).networks
+    west = next(one for one in network.routers if one.name == "west")
+    found = ways(View(network, allocate((network,), Ids())), west, west.routes[0].hops)
+    assert {one.hop.address for one in found} == {"10.0.2.2", "10.0.2.12"}
     assert not Delivery(network).delivers("a", "z", asked_services("tcp/80")[0])

@@ -56,6 +56,23 @@ def test_a_clone_is_apart_from_the_physical_network() -> None:
     assert [one.name for one in made.ports] == ["free", "pod", "vm"] and not problems(made)
 
 
+def test_a_clone_leaves_behind_what_speaks_of_the_physical_network() -> None:
+    text = """\
+    port_groups:
+      - {name: all, ports: [pod, wall]}
+    acls:
+      - {name: at-wall, direction: from-port, port: wall, priority: 1, match: tcp, action: drop}
+      - {name: at-pod, direction: from-port, port: pod, priority: 1, match: tcp, action: drop}
+    mirrors:
+      - {name: of-wall, direction: both, port: wall, to: free}
+      - {name: of-pod, direction: both, port: pod, to: free}
+"""
+    made = cloned(parse_file(GOOD + text, "good.yaml").networks[0], "copy", {})
+    assert [one.ports for one in made.port_groups] == [("pod",)]
+    assert [one.name for one in (*made.acls, *made.mirrors)] == ["at-pod", "of-pod"]
+    assert not problems(made)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
@@ -92,6 +109,7 @@ def test_a_clone_is_apart_from_the_physical_network() -> None:
         ),
         ("localnet: campus, tag: 100", "localnet: campus, node: node1", 13, "and has no node"),
         ("switch: floor, localnet", "switch: trunk, localnet", 13, "carries all tags itself"),
+        ("floor, localnet: campus, tag: 100", "trunk, localnet: campus", 13, "carries all tags itself"),
         (
             "routers: []",
             "routers: [{name: r, ports: [{switch: floor, addresses: [10.0.3.1/24]}]}]",
