@@ -77,11 +77,13 @@ def _progress(seen: Examined) -> Iterator[Finding]:
 
 
 def _ports(seen: Examined) -> Iterator[Finding]:
-    homeless = Counter(one["network"] for one in seen.ports if one["node"] is None and one["bound"] is None)
+    # A port to a physical network is on every node that has that, and bound to none.
+    ports = [one for one in seen.ports if one.get("localnet") is None]
+    homeless = Counter(one["network"] for one in ports if one["node"] is None and one["bound"] is None)
     for network, count in sorted(homeless.items()):
         yield Finding("warning", f"network {network}", f"{count} ports are bound nowhere")
-    bound = sum(one["bound"] is not None for one in seen.ports)
-    yield Finding("ok", "ports", f"{bound} of {len(seen.ports)} are bound")
+    bound = sum(one["bound"] is not None for one in ports)
+    yield Finding("ok", "ports", f"{bound} of {len(ports)} are bound")
 
 
 def _tunnels(seen: Examined) -> Iterator[Finding]:

@@ -90,6 +90,7 @@ class Listing:
                 "bound": at.get((name, port.name)),
                 "prepared": ready.get((name, port.name)),
                 "namespace": port.namespace,
+                "localnet": port.localnet,
             }
             for name in sorted(stored)
             if network in (None, name)
