@@ -18,8 +18,13 @@ const EXPIRY_PER_COMMIT: usize = 2;
 /// The same where there is no room.
 const EXPIRY_WHEN_FULL: usize = 512;
 
-/// Bytes that a connection takes at most, its share of the tables included, when there are many.
+/// Bytes that a connection takes at most, its share of the tables included, when there are many. Those of SCTP, those
+/// that control protocols have to do with, and those that came from another tracker take up to [`MEMORY_BESIDES`] more,
+/// which [`Conntrack::memory`] does not count.
 pub const MEMORY_PER_CONNECTION: usize = 280;
+/// Bytes that few kinds of connections take besides.
+pub const MEMORY_BESIDES: usize = 256;
+const _: () = assert!(size_of::<crate::connection::Extra>() <= MEMORY_BESIDES);
 
 /// A connection tracker.
 #[derive(Debug)]

@@ -39,8 +39,8 @@
 //! for a port ends after 512 tries an address (256 in a larger range), four addresses at most. Resets
 //! must be exact, and what an announcement opens is one port of the announcer's own.
 //!
-//! **Memory.** [`MEMORY_PER_CONNECTION`] bytes each, allocated in chunks as connections come, given back
-//! only by [`Conntrack::flush`]; fragments as [`FragmentLimits`] say.
+//! **Memory.** [`MEMORY_PER_CONNECTION`] bytes each (of SCTP, and a few others, [`MEMORY_BESIDES`] more),
+//! allocated in chunks as connections come, given back only by [`Conntrack::flush`]; fragments as [`FragmentLimits`] say.
 //!
 //! **How it differs from Open vSwitch's userspace tracker.** `est` is set only when both directions have
 //! been seen, as ovs-fields(7) and Linux have it (Open vSwitch: from the second TCP segment on). A commit
@@ -86,7 +86,7 @@ mod wheel;
 mod zones;
 
 pub use config::{Config, SECOND_NS, Timeout, Timeouts};
-pub use conntrack::{Conntrack, MEMORY_PER_CONNECTION};
+pub use conntrack::{Conntrack, MEMORY_BESIDES, MEMORY_PER_CONNECTION};
 pub use drop_reason::DropReason;
 pub use entry::Entry;
 pub use fragments::{Datagram, FragmentLimits, Fragments, Piece};

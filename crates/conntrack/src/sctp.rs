@@ -3,8 +3,9 @@
 //! What keeps those out who do not see the association is its tags: each side says in INIT or INIT ACK what packets
 //! to it must carry. Tags that have been offered are in force when a COOKIE ECHO carries the one that only the answer
 //! to an INIT has told, so nobody changes those of an association by asking for another. Both sides of one whose
-//! handshake was not seen are taken as they are first seen. Paths between other addresses of the same association
-//! are connections of their own, as in Linux.
+//! handshake was not seen are taken as they are first seen. Who can send as both sides can ask, answer and
+//! accept as they can, and so mislead the tracker, as in Linux. Paths between other addresses of the same
+//! association are connections of their own, as in Linux.
 
 use std::fmt;
 use std::str::FromStr;
@@ -158,8 +159,15 @@ impl Sctp {
         }
     }
 
-    /// Two trackers have seen parts of one association.
+    /// Two trackers have seen parts of one association; or of two between the same ports, of which one is over.
     pub fn join(&mut self, other: &Self) {
+        let differs = |(mine, theirs): (&u32, &u32)| *mine != 0 && *theirs != 0 && mine != theirs;
+        if self.tags.iter().zip(&other.tags).any(differs) {
+            if other.state < State::Closed || self.state == State::Closed {
+                *self = *other;
+            }
+            return;
+        }
         for (mine, theirs) in [(&mut self.tags, other.tags), (&mut self.offered, other.offered)] {
             for (mine, theirs) in mine.iter_mut().zip(theirs) {
                 *mine = if *mine == 0 { theirs } else { *mine };

@@ -196,6 +196,34 @@ fn a_moved_association_keeps_its_tags() {
     assert_eq!(timeout(&other), 210);
 }
 
+#[test]
+fn a_second_move_brings_the_tags_of_the_association_that_lives() {
+    let over = || {
+        let mut tracker = opened();
+        let _ = send(&mut tracker, &there(TO_B, chunk(ABORT, 0, b"")), &looking(), 0);
+        tracker
+    };
+    let mut renewed = over();
+    let steps = [
+        there(0, offering(INIT, 7)),
+        back(7, offering(INIT_ACK, 8)),
+        there(8, chunk(COOKIE_ECHO, 0, b"cookie")),
+    ];
+    for frame in steps {
+        let _ = send(&mut renewed, &frame, &committing(), 0);
+    }
+    assert_eq!(state_of(&mut renewed, &there(8, data()), &looking(), 0), "est|trk");
+    let (old, new) = (over().export(0, &[], usize::MAX, 0), renewed.export(0, &[], usize::MAX, 0));
+    for moves in [[&old, &new], [&new, &old]] {
+        let mut other = tracker();
+        for records in moves {
+            other.import(0, records, SECOND, 0);
+        }
+        let said = [8, TO_B].map(|tag| state_of(&mut other, &there(tag, data()), &looking(), 0));
+        assert_eq!(said, ["est|trk", "inv|trk"]);
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_comes_a_tag_that_was_never_offered_gets_nowhere(

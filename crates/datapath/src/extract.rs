@@ -5,9 +5,11 @@
 
 mod extensions;
 mod ip;
+mod reach;
 mod tags;
 mod transport;
 
+pub(crate) use reach::reach;
 pub(crate) use tags::{CUSTOMER_TYPE, UCA_SHIFT, first_label, set_first_label};
 pub(crate) use transport::{ND_OPTIONS, SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS, split_option};
 
@@ -28,6 +30,8 @@ pub(crate) const ETHERTYPE_PBB: u16 = 0x88e7;
 const ETHERTYPE_NONE: u16 = 0x05ff;
 /// Ethernet types begin here; lower numbers are lengths.
 const FIRST_ETHERTYPE: u16 = 0x0600;
+/// Of ARP for IPv4 over Ethernet.
+const ARP_LEN: usize = 28;
 /// LLC and SNAP headers that say that an Ethernet type follows (RFC 1042).
 const SNAP: [u8; 6] = [0xaa, 0xaa, 3, 0, 0, 0];
 /// The bit of `vlan_tci` that says that there is a tag.
@@ -130,7 +134,7 @@ fn network(frame: &[u8], key: &mut Key, layout: &mut Layout) -> Result<(), DropR
 /// ARP for IPv4 over Ethernet (RFC 826); of any other the key holds only the Ethernet type.
 fn arp(frame: &[u8], key: &mut Key, layout: &mut Layout) {
     let at = layout.payload;
-    let whole = frame.get(at..at + 28).filter(|arp| arp[..6] == [0, 1, 8, 0, 6, 4]);
+    let whole = frame.get(at..at + ARP_LEN).filter(|arp| arp[..6] == [0, 1, 8, 0, 6, 4]);
     let Some(arp) = whole else { return };
     layout.l3 = at;
     key.set(Field::ArpOp, u128::from(half(arp, 6)));

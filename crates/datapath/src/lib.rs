@@ -25,6 +25,7 @@ mod sharing;
 mod tables;
 mod trace;
 mod translate;
+mod unfinished;
 mod verdict;
 mod versions;
 

@@ -319,9 +319,3 @@ enum Rare {
     GoOn,
     End(Next),
 }
-
-/// Checks that what is left undone on a frame can be done at all.
-#[inline]
-pub(crate) fn check_offload(frame: &[u8], offload: &Offload) -> Result<(), DropReason> {
-    if offload.fits(frame.len()) { Ok(()) } else { Err(DropReason::BadOffload) }
-}

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// As long as such a controller takes to read an answer and to write what is next, and to be woken up for it.
 const LOOK: Duration = Duration::from_micros(60);
+/// While it looks it gives its processor away, for a few milliseconds at worst: what is due sooner must not wait so long.
+const LENT: Duration = Duration::from_millis(5);
 const MOST_IN_VAIN: u8 = 3;
 const TURNS_BETWEEN_TRIALS: u8 = 64;
 
@@ -19,8 +21,12 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    /// For how long to look after a turn that was for controllers alone, in nanoseconds.
-    pub(crate) fn look_ns(&mut self) -> u64 {
+    /// For how long to look after a turn that was for controllers alone, where something else is due in `longest_ns`;
+    /// both in nanoseconds.
+    pub(crate) fn look_ns(&mut self, longest_ns: u64) -> u64 {
+        if longest_ns <= LENT.as_nanos() as u64 {
+            return 0;
+        }
         if self.in_vain < MOST_IN_VAIN {
             return LOOK.as_nanos() as u64;
         }
@@ -39,22 +45,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nobody_looks_when_something_is_due_soon() {
+        let mut talk = Talk::default();
+        assert_eq!((talk.look_ns(5_000_000), talk.look_ns(5_000_001)), (0, 60_000));
+    }
+
+    #[test]
     fn one_who_answers_soon_is_waited_for_awake_and_one_who_does_not_only_now_and_then() {
         let mut talk = Talk::default();
         for _ in 0..100 {
-            assert!(talk.look_ns() > 0);
+            assert!(talk.look_ns(u64::MAX) > 0);
             talk.looked(true);
         }
         let mut looks = 0;
         for _ in 0..10 * u64::from(TURNS_BETWEEN_TRIALS) {
-            if talk.look_ns() > 0 {
+            if talk.look_ns(u64::MAX) > 0 {
                 looks += 1;
                 talk.looked(false);
             }
         }
         assert_eq!(looks, u64::from(MOST_IN_VAIN) + 9);
-        while talk.look_ns() == 0 {}
+        while talk.look_ns(u64::MAX) == 0 {}
         talk.looked(true);
-        assert!(talk.look_ns() > 0, "soon again");
+        assert!(talk.look_ns(u64::MAX) > 0, "soon again");
     }
 }

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tulle_datapath::{Drop, Effects, Egress, PacketIn};
+use tulle_datapath::{Drop, DropReason, Effects, Egress, PacketIn};
 use tulle_flow::Sample;
 use tulle_io::Outgoing;
 use tulle_io::clock::monotonic_ns;
-use tulle_wire::vnet::Offload;
-use tulle_wire::{FrameBuf, finish_checksum};
+use tulle_wire::vnet::{GsoKind, Offload};
+use tulle_wire::{FrameBuf, Layers, finish_checksum, tcp_segments_within};
 
 use crate::capture::Capture;
 use crate::counters::Losses;
@@ -119,6 +119,9 @@ impl Wires {
         let Some(port) = ports.get_mut(slot(number)).and_then(Option::as_mut) else {
             return Err("unknown-port");
         };
+        if offload.gso != GsoKind::None && !matches!(port.link, Link::Patch(_)) && is_hidden(frame.bytes()) {
+            return self.send_cut(to, frame.bytes(), offload);
+        }
         let length = frame.len();
         port.enqueue(queue, frame)?;
         port.record(frame.bytes());
@@ -163,6 +166,28 @@ impl Wires {
             self.answer_too_big(frame.bytes(), longest);
         }
         result
+    }
+
+    /// Cuts a long frame here, and stages the pieces: behind such headers neither a kernel nor a tunnel would find what
+    /// is to be cut.
+    #[cold]
+    #[inline(never)]
+    fn send_cut(&mut self, to: &Egress, frame: &[u8], offload: &Offload) -> Result<(), &'static str> {
+        let mut lost = Ok(());
+        let done = match offload.gso {
+            GsoKind::UdpL4 => Err(tulle_encap::DropReason::UdpSegmentation.name()),
+            _ => tcp_segments_within(frame, offload.gso_size, &mut FrameBuf::new(), |piece| {
+                // All but the last loss are counted here, that one by the caller.
+                if let Err(reason) = std::mem::replace(&mut lost, self.send(to, piece, &Offload::default())) {
+                    self.losses.count(to.port, reason);
+                }
+            })
+            .map_err(|_| DropReason::BadOffload.name()),
+        };
+        if let (Err(_), Some(port)) = (done, self.port(to.port)) {
+            port.counters.tx_dropped += 1;
+        }
+        done.and(lost)
     }
 
     /// Counts what was staged, and so counted as sent, and has been lost.
@@ -223,6 +248,12 @@ impl Wires {
     pub(crate) fn ring_slots(&self) -> usize {
         self.ports.iter().flatten().map(Port::ring_slots).sum()
     }
+}
+
+/// Whether a packet lies behind headers that those who cut long frames do not look behind.
+#[inline]
+fn is_hidden(frame: &[u8]) -> bool {
+    Layers::parse(frame).is_none() && Layers::parse_within(frame).is_some()
 }
 
 impl Effects for Wires {

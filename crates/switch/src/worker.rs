@@ -144,7 +144,7 @@ impl Worker {
         let now_ns = monotonic_ns();
         let longest_ns = self.longest_wait_ns(now_ns);
         let is_talk = self.is_talk(ready);
-        let awake_ns = if is_talk { self.talk.look_ns() } else { self.awake_ns };
+        let awake_ns = if is_talk { self.talk.look_ns(longest_ns) } else { self.awake_ns };
         let asleep_at_ns = now_ns + awake_ns.min(longest_ns);
         while monotonic_ns() < asleep_at_ns {
             self.poller.wait(ready, Some(Duration::ZERO))?;

@@ -24,6 +24,12 @@ pub mod ether_type {
     pub const SERVICE_VLAN: u16 = 0x88a8;
     /// IPv6.
     pub const IPV6: u16 = 0x86dd;
+    /// MPLS labels (RFC 5332).
+    pub const MPLS: u16 = 0x8847;
+    /// MPLS labels that are given by who sends upstream (RFC 5332).
+    pub const MPLS_UPSTREAM: u16 = 0x8848;
+    /// The service tag of a provider backbone, and the customer's frame (IEEE 802.1ah).
+    pub const BACKBONE: u16 = 0x88e7;
 }
 
 /// Whether a frame to this address reaches more than one station.

@@ -5,6 +5,9 @@ use crate::ethernet::{HEADER_LEN, MACS_LEN, TAG_LEN, ether_type};
 use crate::{ipv4, ipv6};
 
 const MOST_TAGS: usize = 2;
+/// From the Ethernet type of a provider backbone to the customer's: type, service tag, the customer's addresses.
+const TO_CUSTOMER_TYPE: usize = 2 + 4 + MACS_LEN;
+const LABEL_LEN: usize = 4;
 
 /// Offsets of the headers of an IPv4 or IPv6 frame, from its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,40 @@ impl Layers {
             }
         }
         None
+    }
+
+    /// The same behind any number of VLAN tags, MPLS labels and provider backbone service tags, in whose frame or
+    /// under whose last label the packet lies.
+    #[cold]
+    #[must_use]
+    pub fn parse_within(frame: &[u8]) -> Option<Self> {
+        let mut at = MACS_LEN;
+        loop {
+            match u16::from_be_bytes(*frame.get(at..)?.first_chunk()?) {
+                ether_type::VLAN | ether_type::SERVICE_VLAN => at += TAG_LEN,
+                ether_type::BACKBONE => at += TO_CUSTOMER_TYPE,
+                ether_type::MPLS | ether_type::MPLS_UPSTREAM => return Self::parse_labelled(frame, at + 2),
+                ether_type::IPV4 => return Self::parse_v4(frame, at + 2),
+                ether_type::IPV6 => return Self::parse_v6(frame, at + 2),
+                _ => return None,
+            }
+        }
+    }
+
+    /// Nothing says what is under the last label, but that IP begins with its version.
+    fn parse_labelled(frame: &[u8], mut at: usize) -> Option<Self> {
+        loop {
+            let label: &[u8; LABEL_LEN] = frame.get(at..)?.first_chunk()?;
+            at += LABEL_LEN;
+            if label[2] & 1 != 0 {
+                break;
+            }
+        }
+        match frame.get(at)? >> 4 {
+            4 => Self::parse_v4(frame, at),
+            6 => Self::parse_v6(frame, at),
+            _ => None,
+        }
     }
 
     #[inline]

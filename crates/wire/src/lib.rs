@@ -33,7 +33,7 @@ pub use hash::flow_hash;
 pub use icmp_error::{IcmpErrorKind, icmp_error};
 pub use layers::Layers;
 pub use merge::TcpMerger;
-pub use segment::{TcpCutter, tcp_segments};
+pub use segment::{TcpCutter, tcp_segments, tcp_segments_within};
 
 /// An Ethernet address.
 pub type Mac = [u8; 6];

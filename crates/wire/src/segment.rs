@@ -23,7 +23,16 @@ impl<'a> TcpCutter<'a> {
     /// Looks at an Ethernet frame, tagged or not, that holds TCP over IPv4 or IPv6; each piece gets
     /// at most `gso_size` payload bytes. Errors: anything else, a fragment, a size of 0.
     pub fn new(frame: &'a [u8], gso_size: u16) -> Result<Self, WireError> {
-        let layers = Layers::parse(frame).ok_or(WireError::Unsupported)?;
+        Self::at(frame, Layers::parse(frame), gso_size)
+    }
+
+    /// The same, behind whatever [`Layers::parse_within`] finds it.
+    pub fn within(frame: &'a [u8], gso_size: u16) -> Result<Self, WireError> {
+        Self::at(frame, Layers::parse_within(frame), gso_size)
+    }
+
+    fn at(frame: &'a [u8], layers: Option<Layers>, gso_size: u16) -> Result<Self, WireError> {
+        let layers = layers.ok_or(WireError::Unsupported)?;
         if layers.protocol != protocol::TCP || layers.fragment || gso_size == 0 {
             return Err(WireError::Unsupported);
         }
@@ -115,9 +124,26 @@ pub fn tcp_segments(
     frame: &[u8],
     gso_size: u16,
     scratch: &mut FrameBuf,
+    each: impl FnMut(&mut FrameBuf),
+) -> Result<usize, WireError> {
+    cut(&TcpCutter::new(frame, gso_size)?, scratch, each)
+}
+
+/// The same with [`TcpCutter::within`].
+pub fn tcp_segments_within(
+    frame: &[u8],
+    gso_size: u16,
+    scratch: &mut FrameBuf,
+    each: impl FnMut(&mut FrameBuf),
+) -> Result<usize, WireError> {
+    cut(&TcpCutter::within(frame, gso_size)?, scratch, each)
+}
+
+fn cut(
+    cutter: &TcpCutter<'_>,
+    scratch: &mut FrameBuf,
     mut each: impl FnMut(&mut FrameBuf),
 ) -> Result<usize, WireError> {
-    let cutter = TcpCutter::new(frame, gso_size)?;
     for index in 0..cutter.count() {
         scratch.reset();
         let len = cutter.emit(index, scratch.spare_mut())?;

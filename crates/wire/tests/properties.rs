@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tulle_wire::{
     FrameBuf, IcmpErrorKind, Layers, TcpCutter, arp, checksum, ethernet, finish_checksum, flow_hash,
-    icmp_error, icmpv4, icmpv6, ipv4, ipv6, ndp, protocol, tcp, tcp_segments, udp, vnet,
+    icmp_error, icmpv4, icmpv6, ipv4, ipv6, ndp, protocol, tcp, tcp_segments, tcp_segments_within, udp, vnet,
 };
 
 /// RFC 1071 section 4.1, word by word.
@@ -171,6 +171,7 @@ fn everything(bytes: &[u8]) {
     }
     let _ = flow_hash(bytes);
     let _ = TcpCutter::new(bytes, 7).map(|cutter| cutter.emit(1, &mut [0; 200]));
+    let _ = TcpCutter::within(bytes, 7).map(|cutter| cutter.emit(1, &mut [0; 200]));
     for router in ["10.0.0.1", "fd00::1"] {
         let _ = icmp_error(
             bytes,
@@ -217,4 +218,32 @@ fn a_later_fragment_hashes_like_the_first() {
     later[20..22].copy_from_slice(&[0, 9]);
     later[34..38].fill(0xee);
     assert_eq!(flow_hash(&first), flow_hash(&later));
+}
+
+/// The pieces of a frame behind other headers, which are between the addresses and what `skip` bytes follow.
+fn pieces_within(headers: &[u8], skip: usize, frame: &[u8]) -> Vec<Vec<u8>> {
+    let wrap = |frame: &[u8]| [&frame[..12], headers, &frame[skip..]].concat();
+    let (mut plain, mut hidden) = (Vec::new(), Vec::new());
+    let wrapped = wrap(frame);
+    assert_eq!(Layers::parse(&wrapped), None);
+    let mut scratch = FrameBuf::new();
+    tcp_segments(frame, 50, &mut scratch, |piece| plain.push(wrap(piece.bytes()))).expect("cut");
+    tcp_segments_within(&wrapped, 50, &mut scratch, |piece| hidden.push(piece.bytes().to_vec()))
+        .expect("cut");
+    assert_eq!(plain, hidden);
+    hidden
+}
+
+#[test]
+fn a_long_frame_is_cut_behind_labels_service_tags_and_many_vlan_tags() {
+    for v6 in [false, true] {
+        let frame = tcp_frame(v6, false, 0, 0, &[1; 120]);
+        assert_eq!(pieces_within(&[0x88, 0x47, 0, 1, 0, 64, 0, 2, 1, 64], 14, &frame).len(), 3, "two labels");
+        assert_eq!(pieces_within(&[0x88, 0x48, 0, 2, 1, 64], 14, &frame).len(), 3, "a label");
+        assert_eq!(pieces_within(&[0x88, 0xe7, 0, 0, 0, 9], 0, &frame).len(), 3, "a service tag");
+        let tags = [0x81, 0, 0, 1].repeat(3);
+        assert_eq!(pieces_within(&tags, 12, &frame).len(), 3, "three VLAN tags");
+    }
+    let unlabelled = [&[2; 12], &[0x88, 0x47, 0, 2, 0, 64][..]].concat();
+    assert_eq!(Layers::parse_within(&unlabelled), None, "a stack without an end");
 }

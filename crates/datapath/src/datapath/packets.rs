@@ -7,9 +7,10 @@ use crate::continuation::{Continuation, Frozen};
 use crate::drop::DropReason;
 use crate::extract::{Layout, extract_to};
 use crate::metadata::{Metadata, Tracked, TunnelKey};
-use crate::process::{Effects, GoesOn, Losses, Packet, Pass, check_offload};
+use crate::process::{Effects, GoesOn, Losses, Packet, Pass};
 use crate::tables::Credit;
 use crate::translate::{translate, translate_actions};
+use crate::unfinished;
 use crate::verdict::{Translation, Verdict};
 use tulle_flow::{Action, Field, Key};
 use tulle_wire::FrameBuf;
@@ -48,8 +49,9 @@ impl Datapath {
             Ok(layout) => layout,
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
+        let offload = unfinished::finish_sctp(frame, &layout, offload);
         let (length, tracked) = (frame.len(), Tracked::default());
-        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, options, length };
+        let mut packet = Packet { frame, offload, layout, tracked, metadata, options, length };
         let next = self.pass(&key, None, &mut packet, now, effects);
         if next.is_some() || !self.machine.pending.is_empty() {
             self.go_on(next, &mut packet, now, effects);
@@ -84,8 +86,9 @@ impl Datapath {
             Ok(layout) => layout,
             Err(reason) => return self.refuse(reason, metadata, frame.len(), effects),
         };
+        let offload = unfinished::finish_sctp(frame, &layout, offload);
         let (length, tracked) = (frame.len(), Tracked::default());
-        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, options, length };
+        let mut packet = Packet { frame, offload, layout, tracked, metadata, options, length };
         let verdict = self.once(now, |datapath| {
             let Datapath { state, continuations, .. } = datapath;
             translate_actions(&mut state.plane(continuations), &key, actions, &mut ())
@@ -117,9 +120,10 @@ impl Datapath {
         }
         let (state, zone) = (metadata.field(Field::CtState) as u32, metadata.field(Field::CtZone) as u16);
         let (length, tracked) = (frame.len(), Tracked::assumed(state, zone));
+        let offload = unfinished::finish_sctp(frame, &layout, offload);
         let options = self.state.options.emit(metadata).unwrap_or_default();
         let (metadata, options) = (&origin, &*options);
-        let mut packet = Packet { frame, offload: *offload, layout, tracked, metadata, options, length };
+        let mut packet = Packet { frame, offload, layout, tracked, metadata, options, length };
         let from = Continuation::of_controller(paused.clone());
         let verdict = self.once(now, |datapath| {
             let Datapath { state, continuations, .. } = datapath;
@@ -205,7 +209,7 @@ impl Datapath {
             return None;
         }
         let mut key = Key::ZERO;
-        let layout = match extract_to(&mut key, packet.frame.bytes(), packet.metadata) {
+        let layout = match parse(&mut key, packet.frame.bytes(), &packet.offload, packet.metadata) {
             Ok(layout) => layout,
             Err(reason) => {
                 self.machine.lose(packet, reason.into(), effects);
@@ -323,6 +327,7 @@ impl Datapath {
 
 #[inline]
 fn parse(key: &mut Key, frame: &[u8], offload: &Offload, metadata: &Metadata) -> Result<Layout, DropReason> {
-    check_offload(frame, offload)?;
-    extract_to(key, frame, metadata)
+    let layout = extract_to(key, frame, metadata)?;
+    unfinished::check(frame, &layout, offload)?;
+    Ok(layout)
 }

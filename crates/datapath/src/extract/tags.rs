@@ -8,7 +8,7 @@ use tulle_flow::{Field, Key};
 const TAGS: [(Field, Field); 2] =
     [(Field::VlanTpid, Field::VlanTci), (Field::InnerVlanTpid, Field::InnerVlanTci)];
 /// The key holds three labels.
-const MOST_LABELS: usize = 3;
+pub(super) const MOST_LABELS: usize = 3;
 /// The bit of a label stack entry that says that it is the last (RFC 3032).
 const BOTTOM: u32 = 0x100;
 

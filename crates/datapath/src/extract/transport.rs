@@ -44,10 +44,11 @@ fn udp(bytes: &[u8], key: &mut Key) -> bool {
 
 /// SCTP (RFC 9260 section 3).
 fn sctp(bytes: &[u8], key: &mut Key) -> bool {
-    let Some(header) = bytes.get(..12) else { return false };
-    key.set(Field::SctpSrc, u128::from(half(header, 0)));
-    key.set(Field::SctpDst, u128::from(half(header, 2)));
-    true
+    // As of TCP.
+    let Some(ports) = bytes.get(..4) else { return false };
+    key.set(Field::SctpSrc, u128::from(half(ports, 0)));
+    key.set(Field::SctpDst, u128::from(half(ports, 2)));
+    bytes.len() >= 12
 }
 
 fn icmpv4(bytes: &[u8], key: &mut Key) -> bool {

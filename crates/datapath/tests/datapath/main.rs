@@ -19,4 +19,5 @@ mod tags;
 mod tracing;
 mod tracking;
 mod twin;
+mod unfinished;
 mod walking;

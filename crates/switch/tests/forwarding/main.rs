@@ -120,6 +120,31 @@ fn ten_thousand_frames_of_all_lengths_pass_unchanged_and_in_order() {
 }
 
 #[test]
+fn long_frames_behind_labels_and_service_tags_are_cut_before_they_leave() {
+    let network = Network::new();
+    let switch = forwarding_switch(&network, EVERY_WAY[0]);
+    let (left, right) = (network.socket(&network.left), network.socket(&network.right));
+    let mut arrivals: Vec<Arrival> = (0..32).map(|_| Arrival::new()).collect();
+    for (push, headers_len) in [("push_mpls:0x8847", 4), ("push_pbb:0x88e7", 18)] {
+        let flow = format!("in_port=1,actions={push},output:2").parse().expect("a flow");
+        switch.change_flows(Command::Add, vec![flow]).expect("room");
+        let (frame, offload) = frames::tcp_super_frame(Ends::to(MAC, 7471), 3000, 1400);
+        assert_eq!(left.send(&frame, &offload).expect("send"), Sent::Sent);
+        let mut got = Vec::new();
+        while got.len() < 3 {
+            let count = wait_for("pieces", || {
+                let (count, _) = right.receive_batch(&mut arrivals).expect("receive");
+                (count > 0).then_some(count)
+            });
+            got.extend(arrivals[..count].iter().map(|arrival| arrival.frame.bytes().len()));
+        }
+        let headers_len = TCP_HEADERS_LEN + headers_len;
+        assert_eq!(got, [headers_len + 1400, headers_len + 1400, headers_len + 200], "{push}");
+    }
+    assert_eq!(switch.drops().expect("drops"), []);
+}
+
+#[test]
 fn frames_for_a_device_that_is_down_are_counted_as_lost_and_not_as_sent() {
     for options in EVERY_WAY {
         let network = Network::new();
