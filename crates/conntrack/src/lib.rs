@@ -40,7 +40,8 @@
 //! must be exact, and what an announcement opens is one port of the announcer's own.
 //!
 //! **Memory.** [`MEMORY_PER_CONNECTION`] bytes each (of SCTP, and a few others, [`MEMORY_BESIDES`] more),
-//! allocated in chunks as connections come, given back only by [`Conntrack::flush`]; fragments as [`FragmentLimits`] say.
+//! allocated in chunks as connections come, given back only by [`Conntrack::flush`]; fragments as
+//! [`FragmentLimits`] say.
 //!
 //! **How it differs from Open vSwitch's userspace tracker.** `est` is set only when both directions have
 //! been seen, as ovs-fields(7) and Linux have it (Open vSwitch: from the second TCP segment on). A commit

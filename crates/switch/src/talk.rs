@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// As long as such a controller takes to read an answer and to write what is next, and to be woken up for it.
 const LOOK: Duration = Duration::from_micros(60);
-/// While it looks it gives its processor away, for a few milliseconds at worst: what is due sooner must not wait so long.
+/// While it looks it gives its processor away, for some milliseconds at worst: what is due sooner must not wait for it.
 const LENT: Duration = Duration::from_millis(5);
 const MOST_IN_VAIN: u8 = 3;
 const TURNS_BETWEEN_TRIALS: u8 = 64;
