@@ -89,12 +89,15 @@ fn whoever_reads_meanwhile_sees_whole_batches() {
     let reads = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut reads = 0;
-            while !is_over.load(Ordering::Relaxed) {
+            // Once at least, however late it begins.
+            loop {
                 let found = numbers(&content(&place.0));
                 assert!(found.iter().copied().eq(0..found.len() as u64));
                 reads += 1;
+                if is_over.load(Ordering::Relaxed) {
+                    return reads;
+                }
             }
-            reads
         });
         // Also where something fails: the reader would go on for ever.
         for batch in 0..20_000 {

@@ -423,15 +423,12 @@ fn a_save_while_everything_changes_and_its_journal_give_exactly_the_same_tables(
         let (before, place) = (&before, &place);
         let last = std::thread::scope(|scope| {
             let saver = scope.spawn(|| {
-                let mut number = 1;
                 // Once at least, however late it begins.
-                loop {
-                    number += 1;
-                    before.save_flows(&place.snapshot(), Some(place.journal(number))).expect("saved");
-                    if is_over.load(Ordering::Relaxed) {
-                        return number;
-                    }
-                }
+                let is_last = |number: &u64| {
+                    before.save_flows(&place.snapshot(), Some(place.journal(*number))).expect("saved");
+                    is_over.load(Ordering::Relaxed)
+                };
+                (2..).find(is_last).expect("the last one")
             });
             // Also where something fails: the saver would go on for ever.
             let ending = Ending(&is_over);
