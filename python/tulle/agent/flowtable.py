@@ -201,16 +201,12 @@ class FlowTable:
             self.refusals.note(refused, network_of, self._clock())
             is_known = await self._take_back(todo, refused, before, network_of)
             todo = self.refusals.without(todo, network_of)
-        if todo.delete:
-            await self._client.change([("delete-strict", todo.delete)])
         return todo if is_known else None
 
     async def _put(self, todo: FlowChanges) -> dict[str, str]:
-        """Add and modify; why flows were refused, by key.  Nothing goes before what takes its place is there."""
-        commands = FlowChanges(todo.add, todo.modify).commands
+        """Make all of it at once, which is how a port goes over without a gap; why flows were refused, by key."""
         try:
-            if commands:
-                await self._client.change(commands)
+            await self._client.change(todo.commands)
         except FlowRefused as error:
             return {flow_key(text): reason for text, reason in error.refused}
         return {}
@@ -227,6 +223,8 @@ class FlowTable:
         has, had = taken_back(
             (*todo.add, *todo.modify), refused.keys(), before, lambda key: network_of(key) in concerned
         )
+        # What nobody knows the network of may have been one of these.
+        had |= {key: before[key] for key in todo.delete if network_of(key) in {*concerned, None}}
         try:
             if back := changes(has, had).commands:
                 await self._client.change(back)

@@ -35,7 +35,7 @@ ACTIVATIONS_PER_S = 5
 KERNEL_GROUPS = ("33:33:00:00:00:02", "33:33:00:00:00:16")
 """Linux speaks to these (router solicitation, multicast listener reports) as soon as a device is up; that says nothing
 of the workload."""
-KERNEL_PROBE = {"dl_type": 0x86DD, "nw_proto": 58, "icmpv6_type": 135, "ipv6_src": "::"}
+KERNEL_PROBE: dict[str, int | str] = {"dl_type": 0x86DD, "nw_proto": 58, "icmpv6_type": 135, "ipv6_src": "::"}
 """Nor does its question whether somebody has its new address (RFC 4862 section 5.4)."""
 
 
