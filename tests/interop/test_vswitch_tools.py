@@ -200,12 +200,19 @@ def test_a_controller_is_connected_to_snooped_on_and_its_loss_is_shown(vswitch: 
             env={**os.environ, "OVS_RUNDIR": str(vswitch.directory)},
         ) as watching:
             assert watching.stdout is not None
-            vswitch.appctl("bridge/reconnect", "br0")
-            seen = [watching.stdout.readline().decode()]
-            while "FEATURES_REPLY" not in seen[-1]:
-                seen.append(watching.stdout.readline().decode())
-                assert seen[-1], seen
-            watching.terminate()
+            os.set_blocking(watching.stdout.fileno(), False)
+            seen: list[bytes] = []
+
+            def heard() -> bool:
+                """It may begin to listen after the controller has connected anew."""
+                vswitch.appctl("bridge/reconnect", "br0")
+                seen.append(watching.stdout.read() or b"")
+                return b"FEATURES_REPLY" in b"".join(seen)
+
+            try:
+                eventually(heard, "the controller to be snooped on", step_s=0.3)
+            finally:
+                watching.terminate()
         done = subprocess.run(
             [*inside, "ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "tcp:127.0.0.1:6654"],
             capture_output=True,
