@@ -5,6 +5,7 @@ The suite is run as it comes: nothing of it is edited, cases are chosen by a fol
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -89,12 +90,15 @@ class OsKen:
 def install(folder: Path, requirements: Iterable[str]) -> None:
     """A virtual environment with these packages; nothing is done where it has them already."""
     stamp, wanted = folder / "requirements", "\n".join(requirements)
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=120)
-    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *wanted.split()], check=True, timeout=900)
-    stamp.write_text(wanted)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        # Several workers of pytest may want it at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=120)
+        pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *wanted.split()], check=True, timeout=900)
+        stamp.write_text(wanted)
 
 
 def link_cases(files: Iterable[CaseFile], folder: Path) -> None:
