@@ -47,16 +47,6 @@ class CaptureRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=T
     snap_bytes: int = 65_535
 
 
-class FollowRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Packets of a port to follow: what they are, or to which port they go; for how long, and how many."""
-
-    port: str
-    match: str = "any"
-    to: str | None = None
-    seconds: float = 10.0
-    count: int = 5
-
-
 class InspectionRoutes:
     """One handler a route."""
 
@@ -100,9 +90,8 @@ class InspectionRoutes:
 
     async def follow(self, request: web.Request) -> web.Response:
         """POST /v1/networks/NETWORK/follow: answers when the packets have passed, or the time is over."""
-        given = await body(request, FollowRequest)
+        wanted = await body(request, Wanted)
         network = self._intent.network(part(request, "network")).network
-        wanted = Wanted(given.port, given.match, given.to, given.seconds, given.count)
         return json_answer(await self._live.follow(network, wanted))
 
     async def flows(self, request: web.Request) -> web.Response:

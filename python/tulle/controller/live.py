@@ -29,8 +29,8 @@ COUNT_MAX: Final = 100
 TRACES_MAX: Final = 10
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """Which packets of which port: those of `match`, with `to` those for that port's addresses."""
+class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which packets of which port: those of `match`, with `to` those for that port's addresses; how long, how many."""
 
     port: str
     match: str = "any"
