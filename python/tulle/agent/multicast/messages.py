@@ -13,6 +13,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from tulle.agent.services.datagram import checksum, mac_bytes
+from tulle.agent.services.router_advertisement import link_local
 from tulle.values.pipeline import ETH_IPV4, ETH_IPV6, PROTO_ICMP6, PROTO_IGMP
 
 ETHERNET_BYTES, IPV4_BYTES, IPV6_BYTES = 14, 20, 40
@@ -129,36 +131,23 @@ def _igmp_query(mac: str, every_s: int, wait_s: int, group: str | None) -> bytes
     asked = bytes(4) if group is None else ip_address(group).packed
     tail = asked + pack("!BBH", ROBUSTNESS, min(every_s, CODE_MAX), 0)
     body = pack("!BBH", QUERY4, wait_s * 10, 0) + tail
-    body = pack("!BBH", QUERY4, wait_s * 10, _checksum(body)) + tail
+    body = pack("!BBH", QUERY4, wait_s * 10, checksum(body)) + tail
     target = ip_address(group or ALL_HOSTS4).packed
     size = IPV4_BYTES + len(ROUTER_ALERT4) + len(body)
     header = pack("!BBHHHBBH", 0x46, 0xC0, size, 0, 0, 1, PROTO_IGMP, 0) + bytes(4) + target + ROUTER_ALERT4
-    header = header[:10] + pack("!H", _checksum(header)) + header[12:]
-    ethernet = b"\x01\0\x5e" + bytes((target[1] & 0x7F,)) + target[2:] + _octets(mac) + pack("!H", ETH_IPV4)
+    header = header[:10] + pack("!H", checksum(header)) + header[12:]
+    ethernet = b"\x01\0\x5e" + bytes((target[1] & 0x7F,)) + target[2:] + mac_bytes(mac) + pack("!H", ETH_IPV4)
     return ethernet + header + body
 
 
 def _mld_query(mac: str, every_s: int, wait_s: int, group: str | None) -> bytes:
     asked = bytes(16) if group is None else ip_address(group).packed
-    own = _octets(mac)
-    source = b"\xfe\x80" + bytes(6) + bytes((own[0] ^ 2,)) + own[1:3] + b"\xff\xfe" + own[3:]
+    own, source = mac_bytes(mac), link_local(mac).packed
     target = ip_address(group or ALL_HOSTS6).packed
     tail = pack("!HH", wait_s * 1000, 0) + asked + pack("!BBH", ROBUSTNESS, min(every_s, CODE_MAX), 0)
     body = pack("!BBH", QUERY6, 0, 0) + tail
     pseudo = source + target + pack("!II", len(body), PROTO_ICMP6)
-    body = pack("!BBH", QUERY6, 0, _checksum(pseudo + body)) + tail
+    body = pack("!BBH", QUERY6, 0, checksum(pseudo + body)) + tail
     size = len(ROUTER_ALERT6) + len(body)
     header = pack("!IHBB", 6 << 28, size, HOP_BY_HOP, 1) + source + target
     return b"\x33\x33" + target[12:] + own + pack("!H", ETH_IPV6) + header + ROUTER_ALERT6 + body
-
-
-def _octets(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def _checksum(data: bytes) -> int:
-    """RFC 1071; the data are a whole number of words here."""
-    total: int = sum(unpack_from(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
